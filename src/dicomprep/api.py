@@ -1,0 +1,60 @@
+"""The Python calls: `preprocess` for a folder, `process_dicom` for one file."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dicomprep.config import Config
+from dicomprep.errors import InputError
+from dicomprep.models import Pixels
+from dicomprep.naming import frame_filename, source_name
+from dicomprep.pipeline import draw, run
+from dicomprep.result import Result
+from dicomprep.stages.decode import decode
+from dicomprep.storage import open_source
+
+__all__ = ["Processed", "preprocess", "process_dicom"]
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """One frame of a file, drawn; nothing was written."""
+
+    array: Pixels
+    """(size, size) grey or (size, size, 3) RGB; uint8, or uint16 for a depth of 16."""
+    name: str
+    """`folder/stem`, with `_frame0003` for a frame of a multi-frame file."""
+    frame_number: int
+    transform: dict[str, Any]
+    """Geometry and intensity: how a point maps to the source and a grey to a stored value."""
+
+
+def preprocess(dicom_dir: str | Path, **options: Any) -> Result:  # noqa: ANN401
+    """Process all DICOM files below `dicom_dir`; the same as `dicomprep preprocess`, without its printing.
+
+    Options are those of the command line: `output_dir`, `db`, `workers`, `size`, `window`, `timeout` and so on.
+    Raises ConfigError for wrong ones and EnvironmentFault where disk or database fail. Bad files do not raise:
+    they are counted in the result and recorded in the database.
+    """
+    return run(Config.of(dicom_dir, **options))
+
+
+def process_dicom(path: str | Path, **options: Any) -> list[Processed]:  # noqa: ANN401
+    """Draw the frames of one file, without writing anything.
+
+    Options are those that shape an image: `size`, `fit`, `depth`, `window`, `frames`. Raises InputError with the
+    code and the reason where a frame cannot be drawn.
+    """
+    path = Path(path).absolute()
+    config = Config.of(path.parent, **options)
+    _, name = source_name(path.parent.name, path.name)
+    processed = []
+    with warnings.catch_warnings(action="ignore"), open_source(str(path)) as file:
+        image = decode(file, max_bytes=config.budget.max_memory * 2**20)
+        for index, drawn in draw(image, config.image):
+            if isinstance(drawn, InputError):
+                raise drawn
+            filename = frame_filename(name, index, image.frame_count)
+            processed.append(Processed(drawn.pixels, filename, index, drawn.transform))
+    return processed

@@ -1,0 +1,162 @@
+"""The loop of a run: what is found goes to the engine, what comes back goes to the database."""
+
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+
+from dicomprep.database import queries
+from dicomprep.engines.local import LocalEngine
+from dicomprep.engines.worker import Casualty
+from dicomprep.models import Outcome, Source, Status, Task
+from dicomprep.planning import Planner
+from dicomprep.result import Result, Watcher
+from dicomprep.stages.record import Ledger, record
+from dicomprep.timing import Timer
+
+__all__ = ["Batch"]
+
+PLANNED_FILES = 256
+"""So many files are compared with the database at a time."""
+
+RECORD_SECONDS, RECORD_FILES, RECORD_FRAMES = 1.0, 500, 5000
+"""Rows are committed when so much has come together."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Holds only what is in flight: no part of it grows with the number of files."""
+
+    result: Result
+    watcher: Watcher
+    planner: Planner
+    ledger: Ledger
+    engine: LocalEngine
+    ready: deque[Task] = field(default_factory=deque)
+    unrecorded: list[Outcome] = field(default_factory=list)
+    begun: float = field(default_factory=time.perf_counter)
+    recorded_at: float = field(default_factory=time.perf_counter)
+    recording_seconds: float = 0.0
+    discovery_seconds: float | None = None
+
+    def run(self, sources: Iterable[Source]) -> None:
+        """Process all sources, or until the first SIGINT or SIGTERM; whatever happens, what is finished is recorded."""
+        remaining = iter(sources)
+        try:
+            with _on_interrupt(self._interrupt):
+                while self._plan(remaining) or self.ready or not self.engine.idle:
+                    while self.ready and self.engine.wants_more:
+                        task = self.ready.popleft()
+                        self.engine.submit(task, task.source.size)
+                    busy = self.discovery_seconds is not None or len(self.ready) > 0
+                    self._take(self.engine.poll(0.2 if busy else 0))
+        finally:
+            self._record()
+            self._finish()
+
+    def _plan(self, sources: Iterator[Source]) -> bool:
+        """Compare the next sources with what is recorded; False where there are no more."""
+        if self.discovery_seconds is not None or self.result.interrupted:
+            return False
+        if len(self.ready) >= PLANNED_FILES:
+            return True
+        found = list(islice(sources, PLANNED_FILES))
+        if not found:
+            self.discovery_seconds = time.perf_counter() - self.begun
+            return False
+        self.ready.extend(self.planner.plan(found))
+        self._tell()
+        return True
+
+    def _take(self, answers: list[Outcome | Casualty]) -> None:
+        """Count what came back, and record it when enough has come together."""
+        outcomes = [_outcome_of(answer) if isinstance(answer, Casualty) else answer for answer in answers]
+        digests = [outcome for outcome in outcomes if outcome.task.digest_only]
+        if digests and not self.result.interrupted:
+            self.ready.extendleft(reversed(self.planner.resolve(digests)))
+        for outcome in outcomes:
+            if not outcome.task.digest_only:
+                self._count(outcome)
+        if answers:
+            self._tell()
+        frames = sum(len(outcome.written) for outcome in self.unrecorded)
+        late = time.perf_counter() - self.recorded_at > RECORD_SECONDS
+        if late or len(self.unrecorded) >= RECORD_FILES or frames >= RECORD_FRAMES:
+            self._record()
+
+    def _count(self, outcome: Outcome) -> None:
+        result = self.result
+        if outcome.status is None:
+            result.other_files += 1
+            self.planner.release([outcome])
+            return
+        self.unrecorded.append(outcome)
+        result.processed += 1
+        result.frames += len(outcome.written)
+        result.statuses[outcome.status] += 1
+        if outcome.error_code is not None:
+            result.codes[outcome.error_code] += 1
+        self.watcher.met(outcome)
+
+    def _record(self) -> None:
+        began = time.perf_counter()
+        recorded, self.unrecorded = self.unrecorded, []
+        record(recorded, self.ledger)
+        self.planner.release(recorded)
+        self.recorded_at = time.perf_counter()
+        self.recording_seconds += self.recorded_at - began
+
+    def _tell(self) -> None:
+        self.result.unchanged, self.result.moved = self.planner.unchanged, self.planner.moved
+        self.result.found = self.result.unchanged + self.result.processed
+        self.watcher.advanced(self.result)
+
+    def _finish(self) -> None:
+        result, seconds = self.result, time.perf_counter() - self.begun
+        with self.ledger.store.transaction() as connection:
+            result.total_frames = queries.count_frames(connection)
+            result.frames_by_split = queries.count_by(connection, "split")
+            result.groups_by_split = queries.count_groups(connection)
+        result.timers = (
+            Timer.of("Discover", result.found, seconds if self.discovery_seconds is None else self.discovery_seconds),
+            Timer.of("Processing", result.frames, seconds),
+            Timer.of("DB Insert", result.frames, self.recording_seconds),
+        )
+        counts = {name: getattr(result, name) for name in ("found", "processed", "unchanged", "other_files", "frames")}
+        interrupted = int(result.interrupted)
+        self.ledger.store.finish_run(self.ledger.run_id, seconds=seconds, interrupted=interrupted, **counts)
+
+    def _interrupt(self) -> None:
+        self.result.interrupted = True
+        self.ready.clear()
+        self.engine.stop()
+
+
+def _outcome_of(casualty: Casualty) -> Outcome:
+    """What is recorded of a file that took its worker along."""
+    status = Status.QUARANTINED if casualty.quarantined else Status.FAILED
+    return Outcome(casualty.task, status, casualty.code, casualty.detail)
+
+
+@contextmanager
+def _on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM calls `stop`, a second one ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def first(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        stop()
+
+    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

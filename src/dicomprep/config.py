@@ -1,0 +1,204 @@
+"""What a run is told: frozen settings, checked when they are made. Nothing else reads configuration."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dicomprep.errors import ConfigError
+
+__all__ = ["WINDOW_PRESETS", "Budget", "Config", "Fit", "GroupBy", "ImageOptions", "Names", "Splits"]
+
+E = TypeVar("E", bound=StrEnum)
+
+RULES_VERSION = 1
+"""Raised when the same options would give other pixels than before, so that old images are redone."""
+
+WINDOW_PRESETS = {
+    "abdomen": (40.0, 400.0),
+    "bone": (400.0, 1800.0),
+    "brain": (40.0, 80.0),
+    "liver": (60.0, 160.0),
+    "lung": (-600.0, 1500.0),
+    "mediastinum": (50.0, 350.0),
+    "stroke": (40.0, 40.0),
+    "subdural": (75.0, 215.0),
+}
+"""Window center and width in Hounsfield units."""
+
+
+class Fit(StrEnum):
+    """How an image fills its square."""
+
+    PAD = "pad"
+    STRETCH = "stretch"
+    CROP = "crop"
+
+
+class Names(StrEnum):
+    """Where the names of images come from."""
+
+    PATH = "path"
+    HASH = "hash"
+
+
+class GroupBy(StrEnum):
+    """What is never divided between splits."""
+
+    PATIENT = "patient"
+    STUDY = "study"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageOptions:
+    """What shapes an image. All of it is in the fingerprint: a change redoes what it affects."""
+
+    size: int = 224
+    """Rows and columns of the square image, in pixels."""
+    fit: Fit = Fit.PAD
+    """pad keeps all and the shape, crop keeps the shape and fills, stretch fills and keeps all."""
+    depth: int = 8
+    """Bits of a sample: 8 or 16."""
+    window: str = "auto"
+    """auto (the file's own), CENTER/WIDTH, a preset such as lung, or three of them for red, green, blue."""
+    frames: str = "all"
+    """all, first, middle, every=K or max=K (spread evenly)."""
+    names: Names = Names.PATH
+    """path: as the source's folder and file; hash: saying nothing of the source."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fit", _choice(Fit, "fit", self.fit))
+        object.__setattr__(self, "names", _choice(Names, "names", self.names))
+        _require(8 <= self.size <= 8192, f"--size {self.size}: choose from 8 to 8192 pixels.")
+        _require(self.depth in (8, 16), f"--depth {self.depth}: choose 8 or 16 bits.")
+        _require(len(self.windows) in (0, 1, 3), f"--window {self.window}: give one window, or three for an RGB image.")
+        self.select_frames(1)
+
+    @property
+    def windows(self) -> tuple[tuple[float, float], ...]:
+        """(center, width) of each window asked for, in modality units; empty for the file's own."""
+        if self.window == "auto":
+            return ()
+        return tuple(_parse_window(text.strip()) for text in self.window.split(","))
+
+    def select_frames(self, count: int) -> Sequence[int]:
+        """Which of `count` frames (from 0) are wanted, ascending."""
+        match = re.fullmatch(r"(all|first|middle)|(every|max)=([1-9]\d{0,8})", self.frames)
+        if match is None:
+            raise ConfigError(f"--frames {self.frames}: choose all, first, middle, every=K or max=K.")
+        word, rule, number = match[1], match[2], int(match[3] or 1)
+        if word in ("first", "middle"):
+            index = count // 2 if word == "middle" else 0
+            return range(index, index + 1)
+        if rule == "max" and number < count:
+            return [(2 * i + 1) * count // (2 * number) for i in range(number)]
+        return range(0, count, number if rule == "every" else 1)
+
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change when the images would."""
+        text = json.dumps({"rules": RULES_VERSION, **asdict(self)}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What one file may cost before it is given up."""
+
+    timeout: float = 120.0
+    """Seconds that a file may take without finishing a frame."""
+    max_memory: int = 2048
+    """Megabytes that a worker may use for one file."""
+
+    def __post_init__(self) -> None:
+        _require(self.timeout > 0, f"--timeout {self.timeout}: give a positive number of seconds.")
+        _require(self.max_memory >= 64, f"--max-memory {self.max_memory}: give 64 MB or more.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splits:
+    """How patients are divided."""
+
+    split: str = "80/10/10"
+    """Shares of train, val and test, in percent."""
+    group_by: GroupBy = GroupBy.PATIENT
+    """What is never divided: patient, study or folder."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "group_by", _choice(GroupBy, "group-by", self.group_by))
+        _require(abs(sum(self.shares) - 1) < 1e-9, f"--split {self.split}: the three shares must add up to 100.")
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Shares of train, val and test; they add up to 1."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)", self.split)
+        if match is None:
+            raise ConfigError(f"--split {self.split}: give three shares such as 80/10/10.")
+        train, val, test = (float(share) / 100 for share in match.groups())
+        return train, val, test
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One run of `preprocess`."""
+
+    dicom_dir: Path
+    output_dir: Path = Path("thumbnails")
+    db: str = "dicomprep.db"
+    workers: int = field(default_factory=lambda: _available_cores())
+    strict: bool = False
+    image: ImageOptions = field(default_factory=ImageOptions)
+    budget: Budget = field(default_factory=Budget)
+    splits: Splits = field(default_factory=Splits)
+
+    def __post_init__(self) -> None:
+        _require(self.workers >= 1, f"--workers {self.workers}: give at least 1.")
+        object.__setattr__(self, "dicom_dir", Path(self.dicom_dir))
+        object.__setattr__(self, "output_dir", Path(self.output_dir))
+        object.__setattr__(self, "db", str(self.db))
+
+    @classmethod
+    def of(cls, dicom_dir: str | Path, **options: Any) -> "Config":  # noqa: ANN401  (checked against the fields below)
+        """Make a Config from flat options, as the command line and `dicomprep.preprocess` have them."""
+        config = cls(dicom_dir=Path(dicom_dir))
+        parts = {"image": ImageOptions, "budget": Budget, "splits": Splits}
+        homes = {f.name: part for part, kind in parts.items() for f in fields(kind)}
+        changes: dict[str, dict[str, Any]] = {part: {} for part in ("", *parts)}
+        for name, value in options.items():
+            if name not in homes and name not in ("output_dir", "db", "workers", "strict"):
+                raise ConfigError(f"Unknown option: {name}.")
+            changes[homes.get(name, "")][name] = value
+        replaced = {part: replace(getattr(config, part), **changes[part]) for part in parts}
+        return replace(config, **changes[""], **replaced)
+
+
+def _choice(kind: type[E], option: str, value: str) -> E:
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise ConfigError(f"--{option} {value}: choose {', '.join(kind)}.") from error
+
+
+def _parse_window(text: str) -> tuple[float, float]:
+    if text in WINDOW_PRESETS:
+        return WINDOW_PRESETS[text]
+    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)", text)
+    if match is None or float(match[2]) < 1:
+        presets = ", ".join(WINDOW_PRESETS)
+        raise ConfigError(f"--window {text}: give auto, CENTER/WIDTH (width 1 or more) or a preset ({presets}).")
+    return float(match[1]), float(match[2])
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+def _available_cores() -> int:
+    """Cores that this process may use, as a cluster's scheduler grants them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,15 @@
+"""Numbered steps from one version of the schema to the next, each in one transaction.
+
+A step is never changed once it has been released: a later one mends it. `m0001` is the first.
+"""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
+
+from dicomprep.database.migrations import m0001_initial
+
+__all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (m0001_initial.upgrade,)
+SCHEMA_VERSION = len(MIGRATIONS)

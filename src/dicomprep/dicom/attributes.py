@@ -1,0 +1,89 @@
+"""Values of a data set as plain Python, with errors that name tag and keyword."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.dataset import Dataset
+
+from dicomprep.errors import ErrorCode, InputError
+
+__all__ = ["Attributes", "label"]
+
+
+def label(keyword: str) -> str:
+    """A keyword as messages show it.
+
+    >>> label("BitsStored")
+    'Bits Stored (0028,0101)'
+    """
+    tag = tag_for_keyword(keyword) or 0
+    return f"{dictionary_description(tag)} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+class Attributes:
+    """Read access to one data set or item. Nothing of it is changed."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __contains__(self, keyword: str) -> bool:
+        return keyword in self.dataset
+
+    def integer(self, keyword: str, default: int | None = None) -> int | None:
+        """The first value as an integer; InputError `corrupt_header` where it is none."""
+        return next(iter(self._convert(keyword, int)), default)
+
+    def number(self, keyword: str) -> float | None:
+        """The first value as a float."""
+        return next(iter(self._convert(keyword, float)), None)
+
+    def numbers(self, keyword: str) -> list[float]:
+        """All values as floats."""
+        return self._convert(keyword, float)
+
+    def integers(self, keyword: str) -> list[int]:
+        """All values as integers."""
+        return self._convert(keyword, int)
+
+    def text(self, keyword: str) -> str | None:
+        """The first value as text without padding; None where there is none."""
+        return next((text for text in self._convert(keyword, str) if text.strip(" \0")), "").strip(" \0") or None
+
+    def content(self, keyword: str) -> bytes | None:
+        """The value as bytes."""
+        value = self._value(keyword)
+        return value if isinstance(value, bytes) and value else None
+
+    def items(self, keyword: str) -> Sequence["Attributes"]:
+        """The items of a sequence; none where it is missing or no sequence."""
+        value = self._value(keyword)
+        return [Attributes(item) for item in value or () if isinstance(item, Dataset)] if _is_many(value) else []
+
+    def item(self, keyword: str, index: int = 0) -> "Attributes | None":
+        """One item of a sequence, or None."""
+        value = self._value(keyword)
+        if not _is_many(value) or not -len(value) <= index < len(value):
+            return None
+        return Attributes(value[index]) if isinstance(value[index], Dataset) else None
+
+    def _convert(self, keyword: str, kind: Any) -> list[Any]:  # noqa: ANN401
+        value = self._value(keyword)
+        if value is None or value in ("", b""):
+            return []
+        values: Iterable[Any] = value if _is_many(value) else (value,)
+        try:
+            return [kind(v) for v in values if v not in (None, "")]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed: {error}") from error
+
+    def _value(self, keyword: str) -> Any:  # noqa: ANN401
+        try:
+            element = self.dataset.get(keyword)
+        except Exception as error:
+            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed: {error}") from error
+        return element
+
+
+def _is_many(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))

@@ -1,0 +1,237 @@
+"""The header of one file: everything before its pixels, and where those begin."""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
+
+from dicomprep.dicom.attributes import Attributes, label
+from dicomprep.dicom.sniff import HEAD_BYTES, Encoding, sniff
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.models import Instance
+from dicomprep.pixels.stored import Layout
+from dicomprep.storage import SourceFile
+
+__all__ = ["Header", "PixelElement", "name_syntax", "read_header"]
+
+PIXEL_KEYWORDS = {0x7FE00010: "PixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00008: "FloatPixelData"}
+MAX_FRAMES = 2**20
+
+WANTED = (
+    # identity and context
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "Modality",
+    "PatientID", "IssuerOfPatientID", "SpecificCharacterSet",
+    # pixels
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelDataProviderURL",
+    "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+    # grey
+    "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "VOILUTSequence", "WindowCenter", "WindowWidth",
+    "VOILUTFunction", "PresentationLUTShape", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    # colour
+    "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
+    "BluePaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData",
+    "SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData", "ICCProfile",
+    "OpticalPathSequence",
+    # shape
+    "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",
+)  # fmt: skip
+_WANTED_TAGS = [tag for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class PixelElement:
+    """Where the pixel data lie in the file (or in its inflated data set)."""
+
+    keyword: str
+    position: int
+    """Of the value; for encapsulated data, of the basic offset table's item."""
+    length: int | None
+    """None for encapsulated data."""
+    swapped: bool = False
+    """Samples of up to 8 bits in big-endian words (OW): each pair of bytes is swapped (PS3.5 8.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The attributes of a file and the place of its pixels."""
+
+    attributes: Attributes
+    encoding: Encoding
+    transfer_syntax: str
+    pixels: PixelElement | None
+    file: "SourceFile | Inflated"
+    """What `pixels.position` counts in."""
+
+    @property
+    def frame_count(self) -> int:
+        """Number of Frames (0028,0008), 1 where it is absent."""
+        count = self.attributes.integer("NumberOfFrames") or 1
+        if not 1 <= count <= MAX_FRAMES:
+            code = ErrorCode.LIMIT_EXCEEDED if count > 0 else ErrorCode.CORRUPT_HEADER
+            raise InputError(code, f"{label('NumberOfFrames')} is {count:,}; up to {MAX_FRAMES:,} are taken")
+        return count
+
+    def instance(self) -> Instance:
+        """What is recorded of the file beyond its pixels."""
+        get = self.attributes.text
+        return Instance(
+            transfer_syntax=self.transfer_syntax,
+            sop_class_uid=get("SOPClassUID"),
+            sop_instance_uid=get("SOPInstanceUID"),
+            study_instance_uid=get("StudyInstanceUID"),
+            series_instance_uid=get("SeriesInstanceUID"),
+            instance_number=_or_none(self.attributes, "InstanceNumber"),
+            modality=get("Modality"),
+        )
+
+    def layout(self) -> Layout:
+        """How the samples of a frame are laid out; InputError where the header does not say or contradicts itself."""
+        get = self.attributes.integer
+        rows, columns, allocated = (self._required(k) for k in ("Rows", "Columns", "BitsAllocated"))
+        samples = get("SamplesPerPixel", 1) or 1
+        float_pixels = self.pixels is not None and self.pixels.keyword != "PixelData"
+        stored = allocated if float_pixels else get("BitsStored", allocated) or allocated
+        high_bit = get("HighBit", stored - 1)
+        photometric = self.attributes.text("PhotometricInterpretation") or ("RGB" if samples == 3 else "MONOCHROME2")
+        if samples not in (1, 3) or (samples == 3) == photometric.startswith(("MONOCHROME", "PALETTE")):
+            message = f"{label('SamplesPerPixel')} {samples} with {photometric} is no image that can be drawn"
+            raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
+        if allocated not in (1, 8, 16, 32, 64) or not 1 <= stored <= allocated:
+            message = f"{label('BitsAllocated')} {allocated} with {label('BitsStored')} {stored} is not supported"
+            raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
+        if high_bit is None or not stored - 1 <= high_bit < allocated:
+            high_bit = stored - 1
+        return Layout(
+            rows=rows,
+            columns=columns,
+            samples=samples,
+            bits_allocated=allocated,
+            bits_stored=stored,
+            high_bit=high_bit,
+            signed=get("PixelRepresentation", 0) == 1,
+            photometric_interpretation=photometric,
+            planar=samples == 3 and get("PlanarConfiguration", 0) == 1,
+            kind="float" if float_pixels else "integer",
+        )
+
+    def _required(self, keyword: str) -> int:
+        value = self.attributes.integer(keyword)
+        if not value or value < 0:
+            said = "missing" if value is None else value
+            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is {said}")
+        return value
+
+
+class Inflated:
+    """The data set of a Deflated file, in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content, self.size = content, len(content)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`."""
+        return self._content[offset : offset + length]
+
+    def stream(self) -> BinaryIO:
+        """The data set from its beginning."""
+        return BytesIO(self._content)
+
+
+def name_syntax(transfer_syntax: str) -> str:
+    """The name of a transfer syntax and its UID.
+
+    >>> name_syntax("1.2.840.10008.1.2.4.106")
+    '1.2.840.10008.1.2.4.106 (...)'
+    """
+    name = UID(transfer_syntax).name
+    return transfer_syntax if name == transfer_syntax else f"{name} ({transfer_syntax})"
+
+
+def read_header(source: SourceFile, *, max_bytes: int) -> Header:
+    """Read all that stands before the pixels.
+
+    Raises InputError: `not_dicom`, `corrupt_header`, `truncated`, or `limit_exceeded` where a Deflated data set
+    inflates to more than `max_bytes`.
+    """
+    encoding = sniff(source.read_at(0, HEAD_BYTES))
+    if encoding is None:
+        raise InputError(ErrorCode.NOT_DICOM, "it has neither the DICM prefix at byte 128 nor a data set at its start")
+    file: SourceFile | Inflated = source
+    start = encoding.offset
+    if encoding.deflated:
+        file, start = _inflate(source, start, max_bytes), 0
+    stream = file.stream()
+    stream.seek(start)
+    try:
+        dataset = read_dataset(
+            stream, encoding.implicit, not encoding.big_endian, stop_when=_at_pixels, specific_tags=_WANTED_TAGS
+        )
+    except (MemoryError, InputError):
+        raise
+    except RecursionError as error:
+        raise InputError(ErrorCode.CORRUPT_HEADER, "its sequences are nested too deep") from error
+    except Exception as error:
+        raise InputError(ErrorCode.CORRUPT_HEADER, f"the data set cannot be read: {error}") from error
+    pixels = _pixel_element(file, stream.tell(), encoding)
+    return Header(Attributes(dataset), encoding, encoding.transfer_syntax or "", pixels, file)
+
+
+def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return int(tag) in PIXEL_KEYWORDS
+
+
+def _pixel_element(file: SourceFile | Inflated, at: int, encoding: Encoding) -> PixelElement | None:
+    """The element at which reading stopped, if it is one of pixels."""
+    order = ">" if encoding.big_endian else "<"
+    raw = file.read_at(at, 12)
+    if len(raw) < 8:
+        return None
+    group, element = struct.unpack(f"{order}2H", raw[:4])
+    keyword = PIXEL_KEYWORDS.get(group << 16 | element)
+    if keyword is None:
+        return None
+    if raw[4:6] in (b"OB", b"OW", b"OF", b"OD", b"UN"):
+        (length,) = struct.unpack(f"{order}I", raw[8:12].ljust(4, b"\0"))
+        position = at + 12
+    else:
+        (length,) = struct.unpack(f"{order}I", raw[4:8])
+        position = at + 8
+    swapped = encoding.big_endian and raw[4:6] == b"OW"
+    return PixelElement(keyword, position, None if length == 0xFFFFFFFF else length, swapped)
+
+
+def _inflate(source: SourceFile, start: int, max_bytes: int) -> Inflated:
+    stream = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    try:
+        content = stream.decompress(source.read_at(start, source.size - start), max_bytes)
+    except zlib.error as error:
+        raise InputError(ErrorCode.CORRUPT_HEADER, f"the deflated data set cannot be inflated: {error}") from error
+    if stream.unconsumed_tail:
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"the data set inflates to more than {max_bytes:,} bytes")
+    if not stream.eof:
+        raise InputError(ErrorCode.TRUNCATED, f"the deflated data set breaks off after {len(content):,} bytes")
+    return Inflated(content)
+
+
+def _or_none(attributes: Attributes, keyword: str) -> int | None:
+    """An integer that is only context: a malformed one does not cost the image."""
+    try:
+        return attributes.integer(keyword)
+    except InputError:
+        return None
+
+
+def offsets_of(attributes: Attributes) -> Sequence[int] | None:
+    """Extended Offset Table (7FE0,0001), if there is one."""
+    raw = attributes.content("ExtendedOffsetTable")
+    return list(struct.unpack(f"<{len(raw) // 8}Q", raw[: len(raw) // 8 * 8])) if raw else None

@@ -1,0 +1,104 @@
+"""Whether bytes are DICOM, and how their data set is encoded (PS3.10 section 7, PS3.5 annex A)."""
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["DICOM_SUFFIXES", "HEAD_BYTES", "Encoding", "sniff"]
+
+HEAD_BYTES = 2**16
+"""Enough of a file to see its file meta information."""
+
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".dic")
+"""A file so named is an input, whatever it holds."""
+
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+_LONG_VRS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+_VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|FD|FL|IS|LO|LT|O[BDFLVW]|PN|S[HLQSTV]|TM|U[CILNRSTV]")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Where the data set begins and how it is written."""
+
+    offset: int
+    implicit: bool
+    big_endian: bool
+    deflated: bool
+    transfer_syntax: str | None
+    """As the file meta information states it, else as the data set's own encoding shows; see `stated`."""
+    stated: bool
+    notes: tuple[str, ...] = ()
+
+
+def sniff(head: bytes) -> Encoding | None:
+    """Tell from a file's first bytes how its data set is encoded; None where it is no DICOM."""
+    start = 132 if head[128:132] == b"DICM" else 4 if head[:4] == b"DICM" else 0
+    with_meta = head[start : start + 2] == b"\x02\x00"
+    if start == 0 and not with_meta:
+        return _sniff_bare(head)
+    syntax, offset = _read_meta(head, start)
+    if syntax == DEFLATED:
+        return Encoding(offset, implicit=False, big_endian=False, deflated=True, transfer_syntax=syntax, stated=True)
+    implicit, big_endian = _first_element(head[offset : offset + 8], syntax)
+    notes = []
+    written = IMPLICIT_LITTLE if implicit else EXPLICIT_BIG if big_endian else EXPLICIT_LITTLE
+    if syntax is None:
+        notes.append("Transfer Syntax UID (0002,0010) is missing; told from the data set's own encoding")
+    elif (syntax == IMPLICIT_LITTLE) != implicit or (syntax == EXPLICIT_BIG) != big_endian:
+        notes.append("the data set is not encoded as Transfer Syntax UID (0002,0010) says; read as it is written")
+        syntax = written if syntax in (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG) else syntax
+    return Encoding(offset, implicit, big_endian, False, syntax or written, syntax is not None, tuple(notes))
+
+
+def _sniff_bare(head: bytes) -> Encoding | None:
+    """A data set without preamble and file meta information: two plausible elements in ascending order."""
+    for implicit, big_endian in ((False, False), (False, True), (True, False)):
+        first = _read_element(head, 0, implicit=implicit, big_endian=big_endian)
+        if first is None or first[0] >> 16 != 0x0008 or first[2] > 2**16:
+            continue
+        second = _read_element(head, first[1] + first[2], implicit=implicit, big_endian=big_endian)
+        if second is not None and first[0] < second[0] < 0x00300000:
+            syntax = IMPLICIT_LITTLE if implicit else EXPLICIT_BIG if big_endian else EXPLICIT_LITTLE
+            return Encoding(0, implicit, big_endian, False, syntax, False, ("there is no file meta information",))
+    return None
+
+
+def _read_meta(head: bytes, at: int) -> tuple[str | None, int]:
+    """Transfer Syntax UID and the end of group 0002, which is always Explicit VR Little Endian."""
+    syntax = None
+    while (element := _read_element(head, at, implicit=False, big_endian=False)) is not None:
+        tag, value_at, length = element
+        if tag >> 16 != 0x0002:
+            break
+        if tag == 0x00020010:
+            syntax = head[value_at : value_at + length].rstrip(b"\0 ").decode("ascii", "replace") or None
+        at = value_at + length
+    return syntax, at
+
+
+def _first_element(element: bytes, syntax: str | None) -> tuple[bool, bool]:
+    """(implicit, big_endian) as the data set's first element shows, else as the transfer syntax says."""
+    if len(element) < 8:
+        return syntax == IMPLICIT_LITTLE, syntax == EXPLICIT_BIG
+    big_endian = int.from_bytes(element[:2], "big") < int.from_bytes(element[:2], "little")
+    explicit = _VR.fullmatch(element[4:6]) is not None or (syntax not in (None, IMPLICIT_LITTLE) and element[4:6].isalpha())
+    return not explicit, big_endian and explicit
+
+
+def _read_element(head: bytes, at: int, *, implicit: bool, big_endian: bool) -> tuple[int, int, int] | None:
+    """(tag, where the value begins, its length) of the element at `at`, or None where that is no element."""
+    order = "big" if big_endian else "little"
+    raw = head[at : at + 12]
+    if len(raw) < 8:
+        return None
+    tag = int.from_bytes(raw[:2], order) << 16 | int.from_bytes(raw[2:4], order)  # type: ignore[arg-type]
+    if implicit:
+        return tag, at + 8, int.from_bytes(raw[4:8], order)  # type: ignore[arg-type]
+    if _VR.fullmatch(raw[4:6]) is None:
+        return None
+    if raw[4:6] in _LONG_VRS:
+        return tag, at + 12, int.from_bytes(raw[8:12], order)  # type: ignore[arg-type]
+    return tag, at + 8, int.from_bytes(raw[6:8], order)  # type: ignore[arg-type]

@@ -1,0 +1,263 @@
+"""Workers as processes of this machine, each of which can die without taking anything along."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import types
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Self
+
+from dicomprep.engines.worker import Alive, Casualty, Fault, Limits, Retired, Work, serve
+from dicomprep.errors import EnvironmentFault, ErrorCode
+
+__all__ = ["LocalEngine"]
+
+QUEUED_TASKS, QUEUED_BYTES = 8, 4 * 2**20
+"""A worker is given so much ahead: enough not to wait, not so much that others run dry at the end."""
+
+GRACE_SECONDS = 5.0
+"""What a worker is given beyond its own limit, or to stop, before it is killed from here."""
+
+IDLE_DEATHS = 5
+"""Workers that die before they do anything: after so many in a row, no more are started."""
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    process: BaseProcess
+    connection: Connection
+    tasks: deque[Any] = field(default_factory=deque)
+    """Given and not yet answered; the first is the one at work."""
+    weight: int = 0
+    heard: float = field(default_factory=time.monotonic)
+    overdue: bool = False
+
+
+class LocalEngine:
+    """Runs `work(task, settings, heartbeat)` in `workers` processes.
+
+    `submit` while `wants_more`, `poll` for results and casualties until `idle`. A task whose worker dies is tried
+    once more in a fresh worker, then given up; the worker's other tasks are done by others.
+    """
+
+    def __init__(self, work: Work, settings: object, *, workers: int, limits: Limits, preload: list[str]) -> None:
+        self._work, self._settings, self._workers, self._limits = work, settings, workers, limits
+        self._context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
+        if sys.platform != "win32":
+            self._context.set_forkserver_preload(preload)
+        self._slots: list[_Slot] = []
+        self._pending: deque[tuple[Any, int]] = deque()
+        self._weights: dict[int, int] = {}
+        self._suspects: deque[tuple[Any, int]] = deque()
+        self._crashed: set[int] = set()
+        self._idle_deaths = 0
+        self._stopping = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether another task would not have to wait long."""
+        return not self._stopping and len(self._pending) < QUEUED_TASKS
+
+    @property
+    def idle(self) -> bool:
+        """Whether every task submitted has been answered."""
+        return not self._pending and not self._suspects and not any(slot.tasks for slot in self._slots)
+
+    def submit(self, task: object, weight: int = 0) -> None:
+        """Take a task; `weight` is the bytes of its input, so that heavy ones are not piled on one worker."""
+        self._pending.append((task, weight))
+
+    def poll(self, seconds: float = 0.2) -> list[Any]:
+        """Hand out tasks, wait up to `seconds` and return what was answered: results and casualties.
+
+        Raises EnvironmentFault where a worker met one or no worker can be kept alive.
+        """
+        if not self._stopping:
+            self._hand_out()
+        ready = wait([slot.connection for slot in self._slots], seconds) if self._slots else []
+        answers: list[Any] = []
+        for slot in [slot for slot in self._slots if slot.connection in ready]:
+            alive = self._receive(slot, answers)
+            if not alive:
+                answers += self._bury(slot)
+        self._kill_overdue()
+        return answers
+
+    def stop(self) -> None:
+        """Let workers finish what they are at, and drop the rest."""
+        self._stopping = True
+        self._pending.clear()
+        self._suspects.clear()
+        for slot in self._slots:
+            slot.heard = time.monotonic() - self._limits.seconds
+            with suppress(OSError):
+                slot.connection.send(None)
+
+    def close(self) -> None:
+        """End all workers at once."""
+        for slot in self._slots:
+            slot.connection.close()
+            slot.process.kill()
+        for slot in self._slots:
+            slot.process.join(GRACE_SECONDS)
+        self._slots.clear()
+
+    def _hand_out(self) -> None:
+        while self._suspects:  # each gets a fresh worker, so that no earlier damage is laid at its door
+            self._send(self._start(), [self._suspects.popleft()])
+        while self._pending:
+            slot = min(self._slots, key=lambda s: (s.weight, len(s.tasks)), default=None)
+            if (slot is None or slot.tasks) and len(self._slots) < self._workers:
+                slot = self._start()
+            if slot is None or len(slot.tasks) > QUEUED_TASKS // 2 or slot.weight > QUEUED_BYTES:
+                return
+            batch, weight = [self._pending.popleft()], slot.weight
+            while self._pending and len(batch) + len(slot.tasks) < QUEUED_TASKS and weight < QUEUED_BYTES:
+                if len(self._pending) < self._workers:
+                    break
+                batch.append(self._pending.popleft())
+                weight += batch[-1][1]
+            self._send(slot, batch)
+
+    def _send(self, slot: _Slot, batch: list[tuple[Any, int]]) -> None:
+        if not slot.tasks:
+            slot.heard = time.monotonic()
+        for task, weight in batch:
+            self._weights[id(task)] = weight
+            slot.tasks.append(task)
+            slot.weight += weight
+        with suppress(BrokenPipeError, ConnectionResetError):  # its death is seen when it is polled
+            slot.connection.send([task for task, _ in batch])
+
+    def _receive(self, slot: _Slot, answers: list[Any]) -> bool:
+        """Take what a worker has sent; False where it is gone."""
+        slot.heard = time.monotonic()
+        try:
+            while slot.connection.poll(0):
+                message = slot.connection.recv()
+                if isinstance(message, Fault):
+                    raise EnvironmentFault(message.message)
+                if isinstance(message, Retired):
+                    self._requeue(slot)
+                elif not isinstance(message, Alive):
+                    self._finish(slot)
+                    answers.append(message)
+        except (EOFError, ConnectionResetError):
+            return False
+        return True
+
+    def _finish(self, slot: _Slot) -> Any:  # noqa: ANN401
+        """The first task of a worker is done with."""
+        task = slot.tasks.popleft()
+        slot.weight -= self._weights.pop(id(task), 0)
+        self._crashed.discard(id(task))
+        self._idle_deaths = 0
+        return task
+
+    def _requeue(self, slot: _Slot) -> None:
+        while slot.tasks:
+            task = slot.tasks.pop()
+            self._pending.appendleft((task, self._weights.pop(id(task), 0)))
+        slot.weight = 0
+
+    def _bury(self, slot: _Slot) -> list[Casualty]:
+        """A worker died: judge the task it was at, and give its others to the living."""
+        self._slots.remove(slot)
+        slot.connection.close()
+        slot.process.join(GRACE_SECONDS)
+        if self._stopping:
+            return []
+        if not slot.tasks:
+            self._idle_deaths += slot.process.exitcode != 0
+            if self._idle_deaths > IDLE_DEATHS:
+                raise EnvironmentFault(f"Worker processes die at once ({_cause(slot.process.exitcode)}).")
+            return []
+        task, weight = slot.tasks[0], self._weights.get(id(slot.tasks[0]), 0)
+        timed_out = slot.overdue or slot.process.exitcode == -getattr(signal, "SIGALRM", 0)
+        if timed_out or id(task) in self._crashed:
+            self._finish(slot)
+            self._requeue(slot)
+            return [self._judge(task, slot, timed_out=timed_out)]
+        slot.tasks.popleft()
+        self._requeue(slot)
+        self._crashed.add(id(task))
+        self._suspects.append((task, weight))
+        return []
+
+    def _judge(self, task: object, slot: _Slot, *, timed_out: bool) -> Casualty:
+        if timed_out:
+            message = f"no frame was finished within {self._limits.seconds:g} s"
+            return Casualty(task, ErrorCode.TIMEOUT, message)
+        message = f"it killed its worker twice ({_cause(slot.process.exitcode)})"
+        return Casualty(task, ErrorCode.WORKER_CRASHED, message, quarantined=True)
+
+    def _kill_overdue(self) -> None:
+        """Where the worker's own alarm could not end it: stuck in the kernel, or a system without alarms."""
+        limit = time.monotonic() - self._limits.seconds - GRACE_SECONDS
+        for slot in self._slots:
+            if (slot.tasks or self._stopping) and slot.heard < limit:
+                slot.overdue = True
+                slot.process.kill()
+
+    def _start(self) -> _Slot:
+        here, there = self._context.Pipe()
+        process = self._context.Process(
+            target=serve, args=(there, self._work, self._settings, self._limits), daemon=True, name="dicomprep worker"
+        )
+        try:
+            with _plain_main(), _single_threaded():
+                process.start()
+        except OSError as error:
+            raise EnvironmentFault(f"No worker process can be started: {error}") from error
+        there.close()
+        slot = _Slot(process, here)
+        self._slots.append(slot)
+        return slot
+
+
+@contextmanager
+def _plain_main() -> Iterator[None]:
+    """Keep workers from importing the caller's script again: they need nothing of it, and it may have no guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Start workers without thread pools of their own: the processes are the parallelism."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _cause(exitcode: int | None) -> str:
+    """What ended a process, in words."""
+    if exitcode is None or exitcode >= 0:
+        return f"exit code {exitcode}"
+    name = signal.Signals(-exitcode).name if -exitcode in set(signal.Signals) else f"signal {-exitcode}"
+    return f"{name}, often the system running out of memory" if name == "SIGKILL" else name

@@ -1,0 +1,144 @@
+"""A worker process: takes tasks from a connection, gives results, and dies alone."""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from dicomprep.errors import EnvironmentFault, ErrorCode
+
+__all__ = ["Alive", "Casualty", "Fault", "Limits", "Retired", "Work", "serve"]
+
+Work = Callable[[Any, Any, Callable[[], None]], Any]
+"""work(task, settings, heartbeat) → result; it calls `heartbeat` whenever a part of the task is finished."""
+
+HEARTBEAT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a task may cost."""
+
+    seconds: float
+    """Without a heartbeat."""
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Casualty:
+    """A task that gave no result, and why."""
+
+    task: Any
+    code: ErrorCode
+    detail: str
+    quarantined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The surroundings failed: nothing more can be done by anyone."""
+
+    message: str
+
+
+class Alive:
+    """Sent now and then during a long task."""
+
+
+class Retired:
+    """The worker leaves by itself; what it had not begun is for others."""
+
+
+def serve(connection: Connection, work: Work, settings: object, limits: Limits) -> None:
+    """Work until the connection closes or None is received. Runs in its own process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_with_parent()
+    ceiling = _limit_memory(limits.bytes)
+    clock = _Clock(connection, limits.seconds)
+    waiting: deque[Any] = deque()
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            while not waiting or connection.poll(0):
+                message = connection.recv()
+                if message is None:
+                    return
+                waiting.extend(message)
+            answer = _answer(work, waiting.popleft(), settings, clock)
+            connection.send(answer)
+            worn = isinstance(answer, Casualty) or _data_bytes() > ceiling - limits.bytes // 2
+            if worn:
+                connection.send(Retired())
+                return
+
+
+def _answer(work: Work, task: object, settings: object, clock: "_Clock") -> object:
+    clock.beat()
+    try:
+        return work(task, settings, clock.beat)
+    except EnvironmentFault as error:
+        return Fault(str(error))
+    except MemoryError:
+        return Casualty(task, ErrorCode.OUT_OF_MEMORY, "it needs more memory than a file may take")
+    except BaseException:  # noqa: BLE001  (the worker's boundary: also Rust panics and SystemExit end here)
+        return Casualty(task, ErrorCode.INTERNAL, traceback.format_exc())
+    finally:
+        clock.stop()
+
+
+class _Clock:
+    """Ends this process by SIGALRM, even inside C, when a task goes on for too long without a heartbeat."""
+
+    def __init__(self, connection: Connection, seconds: float) -> None:
+        self._connection, self._seconds, self._told = connection, seconds, time.monotonic()
+        if hasattr(signal, "SIGALRM"):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    def beat(self) -> None:
+        self._set(self._seconds)
+        if time.monotonic() - self._told > HEARTBEAT_SECONDS:
+            self._connection.send(Alive())
+            self._told = time.monotonic()
+
+    def stop(self) -> None:
+        self._set(0)
+        self._told = time.monotonic()
+
+    def _set(self, seconds: float) -> None:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is gone, whatever is being decoded."""
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+
+
+def _limit_memory(more: int) -> int:
+    """Let this process take `more` bytes beyond what it has now; return the ceiling."""
+    ceiling = _data_bytes() + more
+    if sys.platform == "linux":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (ceiling, hard))
+    return ceiling
+
+
+def _data_bytes() -> int:
+    """Private writable memory of this process; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  (on the path of every task)
+            return int(file.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

@@ -1,0 +1,88 @@
+"""Everything that dicomprep raises on purpose.
+
+    DicomprepError
+    ├── ConfigError        wrong usage or configuration, found before any work       exit 2
+    ├── InputError         this file's fault; has a stable code; recorded, never fatal
+    ├── EnvironmentFault   disk full, no permission, database locked or newer        exit 3
+    ├── LabelError         a label that cannot be recorded
+    └── ExportError        an export that cannot be made
+"""
+
+from enum import StrEnum
+
+__all__ = [
+    "ConfigError",
+    "DicomprepError",
+    "EnvironmentFault",
+    "ErrorCode",
+    "ExportError",
+    "InputError",
+    "LabelError",
+]
+
+
+class ErrorCode(StrEnum):
+    """Why an input gave no image, or not all of its images. The values are stable."""
+
+    NOT_DICOM = "not_dicom"
+    NO_PIXEL_DATA = "no_pixel_data"
+    UNSUPPORTED_TRANSFER_SYNTAX = "unsupported_transfer_syntax"
+    UNSUPPORTED_PIXELS = "unsupported_pixels"
+    CORRUPT_HEADER = "corrupt_header"
+    CORRUPT_PIXELS = "corrupt_pixels"
+    TRUNCATED = "truncated"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    WORKER_CRASHED = "worker_crashed"
+    UNREADABLE = "unreadable"
+    CHANGED = "changed"
+    INTERNAL = "internal"
+
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about it, in one sentence, where there is something."""
+        return _REMEDIES.get(self)
+
+
+_REMEDIES = {
+    ErrorCode.UNREADABLE: "Check permissions and the disk; the next run tries it again.",
+    ErrorCode.CHANGED: "It is still being written; the next run takes it.",
+    ErrorCode.TRUNCATED: "Transfer the file again.",
+    ErrorCode.TIMEOUT: "`dicomprep retry --code timeout --timeout SECONDS` gives it longer.",
+    ErrorCode.OUT_OF_MEMORY: "`dicomprep retry --code out_of_memory --max-memory MB` gives it more.",
+    ErrorCode.LIMIT_EXCEEDED: "If the size is genuine: `dicomprep retry --code limit_exceeded --max-memory MB`.",
+    ErrorCode.INTERNAL: "This is a bug in dicomprep; `dicomprep inspect` shows its traceback. Please report it.",
+}
+
+
+class DicomprepError(Exception):
+    """The root of everything that dicomprep raises on purpose."""
+
+
+class ConfigError(DicomprepError):
+    """Wrong usage or configuration, found before any work is done (exit code 2)."""
+
+
+class EnvironmentFault(DicomprepError):  # noqa: N818  (the design's word: a fault of the surroundings, not of a file)
+    """The surroundings failed: disk full, no permission, database locked or newer (exit code 3)."""
+
+
+class LabelError(DicomprepError):
+    """A label that cannot be recorded."""
+
+
+class ExportError(DicomprepError):
+    """An export that cannot be made."""
+
+
+class InputError(DicomprepError):
+    """One input cannot be processed. The batch goes on; the code and the reason are recorded."""
+
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[ErrorCode, str]]:
+        return type(self), (self.code, self.detail)

@@ -1,0 +1,113 @@
+"""What a JPEG or JPEG 2000 codestream says of itself, read before anything is decoded.
+
+Sources: ITU-T T.81 annex B (JPEG), T.87 (JPEG-LS), T.800 annex A and I (JPEG 2000), T.814 (HTJ2K).
+"""
+
+import struct
+from dataclasses import dataclass
+
+__all__ = ["Codestream", "read_jpeg", "read_jpeg2000"]
+
+JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Codestream:
+    """Facts from the headers of one compressed frame."""
+
+    rows: int
+    columns: int
+    components: int
+    bits: int
+    signed: bool = False
+    process: int = 0
+    """The JPEG frame marker's low byte (0xC0 baseline … 0xF7 JPEG-LS); 0 for JPEG 2000."""
+    complete: bool = True
+    """The end marker is there."""
+    adobe_transform: int | None = None
+    """Of an Adobe APP14 segment: 0 as is, 1 YCbCr."""
+    jfif: bool = False
+    component_ids: tuple[int, ...] = ()
+    multiple_component_transform: bool = False
+
+
+def read_jpeg(data: bytes) -> Codestream:
+    """Read the segments of a JPEG or JPEG-LS codestream up to its first scan; ValueError where there is none."""
+    if data[:2] != b"\xff\xd8":
+        raise ValueError("it does not begin with the JPEG marker SOI (FFD8)")
+    frame: tuple[int, bytes] | None = None
+    adobe: int | None = None
+    jfif = False
+    at = 2
+    while frame is None or marker != 0xDA:
+        marker, segment, at = _next_segment(data, at)
+        if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC) or marker == 0xF7:
+            frame = (marker, segment)
+        elif marker == 0xEE and segment[:5] == b"Adobe" and len(segment) >= 12:
+            adobe = segment[11]
+        elif marker == 0xE0 and segment[:4] == b"JFIF":
+            jfif = True
+        elif marker == 0xDA and frame is None:
+            raise ValueError("a JPEG scan begins before the frame header")
+    process, header = frame
+    if len(header) < 6 or len(header) < 6 + 3 * header[5]:
+        raise ValueError("the JPEG frame header is cut")
+    bits, rows, columns, components = struct.unpack(">BHHB", header[:6])
+    return Codestream(
+        rows=rows,
+        columns=columns,
+        components=components,
+        bits=bits,
+        process=process,
+        complete=data.find(b"\xff\xd9", at) >= 0,
+        adobe_transform=adobe,
+        jfif=jfif,
+        component_ids=tuple(header[6::3][:components]),
+    )
+
+
+def read_jpeg2000(data: bytes) -> Codestream:
+    """Read the main header of a JPEG 2000 or HTJ2K codestream, bare or in a JP2 file; ValueError where there is none."""
+    start = 0
+    if data[:12] == JP2_SIGNATURE:
+        start = data.find(b"jp2c") + 4
+    if start == 3 or data[start : start + 4] != b"\xff\x4f\xff\x51":
+        raise ValueError("it does not begin with the JPEG 2000 markers SOC and SIZ (FF4F FF51)")
+    size = data[start + 4 : start + 45]
+    if len(size) < 41:
+        raise ValueError("the JPEG 2000 SIZ segment is cut")
+    x1, y1, x0, y0 = struct.unpack(">4I", size[4:20])
+    components, first_bits = struct.unpack(">HB", size[36:39])
+    transform = _find_main_segment(data, start + 2, 0x52)
+    return Codestream(
+        rows=y1 - y0,
+        columns=x1 - x0,
+        components=components,
+        bits=(first_bits & 0x7F) + 1,
+        signed=bool(first_bits & 0x80),
+        complete=data.rfind(b"\xff\xd9", start) >= len(data) - 16,
+        multiple_component_transform=len(transform) > 4 and transform[4] == 1,
+    )
+
+
+
+def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:
+    """The marker, content and end of the segment at `at`; fill bytes are passed over."""
+    while at + 1 < len(data) and data[at] == 0xFF and data[at + 1] == 0xFF:
+        at += 1
+    if at + 4 > len(data) or data[at] != 0xFF:
+        raise ValueError(f"no JPEG marker where one must be, at byte {at}")
+    marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+    if marker == 0xD8 or marker == 0xD9 or length < 2 or at + 2 + length > len(data):
+        raise ValueError(f"the JPEG segment at byte {at} is cut or malformed")
+    return marker, data[at + 4 : at + 2 + length], at + 2 + length
+
+
+def _find_main_segment(data: bytes, at: int, wanted: int) -> bytes:
+    """The content of a JPEG 2000 main header segment, or nothing."""
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0x90:
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] == wanted:
+            return data[at + 4 : at + 2 + length]
+        at += 2 + max(length, 2)
+    return b""

@@ -1,0 +1,59 @@
+"""Colour spaces and palettes (DICOM PS3.3 C.7.6.3.1.2, C.7.9)."""
+
+import io
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["apply_palette", "convert_ybr_full", "convert_ybr_partial", "scale_color", "to_srgb"]
+
+Color = NDArray[Any]
+
+
+def convert_ybr_full(pixels: Color) -> Color:
+    """YBR_FULL to RGB: (rows, columns, 3) uint8 or uint16 in and out (PS3.3 C.7.6.3.1.2)."""
+    return np.asarray(cv2.cvtColor(pixels[..., [0, 2, 1]], cv2.COLOR_YCrCb2RGB))
+
+
+def convert_ybr_partial(pixels: Color) -> Color:
+    """YBR_PARTIAL_422 or _420, upsampled, to RGB: luma 16…235, chroma 16…240; (rows, columns, 3) uint8."""
+    y, cb, cr = (pixels[..., i].astype(np.float32) for i in range(3))
+    y, cb, cr = (y - 16) * (255 / 219), (cb - 128) * (255 / 224), (cr - 128) * (255 / 224)
+    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+
+
+def apply_palette(indices: NDArray[Any], *, palette: NDArray[np.uint16], first: int, depth: int) -> Color:
+    """Look up (rows, columns) indices in an (entries, 3) table of 16-bit colours; (rows, columns, 3), `depth` bits.
+
+    Indices outside of the table take its first or last entry (PS3.3 C.7.6.3.1.5).
+    """
+    table = (palette >> 8).astype(np.uint8) if depth == 8 else palette
+    return table[np.clip(indices.astype(np.int64) - first, 0, len(table) - 1)]
+
+
+def scale_color(pixels: Color, *, bits_stored: int, depth: int) -> Color:
+    """Scale unsigned samples of `bits_stored` bits to the full range of `depth` bits."""
+    dtype = np.uint8 if depth == 8 else np.uint16
+    if bits_stored == depth and pixels.dtype == dtype:
+        return pixels
+    scaled = pixels.astype(np.float64) * ((2**depth - 1) / (2**bits_stored - 1))
+    return np.floor(scaled + 0.5).astype(dtype)
+
+
+def to_srgb(pixels: Color, *, icc_profile: bytes) -> Color:
+    """Convert (rows, columns, 3) uint8 from the colour space of `icc_profile` to sRGB.
+
+    Raises ValueError where the profile cannot be used for RGB input.
+    """
+    from PIL import Image, ImageCms
+
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError) as error:
+        raise ValueError(f"the ICC profile cannot be applied: {error}") from error
+    return np.asarray(converted)

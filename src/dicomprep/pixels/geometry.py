@@ -1,0 +1,88 @@
+"""Where pixels go: crop, antialiased scaling that makes pixels square, placing on the canvas; and the way back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Geometry", "place", "plan_geometry", "resample", "to_source", "to_thumbnail"]
+
+Points = NDArray[np.float64]
+"""(n, 2) of (row, column) in pixels; (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Where the source's pixels lie in the thumbnail; every pair is (rows, columns)."""
+
+    source_shape: tuple[int, int]
+    crop_origin: tuple[int, int]
+    crop_shape: tuple[int, int]
+    scaled_shape: tuple[int, int]
+    offset: tuple[int, int]
+    size: int
+    """Rows and columns of the canvas."""
+
+
+def plan_geometry(shape: tuple[int, int], *, aspect: float, size: int, fit: str) -> Geometry:
+    """Plan how (rows, columns) with pixels of `aspect` (height over width) fill a square of `size`.
+
+    `fit` is pad, crop or stretch. The result can be stored and inverted.
+    """
+    rows, columns = shape
+    height, width = rows * aspect, float(columns)
+    crop = shape
+    if fit == "crop":
+        side = min(height, width)
+        crop = (max(1, round(side / aspect)), max(1, round(side)))
+        crop = (min(rows, crop[0]), min(columns, crop[1]))
+    if fit == "pad":
+        scale = size / max(height, width)
+        scaled = (min(size, max(1, round(height * scale))), min(size, max(1, round(width * scale))))
+    else:
+        scaled = (size, size)
+    return Geometry(
+        source_shape=shape,
+        crop_origin=((rows - crop[0]) // 2, (columns - crop[1]) // 2),
+        crop_shape=crop,
+        scaled_shape=scaled,
+        offset=((size - scaled[0]) // 2, (size - scaled[1]) // 2),
+        size=size,
+    )
+
+
+def resample(pixels: NDArray[Any], *, shape: tuple[int, int]) -> NDArray[Any]:
+    """Scale (rows, columns[, 3]) to `shape`: means over areas where it shrinks, cubic where it grows."""
+    rows, columns = pixels.shape[:2]
+    smaller = (min(rows, shape[0]), min(columns, shape[1]))
+    if smaller != (rows, columns):
+        pixels = cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA)
+    if shape != smaller:
+        pixels = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return pixels
+
+
+def place(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+    """Crop, scale and place (rows, columns[, 3]) on a black square as `geometry` says."""
+    (top, left), (rows, columns) = geometry.crop_origin, geometry.crop_shape
+    scaled = resample(pixels[top : top + rows, left : left + columns], shape=geometry.scaled_shape)
+    if geometry.scaled_shape == (geometry.size, geometry.size):
+        return scaled
+    canvas = np.zeros((geometry.size, geometry.size, *pixels.shape[2:]), pixels.dtype)
+    (top, left), (rows, columns) = geometry.offset, geometry.scaled_shape
+    canvas[top : top + rows, left : left + columns] = scaled
+    return canvas
+
+
+def to_source(points: Points, geometry: Geometry) -> Points:
+    """Map (n, 2) points of the thumbnail to the source."""
+    scale = np.divide(geometry.crop_shape, geometry.scaled_shape)
+    return (np.asarray(points, np.float64) - geometry.offset) * scale + geometry.crop_origin
+
+
+def to_thumbnail(points: Points, geometry: Geometry) -> Points:
+    """Map (n, 2) points of the source to the thumbnail."""
+    scale = np.divide(geometry.scaled_shape, geometry.crop_shape)
+    return (np.asarray(points, np.float64) - geometry.crop_origin) * scale + geometry.offset

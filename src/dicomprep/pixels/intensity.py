@@ -1,0 +1,202 @@
+"""From stored values to grey: modality transform, VOI transform, inversion (DICOM PS3.3 C.11.1, C.11.2, C.11.6)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Grey",
+    "LookupTable",
+    "Range",
+    "Rescale",
+    "Window",
+    "apply_lookup",
+    "apply_window",
+    "describe_grey",
+    "draw_grey",
+    "measure_range",
+]
+
+Values = NDArray[np.float64]
+ROBUST_PERCENTILES = (0.5, 99.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Rescale:
+    """Modality value = slope × stored value + intercept."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LookupTable:
+    """A Modality LUT or VOI LUT: entries for consecutive input values (PS3.3 C.11.1.1, C.11.2.1.1)."""
+
+    first: int
+    """The input value that the first entry stands for."""
+    bits: int
+    """Significant bits of an entry."""
+    entries: bytes
+    """Little-endian uint16."""
+
+    @property
+    def values(self) -> NDArray[np.uint16]:
+        """The entries as an array."""
+        return np.frombuffer(self.entries, "<u2")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A VOI window in modality units; function is LINEAR, LINEAR_EXACT or SIGMOID (PS3.3 C.11.2.1.2)."""
+
+    center: float
+    width: float
+    function: str = "LINEAR"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Modality values drawn as black and as white, where the file names no window."""
+
+    low: float
+    high: float
+    rule: str
+    """How it was chosen: `robust`, `minimum to maximum` or `all stored values`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grey:
+    """All that turns a stored value into a grey."""
+
+    modality: Rescale | LookupTable
+    voi: Window | LookupTable | Range
+    inverted: bool = False
+    """Low values are drawn bright: MONOCHROME1 or Presentation LUT Shape INVERSE, but not both."""
+    padding: tuple[int, int] | None = None
+    """Lowest and highest stored value that stand for no measurement; drawn as background (PS3.3 C.7.5.1.1.2)."""
+
+
+def apply_lookup(values: Values, table: LookupTable) -> Values:
+    """Map `values` by `table`; what lies outside takes its first or last entry (PS3.3 C.11.1.1.1)."""
+    index = np.clip(np.rint(values) - table.first, 0, len(table.values) - 1).astype(np.intp)
+    return table.values[index].astype(np.float64)
+
+
+def apply_window(values: Values, *, center: float, width: float, function: str = "LINEAR") -> Values:
+    """Map `values` to 0…1 as PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID) and C.11.2.1.3.2 (LINEAR_EXACT) say.
+
+    Raises ValueError for an unknown function or a width that the function does not allow.
+    """
+    if function == "SIGMOID" and width > 0:
+        return 1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -700, 700)))
+    if function == "LINEAR_EXACT" and width > 0:
+        return np.clip((values - center) / width + 0.5, 0, 1)
+    if function == "LINEAR" and width > 1:
+        return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
+    if function == "LINEAR" and width == 1:
+        return (values > center - 0.5).astype(np.float64)
+    raise ValueError(f"a {function} window of width {width:g} is not defined")
+
+
+def apply_modality(stored: Values, modality: Rescale | LookupTable) -> Values:
+    """Turn stored values into modality values (PS3.3 C.11.1)."""
+    if isinstance(modality, LookupTable):
+        return apply_lookup(stored, modality)
+    return stored * modality.slope + modality.intercept
+
+
+def apply_voi(values: Values, voi: Window | LookupTable | Range) -> Values:
+    """Turn modality values into 0 (black) … 1 (white)."""
+    if isinstance(voi, LookupTable):
+        return apply_lookup(values, voi) / (2**voi.bits - 1)
+    if isinstance(voi, Window):
+        return apply_window(values, center=voi.center, width=voi.width, function=voi.function)
+    return np.clip((values - voi.low) / max(voi.high - voi.low, np.finfo(np.float64).tiny), 0, 1)
+
+
+def draw_grey(pixels: NDArray[Any], *, grey: Grey, bits_stored: int, depth: int) -> NDArray[Any]:
+    """Draw stored values as grey.
+
+    `pixels` is (rows, columns) of any integer or float dtype, integers within `bits_stored` bits; the result has
+    the same shape and is uint8 or uint16 as `depth` (8 or 16) says. A table serves where it is smaller than the
+    image; both ways give the same result.
+    """
+    if pixels.dtype.kind in "iu" and bits_stored <= 16 and pixels.size >= 2 ** (bits_stored - 1):
+        signed = pixels.dtype.kind == "i"
+        table = _grey_table(grey, bits_stored, signed, depth)
+        index = pixels.view(f"u{pixels.dtype.itemsize}") & (2**bits_stored - 1) if signed else pixels
+        return np.take(table, index, mode="clip")
+    return _quantize(_shade(pixels.astype(np.float64), grey), depth)
+
+
+def measure_range(
+    frames: Sequence[NDArray[Any]], *, modalities: Sequence[Rescale | LookupTable], padding: tuple[int, int] | None
+) -> Range:
+    """Find the range of modality values that the frames of one file share: their percentiles 0.5 and 99.5.
+
+    Padding and values that are no numbers take no part. Where nearly all values are the same, the range is from
+    the least to the greatest.
+    """
+    parts = []
+    for pixels, modality in zip(frames, modalities, strict=True):
+        stride = max(1, round((pixels.size / 2**20) ** 0.5))
+        sample = pixels[::stride, ::stride]
+        if padding is not None:
+            sample = sample[(sample < padding[0]) | (sample > padding[1])]
+        values = apply_modality(sample.astype(np.float64).ravel(), modality)
+        parts.append(values[np.isfinite(values)])
+    values = np.concatenate(parts) if parts else np.empty(0)
+    if values.size == 0:
+        return Range(0.0, 1.0, "minimum to maximum")
+    low, high = (float(v) for v in np.percentile(values, ROBUST_PERCENTILES, method="nearest"))
+    least, greatest = float(values.min()), float(values.max())
+    if low == high or len(np.unique(values[:4096])) <= 2:
+        return Range(least, greatest, "minimum to maximum")
+    return Range(low, high, "robust")
+
+
+def describe_grey(grey: Grey) -> dict[str, Any]:
+    """What `grey` does, as JSON-able values: enough to turn a grey back into a stored value."""
+    modality: dict[str, Any] = _describe_table(grey.modality, "modality") or asdict(grey.modality)
+    voi: dict[str, Any] = _describe_table(grey.voi, "voi") or asdict(grey.voi)
+    described: dict[str, Any] = {"modality": modality, "voi": voi}
+    if grey.inverted:
+        described["inverted"] = True
+    if grey.padding is not None:
+        described["padding"] = list(grey.padding)
+    return described
+
+
+def _describe_table(table: object, kind: str) -> dict[str, Any] | None:
+    if not isinstance(table, LookupTable):
+        return None
+    return {"lut": kind, "first": table.first, "entries": len(table.values), "bits": table.bits}
+
+
+@lru_cache(maxsize=16)
+def _grey_table(grey: Grey, bits: int, signed: bool, depth: int) -> NDArray[Any]:  # noqa: FBT001
+    stored = np.arange(2**bits, dtype=np.float64)
+    if signed:
+        stored[2 ** (bits - 1) :] -= 2**bits
+    table = _quantize(_shade(stored, grey), depth)
+    table.flags.writeable = False
+    return table
+
+
+def _shade(stored: Values, grey: Grey) -> Values:
+    shade = apply_voi(apply_modality(stored, grey.modality), grey.voi)
+    if grey.inverted:
+        shade = 1 - shade
+    background = ~np.isfinite(shade)
+    if grey.padding is not None:
+        background |= (stored >= grey.padding[0]) & (stored <= grey.padding[1])
+    return np.where(background, 0.0, shade)
+
+
+def _quantize(shade: Values, depth: int) -> NDArray[Any]:
+    return np.floor(shade * (2**depth - 1) + 0.5).astype(np.uint8 if depth == 8 else np.uint16)

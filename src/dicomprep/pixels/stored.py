@@ -1,0 +1,91 @@
+"""Stored values from bytes and bits (DICOM PS3.5 section 8, PS3.3 C.7.6.3.1)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Layout", "expand_bits", "unpack_native"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a frame's samples are laid out."""
+
+    rows: int
+    columns: int
+    samples: int
+    """1 (grey or palette) or 3 (colour)."""
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    photometric_interpretation: str
+    planar: bool = False
+    """Colour by colour (Planar Configuration 1) instead of pixel by pixel."""
+    kind: str = "integer"
+    """integer, or float for (Double) Float Pixel Data."""
+
+    @property
+    def subsampled(self) -> bool:
+        """Two pixels share one pair of chroma samples in native data (YBR_FULL_422, YBR_PARTIAL_422)."""
+        return self.samples == 3 and self.photometric_interpretation.endswith("_422")
+
+    @property
+    def frame_bits(self) -> int:
+        """Bits that one frame takes in native encoding; frames of single bits follow without a gap."""
+        samples = 2 * self.rows * self.columns if self.subsampled else self.rows * self.columns * self.samples
+        return samples * self.bits_allocated
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of the decoded frame."""
+        return self.rows * self.columns * self.samples * max(1, self.bits_allocated // 8)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of a decoded sample."""
+        kind = "f" if self.kind == "float" else "i" if self.signed else "u"
+        return np.dtype(f"{kind}{max(1, self.bits_allocated // 8)}")
+
+
+def unpack_native(
+    data: bytes | memoryview, layout: Layout, *, big_endian: bool = False, bit_offset: int = 0
+) -> NDArray[Any]:
+    """Turn the bytes of one native frame into (rows, columns) or (rows, columns, 3) samples, not yet masked.
+
+    `bit_offset` is where a frame of single bits begins in its first byte (0…7).
+    """
+    if layout.bits_allocated == 1:
+        bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+        return bits[bit_offset : bit_offset + layout.rows * layout.columns].reshape(layout.rows, layout.columns)
+    samples = np.frombuffer(data, layout.dtype.newbyteorder(">" if big_endian else "<")).astype(layout.dtype, copy=False)
+    if layout.subsampled:
+        return _upsample_422(samples, layout)
+    if layout.samples == 1:
+        return samples.reshape(layout.rows, layout.columns)
+    if layout.planar:
+        return np.moveaxis(samples.reshape(3, layout.rows, layout.columns), 0, -1)
+    return samples.reshape(layout.rows, layout.columns, 3)
+
+
+def expand_bits(pixels: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """Keep the stored bits of each sample and extend its sign; other bits may hold overlays or rubbish."""
+    shift = layout.high_bit + 1 - layout.bits_stored
+    bits = 8 * pixels.dtype.itemsize
+    if pixels.dtype.kind == "f" or (shift == 0 and layout.bits_stored >= bits):
+        return pixels
+    if layout.signed:
+        left = bits - layout.bits_stored - shift
+        return (pixels.view(f"i{pixels.dtype.itemsize}") << left) >> (left + shift)
+    mask = pixels.dtype.type(2**layout.bits_stored - 1)
+    return (pixels >> shift) & mask if shift else pixels & mask
+
+
+def _upsample_422(samples: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    quads = samples.reshape(layout.rows, layout.columns // 2, 4)  # Y1 Y2 Cb Cr, PS3.3 C.7.6.3.1.2
+    ybr = np.empty((layout.rows, layout.columns, 3), samples.dtype)
+    ybr[:, 0::2, 0], ybr[:, 1::2, 0] = quads[..., 0], quads[..., 1]
+    ybr[:, 0::2, 1:] = ybr[:, 1::2, 1:] = quads[..., 2:]
+    return ybr

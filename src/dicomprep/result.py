@@ -1,0 +1,68 @@
+"""What a run did, and who is told while it goes."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dicomprep.models import Outcome, Status
+from dicomprep.timing import Timer
+
+__all__ = ["Result", "Watcher"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Result:
+    """What a run did, counted as it goes."""
+
+    root: str
+    output_dir: Path
+    db: str
+    strict: bool = False
+    found: int = 0
+    """DICOM files, and files that are called so; `unchanged + processed`, all of which are in the database."""
+    processed: int = 0
+    unchanged: int = 0
+    """Recorded by an earlier run and still valid."""
+    moved: int = 0
+    """Of those, how many lie elsewhere than before."""
+    other_files: int = 0
+    """Files that are no DICOM."""
+    frames: int = 0
+    """Images made by this run."""
+    interrupted: bool = False
+    statuses: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    total_frames: int = 0
+    """Images in the database."""
+    frames_by_split: dict[str, int] = field(default_factory=dict)
+    groups_by_split: dict[str, int] = field(default_factory=dict)
+    timers: tuple[Timer, ...] = ()
+
+    @property
+    def failed(self) -> int:
+        """Inputs of this run that gave no image though they should have, or not all of them."""
+        return self.statuses.total() - self.statuses[Status.DONE] - self.statuses[Status.SKIPPED]
+
+    @property
+    def exit_code(self) -> int:
+        """0 finished; 1 nothing could be made, or something failed and the run is strict; 130 interrupted."""
+        if self.interrupted:
+            return 130
+        nothing_made = self.found > 0 and self.total_frames == 0
+        return 1 if nothing_made or (self.strict and self.failed) else 0
+
+
+class Watcher:
+    """Is told how a run goes; this one listens to nothing."""
+
+    def began(self, result: Result, workers: int) -> None:
+        """The run begins."""
+
+    def advanced(self, result: Result) -> None:
+        """Counts have changed."""
+
+    def met(self, outcome: Outcome) -> None:
+        """An input was processed."""
+
+    def ended(self, result: Result) -> None:
+        """Nothing more comes, whether the run finished or broke off."""

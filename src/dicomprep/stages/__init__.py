@@ -1,0 +1,1 @@
+"""The steps of the pipeline: each module's name is its one public function."""

@@ -1,0 +1,55 @@
+"""Outcomes → rows: recorded together, in one transaction; then what they replace is removed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dicomprep.config import Splits
+from dicomprep.database.store import Store
+from dicomprep.models import Outcome, Status
+from dicomprep.splits import assign_split
+from dicomprep.storage import remove_images
+
+__all__ = ["Ledger", "record"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where a run records, and by which rules."""
+
+    store: Store
+    run_id: int
+    fingerprint: str
+    splits: Splits
+    key: bytes
+    output_dir: Path
+
+
+def record(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
+    """Record a batch: all of it or, with EnvironmentFault, nothing. Splits are assigned here, at insertion."""
+    if not outcomes:
+        return
+    whole = [replace(o, written=()) if o.status is Status.UNSTABLE else o for o in outcomes]
+    groups = {o.instance.group_key: o.instance.group_kind for o in whole if o.instance.group_key}
+    splits = {
+        key: assign_split(ledger.key, ledger.splits, group_kind=kind, group_key=key) for key, kind in groups.items()
+    }
+    stale = ledger.store.record(whole, run_id=ledger.run_id, fingerprint=ledger.fingerprint, splits=splits)
+    named = {written.thumbnail_path for outcome in whole for written in outcome.written}
+    unnamed = [w.thumbnail_path for outcome in outcomes for w in outcome.written]
+    leftovers = [path for o in whole if not o.written for path in _leftovers(o, ledger.output_dir)]
+    remove_images(ledger.output_dir, {*stale, *unnamed, *leftovers} - named)
+
+
+def _leftovers(outcome: Outcome, output_dir: Path) -> list[str]:
+    """Images that a worker made of a file before it died at a later frame."""
+    if outcome.status not in (Status.FAILED, Status.QUARANTINED):
+        return []
+    folder, _, stem = outcome.task.name.rpartition("/")
+    try:
+        names = [entry.name for entry in (output_dir / folder).iterdir() if entry.name.startswith(stem)]
+    except OSError:
+        return []
+    prefix = f"{stem}_frame"
+    numbered = [n for n in names if n.startswith(prefix) and n.removeprefix(prefix).removesuffix(".png").isdigit()]
+    return [f"{folder}/{name}" for name in numbered]

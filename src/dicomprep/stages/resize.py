@@ -1,0 +1,17 @@
+"""Normalized → Thumbnail: antialiased scaling to a square in which the pixels are square."""
+
+from dataclasses import asdict
+
+from dicomprep.config import ImageOptions
+from dicomprep.models import Normalized, Thumbnail
+from dicomprep.pixels.geometry import place, plan_geometry
+
+__all__ = ["resize"]
+
+
+def resize(normalized: Normalized, options: ImageOptions) -> Thumbnail:
+    """Scale to `options.size` by `options.fit`; the geometry goes along, so that points can be mapped back."""
+    rows, columns = normalized.pixels.shape[:2]
+    geometry = plan_geometry((rows, columns), aspect=normalized.aspect, size=options.size, fit=options.fit)
+    transform = {"geometry": asdict(geometry), "intensity": normalized.intensity}
+    return Thumbnail(place(normalized.pixels, geometry), transform)

@@ -1,0 +1,202 @@
+"""Where bytes come from and go to: the only module that opens sources and publishes thumbnails."""
+
+import errno
+import io
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import xxhash
+
+from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
+
+__all__ = [
+    "SourceFile",
+    "actual_path",
+    "clear_scratch",
+    "digest_bytes",
+    "open_source",
+    "publish",
+    "readable_path",
+    "remove_images",
+]
+
+SCRATCH = ".dicomprep-tmp"
+"""Folder below the output in which a thumbnail is written before it is moved to its place."""
+
+WHOLE_FILE_BYTES = 32 * 2**20
+
+
+class SourceFile:
+    """A regular file, open for reading. Small ones are read at once, large ones piece by piece."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(ErrorCode.UNREADABLE, "it is no regular file")
+        self.path, self.size, self.mtime_ns = path, status.st_size, status.st_mtime_ns
+        self._descriptor = descriptor
+        self._whole = os.pread(descriptor, self.size, 0) if self.size <= WHOLE_FILE_BYTES else None
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`; fewer where the file ends."""
+        if self._whole is not None:
+            return self._whole[offset : offset + length]
+        pieces = []
+        while length > 0 and (piece := os.pread(self._descriptor, min(length, 2**30), offset)):
+            pieces.append(piece)
+            offset, length = offset + len(piece), length - len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def stream(self) -> BinaryIO:
+        """The file from its beginning, for parsers that want a stream."""
+        if self._whole is not None:
+            return io.BytesIO(self._whole)
+        return io.BufferedReader(_Reader(self))
+
+    def digest(self) -> bytes:
+        """XXH3-128 of the whole content."""
+        if self._whole is not None:
+            return digest_bytes(self._whole)
+        state = xxhash.xxh3_128()
+        for offset in range(0, self.size, 2**20):
+            state.update(self.read_at(offset, 2**20))
+        return state.digest()
+
+    def has_changed(self) -> bool:
+        """Whether the file under this path is no longer the one that was opened, byte count and time."""
+        opened = os.fstat(self._descriptor)
+        try:
+            now = os.stat(self.path, follow_symlinks=False)
+        except OSError:
+            return True
+        same_file = (now.st_ino, now.st_dev) == (opened.st_ino, opened.st_dev)
+        return not same_file or (opened.st_size, opened.st_mtime_ns) != (self.size, self.mtime_ns)
+
+
+class _Reader(io.RawIOBase):
+    """A raw stream over `SourceFile.read_at`."""
+
+    def __init__(self, source: SourceFile) -> None:
+        self._source, self._at = source, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._source.read_at(self._at, len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+@contextmanager
+def open_source(path: str) -> Iterator[SourceFile]:
+    """Open a file for reading without ever blocking on it; InputError `unreadable` where that fails."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        raise InputError(ErrorCode.UNREADABLE, f"it cannot be opened: {error.strerror}") from error
+    try:
+        try:
+            source = SourceFile(path, descriptor)
+        except OSError as error:
+            raise InputError(ErrorCode.UNREADABLE, f"it cannot be read: {error.strerror}") from error
+        yield source
+    finally:
+        os.close(descriptor)
+
+
+def publish(output_dir: Path, relative: str, content: bytes) -> None:
+    """Put `content` at `relative` below `output_dir`, whole or not at all.
+
+    Raises EnvironmentFault where that fails, InputError where this one name is too long for the file system.
+    """
+    place = output_dir / relative
+    scratch = output_dir / SCRATCH / f"{os.getpid()}"
+    try:
+        try:
+            scratch.write_bytes(content)
+        except FileNotFoundError:
+            scratch.parent.mkdir(parents=True, exist_ok=True)
+            scratch.write_bytes(content)
+        try:
+            scratch.replace(place)
+        except FileNotFoundError:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            scratch.replace(place)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(ErrorCode.LIMIT_EXCEEDED, "the path of its thumbnail would be too long") from error
+        raise EnvironmentFault(f"{place} cannot be written: {error.strerror}") from error
+
+
+def clear_scratch(output_dir: Path) -> None:
+    """Remove what a killed run left half-written; call it only while no other run writes there."""
+    folder = output_dir / SCRATCH
+    if folder.is_dir():
+        for leftover in folder.iterdir():
+            leftover.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def remove_images(output_dir: Path, paths: Iterable[str]) -> None:
+    """Remove thumbnails that no row names; one that is gone already is no matter."""
+    for path in paths:
+        (output_dir / path).unlink(missing_ok=True)
+
+
+def digest_bytes(content: bytes) -> bytes:
+    """XXH3-128, 16 bytes: for telling contents apart, not against forgery."""
+    return xxhash.xxh3_128_digest(content)
+
+
+def readable_path(path: str) -> str:
+    r"""A path as text that any terminal, database or report can take; `actual_path` turns it back.
+
+    A byte that is no UTF-8 becomes `\xff`, a control character `\x0a` or `\u2028`, a backslash `\\`.
+
+    >>> readable_path("scan\n1")
+    'scan\\x0a1'
+    """
+    if path.isprintable() and "\\" not in path:
+        return path
+    return "".join(_escape(character) for character in path)
+
+
+def actual_path(readable: str) -> str:
+    """The path that `readable_path` made readable."""
+    if "\\" not in readable:
+        return readable
+    return re.sub(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))", _unescape, readable)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if character == "\\":
+        return "\\\\"
+    if character.isprintable():
+        return character
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _unescape(match: re.Match[str]) -> str:
+    byte, *wide = match.groups()
+    if byte:
+        return chr(int(byte, 16)) if int(byte, 16) < 0x80 else chr(0xDC00 + int(byte, 16))
+    digits = next((digits for digits in wide if digits), None)
+    return chr(int(digits, 16)) if digits else "\\"

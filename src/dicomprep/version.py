@@ -1,0 +1,7 @@
+"""Which dicomprep this is."""
+
+from importlib.metadata import version
+
+__all__ = ["VERSION"]
+
+VERSION = version("dicomprep")
