@@ -122,7 +122,11 @@ class Batch:
             result.frames_by_split = queries.count_by(connection, "split")
             result.groups_by_split = queries.count_groups(connection)
         result.timers = (
-            Timer.of("Discover", result.found, seconds if self.discovery_seconds is None else self.discovery_seconds),
+            Timer.of(
+                "Discover",
+                result.found,
+                seconds if self.discovery_seconds is None else self.discovery_seconds,
+            ),
             Timer.of("Processing", result.frames, seconds),
             Timer.of("DB Insert", result.frames, self.recording_seconds),
         )

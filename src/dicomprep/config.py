@@ -77,7 +77,10 @@ class ImageOptions:
         object.__setattr__(self, "names", _choice(Names, "names", self.names))
         _require(8 <= self.size <= 8192, f"--size {self.size}: choose from 8 to 8192 pixels.")
         _require(self.depth in (8, 16), f"--depth {self.depth}: choose 8 or 16 bits.")
-        _require(len(self.windows) in (0, 1, 3), f"--window {self.window}: give one window, or three for an RGB image.")
+        _require(
+            len(self.windows) in (0, 1, 3),
+            f"--window {self.window}: give one window, or three for an RGB image.",
+        )
         self.select_frames(1)
 
     @property
@@ -143,6 +146,11 @@ class Splits:
         return train, val, test
 
 
+def _available_cores() -> int:
+    """Cores that this process may use, as a cluster's scheduler grants them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """One run of `preprocess`."""
@@ -150,7 +158,7 @@ class Config:
     dicom_dir: Path
     output_dir: Path = Path("thumbnails")
     db: str = "dicomprep.db"
-    workers: int = field(default_factory=lambda: _available_cores())
+    workers: int = field(default_factory=_available_cores)
     strict: bool = False
     image: ImageOptions = field(default_factory=ImageOptions)
     budget: Budget = field(default_factory=Budget)
@@ -197,8 +205,3 @@ def _parse_window(text: str) -> tuple[float, float]:
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
-
-
-def _available_cores() -> int:
-    """Cores that this process may use, as a cluster's scheduler grants them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

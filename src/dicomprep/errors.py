@@ -1,11 +1,11 @@
 """Everything that dicomprep raises on purpose.
 
-    DicomprepError
-    ├── ConfigError        wrong usage or configuration, found before any work       exit 2
-    ├── InputError         this file's fault; has a stable code; recorded, never fatal
-    ├── EnvironmentFault   disk full, no permission, database locked or newer        exit 3
-    ├── LabelError         a label that cannot be recorded
-    └── ExportError        an export that cannot be made
+DicomprepError
+├── ConfigError        wrong usage or configuration, found before any work       exit 2
+├── InputError         this file's fault; has a stable code; recorded, never fatal
+├── EnvironmentFault   disk full, no permission, database locked or newer        exit 3
+├── LabelError         a label that cannot be recorded
+└── ExportError        an export that cannot be made
 """
 
 from enum import StrEnum
@@ -64,7 +64,7 @@ class ConfigError(DicomprepError):
     """Wrong usage or configuration, found before any work is done (exit code 2)."""
 
 
-class EnvironmentFault(DicomprepError):  # noqa: N818  (the design's word: a fault of the surroundings, not of a file)
+class EnvironmentFault(DicomprepError):
     """The surroundings failed: disk full, no permission, database locked or newer (exit code 3)."""
 
 

@@ -1,6 +1,6 @@
 """What travels through the pipeline: each noun says what is now true of an input.
 
-    Path → Source → Frame → Normalized → Thumbnail → Written → Outcome → row
+Path → Source → Frame → Normalized → Thumbnail → Written → Outcome → row
 """
 
 from dataclasses import dataclass, field

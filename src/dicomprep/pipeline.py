@@ -78,7 +78,11 @@ def draw(image: Image, options: ImageOptions) -> Iterator[tuple[int, Thumbnail |
 
 
 def run(
-    config: Config, *, watcher: Watcher | None = None, sources: Iterable[Source] | None = None, work: Work = process
+    config: Config,
+    *,
+    watcher: Watcher | None = None,
+    sources: Iterable[Source] | None = None,
+    work: Work = process,
 ) -> Result:
     """Process all files below `config.dicom_dir`, or `sources`; record every input once; never stop for a bad one.
 
@@ -99,7 +103,8 @@ def run(
         key = store.open_key(key_path(config))
         clear_scratch(output_dir)
         stack.callback(clear_scratch, output_dir)
-        run_id = store.begin_run(version=VERSION, root=root, options=asdict(config))
+        options = asdict(replace(config, dicom_dir=Path(root), output_dir=output_dir))
+        run_id = store.begin_run(version=VERSION, root=root, options=options)
         ledger = Ledger(store, run_id, config.image.fingerprint(), config.splits, key, output_dir)
         settings = Settings(config.image, config.splits, output_dir, key, config.budget.max_memory * 2**20)
         limits = Limits(config.budget.timeout, settings.max_bytes)
@@ -161,7 +166,11 @@ def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: C
             filename = frame_filename(task.name, index, image.frame_count)
             place = thumbnail_path(filename)
             done = write(
-                drawn, frame_number=index, filename=filename, thumbnail_path=place, output_dir=settings.output_dir
+                drawn,
+                frame_number=index,
+                filename=filename,
+                thumbnail_path=place,
+                output_dir=settings.output_dir,
             )
             written.append(done)
     except InputError as error:  # of the file as a whole: its frames cannot even be found
@@ -183,9 +192,7 @@ def _judge(
             folder=task.study_id,
         )
         instance = replace(instance, group_kind=kind, group_key=key)
-    outcome = Outcome(
-        task, Status.DONE, written=tuple(written), frame_count=image.frame_count, instance=instance
-    )
+    outcome = Outcome(task, Status.DONE, written=tuple(written), frame_count=image.frame_count, instance=instance)
     if not errors:
         return outcome
     index, first = errors[0]

@@ -118,11 +118,19 @@ class Planner:
 
 def _options(name: str, source: Source) -> tuple[str, str, str]:
     """Names for a source, the plain one first; the last is its own for certain."""
-    return name, with_suffix_hash(name, source.path), with_suffix_hash(name, os.path.join(source.root, source.path))
+    return (
+        name,
+        with_suffix_hash(name, source.path),
+        with_suffix_hash(name, os.path.join(source.root, source.path)),
+    )
 
 
 def _best_match(source: Source, rows: Sequence[tuple[int, str, str, str]]) -> tuple[int, str, str, str] | None:
     """Of recorded files with the same content, one whose own place is empty now: the most alike in its path."""
     gone = [row for row in rows if not os.path.lexists(os.path.join(actual_path(row[1]), actual_path(row[2])))]
     mine = readable_path(source.path)[::-1]
-    return max(gone, key=lambda row: len(os.path.commonprefix([mine, row[2][::-1]])), default=None)
+    return max(gone, key=lambda row: _common_length(mine, row[2][::-1]), default=None)
+
+
+def _common_length(one: str, other: str) -> int:
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

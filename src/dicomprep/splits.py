@@ -28,7 +28,7 @@ def assign_split(key: bytes, splits: Splits, *, group_kind: str, group_key: str)
     A group that could not be identified as asked (no PatientID, say) never enters test: its patient might be in
     train under another name.
     """
-    train, val, test = splits.shares
+    train, val, _ = splits.shares
     draw = int.from_bytes(hmac.digest(key, f"split\0{group_key}".encode(), "sha256")[:8], "big") / 2**64
     if group_kind != splits.group_by and train + val > 0:
         draw *= train + val

@@ -15,6 +15,7 @@ import xxhash
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
 
 __all__ = [
+    "Inflated",
     "SourceFile",
     "actual_path",
     "clear_scratch",
@@ -76,6 +77,21 @@ class SourceFile:
             return True
         same_file = (now.st_ino, now.st_dev) == (opened.st_ino, opened.st_dev)
         return not same_file or (opened.st_size, opened.st_mtime_ns) != (self.size, self.mtime_ns)
+
+
+class Inflated:
+    """The data set of a Deflated file, in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content, self.size = content, len(content)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`."""
+        return self._content[offset : offset + length]
+
+    def stream(self) -> BinaryIO:
+        """The data set from its beginning."""
+        return io.BytesIO(self._content)
 
 
 class _Reader(io.RawIOBase):

@@ -1,9 +1,9 @@
 """All reads of the database."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from dicomprep.database.schema import files, frames, groups, images, inputs, runs
 from dicomprep.models import Status
@@ -16,12 +16,15 @@ __all__ = [
     "any_files",
     "count_by",
     "count_frames",
+    "count_groups",
     "find_known",
     "find_moved",
     "find_taken_names",
+    "last_options",
     "last_runs",
     "list_failures",
-    "roots_of_due",
+    "paths_of_failures",
+    "roots_of_failures",
 ]
 
 
@@ -99,14 +102,16 @@ def count_by(connection: Connection, what: str) -> dict[str, int]:
     """Counts by `status` or `error_code` of inputs, or by `split` or `modality` of images."""
     view = inputs if what in ("status", "error_code") else images
     column = view.c[what]
-    statement = select(column, func.count()).where(column.is_not(None)).group_by(column).order_by(func.count().desc(), column)
-    return {value: count for value, count in connection.execute(statement)}
+    statement = (
+        select(column, func.count()).where(column.is_not(None)).group_by(column).order_by(func.count().desc(), column)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def count_groups(connection: Connection) -> dict[str, int]:
     """How many groups (patients, mostly) each split has."""
     statement = select(groups.c.split, func.count()).group_by(groups.c.split)
-    return {split: count for split, count in connection.execute(statement)}
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def count_frames(connection: Connection) -> int:
@@ -114,21 +119,38 @@ def count_frames(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(frames)).scalar_one())
 
 
-def list_failures(connection: Connection, limit: int) -> list[Failure]:
-    """The newest inputs that gave no image though they should have."""
+def list_failures(connection: Connection) -> Iterator[Failure]:
+    """The inputs that gave no image though they should have, by reason."""
     statement = select(inputs.c.path, inputs.c.status, inputs.c.error_code, inputs.c.error_detail)
     bad = inputs.c.status.not_in([Status.DONE, Status.SKIPPED])
-    rows = connection.execute(statement.where(bad).order_by(inputs.c.run_id.desc(), inputs.c.path).limit(limit))
-    return [Failure(*row) for row in rows]
+    for row in connection.execute(statement.where(bad).order_by(inputs.c.error_code, inputs.c.path)):
+        yield Failure(*row)
 
 
-def roots_of_due(connection: Connection) -> list[str]:
-    """The roots below which files were made due again."""
-    statement = select(files.c.root).where(files.c.fingerprint == "").distinct().order_by(files.c.root)
+def roots_of_failures(connection: Connection, codes: Sequence[str] | None) -> list[str]:
+    """The roots below which inputs failed (for one of `codes`, if given)."""
+    statement = select(files.c.root).where(_failed(codes)).distinct().order_by(files.c.root)
     return list(connection.execute(statement).scalars())
+
+
+def paths_of_failures(connection: Connection, root: str, codes: Sequence[str] | None) -> list[str]:
+    """The inputs below `root` that failed, as readable paths in their order."""
+    statement = select(files.c.path).where(files.c.root == root, _failed(codes)).order_by(files.c.path)
+    return list(connection.execute(statement).scalars())
+
+
+def last_options(connection: Connection, root: str) -> str:
+    """The options of the newest run below `root`, as JSON."""
+    statement = select(runs.c.options).where(runs.c.root == root).order_by(runs.c.id.desc()).limit(1)
+    return str(connection.execute(statement).scalar_one())
 
 
 def last_runs(connection: Connection, limit: int) -> list[Run]:
     """The newest runs, the last one first."""
     columns = (runs.c[name] for name in Run.__dataclass_fields__)
     return [Run(*row) for row in connection.execute(select(*columns).order_by(runs.c.id.desc()).limit(limit))]
+
+
+def _failed(codes: Sequence[str] | None) -> ColumnElement[bool]:
+    unsuccessful = files.c.status.not_in([Status.DONE, Status.SKIPPED])
+    return unsuccessful if codes is None else unsuccessful & files.c.error_code.in_(codes)

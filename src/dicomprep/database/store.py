@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from dicomprep.database.connect import connect, database_folder, migrate, read_meta, write_meta
 from dicomprep.database.schema import files, frames, groups, runs
 from dicomprep.errors import ConfigError, EnvironmentFault
-from dicomprep.models import Outcome, Source, Status, Written
+from dicomprep.models import Outcome, Source, Written
 from dicomprep.naming import frame_stem
 from dicomprep.privacy import fingerprint_key, load_key, make_key
 from dicomprep.storage import readable_path
@@ -56,7 +56,9 @@ class Store:
                 key = key or make_key(path)
                 write_meta(connection, "key_check", fingerprint_key(key))
             elif key is None:
-                raise ConfigError(f"The key file {path} is missing: without it patients would change splits. Restore it.")
+                raise ConfigError(
+                    f"The key file {path} is missing: without it patients would change splits. Restore it."
+                )
             elif fingerprint_key(key) != known:
                 raise ConfigError(f"The key file {path} belongs to another data set. Restore the right one.")
         return key
@@ -83,18 +85,22 @@ class Store:
 
     def begin_run(self, *, version: str, root: str, options: dict[str, Any]) -> int:
         """Record that a run began; its id."""
-        row = dict.fromkeys(("interrupted", "found", "processed", "unchanged", "other_files", "frames"), 0)
+        row: dict[str, Any] = dict.fromkeys(
+            ("interrupted", "found", "processed", "unchanged", "other_files", "frames"), 0
+        )
         row |= {"started_at": _now(), "version": version, "root": readable_path(root), "seconds": 0.0}
         with self.transaction() as connection:
             statement = runs.insert().values(**row, options=json.dumps(options, sort_keys=True, default=str))
-            return int(connection.execute(statement).inserted_primary_key[0])
+            return int(connection.execute(statement.returning(runs.c.id)).scalar_one())
 
     def finish_run(self, run_id: int, **counts: float) -> None:
         """Record how a run ended."""
         with self.transaction() as connection:
             connection.execute(update(runs).where(runs.c.id == run_id).values(finished_at=_now(), **counts))
 
-    def record(self, outcomes: Sequence[Outcome], *, run_id: int, fingerprint: str, splits: dict[str, str]) -> list[str]:
+    def record(
+        self, outcomes: Sequence[Outcome], *, run_id: int, fingerprint: str, splits: dict[str, str]
+    ) -> list[str]:
         """Record what became of inputs, all or none; the thumbnails that no row names any more.
 
         `splits` gives the split of every group key among the outcomes; one recorded before stays.
@@ -111,14 +117,12 @@ class Store:
         with self.transaction() as connection:
             connection.execute(statement.values({k: bindparam(k) for k in ("root", "path", "size", "mtime_ns")}), rows)
 
-    def forget(self, *, codes: Sequence[str] | None) -> int:
-        """Make unsuccessful inputs due again: those of `codes`, or all that failed; how many."""
-        unsuccessful = files.c.status.not_in([Status.DONE, Status.SKIPPED])
-        chosen = unsuccessful if codes is None else unsuccessful & files.c.error_code.in_(codes)
+    def make_due(self, root: str, paths: Sequence[str]) -> None:
+        """Let the next run below `root` (a readable path, as are `paths`) process these files again."""
+        due = (files.c.root == root) & (files.c.path == bindparam("due_path"))
         with self.transaction() as connection:
-            count = connection.execute(select(func.count()).select_from(files).where(chosen)).scalar_one()
-            connection.execute(update(files).where(chosen).values(fingerprint=""))
-        return int(count)
+            if paths:
+                connection.execute(update(files).where(due).values(fingerprint=""), [{"due_path": p} for p in paths])
 
     def _ensure_groups(
         self, connection: Connection, outcomes: Sequence[Outcome], splits: dict[str, str]
@@ -129,7 +133,7 @@ class Store:
         rows = [{"key": key, "kind": kind, "split": splits[key]} for key, kind in kinds.items()]
         connection.execute(self._insert(groups).on_conflict_do_nothing(index_elements=["key"]), rows)
         found = connection.execute(select(groups.c.key, groups.c.id).where(groups.c.key.in_(kinds)))
-        return {key: group_id for key, group_id in found}
+        return {row[0]: row[1] for row in found}
 
     def _upsert_files(
         self,
@@ -145,7 +149,8 @@ class Store:
         changed["attempts"] = files.c.attempts + 1
         connection.execute(insert.on_conflict_do_update(index_elements=["root", "path"], set_=changed), rows)
         wanted = files.c.path.in_([row["path"] for row in rows]) & (files.c.root == rows[0]["root"])
-        ids = {path: file_id for path, file_id in connection.execute(select(files.c.path, files.c.id).where(wanted))}
+        found = connection.execute(select(files.c.path, files.c.id).where(wanted))
+        ids = {row[0]: row[1] for row in found}
         return [ids[row["path"]] for row in rows]
 
     def _replace_frames(self, connection: Connection, recorded: Iterable[tuple[int, Outcome]]) -> list[str]:

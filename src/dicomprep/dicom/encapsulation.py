@@ -3,15 +3,22 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.storage import SourceFile
+from dicomprep.storage import Inflated, SourceFile
 
 __all__ = ["Fragment", "FrameTable", "locate_frames"]
 
 MAX_FRAGMENTS = 2**20
 _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
-_CODESTREAM_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ", b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
+_CODESTREAM_STARTS = (
+    b"\xff\xd8\xff",
+    b"\xff\x4f\xff\x51",
+    b"\x00\x00\x00\x0cjP  ",
+    b"\xff\x0a",
+    b"\x00\x00\x00\x0cJXL ",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ class FrameTable:
     frames: Sequence[Sequence[Fragment]]
     notes: tuple[str, ...] = ()
 
-    def read(self, file: SourceFile, index: int) -> bytes:
+    def read(self, file: SourceFile | Inflated, index: int) -> bytes:
         """The codestream of one frame; InputError `truncated` where the file ends before it does."""
         fragments = self.frames[index] if index < len(self.frames) else ()
         if not fragments or any(fragment.cut for fragment in fragments):
@@ -42,7 +49,7 @@ class FrameTable:
 
 
 def locate_frames(
-    file: SourceFile, position: int, *, frame_count: int, extended_offsets: Sequence[int] | None = None
+    file: SourceFile | Inflated, position: int, *, frame_count: int, extended_offsets: Sequence[int] | None = None
 ) -> FrameTable:
     """Find the fragments of every frame.
 
@@ -67,7 +74,7 @@ def locate_frames(
     raise InputError(ErrorCode.CORRUPT_PIXELS, message)
 
 
-def _scan(file: SourceFile, position: int) -> tuple[list[int], list[Fragment]]:
+def _scan(file: SourceFile | Inflated, position: int) -> tuple[list[int], list[Fragment]]:
     """The basic offset table and all fragments, up to the sequence delimiter or the end of the file."""
     basic: list[int] = []
     fragments: list[Fragment] = []
@@ -94,12 +101,12 @@ def _split(fragments: Sequence[Fragment], offsets: Sequence[int]) -> list[list[F
     """Fragments by frame, where each offset is one fragment's and they ascend from the first; else nothing."""
     places = {fragment.item_offset: number for number, fragment in enumerate(fragments)}
     numbers = [places.get(offset, -1) for offset in offsets]
-    ascending = all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+    ascending = all(a < b for a, b in pairwise(numbers))
     if not numbers or numbers[0] != 0 or not ascending:
         return []
     ends = [*numbers[1:], len(fragments)]
     return [list(fragments[start:end]) for start, end in zip(numbers, ends, strict=True)]
 
 
-def _begins_codestream(file: SourceFile, fragment: Fragment) -> bool:
+def _begins_codestream(file: SourceFile | Inflated, fragment: Fragment) -> bool:
     return file.read_at(fragment.offset, 8).startswith(_CODESTREAM_STARTS)

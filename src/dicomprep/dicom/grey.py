@@ -79,8 +79,8 @@ def read_padding(root: Attributes, layout: Layout) -> tuple[int, int] | None:
     if value is None or layout.kind == "float":
         return None
     limit = root.integer("PixelPaddingRangeLimit", value)
-    low, high = sorted(_as_stored(v, layout) for v in (value, value if limit is None else limit))
-    return low, high
+    ends = [_as_stored(v, layout) for v in (value, value if limit is None else limit)]
+    return min(ends), max(ends)
 
 
 def read_aspect(frame: FrameAttributes) -> tuple[float, tuple[str, ...]]:

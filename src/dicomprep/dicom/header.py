@@ -4,8 +4,6 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from typing import BinaryIO
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.filereader import read_dataset
@@ -17,7 +15,7 @@ from dicomprep.dicom.sniff import HEAD_BYTES, Encoding, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
 from dicomprep.pixels.stored import Layout
-from dicomprep.storage import SourceFile
+from dicomprep.storage import Inflated, SourceFile
 
 __all__ = ["Header", "PixelElement", "name_syntax", "read_header"]
 
@@ -69,7 +67,7 @@ class Header:
     encoding: Encoding
     transfer_syntax: str
     pixels: PixelElement | None
-    file: "SourceFile | Inflated"
+    file: SourceFile | Inflated
     """What `pixels.position` counts in."""
 
     @property
@@ -132,21 +130,6 @@ class Header:
         return value
 
 
-class Inflated:
-    """The data set of a Deflated file, in memory."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content, self.size = content, len(content)
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes from `offset`."""
-        return self._content[offset : offset + length]
-
-    def stream(self) -> BinaryIO:
-        """The data set from its beginning."""
-        return BytesIO(self._content)
-
-
 def name_syntax(transfer_syntax: str) -> str:
     """The name of a transfer syntax and its UID.
 
@@ -174,7 +157,11 @@ def read_header(source: SourceFile, *, max_bytes: int) -> Header:
     stream.seek(start)
     try:
         dataset = read_dataset(
-            stream, encoding.implicit, not encoding.big_endian, stop_when=_at_pixels, specific_tags=_WANTED_TAGS
+            stream,
+            encoding.implicit,
+            not encoding.big_endian,
+            stop_when=_at_pixels,
+            specific_tags=_WANTED_TAGS,
         )
     except (MemoryError, InputError):
         raise

@@ -14,7 +14,7 @@ _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
 
 
 def read_palette(root: Attributes, *, big_endian: bool) -> tuple[NDArray[np.uint16], int]:
-    """The palette as (entries, 3) of 16 significant bits (8-bit entries are widened), and the stored value that its first entry stands for."""
+    """The palette, (entries, 3) of 16 significant bits, and the stored value that its first entry stands for."""
     channels = []
     first = 0
     for color in ("Red", "Green", "Blue"):

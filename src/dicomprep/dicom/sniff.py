@@ -84,7 +84,9 @@ def _first_element(element: bytes, syntax: str | None) -> tuple[bool, bool]:
     if len(element) < 8:
         return syntax == IMPLICIT_LITTLE, syntax == EXPLICIT_BIG
     big_endian = int.from_bytes(element[:2], "big") < int.from_bytes(element[:2], "little")
-    explicit = _VR.fullmatch(element[4:6]) is not None or (syntax not in (None, IMPLICIT_LITTLE) and element[4:6].isalpha())
+    explicit = _VR.fullmatch(element[4:6]) is not None or (
+        syntax not in (None, IMPLICIT_LITTLE) and element[4:6].isalpha()
+    )
     return not explicit, big_endian and explicit
 
 

@@ -49,7 +49,7 @@ class LocalEngine:
 
     def __init__(self, work: Work, settings: object, *, workers: int, limits: Limits, preload: list[str]) -> None:
         self._work, self._settings, self._workers, self._limits = work, settings, workers, limits
-        self._context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
+        self._context: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
         if sys.platform != "win32":
             self._context.set_forkserver_preload(preload)
         self._slots: list[_Slot] = []
@@ -215,7 +215,10 @@ class LocalEngine:
     def _start(self) -> _Slot:
         here, there = self._context.Pipe()
         process = self._context.Process(
-            target=serve, args=(there, self._work, self._settings, self._limits), daemon=True, name="dicomprep worker"
+            target=serve,
+            args=(there, self._work, self._settings, self._limits),
+            daemon=True,
+            name="dicomprep worker",
         )
         try:
             with _plain_main(), _single_threaded():

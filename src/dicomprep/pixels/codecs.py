@@ -100,14 +100,15 @@ def _decode_htj2k(data: bytes, layout: Layout) -> Decoded:
 def _decode_jpegxl(data: bytes, layout: Layout) -> Decoded:
     pixels = imagecodecs.jpegxl_decode(data)
     photometric = "RGB" if layout.samples == 3 else layout.photometric_interpretation
-    stream = Codestream(*pixels.shape[:2], layout.samples, layout.bits_stored)
+    rows, columns = pixels.shape[:2]
+    stream = Codestream(rows, columns, layout.samples, layout.bits_stored)
     return _matched(pixels, _checked(stream, layout, data), layout, "libjxl", photometric=photometric)
 
 
 def _decode_rle(data: bytes, layout: Layout) -> Decoded:
     """RLE Lossless (PS3.5 annex G): byte planes of each sample, most significant first; single bits are packed."""
     if layout.bits_allocated == 1:
-        return _decode_encapsulated_native(imagecodecs.dicomrle_decode(data, np.uint8), layout)
+        return _decode_encapsulated_native(bytes(imagecodecs.dicomrle_decode(data, np.uint8)), layout)
     samples = np.frombuffer(imagecodecs.dicomrle_decode(data, layout.dtype), layout.dtype)
     wanted = layout.rows * layout.columns * layout.samples
     if samples.size < wanted:
@@ -115,7 +116,9 @@ def _decode_rle(data: bytes, layout: Layout) -> Decoded:
         raise InputError(ErrorCode.TRUNCATED, f"the RLE segments hold {share:.1f} % of the frame's samples")
     planes = samples[:wanted].reshape(layout.samples, layout.rows, layout.columns)
     pixels = planes[0] if layout.samples == 1 else np.moveaxis(planes, 0, -1)
-    return Decoded(expand_bits(pixels, layout), layout.photometric_interpretation, layout.bits_stored, "imagecodecs RLE")
+    return Decoded(
+        expand_bits(pixels, layout), layout.photometric_interpretation, layout.bits_stored, "imagecodecs RLE"
+    )
 
 
 def _decode_encapsulated_native(data: bytes, layout: Layout) -> Decoded:
@@ -159,7 +162,7 @@ def _checked(stream: Codestream, layout: Layout, data: bytes) -> Codestream:
     return stream
 
 
-def _matched(  # noqa: PLR0913
+def _matched(
     pixels: NDArray[Any],
     stream: Codestream,
     layout: Layout,
@@ -179,7 +182,14 @@ def _matched(  # noqa: PLR0913
     signed = layout.signed
     typed = pixels.astype(np.dtype(f"{'i' if signed else 'u'}{width // 8}"), copy=False)
     true_layout = Layout(
-        layout.rows, layout.columns, layout.samples, width, bits, bits - 1, signed, layout.photometric_interpretation
+        layout.rows,
+        layout.columns,
+        layout.samples,
+        width,
+        bits,
+        bits - 1,
+        signed,
+        layout.photometric_interpretation,
     )
     label = photometric or layout.photometric_interpretation
     return Decoded(expand_bits(typed, true_layout), label, bits, decoder, notes)

@@ -38,10 +38,10 @@ def read_jpeg(data: bytes) -> Codestream:
     frame: tuple[int, bytes] | None = None
     adobe: int | None = None
     jfif = False
-    at = 2
+    marker, at = 0, 2
     while frame is None or marker != 0xDA:
         marker, segment, at = _next_segment(data, at)
-        if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC) or marker == 0xF7:
+        if (marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:
             frame = (marker, segment)
         elif marker == 0xEE and segment[:5] == b"Adobe" and len(segment) >= 12:
             adobe = segment[11]
@@ -67,7 +67,7 @@ def read_jpeg(data: bytes) -> Codestream:
 
 
 def read_jpeg2000(data: bytes) -> Codestream:
-    """Read the main header of a JPEG 2000 or HTJ2K codestream, bare or in a JP2 file; ValueError where there is none."""
+    """Read the main header of a JPEG 2000 or HTJ2K codestream, bare or in a JP2 file; ValueError where it has none."""
     start = 0
     if data[:12] == JP2_SIGNATURE:
         start = data.find(b"jp2c") + 4
@@ -90,7 +90,6 @@ def read_jpeg2000(data: bytes) -> Codestream:
     )
 
 
-
 def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:
     """The marker, content and end of the segment at `at`; fill bytes are passed over."""
     while at + 1 < len(data) and data[at] == 0xFF and data[at + 1] == 0xFF:
@@ -98,7 +97,7 @@ def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:
     if at + 4 > len(data) or data[at] != 0xFF:
         raise ValueError(f"no JPEG marker where one must be, at byte {at}")
     marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-    if marker == 0xD8 or marker == 0xD9 or length < 2 or at + 2 + length > len(data):
+    if marker in (0xD8, 0xD9) or length < 2 or at + 2 + length > len(data):
         raise ValueError(f"the JPEG segment at byte {at} is cut or malformed")
     return marker, data[at + 4 : at + 2 + length], at + 2 + length
 

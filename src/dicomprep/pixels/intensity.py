@@ -135,7 +135,10 @@ def draw_grey(pixels: NDArray[Any], *, grey: Grey, bits_stored: int, depth: int)
 
 
 def measure_range(
-    frames: Sequence[NDArray[Any]], *, modalities: Sequence[Rescale | LookupTable], padding: tuple[int, int] | None
+    frames: Sequence[NDArray[Any]],
+    *,
+    modalities: Sequence[Rescale | LookupTable],
+    padding: tuple[int, int] | None,
 ) -> Range:
     """Find the range of modality values that the frames of one file share: their percentiles 0.5 and 99.5.
 
@@ -179,7 +182,7 @@ def _describe_table(table: object, kind: str) -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=16)
-def _grey_table(grey: Grey, bits: int, signed: bool, depth: int) -> NDArray[Any]:  # noqa: FBT001
+def _grey_table(grey: Grey, bits: int, signed: bool, depth: int) -> NDArray[Any]:
     stored = np.arange(2**bits, dtype=np.float64)
     if signed:
         stored[2 ** (bits - 1) :] -= 2**bits

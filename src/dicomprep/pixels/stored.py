@@ -60,7 +60,9 @@ def unpack_native(
     if layout.bits_allocated == 1:
         bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
         return bits[bit_offset : bit_offset + layout.rows * layout.columns].reshape(layout.rows, layout.columns)
-    samples = np.frombuffer(data, layout.dtype.newbyteorder(">" if big_endian else "<")).astype(layout.dtype, copy=False)
+    samples = np.frombuffer(data, layout.dtype.newbyteorder(">" if big_endian else "<")).astype(
+        layout.dtype, copy=False
+    )
     if layout.subsampled:
         return _upsample_422(samples, layout)
     if layout.samples == 1:
@@ -78,7 +80,8 @@ def expand_bits(pixels: NDArray[Any], layout: Layout) -> NDArray[Any]:
         return pixels
     if layout.signed:
         left = bits - layout.bits_stored - shift
-        return (pixels.view(f"i{pixels.dtype.itemsize}") << left) >> (left + shift)
+        signed: NDArray[Any] = pixels.view(f"i{pixels.dtype.itemsize}")
+        return (signed << left) >> (left + shift)
     mask = pixels.dtype.type(2**layout.bits_stored - 1)
     return (pixels >> shift) & mask if shift else pixels & mask
 

@@ -7,7 +7,14 @@ import numpy as np
 
 from dicomprep.dicom.attributes import label
 from dicomprep.dicom.encapsulation import FrameTable, locate_frames
-from dicomprep.dicom.grey import FrameAttributes, read_aspect, read_inversion, read_modality, read_padding, read_voi
+from dicomprep.dicom.grey import (
+    FrameAttributes,
+    read_aspect,
+    read_inversion,
+    read_modality,
+    read_padding,
+    read_voi,
+)
 from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of, read_header
 from dicomprep.dicom.palette import read_palette
 from dicomprep.errors import ErrorCode, InputError
@@ -117,7 +124,12 @@ class _Reader:
         decoded = self.early.pop(index, None) or self._decode(index)
         view = FrameAttributes(self.header.attributes, index)
         aspect, notes = read_aspect(view)
-        notes = (*self.header.encoding.notes, *(self.table.notes if self.table else ()), *decoded.notes, *notes)
+        notes = (
+            *self.header.encoding.notes,
+            *(self.table.notes if self.table else ()),
+            *decoded.notes,
+            *notes,
+        )
         grey = palette = None
         first = 0
         if self.layout.photometric_interpretation == "PALETTE COLOR":
@@ -144,9 +156,8 @@ class _Reader:
         return self.layout.photometric_interpretation.startswith("MONOCHROME")
 
     def _grey(self, index: int, view: FrameAttributes) -> tuple[Grey, tuple[str, ...]]:
-        voi, notes = self._voi(index)
-        if voi is None:
-            voi = self.range or Range(0.0, float(2**self.layout.bits_stored - 1), "all stored values")
+        stated, notes = self._voi(index)
+        voi = stated or self.range or Range(0.0, float(2**self.layout.bits_stored - 1), "all stored values")
         return Grey(
             modality=read_modality(view, big_endian=self.header.encoding.big_endian),
             voi=voi,

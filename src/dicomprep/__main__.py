@@ -1,0 +1,5 @@
+"""`python -m dicomprep`."""
+
+from dicomprep.cli import main
+
+main()

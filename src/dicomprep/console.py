@@ -1,0 +1,163 @@
+"""What a person sees: the progress of a run, a line for each bad file, the summary."""
+
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from dicomprep.errors import ErrorCode
+from dicomprep.models import Outcome, Status
+from dicomprep.result import Result, Watcher
+from dicomprep.storage import readable_path
+
+__all__ = ["ConsoleWatcher", "print_summary", "print_table", "printable"]
+
+RULE = "=" * 50
+MOST_LINES = 1000
+"""Bad files beyond so many are not listed but counted; the database has them all."""
+
+HEADER_CODES = (ErrorCode.NOT_DICOM, ErrorCode.CORRUPT_HEADER, ErrorCode.UNREADABLE)
+
+
+class ConsoleWatcher(Watcher):
+    """Prints a run as it goes: bad files on standard error and, on a terminal, a progress bar below them."""
+
+    def __init__(self, dicom_dir: Path) -> None:
+        self._folder = dicom_dir
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn(" {task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            transient=True,
+            expand=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._lines = 0
+        self._leaving = threading.Event()
+
+    def began(self, result: Result, workers: int) -> None:
+        """Say what is scanned, and count the files ahead for the bar."""
+        print(f"Scanning {readable_path(str(self._folder))} for DICOM files...\n")
+        print(f"Processing with {workers} worker{'s' * (workers > 1)}...", flush=True)
+        self._task = self._progress.add_task("Files", total=None, rate="")
+        self._progress.start()
+        if not self._progress.disable:
+            threading.Thread(target=self._count_ahead, args=(result.root,), daemon=True).start()
+
+    def advanced(self, result: Result) -> None:
+        """Move the bar."""
+        if self._task is None or self._progress.disable:
+            return
+        elapsed = self._progress.tasks[0].elapsed or 0
+        rate = f"{result.frames / elapsed:,.0f} images/s" if elapsed > 1 else ""
+        self._progress.update(self._task, completed=result.found + result.other_files, rate=rate)
+
+    def met(self, outcome: Outcome) -> None:
+        """Say what is wrong with a file, in one line."""
+        if outcome.status in (Status.DONE, Status.SKIPPED) or outcome.error_code is None:
+            return
+        self._lines += 1
+        if self._lines == MOST_LINES + 1:
+            self._print("More bad files are counted only; `dicomprep status --failures` lists them.")
+        if self._lines > MOST_LINES:
+            return
+        verb = "Cannot read" if outcome.error_code in HEADER_CODES else "Warning:"
+        path = readable_path(os.path.join(self._folder, outcome.task.source.path))
+        remedy = outcome.error_code.remedy
+        reason = printable((outcome.error_detail or "").strip().rpartition("\n")[2])
+        self._print(f"{verb} {path}: {reason} [{outcome.error_code}]{f' {remedy}' if remedy else ''}")
+
+    def ended(self, result: Result) -> None:
+        """Take the bar away."""
+        self._leaving.set()
+        self._progress.stop()
+        if result.interrupted:
+            self._print("Interrupted: what was finished is recorded; the same command goes on from here.")
+
+    def _print(self, line: str) -> None:
+        self._console.print(Text(line))
+
+    def _count_ahead(self, root: str) -> None:
+        count = 0
+        for _, _, names in os.walk(root):
+            count += len(names)
+            if self._leaving.is_set():
+                return
+        if self._task is not None:
+            self._progress.update(self._task, total=count)
+
+
+def print_summary(result: Result) -> None:
+    """The seed's summary, and what became of the files."""
+    discover, processing, insert = result.timers
+    print(f"    {processing!r}\n\nUpdating database....\n  {insert!r}\n  Total in database: {result.total_frames}\n")
+    print(f"{RULE}\nSUMMARY\n{RULE}")
+    for timer in (discover, processing, insert):
+        print(f"  {timer!r}")
+    print(RULE)
+    for name, text in _facts(result):
+        print(f"  {name:<9} {text}")
+    if result.interrupted:
+        return
+    print(f"\nPreprocessing complete. {result.total_frames:,} frames ready for labeling.")
+    print("Run: python scripts/02_label_server.py")
+    if result.failed:
+        print("Failed files: dicomprep status --failures; again: dicomprep retry")
+
+
+def print_table(title: str, counts: Mapping[str, int]) -> None:
+    """A heading, then a line for each name with its count."""
+    print(title)
+    for name, count in counts.items():
+        print(f"  {printable(str(name)):<28} {count:>12,}")
+    if not counts:
+        print("  none")
+
+
+def printable(text: str) -> str:
+    r"""Text from a file, with its control characters made visible.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _facts(result: Result) -> Iterable[tuple[str, str]]:
+    counts = result.statuses
+    known = [f"{counts[status]:,} {word}" for status, word in _STATUS_WORDS.items() if counts[status]]
+    if result.unchanged:
+        moved = f" ({result.moved:,} moved)" if result.moved else ""
+        known.append(f"{result.unchanged:,} unchanged{moved}")
+    yield "Files", f"{result.found:,} found: {', '.join(known) or 'none'}"
+    if result.other_files:
+        yield "", f"{result.other_files:,} other files (no DICOM) passed over"
+    bad = {code: n for code, n in result.codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
+    if bad:
+        yield "Reasons", ", ".join(f"{count:,} {code}" for code, count in bad.items())
+    if ErrorCode.INTERNAL in bad:
+        yield "", "internal: a bug in dicomprep; please report it with `dicomprep status --failures`"
+    for split in ("train", "val", "test"):
+        images, patients = result.frames_by_split.get(split, 0), result.groups_by_split.get(split, 0)
+        yield "Split" if split == "train" else "", f"{split:<5} {images:>9,} images, {patients:,} patients"
+    yield "Images", f"{result.output_dir}{os.sep}"
+    yield "Database", result.db
+
+
+_STATUS_WORDS = {
+    Status.DONE: "done",
+    Status.PARTIAL: "done in part",
+    Status.SKIPPED: "without an image",
+    Status.FAILED: "failed",
+    Status.QUARANTINED: "quarantined",
+    Status.UNSTABLE: "still changing",
+}

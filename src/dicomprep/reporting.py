@@ -1,0 +1,65 @@
+"""What `status` and `inspect` print."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from dicomprep.config import ImageOptions
+from dicomprep.console import print_table, printable
+from dicomprep.database import queries
+from dicomprep.database.connect import connect, migrate
+from dicomprep.inspection import inspect_file, text_picture
+from dicomprep.stages.write import encode_png
+
+__all__ = ["print_failures", "print_inspection", "print_status"]
+
+LAST_RUNS = 5
+
+
+def print_status(db: str) -> None:
+    """Counts by state, error code, modality and split, and the last runs."""
+    engine = connect(db, must_exist=True)
+    migrate(engine)
+    with engine.connect() as connection:
+        for title, what in (
+            ("Inputs by state", "status"),
+            ("Inputs by reason", "error_code"),
+            ("Images by modality", "modality"),
+            ("Images by split", "split"),
+        ):
+            print_table(title, queries.count_by(connection, what))
+        print_table("Patients by split", queries.count_groups(connection))
+        print("Last runs")
+        for run in queries.last_runs(connection, LAST_RUNS):
+            state = "interrupted" if run.interrupted else "finished" if run.finished_at else "broke off"
+            counts = f"{run.found:,} found, {run.processed:,} processed, {run.frames:,} images in {run.seconds:.1f} s"
+            print(f"  {run.started_at[:19].replace('T', ' ')}  {state}: {counts}\n    {printable(run.root)}")
+    engine.dispose()
+
+
+def print_failures(db: str) -> None:
+    """Every input that failed: reason, path and detail, one line each."""
+    engine = connect(db, must_exist=True)
+    migrate(engine)
+    with engine.connect() as connection:
+        for failure in queries.list_failures(connection):
+            detail = printable(failure.error_detail.strip().rpartition("\n")[2])
+            print(f"{failure.error_code}\t{printable(failure.path)}\t{detail}")
+    engine.dispose()
+
+
+def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, png: Path | None, max_bytes: int) -> int:
+    """Print what a file is; show or write its picture; 1 where there is none."""
+    inspection = inspect_file(file, options, frame_number=frame_number, max_bytes=max_bytes)
+    for name, value in inspection.rows:
+        print(f"{name:<16} {printable(value)}")
+    if inspection.thumbnail is None:
+        if inspection.error is not None:
+            print(f"{'No picture':<16} {printable(inspection.error.detail)} [{inspection.error.code}]")
+        return 1
+    if png is not None:
+        png.write_bytes(encode_png(inspection.thumbnail))
+        print(f"{'Picture':<16} {png}")
+    elif sys.stdout.isatty():
+        print(text_picture(inspection.thumbnail.pixels, columns=min(64, shutil.get_terminal_size().columns)))
+    return 0

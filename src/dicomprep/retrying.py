@@ -1,0 +1,51 @@
+"""Which failed files are tried again, and with which options: those of the last run below their root."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dicomprep.config import Config
+from dicomprep.database import queries
+from dicomprep.database.connect import connect
+from dicomprep.database.store import Store
+from dicomprep.models import Source
+from dicomprep.storage import actual_path
+
+__all__ = ["due_runs"]
+
+
+def due_runs(
+    db: str, *, codes: Sequence[str] | None, workers: int, changes: dict[str, Any]
+) -> Iterator[tuple[Config, Iterator[Source]]]:
+    """For every root with failed inputs (of `codes`, if given): a run's configuration, and just those inputs."""
+    connect(db, must_exist=True).dispose()
+    store = Store(db)
+    try:
+        with store.transaction() as connection:
+            roots = queries.roots_of_failures(connection, codes)
+            options = {root: queries.last_options(connection, root) for root in roots}
+        for root in roots:
+            with store.transaction() as connection:
+                paths = queries.paths_of_failures(connection, root, codes)
+            store.make_due(root, paths)
+            yield _config(json.loads(options[root]), db, workers, changes), _sources(root, paths)
+    finally:
+        store.close()
+
+
+def _config(options: dict[str, Any], db: str, workers: int, changes: dict[str, Any]) -> Config:
+    flat = {**options["image"], **options["budget"], **options["splits"]}
+    flat |= {"output_dir": options["output_dir"], "strict": options["strict"], "db": db, "workers": workers}
+    return Config.of(options["dicom_dir"], **flat | changes)
+
+
+def _sources(root: str, paths: Sequence[str]) -> Iterator[Source]:
+    folder = actual_path(root)
+    for path in map(actual_path, paths):
+        try:
+            status = os.stat(os.path.join(folder, path), follow_symlinks=False)
+        except OSError as error:
+            yield Source(folder, path, 0, 0, f"it cannot be looked at: {error.strerror}")
+        else:
+            yield Source(folder, path, status.st_size, status.st_mtime_ns)
