@@ -11,12 +11,12 @@ BACKGROUND, TEXT = (24, 26, 30), (170, 178, 190)
 
 
 def contact_sheet(db: Path, columns: int, tile: int) -> Image.Image:
-    """All images of `db` in the order of their names, the first frame of each file, with captions."""
+    """The first frame of each file of `db`, with captions; the top folder first, then by name."""
     connection = sqlite3.connect(db)
     output = Path(connection.execute("SELECT value FROM meta WHERE key = 'output_dir'").fetchone()[0])
     rows = connection.execute(
         "SELECT thumbnail_path, filename FROM frames JOIN (SELECT min(id) AS id FROM frames GROUP BY file_id)"
-        " USING (id) ORDER BY filename"
+        " USING (id) ORDER BY length(filename) - length(replace(filename, '/', '')), filename"
     ).fetchall()
     connection.close()
     height = -(-len(rows) // columns) * (tile + CAPTION + GAP) + GAP

@@ -11,7 +11,7 @@ from cyclopts.argument import ArgumentCollection
 from cyclopts.token import Token
 
 from dicomprep.config import Budget, Config, ImageOptions, Splits
-from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode, InputError
+from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode, InputError, LabelError
 from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
@@ -158,11 +158,39 @@ def inspect(
     return print_inspection(file, image, frame_number=frame, png=png, max_bytes=DEFAULTS.budget.max_memory * 2**20)
 
 
+@app.command
+def label(
+    *,
+    db: str = DEFAULTS.db,
+    classes: str = "normal,abnormal",
+    annotator: str = "me",
+    port: int = 5001,
+) -> int:
+    """Label the images in the browser, one key for each class.
+
+    Parameters
+    ----------
+    db
+        SQLite database path, or a postgresql:// URL.
+    classes
+        Names to choose from, separated by commas.
+    annotator
+        Whose labels these are.
+    port
+        Where the page is: http://127.0.0.1:PORT.
+
+    """
+    from dicomprep.web.serve import serve_labels
+
+    serve_labels(db, classes=classes, annotator=annotator, port=port)
+    return 0
+
+
 def main(arguments: Iterable[str] | None = None) -> None:
     """Run the command line and leave with the exit code of DESIGN §2."""
     try:
         code = app(arguments, exit_on_error=True)
-    except (ConfigError, InputError) as error:
+    except (ConfigError, InputError, LabelError) as error:
         _leave(2, error)
     except EnvironmentFault as error:
         _leave(3, error)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, func, or_, select
 
-from dicomprep.database.schema import files, frames, groups, images, inputs, runs
+from dicomprep.database.schema import files, frames, groups, images, inputs, labels, meta, runs
 from dicomprep.models import Status
-from dicomprep.storage import readable_path
+from dicomprep.storage import actual_path, readable_path
 
 __all__ = [
     "Failure",
@@ -17,12 +18,16 @@ __all__ = [
     "count_by",
     "count_frames",
     "count_groups",
+    "count_labelled",
     "find_known",
     "find_moved",
     "find_taken_names",
+    "find_thumbnail",
     "last_options",
     "last_runs",
     "list_failures",
+    "next_unlabelled",
+    "output_dir",
     "paths_of_failures",
     "roots_of_failures",
 ]
@@ -119,6 +124,30 @@ def count_frames(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(frames)).scalar_one())
 
 
+def count_labelled(connection: Connection) -> int:
+    """How many images have a label now."""
+    statement = select(func.count()).select_from(frames).where(_current_label().is_not(None))
+    return int(connection.execute(statement).scalar_one())
+
+
+def next_unlabelled(connection: Connection, *, after: int) -> Row[Any] | None:
+    """The first image without a label whose id is greater than `after`, as a row of `images`."""
+    unlabelled = select(frames.c.id).where(frames.c.id > after, _current_label().is_(None))
+    first = unlabelled.order_by(frames.c.id).limit(1).scalar_subquery()
+    return connection.execute(select(images).where(images.c.id == first)).first()
+
+
+def find_thumbnail(connection: Connection, frame_id: int) -> str | None:
+    """Where an image lies below the output folder."""
+    return connection.execute(select(frames.c.thumbnail_path).where(frames.c.id == frame_id)).scalar()
+
+
+def output_dir(connection: Connection) -> str | None:
+    """The output folder: absolute, or below the folder of the database."""
+    recorded = connection.execute(select(meta.c.value).where(meta.c.key == "output_dir")).scalar()
+    return None if recorded is None else actual_path(recorded)
+
+
 def list_failures(connection: Connection) -> Iterator[Failure]:
     """The inputs that gave no image though they should have, by reason."""
     statement = select(inputs.c.path, inputs.c.status, inputs.c.error_code, inputs.c.error_detail)
@@ -149,6 +178,12 @@ def last_runs(connection: Connection, limit: int) -> list[Run]:
     """The newest runs, the last one first."""
     columns = (runs.c[name] for name in Run.__dataclass_fields__)
     return [Run(*row) for row in connection.execute(select(*columns).order_by(runs.c.id.desc()).limit(limit))]
+
+
+def _current_label() -> ScalarSelect[Any]:
+    """Of a frame: its newest label; NULL where there is none or it was taken back."""
+    newest = select(labels.c.label).where(labels.c.frame_id == frames.c.id).order_by(labels.c.id.desc()).limit(1)
+    return newest.correlate(frames).scalar_subquery()
 
 
 def _failed(codes: Sequence[str] | None) -> ColumnElement[bool]:

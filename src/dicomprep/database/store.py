@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from dicomprep.database.connect import connect, database_folder, migrate, read_meta, write_meta
-from dicomprep.database.schema import files, frames, groups, runs
-from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.database.schema import files, frames, groups, labels, runs
+from dicomprep.errors import ConfigError, EnvironmentFault, LabelError
 from dicomprep.models import Outcome, Source, Written
 from dicomprep.naming import frame_stem
 from dicomprep.privacy import fingerprint_key, load_key, make_key
@@ -123,6 +123,26 @@ class Store:
         with self.transaction() as connection:
             if paths:
                 connection.execute(update(files).where(due).values(fingerprint=""), [{"due_path": p} for p in paths])
+
+    def add_label(self, frame_id: int, label: str | None, *, annotator: str) -> None:
+        """Append to the log of labels; None takes the frame's label back. Nothing is ever overwritten."""
+        row = {"frame_id": frame_id, "label": label, "annotator": annotator, "created_at": _now()}
+        with self.transaction() as connection:
+            if connection.execute(select(frames.c.id).where(frames.c.id == frame_id)).first() is None:
+                raise LabelError(f"There is no image {frame_id}.")
+            connection.execute(labels.insert().values(row))
+
+    def undo_label(self, *, annotator: str) -> None:
+        """Take back what this annotator labelled last, if it still stands."""
+        newer = labels.alias("newer")
+        stands = ~exists().where(newer.c.frame_id == labels.c.frame_id, newer.c.id > labels.c.id)
+        mine = labels.c.label.is_not(None) & (labels.c.annotator == annotator) & stands
+        with self.transaction() as connection:
+            frame_id = connection.execute(
+                select(labels.c.frame_id).where(mine).order_by(labels.c.id.desc()).limit(1)
+            ).scalar()
+        if frame_id is not None:
+            self.add_label(frame_id, None, annotator=annotator)
 
     def _ensure_groups(
         self, connection: Connection, outcomes: Sequence[Outcome], splits: dict[str, str]

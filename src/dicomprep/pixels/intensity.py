@@ -66,7 +66,7 @@ class Range:
     low: float
     high: float
     rule: str
-    """How it was chosen: `robust`, `minimum to maximum` or `all stored values`."""
+    """How it was chosen: `robust`, `robust, from zero`, `minimum to maximum` or `all stored values`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,8 @@ def measure_range(
     least, greatest = float(values.min()), float(values.max())
     if low == high or len(np.unique(values[:4096])) <= 2:
         return Range(least, greatest, "minimum to maximum")
+    if from_zero and high > 0:
+        return Range(0.0, high, "robust, from zero")
     return Range(low, high, "robust")
 
 

@@ -188,6 +188,7 @@ class _Reader:
             [decoded.pixels for decoded in self.early.values()],
             modalities=[read_modality(FrameAttributes(root, i), big_endian=big_endian) for i in self.early],
             padding=read_padding(root, layout),
+            from_zero=root.text("Modality") in COUNTS,
         )
 
     def _decode(self, index: int) -> Decoded:
