@@ -139,11 +139,12 @@ def measure_range(
     *,
     modalities: Sequence[Rescale | LookupTable],
     padding: tuple[int, int] | None,
+    from_zero: bool = False,
 ) -> Range:
     """Find the range of modality values that the frames of one file share: their percentiles 0.5 and 99.5.
 
     Padding and values that are no numbers take no part. Where nearly all values are the same, the range is from
-    the least to the greatest.
+    the least to the greatest. Values that are counts are black at zero (`from_zero`).
     """
     parts = []
     for pixels, modality in zip(frames, modalities, strict=True):
