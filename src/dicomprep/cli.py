@@ -1,5 +1,6 @@
 """The command line: each command is a function, its options are the function's parameters."""
 
+import os
 import sys
 import tomllib
 from collections.abc import Iterable
@@ -196,6 +197,9 @@ def main(arguments: Iterable[str] | None = None) -> None:
         _leave(3, error)
     except KeyboardInterrupt:
         _leave(130, "Interrupted.")
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     sys.exit(code)
 
 

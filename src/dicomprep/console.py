@@ -140,7 +140,9 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         known.append(f"{result.unchanged:,} unchanged{moved}")
     yield "Files", f"{result.found:,} found: {', '.join(known) or 'none'}"
     if result.other_files:
-        yield "", f"{result.other_files:,} other files (no DICOM) passed over"
+        yield "", f"{result.other_files:,} other files (no DICOM)"
+    for kind, count in result.passed_over.items():
+        yield "", f"{count:,} {kind}{'s' * (count > 1)} not opened"
     bad = {code: n for code, n in result.codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
     if bad:
         yield "Reasons", ", ".join(f"{count:,} {code}" for code, count in bad.items())

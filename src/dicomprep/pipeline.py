@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from dicomprep.batch import Batch
 from dicomprep.config import Config, ImageOptions, Splits
-from dicomprep.database.connect import is_sqlite_path
+from dicomprep.database.connect import displayed_database, is_sqlite_path
 from dicomprep.database.store import Store
 from dicomprep.dicom.sniff import DICOM_SUFFIXES
 from dicomprep.engines.local import LocalEngine
@@ -93,7 +93,7 @@ def run(
         raise ConfigError(f"There is no folder {config.dicom_dir}.")
     watcher = watcher or Watcher()
     output_dir = config.output_dir.absolute()
-    result = Result(root=root, output_dir=config.output_dir, db=config.db, strict=config.strict)
+    result = Result(root=root, output_dir=config.output_dir, db=displayed_database(config.db), strict=config.strict)
     with ExitStack() as stack:
         stack.callback(watcher.ended, result)
         stack.enter_context(_alone(config))
@@ -103,7 +103,7 @@ def run(
         key = store.open_key(key_path(config))
         clear_scratch(output_dir)
         stack.callback(clear_scratch, output_dir)
-        options = asdict(replace(config, dicom_dir=Path(root), output_dir=output_dir))
+        options = asdict(replace(config, dicom_dir=Path(root), output_dir=output_dir, db=displayed_database(config.db)))
         run_id = store.begin_run(version=VERSION, root=root, options=options)
         ledger = Ledger(store, run_id, config.image.fingerprint(), config.splits, key, output_dir)
         settings = Settings(config.image, config.splits, output_dir, key, config.budget.max_memory * 2**20)
@@ -112,7 +112,9 @@ def run(
         stack.enter_context(engine)
         watcher.began(result, config.workers)
         planner = Planner(store, config, key, redo)
-        Batch(result, watcher, planner, ledger, engine).run(discover(root) if sources is None else sources)
+        if sources is None:
+            sources = discover(root, exclude=_own_paths(config), passed_over=result.passed_over)
+        Batch(result, watcher, planner, ledger, engine).run(sources)
     return result
 
 
@@ -125,6 +127,14 @@ def key_path(config: Config) -> Path:
     if is_sqlite_path(config.db):
         return Path(f"{config.db}.key").absolute()
     return config.output_dir.absolute().parent / "dicomprep.key"
+
+
+def _own_paths(config: Config) -> frozenset[str]:
+    """What this program writes; it may lie among the files that are searched."""
+    own = [os.path.abspath(config.output_dir), str(key_path(config))]
+    if is_sqlite_path(config.db):
+        own += [os.path.abspath(config.db + ending) for ending in ("", ".lock", "-journal", "-wal", "-shm")]
+    return frozenset(own)
 
 
 @contextmanager
@@ -156,12 +166,14 @@ def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: C
         other = error.code is ErrorCode.NOT_DICOM and not named
         return Outcome(task, None if other else Status.FAILED, error.code, error.detail)
     written: list[Written] = []
-    errors: list[tuple[int, InputError]] = []
+    failures = 0
+    first: tuple[int, InputError] | None = None
     try:
         for index, drawn in draw(image, settings.image):
             heartbeat()
             if isinstance(drawn, InputError):
-                errors.append((index, drawn))
+                failures += 1
+                first = first or (index, drawn)
                 continue
             filename = frame_filename(task.name, index, image.frame_count)
             place = thumbnail_path(filename)
@@ -175,13 +187,12 @@ def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: C
             written.append(done)
     except InputError as error:  # of the file as a whole: its frames cannot even be found
         return Outcome(task, Status.FAILED, error.code, error.detail, instance=image.instance)
-    return _judge(task, image, settings, written, errors)
+    outcome = _identified(task, image, settings, written)
+    return outcome if first is None else _with_failures(outcome, failures, *first)
 
 
-def _judge(
-    task: Task, image: Image, settings: Settings, written: list[Written], errors: list[tuple[int, InputError]]
-) -> Outcome:
-    """Done, partial or failed, and whose images they are."""
+def _identified(task: Task, image: Image, settings: Settings, written: list[Written]) -> Outcome:
+    """The outcome of a file whose images are written, and whose they are."""
     instance = image.instance
     if written:
         kind, key = identify_group(
@@ -192,11 +203,13 @@ def _judge(
             folder=task.study_id,
         )
         instance = replace(instance, group_kind=kind, group_key=key)
-    outcome = Outcome(task, Status.DONE, written=tuple(written), frame_count=image.frame_count, instance=instance)
-    if not errors:
-        return outcome
-    index, first = errors[0]
-    of_many = f" (frame {index}; {len(errors)} of {len(errors) + len(written)} frames failed)"
-    detail = first.detail + (of_many if image.frame_count > 1 else "")
-    status = Status.PARTIAL if written else Status.FAILED
-    return replace(outcome, status=status, error_code=first.code, error_detail=detail)
+    return Outcome(task, Status.DONE, written=tuple(written), frame_count=image.frame_count, instance=instance)
+
+
+def _with_failures(outcome: Outcome, failures: int, index: int, error: InputError) -> Outcome:
+    """Partial or failed, with the first reason."""
+    detail = error.detail
+    if outcome.frame_count > 1:
+        detail += f" (frame {index}; {failures:,} of {failures + len(outcome.written):,} frames failed)"
+    status = Status.PARTIAL if outcome.written else Status.FAILED
+    return replace(outcome, status=status, error_code=error.code, error_detail=detail)

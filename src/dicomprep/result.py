@@ -27,6 +27,8 @@ class Result:
     """Of those, how many lie elsewhere than before."""
     other_files: int = 0
     """Files that are no DICOM."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """What is no regular file and was not opened, by kind."""
     frames: int = 0
     """Images made by this run."""
     interrupted: bool = False

@@ -12,7 +12,7 @@ from dicomprep.database import schema
 from dicomprep.database.migrations import MIGRATIONS, SCHEMA_VERSION
 from dicomprep.errors import ConfigError, EnvironmentFault
 
-__all__ = ["connect", "database_folder", "is_sqlite_path", "migrate", "read_meta", "write_meta"]
+__all__ = ["connect", "database_folder", "displayed_database", "is_sqlite_path", "migrate", "read_meta", "write_meta"]
 
 BUSY_SECONDS = 30
 FIRST_SAFE_WAL = (3, 51, 3)
@@ -22,6 +22,16 @@ FIRST_SAFE_WAL = (3, 51, 3)
 def is_sqlite_path(db: str) -> bool:
     """Whether `db` is a file's path rather than a URL."""
     return "://" not in db
+
+
+def displayed_database(db: str) -> str:
+    """The path or URL as it may be shown and kept: without a password."""
+    if is_sqlite_path(db):
+        return db
+    try:
+        return make_url(db).render_as_string(hide_password=True)
+    except ArgumentError as error:
+        raise ConfigError(f"--db: give a file's path or a postgresql:// URL. {error}") from error
 
 
 def database_folder(db: str) -> Path | None:
@@ -42,11 +52,11 @@ def connect(db: str, *, must_exist: bool = False) -> Engine:
             url = url.set(drivername="postgresql+psycopg")
         engine = create_engine(url)
     except (ArgumentError, NoSuchModuleError) as error:
-        raise ConfigError(f"--db {db}: give a file's path or a postgresql:// URL.") from error
+        raise ConfigError(f"--db: give a file's path or a postgresql:// URL.") from error
     except ModuleNotFoundError as error:
-        raise ConfigError(f"--db {db} needs the driver {error.name}: pip install dicomprep[postgres]") from error
+        raise ConfigError(f"--db needs the driver {error.name}: pip install dicomprep[postgres]") from error
     if engine.dialect.name not in ("sqlite", "postgresql"):
-        raise ConfigError(f"--db {db}: give a file's path or a postgresql:// URL.")
+        raise ConfigError(f"--db: give a file's path or a postgresql:// URL.")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)

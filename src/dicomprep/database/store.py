@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, exists, select, up
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from dicomprep.database.connect import connect, database_folder, migrate, read_meta, write_meta
+from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, read_meta, write_meta
 from dicomprep.database.schema import files, frames, groups, labels, runs
 from dicomprep.errors import ConfigError, EnvironmentFault, LabelError
 from dicomprep.models import Outcome, Source, Written
@@ -45,7 +45,7 @@ class Store:
             with self.engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise EnvironmentFault(f"The database {self.db} failed: {error.orig}") from error
+            raise EnvironmentFault(f"The database {displayed_database(self.db)} failed: {error.orig}") from error
 
     def open_key(self, path: Path) -> bytes:
         """The data set's key: made at the first run, then always the same; ConfigError where it is missing or wrong."""
@@ -78,7 +78,7 @@ class Store:
             if known is not None and known != readable_path(value):
                 before = (folder or Path()) / known
                 if recorded and _holds_images(before):
-                    message = f"The database {self.db} describes the thumbnails in {before}, not in {output_dir}."
+                    message = f"The database {displayed_database(self.db)} describes the thumbnails in {before}, not in {output_dir}."
                     raise ConfigError(f"{message} Give that --output-dir, or another --db.")
             write_meta(connection, "output_dir", readable_path(value))
         return recorded and not _holds_images(output)
@@ -205,20 +205,27 @@ def _file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerpr
         "frame_stem": frame_stem(outcome.task.name),
         "status": outcome.status,
         "error_code": outcome.error_code,
-        "error_detail": outcome.error_detail,
+        "error_detail": _text(outcome.error_detail, 4000),
         "frame_count": outcome.frame_count,
         "frames": len(outcome.written),
         "attempts": 1,
         "run_id": run_id,
         "group_id": group_ids.get(instance.group_key),
-        "transfer_syntax": instance.transfer_syntax,
-        "sop_class_uid": instance.sop_class_uid,
-        "sop_instance_uid": instance.sop_instance_uid,
-        "study_instance_uid": instance.study_instance_uid,
-        "series_instance_uid": instance.series_instance_uid,
+        "transfer_syntax": _text(instance.transfer_syntax, 64),
+        "sop_class_uid": _text(instance.sop_class_uid, 64),
+        "sop_instance_uid": _text(instance.sop_instance_uid, 64),
+        "study_instance_uid": _text(instance.study_instance_uid, 64),
+        "series_instance_uid": _text(instance.series_instance_uid, 64),
         "instance_number": instance.instance_number,
-        "modality": instance.modality,
+        "modality": _text(instance.modality, 16),
     }
+
+
+def _text(value: str | None, most: int) -> str | None:
+    """Text from a file as any database takes it: no lone surrogates, no NUL, not longer than its column."""
+    if value is None:
+        return None
+    return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:most]
 
 
 def _frame_row(file_id: int, written: Written) -> dict[str, Any]:

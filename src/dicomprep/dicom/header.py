@@ -213,9 +213,10 @@ def _inflate(source: SourceFile, start: int, max_bytes: int) -> Inflated:
 def _or_none(attributes: Attributes, keyword: str) -> int | None:
     """An integer that is only context: a malformed one does not cost the image."""
     try:
-        return attributes.integer(keyword)
+        value = attributes.integer(keyword)
     except InputError:
         return None
+    return value if value is None or abs(value) < 2**63 else None
 
 
 def offsets_of(attributes: Attributes) -> Sequence[int] | None:

@@ -60,7 +60,8 @@ class Retired:
 
 def serve(connection: Connection, work: Work, settings: object, limits: Limits) -> None:
     """Work until the connection closes or None is received. Runs in its own process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the parent decides what ends
+        signal.signal(number, signal.SIG_IGN)
     _leave_with_parent()
     ceiling = _limit_memory(limits.bytes)
     clock = _Clock(connection, limits.seconds)

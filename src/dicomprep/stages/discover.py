@@ -1,25 +1,28 @@
 """Path → Sources: every regular file below a folder, in a fixed order, without opening any."""
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 
 from dicomprep.models import Source
 
 __all__ = ["discover"]
 
 
-def discover(root: str) -> Iterator[Source]:
+def discover(root: str, *, exclude: Collection[str] = (), passed_over: Counter[str] | None = None) -> Iterator[Source]:
     """Yield the regular files below `root`, folder by folder, each folder's files in the order of their names.
 
     Links are not followed, so that nothing outside of the tree is read and no loop is entered; pipes, sockets and
-    devices are passed over. A folder that cannot be listed is yielded as a source with an `error`.
+    devices are passed over; both are counted in `passed_over`. A folder that cannot be listed is yielded as a source
+    with an `error`. `exclude` holds absolute paths that are not looked at.
     """
+    passed_over = Counter() if passed_over is None else passed_over
     folders = [""]
     while folders:
         folder = folders.pop()
         try:
             with os.scandir(os.path.join(root, folder)) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
+                entries = sorted((e for e in listing if e.path not in exclude), key=lambda entry: entry.name)
         except OSError as error:
             yield Source(root, folder or ".", 0, 0, f"the folder cannot be listed: {error.strerror}")
             continue
@@ -27,6 +30,8 @@ def discover(root: str) -> Iterator[Source]:
         for entry in entries:
             if entry.is_file(follow_symlinks=False):
                 yield _source(root, folder, entry)
+            elif not entry.is_dir(follow_symlinks=False):
+                passed_over["symbolic link" if entry.is_symlink() else "special file"] += 1
 
 
 def _source(root: str, folder: str, entry: os.DirEntry[str]) -> Source:
