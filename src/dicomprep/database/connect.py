@@ -52,11 +52,11 @@ def connect(db: str, *, must_exist: bool = False) -> Engine:
             url = url.set(drivername="postgresql+psycopg")
         engine = create_engine(url)
     except (ArgumentError, NoSuchModuleError) as error:
-        raise ConfigError(f"--db: give a file's path or a postgresql:// URL.") from error
+        raise ConfigError("--db: give a file's path or a postgresql:// URL.") from error
     except ModuleNotFoundError as error:
         raise ConfigError(f"--db needs the driver {error.name}: pip install dicomprep[postgres]") from error
     if engine.dialect.name not in ("sqlite", "postgresql"):
-        raise ConfigError(f"--db: give a file's path or a postgresql:// URL.")
+        raise ConfigError("--db: give a file's path or a postgresql:// URL.")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)

@@ -78,7 +78,8 @@ class Store:
             if known is not None and known != readable_path(value):
                 before = (folder or Path()) / known
                 if recorded and _holds_images(before):
-                    message = f"The database {displayed_database(self.db)} describes the thumbnails in {before}, not in {output_dir}."
+                    shown = displayed_database(self.db)
+                    message = f"The database {shown} describes the thumbnails in {before}, not in {output_dir}."
                     raise ConfigError(f"{message} Give that --output-dir, or another --db.")
             write_meta(connection, "output_dir", readable_path(value))
         return recorded and not _holds_images(output)

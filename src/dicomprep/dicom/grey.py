@@ -9,6 +9,9 @@ from dicomprep.pixels.stored import Layout
 
 __all__ = ["FrameAttributes", "read_aspect", "read_inversion", "read_modality", "read_padding", "read_voi"]
 
+Notes = tuple[str, ...]
+"""What had to be corrected, in words."""
+
 ASPECT_LIMIT = 20.0
 """Pixels that claim to be longer than this are taken as square."""
 
@@ -36,22 +39,27 @@ class FrameAttributes:
         return self.root
 
 
-def read_modality(frame: FrameAttributes, *, big_endian: bool) -> Rescale | LookupTable:
-    """Modality LUT Sequence, else the frame's Pixel Value Transformation, else the root's rescale."""
-    table = frame.root.item("ModalityLUTSequence")
-    if table is not None and "LUTData" in table:
-        return _read_table(table, big_endian=big_endian)
+def read_modality(frame: FrameAttributes, *, big_endian: bool) -> tuple[Rescale | LookupTable, Notes]:
+    """Modality LUT Sequence, else the frame's Pixel Value Transformation, else the root's rescale; and corrections."""
+    table, notes = _find_table(frame.root, "ModalityLUTSequence", big_endian=big_endian)
+    if table is not None:
+        return table, notes
     found = frame.find("PixelValueTransformationSequence", "RescaleSlope", "RescaleIntercept")
     slope, intercept = found.number("RescaleSlope"), found.number("RescaleIntercept")
-    return Rescale(slope or 1.0, intercept or 0.0)
+    return Rescale(slope or 1.0, intercept or 0.0), notes
 
 
-def read_voi(frame: FrameAttributes, *, big_endian: bool) -> tuple[Window | LookupTable | None, tuple[str, ...]]:
+def read_voi(frame: FrameAttributes, *, big_endian: bool) -> tuple[Window | LookupTable | None, Notes]:
     """The first VOI LUT, else the first window, else None; and what had to be corrected."""
     found = frame.find("FrameVOILUTSequence", "VOILUTSequence", "WindowCenter")
-    table = found.item("VOILUTSequence")
-    if table is not None and "LUTData" in table:
-        return _read_table(table, big_endian=big_endian), ()
+    table, notes = _find_table(found, "VOILUTSequence", big_endian=big_endian)
+    if table is not None:
+        return table, notes
+    window, more_notes = _read_window(found)
+    return window, (*notes, *more_notes)
+
+
+def _read_window(found: Attributes) -> tuple[Window | None, Notes]:
     center, width = found.number("WindowCenter"), found.number("WindowWidth")
     if center is None or width is None:
         return None, ()
@@ -83,7 +91,7 @@ def read_padding(root: Attributes, layout: Layout) -> tuple[int, int] | None:
     return min(ends), max(ends)
 
 
-def read_aspect(frame: FrameAttributes) -> tuple[float, tuple[str, ...]]:
+def read_aspect(frame: FrameAttributes) -> tuple[float, Notes]:
     """Height of a pixel over its width, and what had to be corrected."""
     measures = frame.find("PixelMeasuresSequence", "PixelSpacing")
     for attributes, keyword in (
@@ -110,6 +118,17 @@ def _as_stored(value: int, layout: Layout) -> int:
     if layout.signed and value >= span // 2:
         return value - span
     return value + span if not layout.signed and value < 0 else value
+
+
+def _find_table(attributes: Attributes, keyword: str, *, big_endian: bool) -> tuple[LookupTable | None, Notes]:
+    """The first table of a sequence; one that is malformed is not used, and that is noted."""
+    item = attributes.item(keyword)
+    if item is None or "LUTData" not in item:
+        return None, ()
+    try:
+        return _read_table(item, big_endian=big_endian), ()
+    except InputError as error:
+        return None, (f"{label(keyword)} is not used: {error.detail}",)
 
 
 def _read_table(item: Attributes, *, big_endian: bool) -> LookupTable:

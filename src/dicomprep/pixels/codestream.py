@@ -6,8 +6,9 @@ Sources: ITU-T T.81 annex B (JPEG), T.87 (JPEG-LS), T.800 annex A and I (JPEG 20
 import struct
 from dataclasses import dataclass
 
-__all__ = ["Codestream", "read_jpeg", "read_jpeg2000"]
+__all__ = ["Codestream", "identify_syntax", "read_jpeg", "read_jpeg2000"]
 
+_UID = "1.2.840.10008.1.2"
 JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 
 
@@ -88,6 +89,25 @@ def read_jpeg2000(data: bytes) -> Codestream:
         complete=data.rfind(b"\xff\xd9", start) >= len(data) - 16,
         multiple_component_transform=len(transform) > 4 and transform[4] == 1,
     )
+
+
+def identify_syntax(data: bytes) -> str | None:
+    """The transfer syntax of a frame whose file does not state one, from its own markers; None where they are unknown.
+
+    A lossless syntax is named where the markers do not tell: both decode alike.
+    """
+    if data[:2] == b"\xff\xd8":
+        process = read_jpeg(data).process
+        return {0xC0: f"{_UID}.4.50", 0xC1: f"{_UID}.4.51", 0xC2: f"{_UID}.4.55", 0xC3: f"{_UID}.4.57"}.get(
+            process, f"{_UID}.4.80" if process == 0xF7 else None
+        )
+    if data[:4] == b"\xff\x4f\xff\x51" or data[:12] == JP2_SIGNATURE:
+        high_throughput = _find_main_segment(data, max(0, data.find(b"\xff\x4f\xff\x51")) + 2, 0x50)
+        return f"{_UID}.4.201" if high_throughput else f"{_UID}.4.90"
+    if data[:2] == b"\xff\x0a" or data[4:12] == b"JXL \r\n\x87\n":
+        return f"{_UID}.4.110"
+    segments, first = struct.unpack("<2I", data[:8].ljust(8, b"\0"))
+    return f"{_UID}.5" if 1 <= segments <= 15 and first == 64 else None
 
 
 def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:

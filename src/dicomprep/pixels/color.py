@@ -11,18 +11,19 @@ __all__ = ["apply_palette", "convert_ybr_full", "convert_ybr_partial", "scale_co
 
 Color = NDArray[Any]
 
+_YBR_TO_RGB = np.array([[1, 0, 1.402], [1, -0.114 * 1.772 / 0.587, -0.299 * 1.402 / 0.587], [1, 1.772, 0]])
+"""ITU-R BT.601: the inverse of Y = 0.299 R + 0.587 G + 0.114 B and its colour differences."""
+
 
 def convert_ybr_full(pixels: Color) -> Color:
     """YBR_FULL to RGB: (rows, columns, 3) uint8 or uint16 in and out (PS3.3 C.7.6.3.1.2)."""
-    return np.asarray(cv2.cvtColor(pixels[..., [0, 2, 1]], cv2.COLOR_YCrCb2RGB))
+    middle = 2 ** (8 * pixels.dtype.itemsize - 1)
+    return _transform(pixels, _YBR_TO_RGB, zero=(0, middle, middle))
 
 
 def convert_ybr_partial(pixels: Color) -> Color:
     """YBR_PARTIAL_422 or _420, upsampled, to RGB: luma 16…235, chroma 16…240; (rows, columns, 3) uint8."""
-    y, cb, cr = (pixels[..., i].astype(np.float32) for i in range(3))
-    y, cb, cr = (y - 16) * (255 / 219), (cb - 128) * (255 / 224), (cr - 128) * (255 / 224)
-    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    return _transform(pixels, _YBR_TO_RGB * (255 / 219, 255 / 224, 255 / 224), zero=(16, 128, 128))
 
 
 def apply_palette(indices: NDArray[Any], *, palette: NDArray[np.uint16], first: int, depth: int) -> Color:
@@ -41,6 +42,12 @@ def scale_color(pixels: Color, *, bits_stored: int, depth: int) -> Color:
         return pixels
     scaled = pixels.astype(np.float64) * ((2**depth - 1) / (2**bits_stored - 1))
     return np.floor(scaled + 0.5).astype(dtype)
+
+
+def _transform(pixels: Color, matrix: NDArray[np.float64], *, zero: tuple[int, int, int]) -> Color:
+    """Matrix · (pixel − zero) for each pixel, rounded and clipped to the type of `pixels`."""
+    offset = -matrix @ np.array(zero, np.float64)
+    return np.asarray(cv2.transform(np.ascontiguousarray(pixels), np.column_stack([matrix, offset])))
 
 
 def to_srgb(pixels: Color, *, icc_profile: bytes) -> Color:

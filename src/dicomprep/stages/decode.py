@@ -1,7 +1,7 @@
 """Source → Frames: open a file once, decode each of its frames once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from dicomprep.dicom.grey import (
 )
 from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of, read_header
 from dicomprep.dicom.palette import read_palette
+from dicomprep.dicom.sniff import HEAD_BYTES
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance
 from dicomprep.pixels.codecs import NATIVE_SYNTAXES, Decoded, decode_codestream, decode_native, is_supported
+from dicomprep.pixels.codestream import identify_syntax
 from dicomprep.pixels.intensity import Grey, LookupTable, Range, Rescale, Window, measure_range
 from dicomprep.pixels.stored import Layout
 from dicomprep.storage import SourceFile
@@ -65,6 +67,8 @@ def decode(file: SourceFile, *, max_bytes: int) -> Image:
     pixels = header.pixels
     if pixels is None or pixels.length == 0:
         raise NoImage(instance, _why_no_image(header))
+    if pixels.length is None and not header.encoding.stated:
+        header = _with_identified_syntax(header, pixels)
     if pixels.keyword == "PixelData" and not is_supported(header.transfer_syntax):
         reason = f"no decoder for transfer syntax {name_syntax(header.transfer_syntax)}"
         raise InputError(ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX, reason)
@@ -84,6 +88,19 @@ class NoImage(InputError):
     def __init__(self, instance: Instance, detail: str) -> None:
         super().__init__(ErrorCode.NO_PIXEL_DATA, detail)
         self.instance = instance
+
+
+def _with_identified_syntax(header: Header, pixels: PixelElement) -> Header:
+    """Where no transfer syntax is stated, the first frame's markers say how it is compressed."""
+    fragments = locate_frames(header.file, pixels.position, frame_count=1).frames[0]
+    try:
+        syntax = identify_syntax(header.file.read_at(fragments[0].offset, HEAD_BYTES)) if fragments else None
+    except ValueError:
+        syntax = None
+    if syntax is None:
+        message = f"{label('TransferSyntaxUID')} is missing and the pixels do not show how they are compressed"
+        raise InputError(ErrorCode.CORRUPT_HEADER, message)
+    return replace(header, transfer_syntax=syntax)
 
 
 def _why_no_image(header: Header) -> str:
@@ -158,12 +175,14 @@ class _Reader:
     def _grey(self, index: int, view: FrameAttributes) -> tuple[Grey, tuple[str, ...]]:
         stated, notes = self._voi(index)
         voi = stated or self.range or Range(0.0, float(2**self.layout.bits_stored - 1), "all stored values")
-        return Grey(
-            modality=read_modality(view, big_endian=self.header.encoding.big_endian),
+        modality, more_notes = read_modality(view, big_endian=self.header.encoding.big_endian)
+        grey = Grey(
+            modality=modality,
             voi=voi,
             inverted=read_inversion(self.header.attributes, self.layout),
             padding=read_padding(self.header.attributes, self.layout),
-        ), notes
+        )
+        return grey, (*more_notes, *notes)
 
     def _voi(self, index: int) -> tuple[Window | LookupTable | None, tuple[str, ...]]:
         view = FrameAttributes(self.header.attributes, index)
@@ -173,7 +192,7 @@ class _Reader:
         """One range for all frames: the bits' own for pictures of up to 8 bits, else as measured."""
         layout, root = self.layout, self.header.attributes
         big_endian = self.header.encoding.big_endian
-        identity = read_modality(FrameAttributes(root, 0), big_endian=big_endian) == Rescale()
+        identity = read_modality(FrameAttributes(root, 0), big_endian=big_endian)[0] == Rescale()
         picture = layout.bits_stored <= 8 and not layout.signed and layout.kind == "integer"
         if picture and identity and root.text("Modality") not in COUNTS:
             return Range(0.0, float(2**layout.bits_stored - 1), "all stored values")
@@ -186,7 +205,7 @@ class _Reader:
                 continue  # met again, and then reported, when the frame's turn comes
         return measure_range(
             [decoded.pixels for decoded in self.early.values()],
-            modalities=[read_modality(FrameAttributes(root, i), big_endian=big_endian) for i in self.early],
+            modalities=[read_modality(FrameAttributes(root, i), big_endian=big_endian)[0] for i in self.early],
             padding=read_padding(root, layout),
             from_zero=root.text("Modality") in COUNTS,
         )
