@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-__all__ = ["DICOM_SUFFIXES", "HEAD_BYTES", "Encoding", "sniff"]
+__all__ = ["DICOM_SUFFIXES", "GE_PRIVATE", "HEAD_BYTES", "Encoding", "sniff"]
 
 HEAD_BYTES = 2**16
 """Enough of a file to see its file meta information."""
@@ -15,6 +15,8 @@ IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+GE_PRIVATE = "1.2.840.113619.5.2"
+"""Implicit VR Little Endian with big-endian pixels, as old GE systems write it."""
 _LONG_VRS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 _VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|FD|FL|IS|LO|LT|O[BDFLVW]|PN|S[HLQSTV]|TM|U[CILNRSTV]")
 
@@ -47,7 +49,7 @@ def sniff(head: bytes) -> Encoding | None:
     written = IMPLICIT_LITTLE if implicit else EXPLICIT_BIG if big_endian else EXPLICIT_LITTLE
     if syntax is None:
         notes.append("Transfer Syntax UID (0002,0010) is missing; told from the data set's own encoding")
-    elif (syntax == IMPLICIT_LITTLE) != implicit or (syntax == EXPLICIT_BIG) != big_endian:
+    elif (syntax in (IMPLICIT_LITTLE, GE_PRIVATE)) != implicit or (syntax == EXPLICIT_BIG) != big_endian:
         notes.append("the data set is not encoded as Transfer Syntax UID (0002,0010) says; read as it is written")
         syntax = written if syntax in (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG) else syntax
     return Encoding(offset, implicit, big_endian, False, syntax or written, syntax is not None, tuple(notes))
@@ -82,10 +84,10 @@ def _read_meta(head: bytes, at: int) -> tuple[str | None, int]:
 def _first_element(element: bytes, syntax: str | None) -> tuple[bool, bool]:
     """(implicit, big_endian) as the data set's first element shows, else as the transfer syntax says."""
     if len(element) < 8:
-        return syntax == IMPLICIT_LITTLE, syntax == EXPLICIT_BIG
+        return syntax in (IMPLICIT_LITTLE, GE_PRIVATE), syntax == EXPLICIT_BIG
     big_endian = int.from_bytes(element[:2], "big") < int.from_bytes(element[:2], "little")
     explicit = _VR.fullmatch(element[4:6]) is not None or (
-        syntax not in (None, IMPLICIT_LITTLE) and element[4:6].isalpha()
+        syntax not in (None, IMPLICIT_LITTLE, GE_PRIVATE) and element[4:6].isalpha()
     )
     return not explicit, big_endian and explicit
 

@@ -16,8 +16,8 @@ from dicomprep.pixels.stored import Layout, expand_bits, unpack_native
 __all__ = ["NATIVE_SYNTAXES", "Decoded", "decode_codestream", "decode_native", "is_supported"]
 
 UID = "1.2.840.10008.1.2"
-NATIVE_SYNTAXES = frozenset({UID, f"{UID}.1", f"{UID}.2", f"{UID}.1.99"})
-"""Implicit and Explicit Little Endian, Explicit Big Endian, Deflated: pixels lie in the data set as they are."""
+NATIVE_SYNTAXES = frozenset({UID, f"{UID}.1", f"{UID}.2", f"{UID}.1.99", "1.2.840.113619.5.2"})
+"""Implicit and Explicit Little Endian, Explicit Big Endian, Deflated, one of GE: pixels lie there as they are."""
 
 
 @dataclass(frozen=True, slots=True)

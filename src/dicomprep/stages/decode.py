@@ -17,7 +17,7 @@ from dicomprep.dicom.grey import (
 )
 from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of, read_header
 from dicomprep.dicom.palette import read_palette
-from dicomprep.dicom.sniff import HEAD_BYTES
+from dicomprep.dicom.sniff import GE_PRIVATE, HEAD_BYTES
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance
 from dicomprep.pixels.codecs import NATIVE_SYNTAXES, Decoded, decode_codestream, decode_native, is_supported
@@ -222,7 +222,7 @@ class _Reader:
             share = 100 * max(0, held - start) / wanted
             message = f"{max(0, held - start):,} of the frame's {wanted:,} bytes are there ({share:.1f} %)"
             raise InputError(ErrorCode.TRUNCATED, message)
-        big_endian = self.header.encoding.big_endian
+        big_endian = self.header.encoding.big_endian or self.header.transfer_syntax == GE_PRIVATE
         if self.pixels.swapped and layout.bits_allocated <= 8:
             data = self._read_swapped(start, wanted)
         else:

@@ -6,11 +6,15 @@ from pathlib import Path
 
 from dicomprep.config import Splits
 from dicomprep.database.store import Store
+from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Status
 from dicomprep.splits import assign_split
 from dicomprep.storage import remove_images
 
 __all__ = ["Ledger", "record"]
+
+FATAL = (ErrorCode.TIMEOUT, ErrorCode.OUT_OF_MEMORY, ErrorCode.WORKER_CRASHED, ErrorCode.INTERNAL)
+"""What ends a worker in the middle of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ def record(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
 
 def _leftovers(outcome: Outcome, output_dir: Path) -> list[str]:
     """Images that a worker made of a file before it died at a later frame."""
-    if outcome.status not in (Status.FAILED, Status.QUARANTINED):
+    if outcome.error_code not in FATAL:
         return []
     folder, _, stem = outcome.task.name.rpartition("/")
     try:
