@@ -1,5 +1,6 @@
 """Values of a data set as plain Python, with errors that name tag and keyword."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -35,12 +36,15 @@ class Attributes:
         return next(iter(self._convert(keyword, int)), default)
 
     def number(self, keyword: str) -> float | None:
-        """The first value as a float."""
-        return next(iter(self._convert(keyword, float)), None)
+        """The first value as a float; InputError `corrupt_header` where it is no finite number."""
+        return next(iter(self.numbers(keyword)), None)
 
     def numbers(self, keyword: str) -> list[float]:
         """All values as floats."""
-        return self._convert(keyword, float)
+        values: list[float] = self._convert(keyword, float)
+        if not all(map(math.isfinite, values)):
+            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is no finite number")
+        return values
 
     def integers(self, keyword: str) -> list[int]:
         """All values as integers."""

@@ -64,7 +64,7 @@ def locate_frames(
     for name, offsets in (("extended", extended_offsets), ("basic", basic)):
         if offsets and (frames := _split(fragments, offsets)) and len(frames) == frame_count:
             return FrameTable(frames, (f"{len(fragments)} fragments, frames told by the {name} offset table",))
-    starts = [f.item_offset for f in fragments if _begins_codestream(file, f)]
+    starts = [f.item_offset for f in fragments if _begins_codestream(file, f.offset)]
     frames = _split(fragments, starts)
     if len(frames) == frame_count or (fragments and fragments[-1].cut and len(frames) < frame_count):
         return FrameTable(frames, (f"{len(fragments)} fragments, frames told by the codestreams' first markers",))
@@ -75,17 +75,20 @@ def locate_frames(
 
 
 def _scan(file: SourceFile | Inflated, position: int) -> tuple[list[int], list[Fragment]]:
-    """The basic offset table and all fragments, up to the sequence delimiter or the end of the file."""
+    """The basic offset table and all fragments, up to the sequence delimiter or the end of the file.
+
+    Some writers leave the table's item out; then the first item is a fragment already.
+    """
     basic: list[int] = []
     fragments: list[Fragment] = []
-    first, at = 0, position
+    first = at = position
     while len(header := file.read_at(at, 8)) == 8 and header[:4] != _SEQUENCE_END:
         if header[:4] != _ITEM:
             message = f"no item where one must be in Pixel Data (7FE0,0010), at byte {at}"
             raise InputError(ErrorCode.CORRUPT_PIXELS, message)
         (length,) = struct.unpack("<I", header[4:])
         held = max(0, min(length, file.size - at - 8))
-        if at == position:
+        if at == position and not _begins_codestream(file, at + 8):
             table = file.read_at(at + 8, min(held, 4 * MAX_FRAGMENTS))
             basic = list(struct.unpack(f"<{len(table) // 4}I", table[: len(table) // 4 * 4]))
             first = at + 8 + length
@@ -108,5 +111,5 @@ def _split(fragments: Sequence[Fragment], offsets: Sequence[int]) -> list[list[F
     return [list(fragments[start:end]) for start, end in zip(numbers, ends, strict=True)]
 
 
-def _begins_codestream(file: SourceFile | Inflated, fragment: Fragment) -> bool:
-    return file.read_at(fragment.offset, 8).startswith(_CODESTREAM_STARTS)
+def _begins_codestream(file: SourceFile | Inflated, offset: int) -> bool:
+    return file.read_at(offset, 8).startswith(_CODESTREAM_STARTS)

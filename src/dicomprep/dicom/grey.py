@@ -60,18 +60,21 @@ def read_voi(frame: FrameAttributes, *, big_endian: bool) -> tuple[Window | Look
 
 
 def _read_window(found: Attributes) -> tuple[Window | None, Notes]:
-    center, width = found.number("WindowCenter"), found.number("WindowWidth")
+    try:
+        center, width = found.number("WindowCenter"), found.number("WindowWidth")
+    except InputError as error:
+        return None, (f"{error.detail}; the window is not used",)
     if center is None or width is None:
         return None, ()
+    if width <= 0:
+        return None, (f"{label('WindowWidth')} {width:g} is not possible; the window is not used",)
     function = (found.text("VOILUTFunction") or "LINEAR").upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        return Window(center, width), (f"{label('VOILUTFunction')} {function} is unknown; taken as LINEAR",)
-    if not np.isfinite([center, width]).all() or width <= 0:
-        return None, (f"{label('WindowWidth')} {width:g} is not possible; the window is not used",)
+        note = f"{label('VOILUTFunction')} {function} is unknown; taken as LINEAR"
+        return Window(center, width, "LINEAR" if width >= 1 else "LINEAR_EXACT"), (note,)
     if function == "LINEAR" and width < 1:
-        return Window(center, width, "LINEAR_EXACT"), (
-            f"{label('WindowWidth')} {width:g} is not possible for LINEAR; taken as LINEAR_EXACT",
-        )
+        note = f"{label('WindowWidth')} {width:g} is not possible for LINEAR; taken as LINEAR_EXACT"
+        return Window(center, width, "LINEAR_EXACT"), (note,)
     return Window(center, width, function), ()
 
 

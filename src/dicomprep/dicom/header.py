@@ -4,8 +4,10 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
@@ -20,6 +22,7 @@ from dicomprep.storage import Inflated, SourceFile
 __all__ = ["Header", "PixelElement", "name_syntax", "read_header"]
 
 PIXEL_KEYWORDS = {0x7FE00010: "PixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00008: "FloatPixelData"}
+FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 MAX_FRAMES = 2**20
 
 WANTED = (
@@ -95,16 +98,17 @@ class Header:
     def layout(self) -> Layout:
         """How the samples of a frame are laid out; InputError where the header does not say or contradicts itself."""
         get = self.attributes.integer
-        rows, columns, allocated = (self._required(k) for k in ("Rows", "Columns", "BitsAllocated"))
+        rows, columns = self._required("Rows"), self._required("Columns")
         samples = get("SamplesPerPixel", 1) or 1
-        float_pixels = self.pixels is not None and self.pixels.keyword != "PixelData"
-        stored = allocated if float_pixels else get("BitsStored", allocated) or allocated
+        float_bits = FLOAT_BITS.get(self.pixels.keyword if self.pixels else "")
+        allocated = float_bits or self._required("BitsAllocated")
+        stored = float_bits or get("BitsStored", allocated) or allocated
         high_bit = get("HighBit", stored - 1)
         photometric = self.attributes.text("PhotometricInterpretation") or ("RGB" if samples == 3 else "MONOCHROME2")
         if samples not in (1, 3) or (samples == 3) == photometric.startswith(("MONOCHROME", "PALETTE")):
             message = f"{label('SamplesPerPixel')} {samples} with {photometric} is no image that can be drawn"
             raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
-        if allocated not in (1, 8, 16, 32, 64) or not 1 <= stored <= allocated:
+        if allocated not in (1, 8, 16, 32, 64) or not 1 <= stored <= allocated or samples > allocated:
             message = f"{label('BitsAllocated')} {allocated} with {label('BitsStored')} {stored} is not supported"
             raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
         if high_bit is None or not stored - 1 <= high_bit < allocated:
@@ -119,7 +123,7 @@ class Header:
             signed=get("PixelRepresentation", 0) == 1,
             photometric_interpretation=photometric,
             planar=samples == 3 and get("PlanarConfiguration", 0) == 1,
-            kind="float" if float_pixels else "integer",
+            kind="float" if float_bits else "integer",
         )
 
     def _required(self, keyword: str) -> int:
@@ -133,8 +137,8 @@ class Header:
 def name_syntax(transfer_syntax: str) -> str:
     """The name of a transfer syntax and its UID.
 
-    >>> name_syntax("1.2.840.10008.1.2.4.106")
-    '1.2.840.10008.1.2.4.106 (...)'
+    >>> name_syntax("1.2.840.10008.1.2.4.94")
+    'JPIP Referenced (1.2.840.10008.1.2.4.94)'
     """
     name = UID(transfer_syntax).name
     return transfer_syntax if name == transfer_syntax else f"{name} ({transfer_syntax})"
@@ -154,14 +158,40 @@ def read_header(source: SourceFile, *, max_bytes: int) -> Header:
     if encoding.deflated:
         file, start = _inflate(source, start, max_bytes), 0
     stream = file.stream()
+    dataset = _read_dataset(stream, start, encoding)
+    pixels = _pixel_element(file, stream.tell(), encoding)
+    if pixels is None:
+        watched = _Watched(file.stream(), file.size)
+        _read_dataset(watched, start, encoding)
+        if watched.cut:
+            raise InputError(ErrorCode.TRUNCATED, "the file ends in the middle of its header")
+    return Header(Attributes(dataset), encoding, encoding.transfer_syntax or "", pixels, file)
+
+
+class _Watched:
+    """A stream that notices when it is asked for more than there is: pydicom itself does not mind."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream, self._size, self.cut = stream, size, False
+        self.tell = stream.tell
+
+    def read(self, length: int = -1) -> bytes:
+        content = self._stream.read(length)
+        self.cut |= len(content) < length and content.strip(b"\0") != b""
+        return content
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        position = self._stream.seek(offset, whence)
+        self.cut |= position > self._size
+        return position
+
+
+def _read_dataset(stream: "BinaryIO | _Watched", start: int, encoding: Encoding) -> Dataset:
+    """The wanted attributes up to the pixels, where the stream then stands."""
     stream.seek(start)
     try:
-        dataset = read_dataset(
-            stream,
-            encoding.implicit,
-            not encoding.big_endian,
-            stop_when=_at_pixels,
-            specific_tags=_WANTED_TAGS,
+        return read_dataset(
+            stream, encoding.implicit, not encoding.big_endian, stop_when=_at_pixels, specific_tags=_WANTED_TAGS
         )
     except (MemoryError, InputError):
         raise
@@ -169,8 +199,6 @@ def read_header(source: SourceFile, *, max_bytes: int) -> Header:
         raise InputError(ErrorCode.CORRUPT_HEADER, "its sequences are nested too deep") from error
     except Exception as error:
         raise InputError(ErrorCode.CORRUPT_HEADER, f"the data set cannot be read: {error}") from error
-    pixels = _pixel_element(file, stream.tell(), encoding)
-    return Header(Attributes(dataset), encoding, encoding.transfer_syntax or "", pixels, file)
 
 
 def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:

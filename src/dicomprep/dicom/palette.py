@@ -15,13 +15,15 @@ _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
 
 def read_palette(root: Attributes, *, big_endian: bool) -> tuple[NDArray[np.uint16], int]:
     """The palette, (entries, 3) of 16 significant bits, and the stored value that its first entry stands for."""
-    channels = []
-    first = 0
+    channels: list[NDArray[np.uint16]] = []
+    count = first = 0
     for color in ("Red", "Green", "Blue"):
         keyword = f"{color}PaletteColorLookupTableDescriptor"
         descriptor = root.integers(keyword)
         if len(descriptor) != 3 or descriptor[2] not in (8, 16):
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is missing or malformed")
+        if channels and (count, first) != (descriptor[0] or 65536, descriptor[1]):
+            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} differs from that of red")
         count, first = descriptor[0] or 65536, descriptor[1]
         values = _read_channel(root, color, count, descriptor[2], big_endian=big_endian)
         channels.append(np.pad(values[:count], (0, max(0, count - len(values))), "edge"))
@@ -56,6 +58,8 @@ def _expand_segments(data: list[int], count: int, depth: int = 0) -> Iterator[in
         if kind == _DISCRETE:
             entries = data[at + 2 : at + 2 + length]
             at += 2 + length
+            if at > len(data):
+                raise IndexError
         elif kind == _LINEAR:
             end = data[at + 2]
             entries = [round(last + (end - last) * step / length) for step in range(1, length + 1)]

@@ -38,8 +38,7 @@ class Encoding:
 def sniff(head: bytes) -> Encoding | None:
     """Tell from a file's first bytes how its data set is encoded; None where it is no DICOM."""
     start = 132 if head[128:132] == b"DICM" else 4 if head[:4] == b"DICM" else 0
-    with_meta = head[start : start + 2] == b"\x02\x00"
-    if start == 0 and not with_meta:
+    if start < 132 and head[start : start + 2] != b"\x02\x00":
         return _sniff_bare(head)
     syntax, offset = _read_meta(head, start)
     if syntax == DEFLATED:

@@ -1,8 +1,10 @@
 """One frame's codestream to samples: one decoder for each transfer syntax (DICOM PS3.5 annex A.4, section 8.2)."""
 
+import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import imagecodecs
@@ -38,6 +40,9 @@ def is_supported(transfer_syntax: str) -> bool:
 
 def decode_native(data: bytes | memoryview, layout: Layout, *, big_endian: bool, bit_offset: int) -> Decoded:
     """Turn the bytes of one native frame into samples."""
+    if layout.subsampled and layout.columns % 2:
+        message = f"{layout.photometric_interpretation} with an odd number of columns is not supported"
+        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
     pixels = unpack_native(data, layout, big_endian=big_endian, bit_offset=bit_offset)
     return Decoded(expand_bits(pixels, layout), layout.photometric_interpretation, layout.bits_stored, "native")
 
@@ -76,8 +81,9 @@ def _decode_jpeg(data: bytes, layout: Layout) -> Decoded:
 
 
 def _decode_jpeg_lossless(data: bytes, layout: Layout) -> Decoded:
+    """Of libjpeg-turbo: liblj92 and jpg_0xc3 crash on streams without a Huffman table."""
     stream = _checked(read_jpeg(data), layout, data)
-    return _matched(imagecodecs.ljpeg_decode(data), stream, layout, "liblj92")
+    return _matched(imagecodecs.jpeg8_decode(data), stream, layout, "libjpeg-turbo")
 
 
 def _decode_jpeg_ls(data: bytes, layout: Layout) -> Decoded:
@@ -100,20 +106,21 @@ def _decode_htj2k(data: bytes, layout: Layout) -> Decoded:
 def _decode_jpegxl(data: bytes, layout: Layout) -> Decoded:
     pixels = imagecodecs.jpegxl_decode(data)
     photometric = "RGB" if layout.samples == 3 else layout.photometric_interpretation
-    rows, columns = pixels.shape[:2]
-    stream = Codestream(rows, columns, layout.samples, layout.bits_stored)
+    rows, columns, *components = pixels.shape
+    deeper = pixels.dtype.itemsize * 8 > max(8, layout.bits_allocated)
+    bits = pixels.dtype.itemsize * 8 if deeper else layout.bits_stored
+    stream = Codestream(rows, columns, components[0] if components else 1, bits)
     return _matched(pixels, _checked(stream, layout, data), layout, "libjxl", photometric=photometric)
 
 
 def _decode_rle(data: bytes, layout: Layout) -> Decoded:
     """RLE Lossless (PS3.5 annex G): byte planes of each sample, most significant first; single bits are packed."""
+    _check_rle_segments(data)
     if layout.bits_allocated == 1:
         return _decode_encapsulated_native(bytes(imagecodecs.dicomrle_decode(data, np.uint8)), layout)
     samples = np.frombuffer(imagecodecs.dicomrle_decode(data, layout.dtype), layout.dtype)
     wanted = layout.rows * layout.columns * layout.samples
-    if samples.size < wanted:
-        share = 100 * samples.size / wanted
-        raise InputError(ErrorCode.TRUNCATED, f"the RLE segments hold {share:.1f} % of the frame's samples")
+    _check_length(samples.size, wanted, spare=2 * layout.samples, what="samples")
     planes = samples[:wanted].reshape(layout.samples, layout.rows, layout.columns)
     pixels = planes[0] if layout.samples == 1 else np.moveaxis(planes, 0, -1)
     return Decoded(
@@ -123,15 +130,30 @@ def _decode_rle(data: bytes, layout: Layout) -> Decoded:
 
 def _decode_encapsulated_native(data: bytes, layout: Layout) -> Decoded:
     wanted = (layout.frame_bits + 7) // 8
-    if len(data) < wanted:
-        raise InputError(ErrorCode.TRUNCATED, f"the frame holds {len(data)} of {wanted} bytes")
+    _check_length(len(data), wanted, spare=wanted // 64 + 8, what="bytes")
     return decode_native(data[:wanted], layout, big_endian=False, bit_offset=0)
 
 
 def _decode_deflated_frame(data: bytes, layout: Layout) -> Decoded:
     wanted = (layout.frame_bits + 7) // 8
-    inflated = zlib.decompressobj(wbits=-15).decompress(data, wanted)
+    inflated = zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(data, 2 * wanted)
     return _decode_encapsulated_native(inflated, layout)
+
+
+def _check_rle_segments(data: bytes) -> None:
+    """Refuse segments that lie elsewhere than in `data`: the decoder would follow their offsets (PS3.5 G.5)."""
+    count, *offsets = struct.unpack("<16I", data[:64].ljust(64, b"\0"))
+    used = offsets[:count]
+    if not 1 <= count <= 15 or used[0] != 64 or any(a >= b for a, b in pairwise([*used, len(data) + 1])):
+        raise InputError(ErrorCode.CORRUPT_PIXELS, "the RLE header names segments that are not there")
+
+
+def _check_length(found: int, wanted: int, *, spare: int, what: str) -> None:
+    """Refuse a frame that is cut, or that is clearly another image than the header's; padding is no matter."""
+    if found < wanted:
+        raise InputError(ErrorCode.TRUNCATED, f"{found:,} of the frame's {wanted:,} {what} are there")
+    if found > wanted + spare:
+        raise InputError(ErrorCode.CORRUPT_PIXELS, f"the frame holds {found:,} {what}, the header says {wanted:,}")
 
 
 def _is_ycbcr(stream: Codestream, layout: Layout) -> bool:

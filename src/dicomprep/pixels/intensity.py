@@ -116,7 +116,9 @@ def apply_voi(values: Values, voi: Window | LookupTable | Range) -> Values:
         return apply_lookup(values, voi) / (2**voi.bits - 1)
     if isinstance(voi, Window):
         return apply_window(values, center=voi.center, width=voi.width, function=voi.function)
-    return np.clip((values - voi.low) / max(voi.high - voi.low, np.finfo(np.float64).tiny), 0, 1)
+    if voi.high <= voi.low:  # a constant image
+        return (values > voi.high).astype(np.float64)
+    return np.clip((values - voi.low) / (voi.high - voi.low), 0, 1)
 
 
 def draw_grey(pixels: NDArray[Any], *, grey: Grey, bits_stored: int, depth: int) -> NDArray[Any]:
@@ -152,14 +154,16 @@ def measure_range(
         sample = pixels[::stride, ::stride]
         if padding is not None:
             sample = sample[(sample < padding[0]) | (sample > padding[1])]
-        values = apply_modality(sample.astype(np.float64).ravel(), modality)
+        stored = sample.astype(np.float64).ravel()
+        with np.errstate(over="ignore"):
+            values = apply_modality(stored[np.isfinite(stored)], modality)
         parts.append(values[np.isfinite(values)])
     values = np.concatenate(parts) if parts else np.empty(0)
     if values.size == 0:
         return Range(0.0, 1.0, "minimum to maximum")
     low, high = (float(v) for v in np.percentile(values, ROBUST_PERCENTILES, method="nearest"))
     least, greatest = float(values.min()), float(values.max())
-    if low == high or len(np.unique(values[:4096])) <= 2:
+    if low == high or len(np.unique(values[:: max(1, values.size // 4096)])) <= 2:
         return Range(least, greatest, "minimum to maximum")
     if from_zero and high > 0:
         return Range(0.0, high, "robust, from zero")
@@ -195,10 +199,12 @@ def _grey_table(grey: Grey, bits: int, signed: bool, depth: int) -> NDArray[Any]
 
 
 def _shade(stored: Values, grey: Grey) -> Values:
-    shade = apply_voi(apply_modality(stored, grey.modality), grey.voi)
+    background = np.isnan(stored)
+    with np.errstate(over="ignore"):
+        values = apply_modality(np.where(background, 0.0, stored), grey.modality)
+        shade = apply_voi(values, grey.voi)
     if grey.inverted:
         shade = 1 - shade
-    background = ~np.isfinite(shade)
     if grey.padding is not None:
         background |= (stored >= grey.padding[0]) & (stored <= grey.padding[1])
     return np.where(background, 0.0, shade)

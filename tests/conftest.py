@@ -1,0 +1,24 @@
+"""What all tests share: the sample files of pydicom, one run over them, and how hypothesis searches."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.reference_table import FOLDER
+
+settings.register_profile(
+    "steady",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session")
+def pydicom_files() -> Path:
+    """The folder of sample files in pydicom's wheel."""
+    return FOLDER

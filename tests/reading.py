@@ -1,0 +1,39 @@
+"""What the stages make of one file, for tests to look at."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dicomprep.dicom.header import Header, read_header
+from dicomprep.models import Frame
+from dicomprep.stages.decode import Image, decode
+from dicomprep.storage import open_source
+
+__all__ = ["decoded_frames", "opened_header", "opened_image"]
+
+PLENTY = 2**31
+
+
+@contextmanager
+def opened_header(path: Path, *, max_bytes: int = PLENTY) -> Iterator[Header]:
+    """The header of a file, which stays open meanwhile."""
+    with open_source(str(path)) as file:
+        yield read_header(file, max_bytes=max_bytes)
+
+
+@contextmanager
+def opened_image(path: Path, *, max_bytes: int = PLENTY) -> Iterator[Image]:
+    """The image of a file, which stays open meanwhile."""
+    with open_source(str(path)) as file:
+        yield decode(file, max_bytes=max_bytes)
+
+
+def decoded_frames(path: Path) -> list[Frame]:
+    """All frames of a file; the InputError of the first one that cannot be decoded."""
+    with opened_image(path) as image:
+        frames: list[Frame] = []
+        for frame in image.frames(range(image.frame_count)):
+            if not isinstance(frame, Frame):
+                raise frame[1]
+            frames.append(frame)
+    return frames

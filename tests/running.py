@@ -1,0 +1,173 @@
+"""Running the pipeline and the command line on generated trees, and reading what they leave behind."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import dicomprep
+from dicomprep import pipeline
+from dicomprep.config import Config
+from tests.building import make_dicom
+
+PROJECT = Path(__file__).parent.parent
+SIZE = 16
+
+
+def frames_of(count: int, *, seed: int = 0) -> np.ndarray:
+    """Small frames, none like another: (count, rows, columns)."""
+    return np.random.default_rng(seed).integers(0, 256, (count, 12, 10), dtype=np.uint8)
+
+
+def make_files(root: Path, *names: str, seed: int = 0) -> Path:
+    """Small DICOM files, none like another; `name:3` has three frames. The root."""
+    for number, name in enumerate(names):
+        path, _, frames = name.partition(":")
+        pixels = frames_of(int(frames or 1), seed=seed + number)
+        make_dicom(root / path, pixels if frames else pixels[0], patient_id=f"P{number % 7}")
+    return root
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with room for one data set: DICOM files in `source`, what is made of them beside it."""
+
+    base: Path
+
+    @property
+    def source(self) -> Path:
+        return self.base / "in"
+
+    @property
+    def output(self) -> Path:
+        return self.base / "out"
+
+    @property
+    def db(self) -> Path:
+        return self.base / "x.db"
+
+    def config(self, **options: Any) -> Config:
+        defaults = {"output_dir": self.output, "db": str(self.db), "workers": 2, "size": SIZE}
+        return Config.of(**{"dicom_dir": self.source} | defaults | options)
+
+    def run(self, *, work: Any = pipeline.process, sources: Any = None, **options: Any) -> dicomprep.Result:
+        """One run of the pipeline in this process."""
+        return pipeline.run(self.config(**options), work=work, sources=sources)
+
+    def rows(self, statement: str, *values: object) -> list[Any]:
+        """What a query gives: tuples, or plain values where it has one column."""
+        with closing(sqlite3.connect(self.db)) as connection:
+            rows = connection.execute(statement, values).fetchall()
+        return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows
+
+    def tables(self, *names: str) -> dict[str, list[Any]]:
+        """All rows of tables."""
+        return {name: self.rows(f"SELECT * FROM {name} ORDER BY 1, 2") for name in names}
+
+    def images(self) -> dict[str, bytes]:
+        """Every PNG below the output folder, by its path there."""
+        return {p.relative_to(self.output).as_posix(): p.read_bytes() for p in self.output.rglob("*.png")}
+
+    def statuses(self) -> dict[str, tuple[str, str | None]]:
+        """(status, error_code) of each input, by its path below the source."""
+        prefix = f"{self.source}/"
+        rows = self.rows("SELECT path, status, error_code FROM inputs")
+        return {path.removeprefix(prefix): (status, code) for path, status, code in rows}
+
+    def check(self) -> None:
+        """Every row has its image, every image its row, and none is for two."""
+        recorded = self.rows("SELECT thumbnail_path FROM images")
+        assert len(set(recorded)) == len(recorded)
+        assert set(recorded) == set(self.images())
+        assert self.rows("SELECT count(*) FROM frames") == [len(recorded)]
+        sizes = dict(self.rows("SELECT thumbnail_path, size FROM frames"))
+        assert sizes == {path: len(content) for path, content in self.images().items()}
+
+
+def dicomprep_command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "dicomprep", *map(str, arguments)]
+
+
+def script_command(*arguments: object) -> list[str]:
+    return [sys.executable, str(PROJECT / "scripts" / "01_preprocess.py"), *map(str, arguments)]
+
+
+def call(command: Sequence[str], cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; output as text."""
+    options = {"timeout": 60, "capture_output": True, "errors": "surrogateescape"} | options
+    return subprocess.run(command, cwd=cwd, text=True, check=False, **options)
+
+
+def cli(cwd: Path, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """`dicomprep ARGUMENTS` in a folder. No answer to a user is a traceback."""
+    done = call(dicomprep_command(*arguments), cwd, **options)
+    assert "Traceback" not in done.stdout + done.stderr, done.stderr
+    return done
+
+
+class Started:
+    """A process that leads a session of its own, so that all it starts can be found, even orphans."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def signal(self, number: int) -> None:
+        """To the whole process group, as a terminal does."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def members(self) -> list[int]:
+        """All of the session's processes that still run, the leader included."""
+        pids = (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit())
+        return [pid for pid in pids if _session(pid) == self.process.pid]
+
+    def none_left(self, seconds: float) -> bool:
+        """Whether all of them are gone in time."""
+        return wait_until(lambda: not self.members(), seconds)
+
+
+@contextmanager
+def started(command: Sequence[str], cwd: Path, **options: Any) -> Iterator[Started]:
+    """A process that is gone, with all it started, at the end of the block."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=cwd, text=True, start_new_session=True, **pipes | options) as process:
+        run = Started(process)
+        try:
+            yield run
+        finally:
+            for pid in run.members():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs and is no zombie."""
+    return _session(pid) is not None
+
+
+def wait_until(condition: Callable[[], object], seconds: float) -> bool:
+    """Whether a condition comes true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return bool(condition())
+
+
+def _session(pid: int) -> int | None:
+    """The session of a living process."""
+    try:
+        state, _, _, session, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else int(session)

@@ -1,0 +1,389 @@
+"""Codestreams to samples: what was encoded comes out; what is cut, damaged or of another size never does."""
+
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import imagecodecs
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydicom.pixels import get_encoder
+
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.pixels.codecs import decode_codestream, is_supported
+from dicomprep.pixels.codestream import identify_syntax
+from dicomprep.pixels.stored import Layout
+from tests.damaging import DAMAGED, SAMPLES, sample
+
+Pixels = NDArray[Any]
+UID = "1.2.840.10008.1.2"
+BROKEN = {ErrorCode.TRUNCATED, ErrorCode.CORRUPT_PIXELS}
+
+
+def layout_of(pixels: Pixels, *, bits: int | None = None, photometric: str | None = None) -> Layout:
+    samples = 3 if pixels.ndim == 3 else 1
+    allocated = 1 if pixels.dtype.kind == "b" else 8 * pixels.dtype.itemsize
+    stored = bits or allocated
+    return Layout(
+        *pixels.shape[:2], samples, allocated, stored, stored - 1, pixels.dtype.kind == "i",
+        photometric or ("RGB" if samples == 3 else "MONOCHROME2"),
+    )  # fmt: skip
+
+
+def picture(dtype: str, bits: int, *, color: bool = False, shape: tuple[int, int] = (37, 52)) -> Pixels:
+    """A smooth picture with some noise and both ends of the range."""
+    rows, columns = np.indices(shape)
+    planes = [np.sin(rows / 9 + phase) * np.cos(columns / 7) for phase in (range(3) if color else range(1))]
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dtype[0] == "i" else (0, 2**bits - 1)
+    shades = (np.stack(planes, axis=-1) + 1.2) / 2.4
+    noise = np.random.default_rng(bits).normal(0, 0.01, shades.shape)
+    pixels = np.clip(low + (shades + noise) * (high - low), low, high).astype(dtype)
+    pixels[0, :2] = low
+    pixels[-1, -2:] = high
+    return pixels if color else pixels[..., 0]
+
+
+def as_bits(pixels: Pixels, bits: int) -> Pixels:
+    """Two's complement in `bits` bits: what codecs without a sign are given."""
+    return pixels.view(f"u{pixels.itemsize}") & (2**bits - 1) if pixels.dtype.kind == "i" else pixels
+
+
+def jpeg(pixels: Pixels, bits: int) -> bytes:
+    return imagecodecs.jpeg8_encode(pixels, level=98, bitspersample=bits if bits > 8 else None)
+
+
+def jpeg_lossless(pixels: Pixels, bits: int) -> bytes:
+    if pixels.ndim == 3:
+        return imagecodecs.jpeg8_encode(pixels, lossless=True)
+    return imagecodecs.ljpeg_encode(as_bits(pixels, bits), bitspersample=bits)
+
+
+def jpeg_ls(pixels: Pixels, bits: int) -> bytes:
+    return imagecodecs.jpegls_encode(as_bits(pixels, bits))
+
+
+def jpeg_ls_near(pixels: Pixels, bits: int) -> bytes:
+    return imagecodecs.jpegls_encode(as_bits(pixels, bits), level=2)
+
+
+def jpeg2000(pixels: Pixels, bits: int) -> bytes:
+    return imagecodecs.jpeg2k_encode(pixels, reversible=True, codecformat="j2k", bitspersample=bits)
+
+
+def jpeg2000_lossy(pixels: Pixels, bits: int) -> bytes:
+    return imagecodecs.jpeg2k_encode(pixels, level=60, codecformat="j2k", bitspersample=bits)
+
+
+def htj2k(pixels: Pixels, _bits: int) -> bytes:
+    return imagecodecs.htj2k_encode(pixels, reversible=True)
+
+
+def jpegxl(pixels: Pixels, _bits: int) -> bytes:
+    return imagecodecs.jpegxl_encode(pixels, lossless=True)
+
+
+def rle(pixels: Pixels, bits: int) -> bytes:
+    layout = layout_of(pixels)
+    return get_encoder(f"{UID}.5").encode(
+        np.ascontiguousarray(pixels).tobytes(), encoding_plugin="pydicom", rows=layout.rows, columns=layout.columns,
+        samples_per_pixel=layout.samples, number_of_frames=1, bits_allocated=layout.bits_allocated, bits_stored=bits,
+        pixel_representation=int(layout.signed), photometric_interpretation=layout.photometric_interpretation,
+        planar_configuration=0,
+    )  # fmt: skip
+
+
+def native(pixels: Pixels, _bits: int) -> bytes:
+    return pixels.tobytes()
+
+
+def deflated(pixels: Pixels, _bits: int) -> bytes:
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(pixels.tobytes()) + compressor.flush()
+
+
+class Case(NamedTuple):
+    """How one transfer syntax is encoded, and how far what comes out may be off."""
+
+    syntax: str
+    encode: Callable[[Pixels, int], bytes]
+    dtype: str
+    bits: int
+    color: bool = False
+    tolerance: float = 0
+
+    def __str__(self) -> str:
+        kind = "rgb" if self.color else "grey"
+        return f"{self.syntax.removeprefix(UID)}-{self.encode.__name__}-{kind}-{self.dtype}-{self.bits}"
+
+
+GREY_KINDS = [("u1", 8), ("u2", 16), ("u2", 12), ("i2", 16), ("i2", 12)]
+CASES = [
+    *(Case(f"{UID}.4.{process}", jpeg, "u1", 8, tolerance=6) for process in (50, 51, 53, 55)),
+    Case(f"{UID}.4.51", jpeg, "u2", 12, tolerance=40),
+    *(Case(f"{UID}.4.{process}", jpeg_lossless, *kind) for process in (57, 70) for kind in GREY_KINDS),
+    Case(f"{UID}.4.70", jpeg_lossless, "u1", 8, color=True),
+    *(Case(f"{UID}.4.80", jpeg_ls, *kind) for kind in GREY_KINDS if kind[1] in (8, 16)),
+    Case(f"{UID}.4.80", jpeg_ls, "u1", 8, color=True),
+    Case(f"{UID}.4.81", jpeg_ls_near, "u2", 16, tolerance=2),
+    *(Case(f"{UID}.4.{process}", jpeg2000, *kind) for process in (90, 92) for kind in GREY_KINDS),
+    Case(f"{UID}.4.90", jpeg2000, "u1", 8, color=True),
+    *(Case(f"{UID}.4.{process}", jpeg2000_lossy, "u2", 16, tolerance=600) for process in (91, 93)),
+    *(Case(f"{UID}.4.{process}", htj2k, *kind) for process in (201, 202, 203) for kind in (("u1", 8), ("u2", 16))),
+    Case(f"{UID}.4.201", htj2k, "i2", 16),
+    Case(f"{UID}.4.201", htj2k, "u1", 8, color=True),
+    *(Case(f"{UID}.4.{process}", jpegxl, *kind) for process in (110, 112) for kind in (("u1", 8), ("u2", 16))),
+    Case(f"{UID}.4.110", jpegxl, "u1", 8, color=True),
+    *(Case(f"{UID}.5", rle, *kind) for kind in GREY_KINDS),
+    *(Case(f"{UID}.5", rle, *kind, color=True) for kind in (("u1", 8), ("u2", 16))),
+    *(Case(f"{UID}.1.98", native, *kind) for kind in GREY_KINDS),
+    Case(f"{UID}.1.98", native, "u1", 8, color=True),
+    *(Case(f"{UID}.8.1", deflated, *kind) for kind in GREY_KINDS),
+]
+EACH_CODEC = list({case.encode: case for case in reversed(CASES)}.values())
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_what_was_encoded_comes_out(case: Case) -> None:
+    pixels = picture(case.dtype, case.bits, color=case.color)
+    before = pixels.copy()
+    layout = layout_of(pixels, bits=case.bits)
+    decoded = decode_codestream(case.encode(pixels, case.bits), layout, transfer_syntax=case.syntax)
+    assert decoded.pixels.dtype == pixels.dtype
+    assert decoded.bits_stored == case.bits
+    assert decoded.photometric_interpretation == layout.photometric_interpretation
+    assert decoded.notes == ()
+    np.testing.assert_allclose(decoded.pixels.astype(int), before.astype(int), rtol=0, atol=case.tolerance)
+
+
+def test_single_bits_are_packed_in_rle_too() -> None:
+    mask = picture("u1", 8, shape=(16, 24)) > 100
+    layout = layout_of(mask)
+    packed = np.packbits(mask.ravel(), bitorder="little").reshape(1, -1)
+    for syntax, stream in ((f"{UID}.5", rle(packed, 8)), (f"{UID}.1.98", packed.tobytes())):
+        np.testing.assert_array_equal(decode_codestream(stream, layout, transfer_syntax=syntax).pixels, mask)
+
+
+@pytest.mark.parametrize("case", EACH_CODEC, ids=str)
+def test_a_cut_codestream_never_gives_pixels(case: Case) -> None:
+    pixels = picture(case.dtype, case.bits, color=case.color)
+    stream = case.encode(pixels, case.bits)
+    for percent in range(1, 100):
+        cut = stream[: max(1, len(stream) * percent // 100)]
+        with pytest.raises(InputError) as caught:
+            decode_codestream(cut, layout_of(pixels, bits=case.bits), transfer_syntax=case.syntax)
+        assert caught.value.code in BROKEN, percent
+        assert caught.value.detail
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_cut_sample_never_gives_pixels(name: str) -> None:
+    stream, layout, syntax = sample(name)
+    assert decode_codestream(stream, layout, transfer_syntax=syntax).pixels.shape[0] == layout.rows
+    for percent in (0.01, 1, 3, 7, 15, 30, 50, 70, 90, 95, 98, 99):
+        with pytest.raises(InputError) as caught:
+            decode_codestream(stream[: int(len(stream) * percent / 100)], layout, transfer_syntax=syntax)
+        assert caught.value.code in BROKEN, percent
+
+
+@pytest.fixture(scope="module")
+def survival() -> dict[str, str]:
+    finished = subprocess.run(
+        [sys.executable, "-m", "tests.damaging"],
+        check=True, capture_output=True, timeout=60, cwd=Path(__file__).parent.parent,
+    )  # fmt: skip
+    return json.loads(finished.stdout)
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_codestream_gives_its_shape_or_an_input_error(damage: str, survival: dict[str, str]) -> None:
+    assert survival[damage] == "survived"
+
+
+@pytest.mark.parametrize("change", [{"rows": 36}, {"rows": 38}, {"columns": 51}, {"columns": 104}, {"rows": 74}])
+@pytest.mark.parametrize("case", [c for c in EACH_CODEC if c.encode not in (rle, native, deflated)], ids=str)
+def test_a_codestream_of_another_size_is_refused(case: Case, change: dict[str, int]) -> None:
+    pixels = picture(case.dtype, case.bits, color=case.color)
+    layout = replace(layout_of(pixels, bits=case.bits), **change)
+    with pytest.raises(InputError, match=r"the codestream is 37×52 with . component.*the header says") as caught:
+        decode_codestream(case.encode(pixels, case.bits), layout, transfer_syntax=case.syntax)
+    assert caught.value.code == ErrorCode.CORRUPT_PIXELS
+
+
+@pytest.mark.parametrize("case", [c for c in EACH_CODEC if c.encode in (rle, native, deflated)], ids=str)
+@pytest.mark.parametrize("change", [{"rows": 38}, {"columns": 53}, {"rows": 74}])
+def test_too_few_samples_are_refused(case: Case, change: dict[str, int]) -> None:
+    pixels = picture(case.dtype, case.bits, color=case.color)
+    layout = replace(layout_of(pixels, bits=case.bits), **change)
+    with pytest.raises(InputError) as caught:
+        decode_codestream(case.encode(pixels, case.bits), layout, transfer_syntax=case.syntax)
+    assert caught.value.code == ErrorCode.TRUNCATED
+
+
+@pytest.mark.parametrize("case", [c for c in EACH_CODEC if c.encode in (rle, native, deflated)], ids=str)
+def test_far_too_many_samples_are_refused(case: Case) -> None:
+    """A frame that is twice as large as the header says would be drawn askew."""
+    pixels = picture(case.dtype, case.bits, color=case.color)
+    layout = replace(layout_of(pixels, bits=case.bits), columns=26)
+    with pytest.raises(InputError) as caught:
+        decode_codestream(case.encode(pixels, case.bits), layout, transfer_syntax=case.syntax)
+    assert caught.value.code == ErrorCode.CORRUPT_PIXELS
+
+
+@pytest.mark.parametrize("encode", [jpeg, jpeg_ls, jpeg2000, htj2k, jpegxl])
+def test_other_components_than_the_header_says_are_refused(encode: Callable[[Pixels, int], bytes]) -> None:
+    syntax = next(case.syntax for case in CASES if case.encode is encode)
+    color, grey = picture("u1", 8, color=True), picture("u1", 8)
+    for pixels, other in ((color, grey), (grey, color)):
+        with pytest.raises(InputError) as caught:
+            decode_codestream(encode(pixels, 8), layout_of(other), transfer_syntax=syntax)
+        assert caught.value.code == ErrorCode.CORRUPT_PIXELS
+
+
+@pytest.mark.parametrize(
+    "syntax", [f"{UID}.4.{n}" for n in (94, 95, 100, 102, 106, 107, 204)] + [f"{UID}.7.1", "1.2.3.4", ""]
+)
+def test_unsupported_syntaxes_say_so(syntax: str) -> None:
+    assert not is_supported(syntax)
+    with pytest.raises(InputError, match=f"{syntax}$") as caught:
+        decode_codestream(b"\xff\xd8", layout_of(np.zeros((2, 2), "u1")), transfer_syntax=syntax)
+    assert caught.value.code == ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX
+
+
+def test_every_case_is_said_to_be_supported() -> None:
+    assert all(is_supported(case.syntax) for case in CASES)
+    assert all(is_supported(syntax) for syntax in (UID, f"{UID}.1", f"{UID}.2", f"{UID}.1.99", "1.2.840.113619.5.2"))
+
+
+@pytest.mark.parametrize("syntax", sorted({case.syntax for case in CASES}))
+@pytest.mark.parametrize("stream", [b"", b"\0", b"\xff\xd8\xff\xd9", b"\xff\x4f\xff\x51", b"rubbish" * 20, b"\0" * 500])
+def test_rubbish_is_an_input_error(syntax: str, stream: bytes) -> None:
+    with pytest.raises(InputError) as caught:
+        decode_codestream(stream, layout_of(np.zeros((64, 64), "u2")), transfer_syntax=syntax)
+    assert caught.value.code in BROKEN
+
+
+@pytest.mark.parametrize(("signed", "expected"), [(False, [3000, 1000]), (True, [-1096, 1000])])
+def test_bits_of_the_codestream_win_and_are_noted(signed: bool, expected: list[int]) -> None:
+    """The header says 16 bits; the sign is in bit 11, where the codestream ends (pydicom#2073)."""
+    pixels = np.tile(np.array([[3000, 1000]], "u2"), (20, 20))
+    stream = jpeg_lossless(pixels, 12)
+    layout = replace(layout_of(pixels), signed=signed)
+    decoded = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.70")
+    assert decoded.pixels[0, :2].tolist() == expected
+    assert decoded.bits_stored == 12
+    assert decoded.notes == ("the header says 16 bits stored, the codestream has 12",)
+
+
+@pytest.mark.parametrize("encode", [jpeg_lossless, jpeg_ls, jpeg2000, htj2k, jpegxl])
+def test_deeper_codestreams_than_the_header_says_do_not_wrap(encode: Callable[[Pixels, int], bytes]) -> None:
+    syntax = next(case.syntax for case in CASES if case.encode is encode)
+    pixels = picture("u2", 16)
+    decoded = decode_codestream(encode(pixels, 16), layout_of(pixels.astype("u1")), transfer_syntax=syntax)
+    np.testing.assert_array_equal(decoded.pixels, pixels)
+    assert decoded.bits_stored == 16
+    assert decoded.notes == ("the header says 8 bits stored, the codestream has 16",)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.encode not in (native, deflated)], ids=str)
+def test_a_codestream_tells_a_syntax_that_decodes_it(case: Case) -> None:
+    pixels = picture(case.dtype, case.bits, color=case.color)
+    stream = case.encode(pixels, case.bits)
+    syntax = identify_syntax(stream)
+    assert syntax is not None
+    layout = layout_of(pixels, bits=case.bits)
+    found, stated = (decode_codestream(stream, layout, transfer_syntax=s) for s in (syntax, case.syntax))
+    assert found.decoder == stated.decoder
+    np.testing.assert_array_equal(found.pixels, stated.pixels)
+
+
+@pytest.mark.parametrize("stream", [b"", b"\0", b"rubbish" * 20, bytes(100), b"\x89PNG\r\n", b"\xff" * 99])
+def test_rubbish_tells_no_syntax(stream: bytes) -> None:
+    assert identify_syntax(stream) is None
+
+
+def test_jpeg2000_labels_after_its_component_transform() -> None:
+    pixels = picture("u1", 8, color=True)
+    for label, after in (("YBR_RCT", "RGB"), ("YBR_ICT", "RGB"), ("RGB", "RGB"), ("YBR_FULL", "YBR_FULL")):
+        decoded = decode_codestream(
+            jpeg2000(pixels, 8), layout_of(pixels, photometric=label), transfer_syntax=f"{UID}.4.90"
+        )
+        assert decoded.photometric_interpretation == after
+
+
+def test_a_jp2_file_in_place_of_a_codestream_is_read() -> None:
+    pixels = picture("u2", 16)
+    boxed = imagecodecs.jpeg2k_encode(pixels, reversible=True, codecformat="jp2")
+    decoded = decode_codestream(boxed, layout_of(pixels), transfer_syntax=f"{UID}.4.90")
+    np.testing.assert_array_equal(decoded.pixels, pixels)
+
+
+# JPEG: what its three components are
+
+
+def color_jpeg(*, coded_rgb: bool, marker: bool, ids: bytes) -> bytes:
+    """A JPEG whose components are RGB or YCbCr, with or without its APP0 or APP14 segment, with component ids."""
+    coded = "RGB" if coded_rgb else "YCBCR"
+    stream = bytearray(imagecodecs.jpeg8_encode(flat_color(), level=99, colorspace="RGB", outcolorspace=coded))
+    (length,) = struct.unpack(">H", stream[4:6])
+    assert stream[3] == (0xEE if coded_rgb else 0xE0)
+    frame, scan = stream.find(b"\xff\xc0"), stream.find(b"\xff\xda")
+    for number, component in enumerate(ids):
+        stream[frame + 10 + 3 * number] = component
+        stream[scan + 5 + 2 * number] = component
+    return bytes(stream if marker else stream[:2] + stream[4 + length :])
+
+
+def flat_color() -> Pixels:
+    return np.tile(np.array([200, 100, 30], np.uint8), (32, 32, 1))
+
+
+@pytest.mark.parametrize("label", ["RGB", "YBR_FULL", "YBR_FULL_422"])
+@pytest.mark.parametrize("ids", [b"\1\2\3", b"RGB"])
+@pytest.mark.parametrize("marker", [True, False])
+@pytest.mark.parametrize("coded_rgb", [True, False])
+def test_jpeg_colour_is_told_by_adobe_then_ids_then_jfif_then_label(
+    coded_rgb: bool, marker: bool, ids: bytes, label: str
+) -> None:
+    stream = color_jpeg(coded_rgb=coded_rgb, marker=marker, ids=ids)
+    if marker and coded_rgb:
+        taken_as_rgb = True  # Adobe, transform 0
+    elif ids == b"RGB":
+        taken_as_rgb = True
+    else:
+        taken_as_rgb = not marker and label == "RGB"  # JFIF is always YCbCr
+    decoded = decode_codestream(stream, layout_of(flat_color(), photometric=label), transfer_syntax=f"{UID}.4.50")
+    assert decoded.photometric_interpretation == "RGB"
+    right = np.abs(decoded.pixels.astype(int) - flat_color()).max() <= 4
+    assert right == (taken_as_rgb == coded_rgb)
+    assert bool(decoded.notes) == (taken_as_rgb != (label == "RGB"))
+
+
+def test_adobe_transform_one_is_ycbcr_whatever_the_label() -> None:
+    stream = color_jpeg(coded_rgb=False, marker=False, ids=b"\1\2\3")
+    adobe = b"\xff\xee" + struct.pack(">H", 14) + b"Adobe" + bytes([0, 100, 0, 0, 0, 0, 1])
+    marked = stream[:2] + adobe + stream[2:]
+    decoded = decode_codestream(marked, layout_of(flat_color()), transfer_syntax=f"{UID}.4.50")
+    np.testing.assert_allclose(decoded.pixels.astype(int), flat_color(), atol=4)
+
+
+def test_subsampled_jpeg_is_upsampled() -> None:
+    stream = imagecodecs.jpeg8_encode(flat_color(), level=95, subsampling="420")
+    layout = layout_of(flat_color(), photometric="YBR_FULL_422")
+    decoded = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.50")
+    np.testing.assert_allclose(decoded.pixels.astype(int), flat_color(), atol=4)
+
+
+@pytest.mark.parametrize("predictor", range(1, 8))
+def test_every_predictor_of_jpeg_lossless(predictor: int) -> None:
+    for dtype, bits, color in (("u1", 8, False), ("u2", 16, False), ("u1", 8, True)):
+        pixels = picture(dtype, bits, color=color)
+        stream = imagecodecs.jpeg8_encode(pixels, lossless=True, predictor=predictor, bitspersample=bits)
+        decoded = decode_codestream(stream, layout_of(pixels), transfer_syntax=f"{UID}.4.57")
+        np.testing.assert_array_equal(decoded.pixels, pixels)

@@ -1,0 +1,220 @@
+"""Workers are real processes that really die."""
+
+import os
+import signal
+import sys
+import textwrap
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomprep.engines.local import LocalEngine
+from dicomprep.engines.worker import Casualty, Limits
+from dicomprep.errors import EnvironmentFault, ErrorCode
+from tests.faulty import faulty_work
+from tests.running import PROJECT, call, is_alive, make_files, started
+
+MEGABYTE = 2**20
+GOOD = [f"good-{number}" for number in range(100)]
+
+CULPRITS = {
+    "segfault": (ErrorCode.WORKER_CRASHED, "SIGSEGV"),
+    "abort": (ErrorCode.WORKER_CRASHED, "SIGABRT"),
+    "exit": (ErrorCode.WORKER_CRASHED, "exit code 3"),
+    "kill": (ErrorCode.WORKER_CRASHED, "SIGKILL, often the system running out of memory"),
+    "hang": (ErrorCode.TIMEOUT, "no frame was finished within 1 s"),
+    "hangc": (ErrorCode.TIMEOUT, "no frame was finished within 1 s"),
+    "memory": (ErrorCode.OUT_OF_MEMORY, "more memory than a file may take"),
+    "raise": (ErrorCode.INTERNAL, "RuntimeError: a bug of ours"),
+    "leave": (ErrorCode.INTERNAL, "SystemExit"),
+}
+
+
+def make_engine(settings: object = None, *, workers: int = 2, seconds: float = 30, megabytes: int = 256) -> LocalEngine:
+    limits = Limits(seconds, megabytes * MEGABYTE)
+    return LocalEngine(faulty_work, settings, workers=workers, limits=limits, preload=["tests.faulty"])
+
+
+def feed(engine: LocalEngine, tasks: Iterable[str], *, weight: int = 0) -> Iterator[Any]:
+    """Submit tasks as the engine wants them; the answers as they come."""
+    waiting = deque(tasks)
+    end = time.monotonic() + 40
+    while waiting or not engine.idle:
+        while waiting and engine.wants_more:
+            engine.submit(waiting.popleft(), weight)
+        yield from engine.poll(0.1)
+        assert time.monotonic() < end, "the engine hangs"
+
+
+def worker_pids(engine: LocalEngine) -> list[int]:
+    return [slot.process.pid for slot in engine._slots]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_culprits_are_named_and_every_good_task_is_answered_once(workers: int) -> None:
+    tasks = list(GOOD)
+    for place, culprit in enumerate(CULPRITS):
+        tasks.insert(place * 11, f"{culprit}-")
+    with make_engine(workers=workers, seconds=1) as engine:
+        answers = list(feed(engine, tasks))
+    casualties = {answer.task.rstrip("-"): answer for answer in answers if isinstance(answer, Casualty)}
+    assert Counter(answer for answer in answers if isinstance(answer, str)) == Counter(GOOD)
+    assert len(answers) == len(tasks)
+    assert {name: casualty.code for name, casualty in casualties.items()} == {
+        n: code for n, (code, _) in CULPRITS.items()
+    }
+    for name, (code, detail) in CULPRITS.items():
+        assert detail in casualties[name].detail
+        assert casualties[name].quarantined == (code is ErrorCode.WORKER_CRASHED)
+
+
+def test_a_bug_of_ours_keeps_its_traceback() -> None:
+    with make_engine() as engine:
+        (casualty,) = feed(engine, ["raise-"])
+    assert casualty.detail.startswith("Traceback (most recent call last)")
+    assert "faulty.py" in casualty.detail
+
+
+def test_what_crashes_only_once_succeeds(tmp_path: Path) -> None:
+    tasks = ["good-1", "once-1", "good-2", "once-2", "good-3"]
+    with make_engine(str(tmp_path)) as engine:
+        assert sorted(feed(engine, tasks)) == sorted(tasks)
+    assert {mark.name for mark in tmp_path.iterdir()} == {"once-1", "once-2"}
+
+
+def test_tasks_behind_a_killer_are_not_tried_as_suspects() -> None:
+    """Only the task at work is blamed; heavy and light ones behind it are done by others."""
+    with make_engine(workers=1) as engine:
+        answers = list(feed(engine, ["segfault-", *GOOD[:20]], weight=MEGABYTE))
+    assert Counter(answer for answer in answers if isinstance(answer, str)) == Counter(GOOD[:20])
+    assert [answer.task for answer in answers if isinstance(answer, Casualty)] == ["segfault-"]
+
+
+def test_a_heartbeat_extends_a_task_and_deafness_to_alarms_does_not() -> None:
+    """Both go on for longer than their limit and the parent's grace together."""
+    with make_engine(seconds=0.5) as engine:
+        answers = list(feed(engine, ["beats-6.5", "deaf-"]))
+    (casualty,) = (answer for answer in answers if isinstance(answer, Casualty))
+    assert "beats-6.5" in answers
+    assert (casualty.task, casualty.code, casualty.quarantined) == ("deaf-", ErrorCode.TIMEOUT, False)
+
+
+@pytest.mark.parametrize("first", ["raise-", "memory-", "hoard-200-"])
+def test_what_waits_behind_a_worker_that_retires_is_done_by_another(first: str) -> None:
+    with make_engine(workers=1) as engine:
+        answers = list(feed(engine, [first, *GOOD[:20]]))
+    assert Counter(a for a in answers if a in GOOD) == Counter(GOOD[:20])
+    assert len(answers) == 21
+
+
+def test_a_worker_that_has_grown_retires() -> None:
+    tasks = [f"hoard-90-{number}" for number in range(8)]
+    with make_engine(workers=1) as engine:
+        assert sorted(feed(engine, tasks)) == tasks
+
+
+def test_many_killers_do_not_multiply_workers() -> None:
+    most = 0
+    with make_engine(workers=2) as engine:
+        for _ in feed(engine, [task for n in range(6) for task in (f"segfault-{n}", f"good-{n}")]):
+            most = max(most, sum(map(is_alive, worker_pids(engine))))
+    assert most == 2
+
+
+def test_idle_workers_that_are_killed_are_replaced() -> None:
+    with make_engine() as engine:
+        assert sorted(feed(engine, GOOD)) == sorted(GOOD)
+        for pid in worker_pids(engine):
+            os.kill(pid, signal.SIGKILL)
+        assert sorted(feed(engine, GOOD)) == sorted(GOOD)
+
+
+def test_a_worker_killed_while_it_answers_is_a_crash_like_another() -> None:
+    with make_engine(workers=1) as engine:
+        engine.submit("torn-")
+        engine.submit("good-1")
+        engine.poll(0)
+        time.sleep(1.5)
+        answers = list(feed(engine, []))
+    assert "good-1" in answers
+    assert all(a.code is ErrorCode.WORKER_CRASHED for a in answers if isinstance(a, Casualty))
+
+
+@pytest.mark.parametrize(
+    ("task", "seconds"),
+    [
+        pytest.param("nap-0.3-", 2, id="finishes what it is at"),
+        pytest.param("sleep-", 7, id="is killed after a grace"),
+        pytest.param("beats-30", 7, id="is killed although it is alive"),
+    ],
+)
+def test_stop_drops_the_rest_and_ends(task: str, seconds: float) -> None:
+    with make_engine(seconds=30) as engine:
+        for number in range(10):
+            engine.submit(f"{task}{number}" if task.endswith("-") else f"{task}.{number}")
+        engine.poll(0.5)
+        began = time.monotonic()
+        engine.stop()
+        assert not engine.wants_more
+        answers = []
+        while not engine.idle and time.monotonic() < began + 8:
+            answers += engine.poll(0.1)
+        assert time.monotonic() - began < seconds
+        assert len(answers) <= 2
+        assert not any(isinstance(answer, Casualty) for answer in answers)
+
+
+def test_close_leaves_no_process() -> None:
+    with make_engine() as engine:
+        for task in ("sleep-", "hangc-", "sleep-"):
+            engine.submit(task)
+        engine.poll(0.5)
+        pids = worker_pids(engine)
+        assert len(pids) == 2
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
+    assert not any(map(is_alive, pids))
+
+
+def test_a_fault_of_the_surroundings_ends_everything() -> None:
+    with make_engine() as engine, pytest.raises(EnvironmentFault, match=r"^no space left$"):
+        list(feed(engine, [*GOOD[:3], "disk-", *GOOD]))
+
+
+def test_workers_do_not_run_the_callers_script_again(tmp_path: Path) -> None:
+    make_files(tmp_path / "in", "a.dcm", "b.dcm")
+    script = tmp_path / "unguarded.py"
+    script.write_text("import dicomprep\nprint('once')\nprint(dicomprep.preprocess('in', workers=2).frames)\n")
+    done = call([sys.executable, str(script)], tmp_path)
+    assert (done.stdout, done.stderr, done.returncode) == ("once\n2\n", "", 0)
+
+
+ORPHAN_MAKER = """
+    import time
+    from dicomprep.engines.local import LocalEngine
+    from dicomprep.engines.worker import Limits
+    from tests.faulty import faulty_work
+    engine = LocalEngine(faulty_work, None, workers=2, limits=Limits(100, 2**28), preload=["tests.faulty"])
+    engine.submit("good-1")
+    while not engine.idle:
+        engine.poll()
+    for task in {tasks}:
+        engine.submit(task)
+    engine.poll(0.5)
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("tasks", [[], ["hang-", "sleep-"], ["hangc-"]], ids=["idle", "busy", "busy in C with the GIL"])
+def test_workers_leave_when_their_parent_is_killed(tasks: list[str]) -> None:
+    script = textwrap.dedent(ORPHAN_MAKER).format(tasks=tasks)
+    with started([sys.executable, "-c", script], PROJECT) as parent:
+        assert parent.process.stdout.readline() == "ready\n"
+        assert len(parent.members()) >= 2
+        os.kill(parent.process.pid, signal.SIGKILL)
+        assert parent.none_left(5), parent.members()

@@ -1,0 +1,176 @@
+"""Where pixels go: shapes, centres, squareness, antialiasing, and the way back to the source."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicomprep.config import ImageOptions
+from dicomprep.models import Normalized
+from dicomprep.pixels.geometry import Geometry, place, plan_geometry, resample, to_source, to_thumbnail
+from dicomprep.stages.resize import resize
+
+FITS = ["pad", "crop", "stretch"]
+sides = st.integers(1, 5000)
+aspects = st.floats(1 / 20, 20)
+sizes = st.sampled_from([8, 31, 224, 512])
+plans = st.builds(
+    lambda rows, columns, aspect, size, fit: plan_geometry((rows, columns), aspect=aspect, size=size, fit=fit),
+    sides, sides, aspects, sizes, st.sampled_from(FITS),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shape", "aspect", "fit", "drawn"),
+    [  # drawn: crop_origin, crop_shape, scaled_shape, offset
+        ((512, 512), 1.0, "pad", ((0, 0), (512, 512), (224, 224), (0, 0))),
+        ((512, 256), 1.0, "pad", ((0, 0), (512, 256), (224, 112), (0, 56))),
+        ((256, 512), 1.0, "pad", ((0, 0), (256, 512), (112, 224), (56, 0))),
+        ((256, 512), 2.0, "pad", ((0, 0), (256, 512), (224, 224), (0, 0))),
+        ((512, 256), 1.0, "crop", ((128, 0), (256, 256), (224, 224), (0, 0))),
+        ((100, 400), 2.0, "crop", ((0, 100), (100, 200), (224, 224), (0, 0))),
+        ((512, 256), 1.0, "stretch", ((0, 0), (512, 256), (224, 224), (0, 0))),
+        ((1, 5000), 1.0, "pad", ((0, 0), (1, 5000), (1, 224), (111, 0))),
+        ((5000, 1), 1.0, "pad", ((0, 0), (5000, 1), (224, 1), (0, 111))),
+        ((1, 5000), 1.0, "crop", ((0, 2499), (1, 1), (224, 224), (0, 0))),
+        ((1, 1), 1.0, "pad", ((0, 0), (1, 1), (224, 224), (0, 0))),
+    ],
+)
+def test_plans(shape: tuple[int, int], aspect: float, fit: str, drawn: tuple[tuple[int, int], ...]) -> None:
+    assert plan_geometry(shape, aspect=aspect, size=224, fit=fit) == Geometry(shape, *drawn, 224)
+
+
+@given(plans)
+def test_plans_stay_within_source_and_canvas(plan: Geometry) -> None:
+    for axis in (0, 1):
+        assert plan.crop_origin[axis] >= 0
+        assert 1 <= plan.crop_shape[axis] <= plan.source_shape[axis] - plan.crop_origin[axis]
+        assert 1 <= plan.scaled_shape[axis] <= plan.size - plan.offset[axis]
+        margin = plan.source_shape[axis] - plan.crop_shape[axis]
+        assert abs(margin - 2 * plan.crop_origin[axis]) <= 1
+        padding = plan.size - plan.scaled_shape[axis]
+        assert abs(padding - 2 * plan.offset[axis]) <= 1
+
+
+@given(sides, sides, aspects, sizes)
+def test_pad_fills_one_side_and_keeps_the_shape(rows: int, columns: int, aspect: float, size: int) -> None:
+    plan = plan_geometry((rows, columns), aspect=aspect, size=size, fit="pad")
+    assert plan.crop_shape == (rows, columns)
+    assert max(plan.scaled_shape) == size
+    longest = max(rows * aspect, columns)
+    for drawn, physical in zip(plan.scaled_shape, (rows * aspect, columns), strict=True):
+        assert abs(drawn - max(1, size * physical / longest)) <= 0.5 + 1e-6
+
+
+@given(sides, sides, aspects)
+def test_crop_takes_a_square_of_what_is_pictured(rows: int, columns: int, aspect: float) -> None:
+    plan = plan_geometry((rows, columns), aspect=aspect, size=224, fit="crop")
+    side = min(rows * aspect, columns)
+    assert abs(plan.crop_shape[0] - min(rows, max(1, side / aspect))) <= 0.5 + 1e-6
+    assert abs(plan.crop_shape[1] - min(columns, max(1, side))) <= 0.5 + 1e-6
+
+
+@given(plans, st.lists(st.tuples(st.floats(-10, 600), st.floats(-10, 600)), min_size=1, max_size=5))
+def test_points_go_to_the_source_and_back(plan: Geometry, points: list[tuple[float, float]]) -> None:
+    there = to_source(np.array(points), plan)
+    np.testing.assert_allclose(to_thumbnail(there, plan), points, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(to_source(to_thumbnail(there, plan), plan), there, rtol=0, atol=1e-6)
+
+
+@given(plans)
+def test_corners_of_the_picture_are_corners_of_the_crop(plan: Geometry) -> None:
+    corners = np.array([plan.offset, np.add(plan.offset, plan.scaled_shape)])
+    expected = [plan.crop_origin, np.add(plan.crop_origin, plan.crop_shape)]
+    np.testing.assert_allclose(to_source(corners, plan), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize(("shape", "aspect"), [((300, 500), 1.0), ((500, 300), 0.6), ((90, 80), 2.5), ((40, 30), 1.0)])
+def test_a_mark_is_found_where_the_map_says(shape: tuple[int, int], aspect: float, fit: str) -> None:
+    """A blob drawn into the source lies, in the thumbnail, where `to_thumbnail` puts it."""
+    rows, columns = np.indices(shape) + 0.5
+    middle = np.array([shape[0] * 0.45, shape[1] * 0.55])
+    blob = 60_000 * np.exp(-(((rows - middle[0]) / 6) ** 2) - ((columns - middle[1]) / 6) ** 2)
+    plan = plan_geometry(shape, aspect=aspect, size=224, fit=fit)
+    drawn = place(blob.astype(np.uint16), plan).astype(np.float64)
+    centroid = [(weights * drawn).sum() / drawn.sum() for weights in np.indices(drawn.shape) + 0.5]
+    np.testing.assert_allclose(to_thumbnail(middle[np.newaxis], plan)[0], centroid, atol=0.3)
+
+
+def test_stored_transform_leads_back() -> None:
+    normalized = Normalized(np.zeros((300, 500), np.uint8), 1.5, {})
+    thumbnail = resize(normalized, ImageOptions(size=128, fit="crop"))  # type: ignore[arg-type]
+    stored = json.loads(json.dumps(thumbnail.transform["geometry"]))
+    plan = plan_geometry((300, 500), aspect=1.5, size=128, fit="crop")
+    assert stored == json.loads(json.dumps(asdict(plan)))
+    np.testing.assert_allclose(to_source(np.array([[64, 64]]), Geometry(**stored)), [[150, 250]])
+
+
+@pytest.mark.parametrize("aspect", [0.25, 0.5, 1.0, 2.0, 5.0])
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+def test_a_circle_comes_out_round(aspect: float, fit: str) -> None:
+    """A disc of 100 mm in pixels of (aspect × 0.25) × 0.25 mm."""
+    width, height = 0.25, aspect * 0.25
+    rows, columns = round(150 / height), round(200 / width)
+    y, x = np.indices((rows, columns)) + 0.5
+    disc = ((y * height - 75) ** 2 + (x * width - 100) ** 2 < 50**2).astype(np.uint8) * 255
+    drawn = place(disc, plan_geometry((rows, columns), aspect=aspect, size=224, fit=fit)) > 127
+    tall, wide = drawn.any(axis=1).sum(), drawn.any(axis=0).sum()
+    pixels_per_mm = 224 / (200 if fit == "pad" else 150)
+    assert abs(tall - wide) <= 1
+    assert tall == pytest.approx(100 * pixels_per_mm, abs=1.5)
+    assert drawn.sum() == pytest.approx(np.pi * (50 * pixels_per_mm) ** 2, rel=0.02)
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_a_checkerboard_becomes_mid_grey(dtype: type, white: int) -> None:
+    board = ((np.indices((896, 1120)).sum(axis=0) % 2) * white).astype(dtype)
+    for shape in [(224, 224), (224, 112), (100, 97)]:
+        shrunk = resample(board, shape=shape)
+        assert shrunk.dtype == dtype
+        assert shrunk.shape == shape
+        assert np.abs(shrunk.astype(float) / white - 0.5).max() < 0.06
+
+
+def test_shrinking_takes_the_mean() -> None:
+    pixels = np.random.default_rng(5).integers(0, 65536, (60, 80)).astype(np.uint16)
+    means = pixels.reshape(15, 4, 16, 5).mean(axis=(1, 3))
+    np.testing.assert_allclose(resample(pixels, shape=(15, 16)), means, atol=0.51)
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (1, 1), (2, 3), (3, 224), (224, 224), (700, 20)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_every_shape_fills_its_square(shape: tuple[int, int], fit: str, channels: tuple[int, ...], dtype: type) -> None:
+    white = np.iinfo(dtype).max
+    pixels = np.full((*shape, *channels), white, dtype)
+    pixels.flags.writeable = False
+    plan = plan_geometry(shape, aspect=1.0, size=224, fit=fit)
+    drawn = place(pixels, plan)
+    assert drawn.shape == (224, 224, *channels)
+    assert drawn.dtype == dtype
+    (top, left), (rows, columns) = plan.offset, plan.scaled_shape
+    assert drawn[top : top + rows, left : left + columns].min() == white
+    assert np.count_nonzero(drawn) == rows * columns * (channels or (1,))[0]
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_growing_keeps_edges_in_place_and_within_range(channels: tuple[int, ...]) -> None:
+    pixels = np.zeros((8, 8, *channels), np.uint8)
+    pixels[:, 4:] = 255
+    grown = resample(pixels, shape=(64, 64))
+    assert grown.shape == (64, 64, *channels)
+    assert grown[:, :24].max() <= 20
+    assert grown[:, 40:].min() >= 235
+    assert abs(np.mean(grown) - 127.5) < 2
+
+
+def test_channels_stay_apart() -> None:
+    pixels = np.zeros((300, 200, 3), np.uint8)
+    pixels[..., 1] = 200
+    drawn = place(pixels, plan_geometry((300, 200), aspect=1.0, size=64, fit="crop"))
+    assert drawn.reshape(-1, 3).tolist() == [[0, 200, 0]] * 64**2

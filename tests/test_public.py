@@ -1,0 +1,90 @@
+"""The public names are what the documentation says, and cost nothing until they are used."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import dicomprep
+from dicomprep.errors import (
+    ConfigError,
+    DicomprepError,
+    EnvironmentFault,
+    ErrorCode,
+    ExportError,
+    InputError,
+    LabelError,
+)
+
+PUBLIC = [
+    "ConfigError",
+    "DicomprepError",
+    "EnvironmentFault",
+    "ErrorCode",
+    "ExportError",
+    "InputError",
+    "LabelError",
+    "Processed",
+    "Result",
+    "Timer",
+    "preprocess",
+    "process_dicom",
+]
+
+HEAVY = {"pydicom", "cv2", "numpy", "sqlalchemy", "imagecodecs", "PIL"}
+
+
+def test_the_public_names_are_the_documented_ones() -> None:
+    assert sorted(dicomprep.__all__) == PUBLIC
+    assert sorted(dir(dicomprep)) == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_name_resolves_and_has_a_docstring(name: str) -> None:
+    public = getattr(dicomprep, name)
+    assert public.__name__ == name
+    assert len(inspect.getdoc(public) or "") > 20
+
+
+@pytest.mark.parametrize("name", ["preprocess", "process_dicom"])
+def test_a_public_function_is_typed(name: str) -> None:
+    function = getattr(dicomprep, name)
+    assert set(function.__annotations__) == {*inspect.signature(function).parameters, "return"}
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = dicomprep.nonsense
+
+
+@pytest.mark.parametrize("module", ["dicomprep", "dicomprep.cli"])
+def test_importing_is_light(module: str) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert set(loaded) & HEAVY == set()
+
+
+@pytest.mark.parametrize("error", [ConfigError, EnvironmentFault, InputError, LabelError, ExportError])
+def test_everything_raised_on_purpose_has_one_root(error: type[Exception]) -> None:
+    assert issubclass(error, DicomprepError)
+    assert error.__base__ is DicomprepError
+
+
+def test_the_error_codes_are_the_documented_ones() -> None:
+    assert sorted(ErrorCode) == [
+        "changed",
+        "corrupt_header",
+        "corrupt_pixels",
+        "internal",
+        "limit_exceeded",
+        "no_pixel_data",
+        "not_dicom",
+        "out_of_memory",
+        "timeout",
+        "truncated",
+        "unreadable",
+        "unsupported_pixels",
+        "unsupported_transfer_syntax",
+        "worker_crashed",
+    ]

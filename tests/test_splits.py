@@ -1,0 +1,119 @@
+"""Which split a patient belongs to: fair, the same for ever, and never test where a patient is not known."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicomprep.config import Splits
+from dicomprep.splits import assign_split, identify_group
+
+KEY, OTHER_KEY = b"k" * 32, b"o" * 32
+PATIENTS = [f"P{number}" for number in range(10_000)]
+
+
+def identify(
+    patient: str | None, *, study: str | None = "1.2.3", folder: str = "f", by: str = "patient", key: bytes = KEY
+) -> tuple[str, str]:
+    splits = Splits(group_by=by)  # type: ignore[arg-type]
+    return identify_group(key, splits, patient_id=patient, study_instance_uid=study, folder=folder)
+
+
+def splits_of(patients: list[str], splits: Splits, *, key: bytes = KEY) -> dict[str, str]:
+    return {p: assign_split(key, splits, group_kind="patient", group_key=identify(p, key=key)[1]) for p in patients}
+
+
+@pytest.mark.parametrize("shares", ["80/10/10", "70/15/15", "50/0/50", "33.3/33.3/33.4", "100/0/0", "0/0/100"])
+def test_shares_are_kept(shares: str) -> None:
+    splits = Splits(split=shares)
+    counts = Counter(splits_of(PATIENTS, splits).values())
+    for name, share in zip(("train", "val", "test"), splits.shares, strict=True):
+        deviation = (len(PATIENTS) * share * (1 - share)) ** 0.5
+        assert abs(counts[name] - len(PATIENTS) * share) <= 4 * deviation
+
+
+@pytest.mark.parametrize("kind", ["study", "folder"])
+def test_unidentified_groups_never_enter_test(kind: str) -> None:
+    splits = Splits(split="60/20/20")
+    keys = [identify(None, study=name if kind == "study" else None, folder=name)[1] for name in PATIENTS]
+    counts = Counter(assign_split(KEY, splits, group_kind=kind, group_key=key) for key in keys)
+    assert set(counts) == {"train", "val"}
+    assert abs(counts["val"] - 2_500) <= 4 * (10_000 * 0.25 * 0.75) ** 0.5  # 20 of 80
+
+
+@pytest.mark.parametrize("by", ["study", "folder"])
+def test_groups_that_were_asked_for_do_enter_test(by: str) -> None:
+    splits = Splits(split="50/0/50", group_by=by)  # type: ignore[arg-type]
+    keys = [identify("P", study=name, folder=name, by=by) for name in PATIENTS[:200]]
+    assert {kind for kind, _ in keys} == {by}
+    assert {assign_split(KEY, splits, group_kind=kind, group_key=key) for kind, key in keys} == {"train", "test"}
+
+
+def test_the_order_of_arrival_does_not_matter() -> None:
+    shuffled = PATIENTS[:2000]
+    random.Random(1).shuffle(shuffled)
+    assert splits_of(shuffled, Splits()) == splits_of(PATIENTS[:2000], Splits())
+
+
+def test_splits_do_not_change_with_the_release() -> None:
+    """These were assigned by the first release: data sets in the world depend on them."""
+    assigned = " ".join(splits_of(PATIENTS[:12], Splits(split="50/25/25")).values())
+    assert assigned == "train train train train train val train train train val test train"
+
+
+def test_another_key_changes_all() -> None:
+    mine, theirs = ([identify(p, key=key)[1] for p in PATIENTS] for key in (KEY, OTHER_KEY))
+    assert not set(mine) & set(theirs)
+    assert len(set(mine)) == len(PATIENTS)
+    first, second = (splits_of(PATIENTS, Splits(split="50/0/50"), key=key) for key in (KEY, OTHER_KEY))
+    changed = sum(first[patient] != second[patient] for patient in PATIENTS)
+    assert abs(changed - 5_000) <= 4 * (10_000 * 0.25) ** 0.5
+
+
+def test_a_larger_share_takes_from_its_neighbour_alone() -> None:
+    small, large = splits_of(PATIENTS, Splits(split="60/20/20")), splits_of(PATIENTS, Splits(split="80/10/10"))
+    assert {large[patient] for patient, split in small.items() if split == "train"} == {"train"}
+    assert {small[patient] for patient, split in large.items() if split == "test"} == {"test"}
+
+
+@pytest.mark.parametrize("variant", ["abc 7", "ABC 7", "  abc 7 ", "Abc  7", "abc\t7"])
+def test_case_and_white_space_make_no_other_patient(variant: str) -> None:
+    assert identify(variant) == identify("ABC 7")
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_other_patients_have_other_keys(one: str, other: str) -> None:
+    same = " ".join(one.split()).upper() == " ".join(other.split()).upper()
+    assert (identify(one) == identify(other)) == same
+
+
+@pytest.mark.parametrize(
+    ("patient", "study", "by", "kind"),
+    [
+        ("P1", "1.2.3", "patient", "patient"),
+        ("", "1.2.3", "patient", "study"),
+        (None, "1.2.3", "patient", "study"),
+        ("   ", None, "patient", "folder"),
+        ("P1", "1.2.3", "study", "study"),
+        ("P1", None, "study", "folder"),
+        ("P1", "1.2.3", "folder", "folder"),
+    ],
+)
+def test_what_identifies_a_group(patient: str | None, study: str | None, by: str, kind: str) -> None:
+    assert identify(patient, study=study, by=by)[0] == kind
+
+
+def test_a_patient_is_no_folder_of_that_name() -> None:
+    keys = {
+        identify("SAME")[1],
+        identify(None, study="SAME")[1],
+        identify(None, study=None, folder="SAME")[1],
+    }
+    assert len(keys) == 3
+    assert all(len(key) == 32 and "SAME" not in key for key in keys)
+
+
+def test_a_folder_that_is_no_text_has_a_key_too() -> None:
+    assert identify(None, study=None, folder="caf\udce9") != identify(None, study=None, folder="café")
