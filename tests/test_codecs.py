@@ -326,6 +326,9 @@ def test_a_jp2_file_in_place_of_a_codestream_is_read() -> None:
 
 # JPEG: what its three components are
 
+JFIF = b"\xff\xe0" + struct.pack(">H", 16) + b"JFIF\0\1\1\0\0\1\0\1\0\0"
+ADOBE = b"\xff\xee" + struct.pack(">H", 14) + b"Adobe\0\x64\0\0\0\0"
+
 
 def color_jpeg(*, coded_rgb: bool, marker: bool, ids: bytes) -> bytes:
     """A JPEG whose components are RGB or YCbCr, with or without its APP0 or APP14 segment, with component ids."""
@@ -367,8 +370,7 @@ def test_jpeg_colour_is_told_by_adobe_then_ids_then_jfif_then_label(
 
 def test_adobe_transform_one_is_ycbcr_whatever_the_label() -> None:
     stream = color_jpeg(coded_rgb=False, marker=False, ids=b"\1\2\3")
-    adobe = b"\xff\xee" + struct.pack(">H", 14) + b"Adobe" + bytes([0, 100, 0, 0, 0, 0, 1])
-    marked = stream[:2] + adobe + stream[2:]
+    marked = stream[:2] + ADOBE + b"\1" + stream[2:]
     decoded = decode_codestream(marked, layout_of(flat_color()), transfer_syntax=f"{UID}.4.50")
     np.testing.assert_allclose(decoded.pixels.astype(int), flat_color(), atol=4)
 
@@ -378,6 +380,35 @@ def test_subsampled_jpeg_is_upsampled() -> None:
     layout = layout_of(flat_color(), photometric="YBR_FULL_422")
     decoded = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.50")
     np.testing.assert_allclose(decoded.pixels.astype(int), flat_color(), atol=4)
+
+
+@pytest.mark.parametrize("label", ["RGB", "YBR_FULL"])
+@pytest.mark.parametrize("ids", [b"RGB", b"\1\2\3", b"\0\1\2"])
+@pytest.mark.parametrize(
+    "marker", [b"", JFIF, ADOBE + b"\0", ADOBE + b"\1"], ids=["none", "JFIF", "Adobe 0", "Adobe 1"]
+)
+def test_lossless_components_come_out_as_they_are(marker: bytes, ids: bytes, label: str) -> None:
+    """Nothing was transformed on the way in, so the header's label stays true."""
+    pixels = picture("u1", 8, color=True)
+    stream = bytearray(imagecodecs.jpeg8_encode(pixels, lossless=True))
+    (length,) = struct.unpack(">H", stream[4:6])
+    frame, scan = stream.find(b"\xff\xc3"), stream.find(b"\xff\xda")
+    for number, component in enumerate(ids):
+        stream[frame + 10 + 3 * number] = component
+        stream[scan + 5 + 2 * number] = component
+    marked = bytes(stream[:2]) + marker + bytes(stream[4 + length :])
+    decoded = decode_codestream(marked, layout_of(pixels, photometric=label), transfer_syntax=f"{UID}.4.70")
+    assert decoded.photometric_interpretation == label
+    np.testing.assert_array_equal(decoded.pixels, pixels)
+
+
+@pytest.mark.parametrize("bits", range(8, 17))
+def test_every_depth_of_jpeg_lossless(bits: int) -> None:
+    pixels = picture("u1" if bits <= 8 else "u2", bits)
+    stream = imagecodecs.ljpeg_encode(pixels, bitspersample=bits)
+    decoded = decode_codestream(stream, layout_of(pixels, bits=bits), transfer_syntax=f"{UID}.4.57")
+    np.testing.assert_array_equal(decoded.pixels, pixels)
+    assert decoded.notes == ()
 
 
 @pytest.mark.parametrize("predictor", range(1, 8))

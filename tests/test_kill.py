@@ -130,6 +130,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(undisturbed: Undisturbe
         kill(place, undisturbed.source, seconds)
     result = place.run(dicom_dir=undisturbed.source, size=96)
     assert result.found == 154
+    assert sorted(place.images()) == sorted(undisturbed.images)
     assert place.images() == undisturbed.images
     assert rows_of(place) == undisturbed.rows
     assert place.rows("PRAGMA integrity_check") == ["ok"]

@@ -1,21 +1,24 @@
 """The loop of a run: what is found goes to the engine, what comes back goes to the database."""
 
+import os
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
 from dicomprep.database import queries
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Casualty
+from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Outcome, Source, Status, Task
 from dicomprep.planning import Planner
 from dicomprep.result import Result, Watcher
 from dicomprep.stages.record import Ledger, record
+from dicomprep.storage import open_source
 from dicomprep.timing import Timer
 
 __all__ = ["Batch"]
@@ -49,11 +52,14 @@ class Batch:
         try:
             with _on_interrupt(self._interrupt):
                 while self._plan(remaining) or self.ready or not self.engine.idle:
+                    if self.result.interrupted:
+                        self.ready.clear()
+                        self.engine.stop()
                     while self.ready and self.engine.wants_more:
                         task = self.ready.popleft()
                         self.engine.submit(task, task.source.size)
                     busy = self.discovery_seconds is not None or len(self.ready) > 0
-                    self._take(self.engine.poll(0.2 if busy else 0))
+                    self._take(self.engine.poll(0.1 if busy else 0))
         finally:
             self._record()
             self._finish()
@@ -96,7 +102,7 @@ class Batch:
             return
         self.unrecorded.append(outcome)
         result.processed += 1
-        result.frames += len(outcome.written)
+        result.frames += 0 if outcome.status is Status.UNSTABLE else len(outcome.written)
         result.statuses[outcome.status] += 1
         if outcome.error_code is not None:
             result.codes[outcome.error_code] += 1
@@ -136,14 +142,16 @@ class Batch:
 
     def _interrupt(self) -> None:
         self.result.interrupted = True
-        self.ready.clear()
-        self.engine.stop()
 
 
 def _outcome_of(casualty: Casualty) -> Outcome:
     """What is recorded of a file that took its worker along."""
     status = Status.QUARANTINED if casualty.quarantined else Status.FAILED
-    return Outcome(casualty.task, status, casualty.code, casualty.detail)
+    source, digest = casualty.task.source, b""
+    if casualty.code is not ErrorCode.TIMEOUT:  # what hangs a worker might hang this process too
+        with suppress(InputError, OSError), open_source(os.path.join(source.root, source.path)) as file:
+            digest = file.digest()
+    return Outcome(casualty.task, status, casualty.code, casualty.detail, digest=digest)
 
 
 @contextmanager

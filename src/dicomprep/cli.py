@@ -4,6 +4,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Iterable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -189,6 +190,9 @@ def label(
 
 def main(arguments: Iterable[str] | None = None) -> None:
     """Run the command line and leave with the exit code of DESIGN §2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(arguments, exit_on_error=True)
     except (ConfigError, InputError, LabelError) as error:
@@ -204,7 +208,9 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 
 def _leave(code: int, reason: object) -> None:
-    print(f"Error: {reason}", file=sys.stderr)
+    from dicomprep.console import printable
+
+    print(f"Error: {printable(str(reason))}", file=sys.stderr)
     sys.exit(code)
 
 

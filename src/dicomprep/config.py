@@ -119,8 +119,8 @@ class Budget:
     """Megabytes that a worker may use for one file."""
 
     def __post_init__(self) -> None:
-        _require(self.timeout > 0, f"--timeout {self.timeout}: give a positive number of seconds.")
-        _require(self.max_memory >= 64, f"--max-memory {self.max_memory}: give 64 MB or more.")
+        _require(0 < self.timeout <= 604_800, f"--timeout {self.timeout:g}: give seconds, up to a week's (604800).")
+        _require(64 <= self.max_memory <= 2**24, f"--max-memory {self.max_memory}: give from 64 to 16777216 MB.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

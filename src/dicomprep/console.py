@@ -151,8 +151,8 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     for split in ("train", "val", "test"):
         images, patients = result.frames_by_split.get(split, 0), result.groups_by_split.get(split, 0)
         yield "Split" if split == "train" else "", f"{split:<5} {images:>9,} images, {patients:,} patients"
-    yield "Images", f"{result.output_dir}{os.sep}"
-    yield "Database", result.db
+    yield "Images", readable_path(f"{result.output_dir}{os.sep}")
+    yield "Database", readable_path(result.db)
 
 
 _STATUS_WORDS = {

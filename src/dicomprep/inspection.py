@@ -12,7 +12,7 @@ import numpy as np
 
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.header import name_syntax
-from dicomprep.errors import InputError
+from dicomprep.errors import ConfigError, InputError
 from dicomprep.models import Frame, Pixels, Thumbnail
 from dicomprep.pixels.geometry import resample
 from dicomprep.stages.decode import Image, NoImage, decode
@@ -33,13 +33,18 @@ class Inspection:
 
 
 def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_bytes: int) -> Inspection:
-    """Explain one frame of one file. Raises InputError only where the file cannot be opened."""
+    """Explain one frame of one file.
+
+    Raises InputError only where the file cannot be opened, ConfigError where it has no such frame.
+    """
     rows: list[tuple[str, str]] = [("File", f"{path} ({path.stat().st_size:,} bytes)" if path.exists() else str(path))]
     with warnings.catch_warnings(action="ignore"), open_source(os.path.abspath(path)) as file:
         try:
             image = decode(file, max_bytes=max_bytes)
             rows += _describe_image(image)
-            frame = next(iter(image.frames([min(frame_number, image.frame_count - 1)])))
+            if not 0 <= frame_number < image.frame_count:
+                raise ConfigError(f"{path} has frames 0 to {image.frame_count - 1}, none of number {frame_number}.")
+            frame = next(iter(image.frames([frame_number])))
             if not isinstance(frame, Frame):
                 return Inspection(tuple(rows), None, frame[1])
             rows += _describe_frame(frame)

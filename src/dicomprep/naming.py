@@ -5,9 +5,17 @@ import hmac
 import re
 from pathlib import PurePosixPath
 
-from dicomprep.storage import readable_path
+from dicomprep.storage import OWN_PREFIX, readable_path
 
-__all__ = ["frame_filename", "frame_stem", "hashed_name", "source_name", "thumbnail_path", "with_suffix_hash"]
+__all__ = [
+    "frame_filename",
+    "frame_stem",
+    "hashed_name",
+    "is_hashed",
+    "source_name",
+    "thumbnail_path",
+    "with_suffix_hash",
+]
 
 MAX_COMPONENT_BYTES = 200
 """Longer folder and file names are cut and get a hash: `_frame0000.png` must still fit 255 bytes."""
@@ -25,7 +33,7 @@ def source_name(root_name: str, path: str) -> tuple[str, str]:
     """
     *folders, file = PurePosixPath(path).parts
     stem = file[:-4] if file.lower().endswith(".dcm") and len(file) > 4 else file
-    study_id = "/".join(_component(folder) for folder in folders or [root_name])
+    study_id = "/".join(_component(folder) for folder in folders or [root_name or "root"])
     return study_id, f"{study_id}/{_component(stem)}"
 
 
@@ -45,6 +53,11 @@ def frame_filename(name: str, frame_number: int, frame_count: int) -> str:
     'study_001/image_a'
     """
     return f"{name}_frame{frame_number:04d}" if frame_count > 1 else name
+
+
+def is_hashed(name: str) -> bool:
+    """Whether a name was made by `hashed_name`."""
+    return re.fullmatch(r"[0-9a-f]{12}/[0-9a-f]{16}(~[0-9a-f]{8})?", name) is not None
 
 
 def frame_stem(name: str) -> str | None:
@@ -70,7 +83,8 @@ def _component(text: str) -> str:
     if shortened:
         safe = safe.encode()[: MAX_COMPONENT_BYTES - 9].decode(errors="ignore")
     like_image = safe.lower().endswith(".png")  # a folder `a.png` would meet the image of a file `a`
-    return with_suffix_hash(safe, text) if shortened or like_image else safe
+    like_ours = safe.startswith(OWN_PREFIX)
+    return with_suffix_hash(safe, text) if shortened or like_image or like_ours else safe
 
 
 def _bytes(path: str) -> bytes:

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from dicomprep.batch import Batch
 from dicomprep.config import Config, ImageOptions, Splits
-from dicomprep.database.connect import displayed_database, is_sqlite_path
+from dicomprep.database.connect import connect, displayed_database, is_sqlite_path
 from dicomprep.database.store import Store
 from dicomprep.dicom.sniff import DICOM_SUFFIXES
 from dicomprep.engines.local import LocalEngine
@@ -91,6 +91,7 @@ def run(
     root = os.path.abspath(config.dicom_dir)
     if sources is None and not os.path.isdir(root):
         raise ConfigError(f"There is no folder {config.dicom_dir}.")
+    connect(config.db).dispose()
     watcher = watcher or Watcher()
     output_dir = config.output_dir.absolute()
     result = Result(root=root, output_dir=config.output_dir, db=displayed_database(config.db), strict=config.strict)
@@ -99,7 +100,7 @@ def run(
         stack.enter_context(_alone(config))
         store = Store(config.db)
         stack.callback(store.close)
-        redo = store.bind_output(output_dir)
+        store.bind_output(output_dir)
         key = store.open_key(key_path(config))
         clear_scratch(output_dir)
         stack.callback(clear_scratch, output_dir)
@@ -111,10 +112,11 @@ def run(
         engine = LocalEngine(work, settings, workers=config.workers, limits=limits, preload=[__name__])
         stack.enter_context(engine)
         watcher.began(result, config.workers)
-        planner = Planner(store, config, key, redo)
-        if sources is None:
-            sources = discover(root, exclude=_own_paths(config), passed_over=result.passed_over)
-        Batch(result, watcher, planner, ledger, engine).run(sources)
+        planner = Planner(store, config, key)
+        found = discover(root, exclude=_own_paths(config), passed_over=result.passed_over)
+        Batch(result, watcher, planner, ledger, engine).run(found if sources is None else sources)
+        if sources is None and not result.interrupted:
+            store.drop_unseen(root, run_id)
     return result
 
 

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dicomprep.config import Config, Names
 from dicomprep.database.queries import Known, any_files, find_known, find_moved, find_taken_names
 from dicomprep.database.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Source, Task
-from dicomprep.naming import frame_stem, hashed_name, source_name, with_suffix_hash
+from dicomprep.naming import frame_stem, hashed_name, is_hashed, source_name, with_suffix_hash
 from dicomprep.storage import actual_path, readable_path
 
 __all__ = ["Planner"]
@@ -25,8 +25,6 @@ class Planner:
     store: Store
     config: Config
     key: bytes
-    redo: bool = False
-    """Make every image again, as if nothing were recorded of them."""
     unchanged: int = 0
     moved: int = 0
     _may_have_moved: bool = False
@@ -42,19 +40,21 @@ class Planner:
         """The tasks that a batch of sources makes; a file not seen before is first asked for its digest."""
         with self.store.transaction() as connection:
             known = find_known(connection, sources[0].root, [source.path for source in sources])
-        tasks, new = [], []
+        tasks: list[Task] = []
+        new: list[Source] = []
         for source in sources:
             record = known.get(readable_path(source.path))
-            if record is None:
+            if record is None or (not self._is_settled(source, record) and self._is_misnamed(record)):
                 new.append(source)
-            elif self.redo or not self._is_settled(source, record):
-                tasks.append(Task(source, record.study_id, record.name))
-            else:
+            elif self._is_settled(source, record):
                 self.unchanged += 1
-        if not self._may_have_moved:
-            return tasks + self._name(new)
-        asked = [Task(source, "", "", digest_only=True) for source in new if not source.error]
-        return tasks + asked + self._name([source for source in new if source.error])
+            else:
+                tasks.append(Task(source, record.study_id, record.name))
+        named = self._name(new)
+        if self._may_have_moved:
+            unseen = {source.path for source in new if readable_path(source.path) not in known and not source.error}
+            named = [replace(task, digest_only=task.source.path in unseen) for task in named]
+        return tasks + named
 
     def resolve(self, outcomes: Sequence[Outcome]) -> list[Task]:
         """The tasks of files whose digests are known now: those that only moved are recorded as such."""
@@ -62,21 +62,21 @@ class Planner:
         with self.store.transaction() as connection:
             candidates = find_moved(connection, digests)
         moves: list[tuple[int, Source]] = []
-        new, again = [], []
+        new: list[Task] = []
         for outcome in outcomes:
             rows = candidates.get(outcome.digest, [])
             match = _best_match(outcome.task.source, rows)
             if match is None:
-                new.append(outcome.task.source)
+                new.append(replace(outcome.task, digest_only=False))
                 continue
             rows.remove(match)
             moves.append((match[0], outcome.task.source))
-            again.append(outcome.task.source)
+            self.release([outcome])
         if not moves:
-            return self._name(new)
+            return new
         self.store.move(moves)
         self.moved += len(moves)
-        return self._name(new) + self.plan(again)
+        return new + self.plan([source for _, source in moves])
 
     def release(self, outcomes: Iterable[Outcome]) -> None:
         """These are recorded: the database remembers their names from now on."""
@@ -89,6 +89,10 @@ class Planner:
         same = (source.size, source.mtime_ns) == (record.size, record.mtime_ns)
         fingerprint = self.config.image.fingerprint()
         return same and record.fingerprint == fingerprint and record.error_code not in TRIED_AGAIN
+
+    def _is_misnamed(self, record: Known) -> bool:
+        """Whether names that tell of the source are asked for and this one is hashed, or the reverse."""
+        return is_hashed(record.name) != (self.config.image.names is Names.HASH)
 
     def _name(self, sources: Sequence[Source]) -> list[Task]:
         if not sources:

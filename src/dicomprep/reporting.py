@@ -8,6 +8,7 @@ from dicomprep.config import ImageOptions
 from dicomprep.console import print_table, printable
 from dicomprep.database import queries
 from dicomprep.database.connect import connect, migrate
+from dicomprep.errors import ConfigError, InputError
 from dicomprep.inspection import inspect_file, text_picture
 from dicomprep.stages.write import encode_png
 
@@ -49,8 +50,14 @@ def print_failures(db: str) -> None:
 
 
 def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, png: Path | None, max_bytes: int) -> int:
-    """Print what a file is; show or write its picture; 1 where there is none."""
-    inspection = inspect_file(file, options, frame_number=frame_number, max_bytes=max_bytes)
+    """Print what a file is; show or write its picture; 1 where there is none.
+
+    Raises ConfigError where there is no such file or frame, or no place for the picture.
+    """
+    try:
+        inspection = inspect_file(file, options, frame_number=frame_number, max_bytes=max_bytes)
+    except InputError as error:
+        raise ConfigError(f"{file}: {error.detail}") from error
     for name, value in inspection.rows:
         print(f"{name:<16} {printable(value)}")
     if inspection.thumbnail is None:
@@ -58,8 +65,11 @@ def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, pn
             print(f"{'No picture':<16} {printable(inspection.error.detail)} [{inspection.error.code}]")
         return 1
     if png is not None:
-        png.write_bytes(encode_png(inspection.thumbnail))
-        print(f"{'Picture':<16} {png}")
+        try:
+            png.write_bytes(encode_png(inspection.thumbnail))
+        except OSError as error:
+            raise ConfigError(f"{png} cannot be written: {error.strerror}") from error
+        print(f"{'Picture':<16} {printable(str(png))}")
     elif sys.stdout.isatty():
         print(text_picture(inspection.thumbnail.pixels, columns=min(64, shutil.get_terminal_size().columns)))
     return 0

@@ -3,11 +3,12 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from dicomprep.config import Config
 from dicomprep.database import queries
-from dicomprep.database.connect import connect
+from dicomprep.database.connect import connect, database_folder
 from dicomprep.database.store import Store
 from dicomprep.models import Source
 from dicomprep.storage import actual_path
@@ -25,18 +26,20 @@ def due_runs(
         with store.transaction() as connection:
             roots = queries.roots_of_failures(connection, codes)
             options = {root: queries.last_options(connection, root) for root in roots}
+            output_dir = (database_folder(db) or Path()) / (queries.output_dir(connection) or "")
         for root in roots:
             with store.transaction() as connection:
                 paths = queries.paths_of_failures(connection, root, codes)
             store.make_due(root, paths)
-            yield _config(json.loads(options[root]), db, workers, changes), _sources(root, paths)
+            config = _config(json.loads(options[root]), db, output_dir, {"workers": workers, **changes})
+            yield config, _sources(root, paths)
     finally:
         store.close()
 
 
-def _config(options: dict[str, Any], db: str, workers: int, changes: dict[str, Any]) -> Config:
+def _config(options: dict[str, Any], db: str, output_dir: Path, changes: dict[str, Any]) -> Config:
     flat = {**options["image"], **options["budget"], **options["splits"]}
-    flat |= {"output_dir": options["output_dir"], "strict": options["strict"], "db": db, "workers": workers}
+    flat |= {"output_dir": output_dir, "strict": options["strict"], "db": db}
     return Config.of(options["dicom_dir"], **flat | changes)
 
 

@@ -15,6 +15,7 @@ import xxhash
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
 
 __all__ = [
+    "OWN_PREFIX",
     "Inflated",
     "SourceFile",
     "actual_path",
@@ -26,7 +27,10 @@ __all__ = [
     "remove_images",
 ]
 
-SCRATCH = ".dicomprep-tmp"
+OWN_PREFIX = ".dicomprep"
+"""Names below the output folder that begin so are this program's, not images'."""
+
+SCRATCH = f"{OWN_PREFIX}-tmp"
 """Folder below the output in which a thumbnail is written before it is moved to its place."""
 
 WHOLE_FILE_BYTES = 32 * 2**20

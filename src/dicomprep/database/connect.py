@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
@@ -15,6 +15,7 @@ from dicomprep.errors import ConfigError, EnvironmentFault
 __all__ = ["connect", "database_folder", "displayed_database", "is_sqlite_path", "migrate", "read_meta", "write_meta"]
 
 BUSY_SECONDS = 30
+_WHICH_DATABASE = "--db: give a file's path or a postgresql:// URL."
 FIRST_SAFE_WAL = (3, 51, 3)
 """Before it, SQLite can corrupt a write-ahead log when two connections write or checkpoint."""
 
@@ -31,7 +32,7 @@ def displayed_database(db: str) -> str:
     try:
         return make_url(db).render_as_string(hide_password=True)
     except ArgumentError as error:
-        raise ConfigError(f"--db: give a file's path or a postgresql:// URL. {error}") from error
+        raise ConfigError(_WHICH_DATABASE) from error
 
 
 def database_folder(db: str) -> Path | None:
@@ -47,16 +48,19 @@ def connect(db: str, *, must_exist: bool = False) -> Engine:
     if must_exist and is_sqlite_path(db) and not Path(db).is_file():
         raise ConfigError(f"There is no database {db} yet; `dicomprep preprocess DICOM_DIR` makes it.")
     try:
-        url = make_url(f"sqlite:///{Path(db).absolute()}" if is_sqlite_path(db) else db)
-        if url.drivername == "postgresql":
-            url = url.set(drivername="postgresql+psycopg")
+        url = URL.create("sqlite", database=str(Path(db).absolute())) if is_sqlite_path(db) else make_url(db)
+    except ArgumentError as error:
+        raise ConfigError(_WHICH_DATABASE) from error
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ConfigError(_WHICH_DATABASE)
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    try:
         engine = create_engine(url)
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise ConfigError("--db: give a file's path or a postgresql:// URL.") from error
     except ModuleNotFoundError as error:
         raise ConfigError(f"--db needs the driver {error.name}: pip install dicomprep[postgres]") from error
-    if engine.dialect.name not in ("sqlite", "postgresql"):
-        raise ConfigError("--db: give a file's path or a postgresql:// URL.")
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise ConfigError(_WHICH_DATABASE) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
@@ -93,11 +97,11 @@ def write_meta(connection: Connection, key: str, value: str) -> None:
 
 
 def _schema_version(connection: Connection) -> int:
-    if not inspect(connection).has_table("meta"):
-        if connection.dialect.name == "sqlite" and inspect(connection).get_table_names():
-            raise ConfigError("The database holds tables that are not of dicomprep. Choose another with --db.")
-        return 0
-    return int(read_meta(connection, "schema_version") or 0)
+    tables = inspect(connection).get_table_names()
+    version = read_meta(connection, "schema_version") if "meta" in tables else None
+    if version is None and ("meta" in tables or (tables and connection.dialect.name == "sqlite")):
+        raise ConfigError("The database holds tables that are not of dicomprep. Choose another with --db.")
+    return int(version or 0)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401

@@ -104,7 +104,7 @@ frames = Table(
     Column("digest", LargeBinary(16), nullable=False),
     Column("transform", Text, nullable=False),
     Index("frames_by_filename", "filename", unique=True),
-    Index("frames_by_file", "file_id", "frame_number"),
+    Index("frames_by_file", "file_id", "frame_number", unique=True),
 )
 
 labels = Table(

@@ -14,11 +14,11 @@ from sqlalchemy.exc import DBAPIError
 
 from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, read_meta, write_meta
 from dicomprep.database.schema import files, frames, groups, labels, runs
-from dicomprep.errors import ConfigError, EnvironmentFault, LabelError
+from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode, LabelError
 from dicomprep.models import Outcome, Source, Written
 from dicomprep.naming import frame_stem
 from dicomprep.privacy import fingerprint_key, load_key, make_key
-from dicomprep.storage import readable_path
+from dicomprep.storage import OWN_PREFIX, actual_path, readable_path
 
 __all__ = ["Store"]
 
@@ -63,8 +63,8 @@ class Store:
                 raise ConfigError(f"The key file {path} belongs to another data set. Restore the right one.")
         return key
 
-    def bind_output(self, output_dir: Path) -> bool:
-        """Record where thumbnails lie; True where images recorded before are no longer there and must be made again.
+    def bind_output(self, output_dir: Path) -> None:
+        """Record where thumbnails lie; where those recorded before are no longer there, all files become due again.
 
         Raises ConfigError where the database's thumbnails lie in another folder.
         """
@@ -76,13 +76,14 @@ class Store:
             known = read_meta(connection, "output_dir")
             recorded = connection.execute(select(frames.c.id).limit(1)).first() is not None
             if known is not None and known != readable_path(value):
-                before = (folder or Path()) / known
+                before = (folder or Path()) / actual_path(known)
                 if recorded and _holds_images(before):
                     shown = displayed_database(self.db)
                     message = f"The database {shown} describes the thumbnails in {before}, not in {output_dir}."
                     raise ConfigError(f"{message} Give that --output-dir, or another --db.")
             write_meta(connection, "output_dir", readable_path(value))
-        return recorded and not _holds_images(output)
+            if recorded and not _holds_images(output):
+                connection.execute(update(files).values(fingerprint=""))
 
     def begin_run(self, *, version: str, root: str, options: dict[str, Any]) -> int:
         """Record that a run began; its id."""
@@ -145,6 +146,13 @@ class Store:
         if frame_id is not None:
             self.add_label(frame_id, None, annotator=annotator)
 
+    def drop_unseen(self, root: str, run_id: int) -> None:
+        """Forget what could not be looked at by an earlier run and was not met by this one, which saw all of `root`."""
+        never_seen = (files.c.size == 0) & (files.c.mtime_ns == 0) & (files.c.error_code == ErrorCode.UNREADABLE)
+        stale = never_seen & (files.c.root == readable_path(root)) & (files.c.run_id < run_id)
+        with self.transaction() as connection:
+            connection.execute(delete(files).where(stale))
+
     def _ensure_groups(
         self, connection: Connection, outcomes: Sequence[Outcome], splits: dict[str, str]
     ) -> dict[str, int]:
@@ -176,19 +184,21 @@ class Store:
 
     def _replace_frames(self, connection: Connection, recorded: Iterable[tuple[int, Outcome]]) -> list[str]:
         pairs = list(recorded)
-        now = {written.filename for _, outcome in pairs for written in outcome.written}
+        now = {(file_id, written.frame_number) for file_id, outcome in pairs for written in outcome.written}
+        named = {written.thumbnail_path for _, outcome in pairs for written in outcome.written}
+        columns = (frames.c.id, frames.c.file_id, frames.c.frame_number, frames.c.thumbnail_path)
         by_file = frames.c.file_id.in_([file_id for file_id, _ in pairs])
-        before = connection.execute(select(frames.c.id, frames.c.filename, frames.c.thumbnail_path).where(by_file))
-        gone = [(frame_id, path) for frame_id, filename, path in before if filename not in now]
+        before = connection.execute(select(*columns).where(by_file)).all()
+        gone = [{"gone_id": row.id} for row in before if (row.file_id, row.frame_number) not in now]
         if gone:
-            statement = delete(frames).where(frames.c.id == bindparam("gone_id"))
-            connection.execute(statement, [{"gone_id": frame_id} for frame_id, _ in gone])
+            connection.execute(delete(frames).where(frames.c.id == bindparam("gone_id")), gone)
         rows = [_frame_row(file_id, written) for file_id, outcome in pairs for written in outcome.written]
         if rows:
             insert = self._insert(frames)
-            changed = {name: insert.excluded[name] for name in rows[0] if name != "filename"}
-            connection.execute(insert.on_conflict_do_update(index_elements=["filename"], set_=changed), rows)
-        return [path for _, path in gone]
+            changed = {name: insert.excluded[name] for name in rows[0] if name not in ("file_id", "frame_number")}
+            statement = insert.on_conflict_do_update(index_elements=["file_id", "frame_number"], set_=changed)
+            connection.execute(statement, rows)
+        return [row.thumbnail_path for row in before if row.thumbnail_path not in named]
 
     def _insert(self, table: Any) -> Any:  # noqa: ANN401
         """An INSERT that knows ON CONFLICT, as this database writes it."""
@@ -253,7 +263,7 @@ def _place(source: Source) -> dict[str, Any]:
 
 
 def _holds_images(folder: Path) -> bool:
-    return folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir())
+    return folder.is_dir() and any(not entry.name.startswith(OWN_PREFIX) for entry in folder.iterdir())
 
 
 def _make_folder(folder: Path) -> None:

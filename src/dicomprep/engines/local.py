@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Self
@@ -23,7 +24,10 @@ QUEUED_TASKS, QUEUED_BYTES = 8, 4 * 2**20
 """A worker is given so much ahead: enough not to wait, not so much that others run dry at the end."""
 
 GRACE_SECONDS = 5.0
-"""What a worker is given beyond its own limit, or to stop, before it is killed from here."""
+"""What a worker is given beyond its own limit before it is killed from here."""
+
+STOP_SECONDS = 3.0
+"""What a worker is given to finish its task when the run is stopped."""
 
 IDLE_DEATHS = 5
 """Workers that die before they do anything: after so many in a row, no more are started."""
@@ -33,6 +37,8 @@ IDLE_DEATHS = 5
 class _Slot:
     process: BaseProcess
     connection: Connection
+    lifeline: Connection
+    """Never written to: that it closes tells the worker of this process's end."""
     tasks: deque[Any] = field(default_factory=deque)
     """Given and not yet answered; the first is the one at work."""
     weight: int = 0
@@ -59,6 +65,7 @@ class LocalEngine:
         self._crashed: set[int] = set()
         self._idle_deaths = 0
         self._stopping = False
+        self._kill_at = float("inf")
 
     def __enter__(self) -> Self:
         return self
@@ -99,10 +106,10 @@ class LocalEngine:
     def stop(self) -> None:
         """Let workers finish what they are at, and drop the rest."""
         self._stopping = True
+        self._kill_at = time.monotonic() + STOP_SECONDS
         self._pending.clear()
         self._suspects.clear()
         for slot in self._slots:
-            slot.heard = time.monotonic() - self._limits.seconds
             with suppress(OSError):
                 slot.connection.send(None)
 
@@ -110,6 +117,7 @@ class LocalEngine:
         """End all workers at once."""
         for slot in self._slots:
             slot.connection.close()
+            slot.lifeline.close()
             slot.process.kill()
         for slot in self._slots:
             slot.process.join(GRACE_SECONDS)
@@ -155,7 +163,7 @@ class LocalEngine:
                 elif not isinstance(message, Alive):
                     self._finish(slot)
                     answers.append(message)
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # also in the middle of an answer
             return False
         return True
 
@@ -177,6 +185,7 @@ class LocalEngine:
         """A worker died: judge the task it was at, and give its others to the living."""
         self._slots.remove(slot)
         slot.connection.close()
+        slot.lifeline.close()
         slot.process.join(GRACE_SECONDS)
         if self._stopping:
             return []
@@ -206,27 +215,29 @@ class LocalEngine:
 
     def _kill_overdue(self) -> None:
         """Where the worker's own alarm could not end it: stuck in the kernel, or a system without alarms."""
-        limit = time.monotonic() - self._limits.seconds - GRACE_SECONDS
+        now = time.monotonic()
         for slot in self._slots:
-            if (slot.tasks or self._stopping) and slot.heard < limit:
+            if now > self._kill_at or (slot.tasks and slot.heard < now - self._limits.seconds - GRACE_SECONDS):
                 slot.overdue = True
                 slot.process.kill()
 
     def _start(self) -> _Slot:
         here, there = self._context.Pipe()
+        lifeline, held = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=serve,
-            args=(there, self._work, self._settings, self._limits),
+            args=(there, lifeline, self._work, self._settings, self._limits),
             daemon=True,
             name="dicomprep worker",
         )
         try:
-            with _plain_main(), _single_threaded():
+            with _plain_main(), _single_threaded(), _undisturbed():
                 process.start()
         except OSError as error:
             raise EnvironmentFault(f"No worker process can be started: {error}") from error
         there.close()
-        slot = _Slot(process, here)
+        lifeline.close()
+        slot = _Slot(process, here, held)
         self._slots.append(slot)
         return slot
 
@@ -240,6 +251,20 @@ def _plain_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold signals back while workers are prepared: what starts them inherits that, and is not ended by Ctrl-C."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it would let signals through again when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

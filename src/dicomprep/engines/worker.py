@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -58,11 +57,11 @@ class Retired:
     """The worker leaves by itself; what it had not begun is for others."""
 
 
-def serve(connection: Connection, work: Work, settings: object, limits: Limits) -> None:
-    """Work until the connection closes or None is received. Runs in its own process."""
+def serve(connection: Connection, lifeline: Connection, work: Work, settings: object, limits: Limits) -> None:
+    """Work until the connection closes or None is received. Runs in its own process; ends when `lifeline` closes."""
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the parent decides what ends
         signal.signal(number, signal.SIG_IGN)
-    _leave_with_parent()
+    _end_with(lifeline)
     ceiling = _limit_memory(limits.bytes)
     clock = _Clock(connection, limits.seconds)
     waiting: deque[Any] = deque()
@@ -118,11 +117,21 @@ class _Clock:
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _leave_with_parent() -> None:
-    """End this process when the one that started it is gone, whatever is being decoded."""
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+def _end_with(lifeline: Connection) -> None:
+    """End this process when the one that started it is gone, even while C code holds the interpreter.
+
+    The kernel sends SIGIO, which ends a process by default, when the other end of the pipe closes.
+    """
+    if sys.platform != "linux":
+        threading.Thread(target=lambda: (wait([lifeline]), os._exit(1)), daemon=True).start()
+        return
+    import fcntl
+
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    if lifeline.poll(0):  # it closed before the kernel was told to watch it
+        os._exit(1)
 
 
 def _limit_memory(more: int) -> int:

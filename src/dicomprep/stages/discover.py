@@ -10,7 +10,7 @@ __all__ = ["discover"]
 
 
 def discover(root: str, *, exclude: Collection[str] = (), passed_over: Counter[str] | None = None) -> Iterator[Source]:
-    """Yield the regular files below `root`, folder by folder, each folder's files in the order of their names.
+    """Yield the regular files below `root`, folder by folder, each folder's in a fixed order.
 
     Links are not followed, so that nothing outside of the tree is read and no loop is entered; pipes, sockets and
     devices are passed over; both are counted in `passed_over`. A folder that cannot be listed is yielded as a source
@@ -22,7 +22,7 @@ def discover(root: str, *, exclude: Collection[str] = (), passed_over: Counter[s
         folder = folders.pop()
         try:
             with os.scandir(os.path.join(root, folder)) as listing:
-                entries = sorted((e for e in listing if e.path not in exclude), key=lambda entry: entry.name)
+                entries = sorted((e for e in listing if e.path not in exclude), key=_order)
         except OSError as error:
             yield Source(root, folder or ".", 0, 0, f"the folder cannot be listed: {error.strerror}")
             continue
@@ -32,6 +32,11 @@ def discover(root: str, *, exclude: Collection[str] = (), passed_over: Counter[s
                 yield _source(root, folder, entry)
             elif not entry.is_dir(follow_symlinks=False):
                 passed_over["symbolic link" if entry.is_symlink() else "special file"] += 1
+
+
+def _order(entry: os.DirEntry[str]) -> tuple[bool, str]:
+    """Files called `.dcm` come first: so `scan.dcm` is named before `scan`, which may be no image at all."""
+    return not entry.name.lower().endswith(".dcm"), entry.name
 
 
 def _source(root: str, folder: str, entry: os.DirEntry[str]) -> Source:

@@ -75,7 +75,7 @@ CREATE TABLE frames (
     transform TEXT NOT NULL
 );
 CREATE UNIQUE INDEX frames_by_filename ON frames (filename);
-CREATE INDEX frames_by_file ON frames (file_id, frame_number);
+CREATE UNIQUE INDEX frames_by_file ON frames (file_id, frame_number);
 CREATE TABLE labels (
     id {id} PRIMARY KEY,
     frame_id BIGINT NOT NULL,
