@@ -70,7 +70,10 @@ def label_application(settings: LabelSettings) -> Starlette:
         chosen, frame_id = form.get("label", [""])[0], form.get("frame", [""])[0]
         if chosen not in settings.classes or not frame_id.isdigit():
             return PlainTextResponse("That is no class of this page.", 400)
-        store.add_label(int(frame_id), chosen, annotator=settings.annotator)
+        try:
+            store.add_label(int(frame_id), chosen, annotator=settings.annotator)
+        except LabelError as error:
+            return PlainTextResponse(str(error), 400)
         return RedirectResponse("/", 303)
 
     async def undo(_request: Request) -> Response:
