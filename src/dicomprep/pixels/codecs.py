@@ -81,9 +81,15 @@ def _decode_jpeg(data: bytes, layout: Layout) -> Decoded:
 
 
 def _decode_jpeg_lossless(data: bytes, layout: Layout) -> Decoded:
-    """Of libjpeg-turbo: liblj92 and jpg_0xc3 crash on streams without a Huffman table."""
+    """By libjpeg-turbo, for liblj92 and jpg_0xc3 crash on streams without a Huffman table.
+
+    Components come out as they were put in, whatever colour space JFIF or Adobe markers speak of.
+    """
     stream = _checked(read_jpeg(data), layout, data)
-    return _matched(imagecodecs.jpeg8_decode(data), stream, layout, "libjpeg-turbo")
+    color = "RGB" if layout.samples == 3 else None
+    return _matched(
+        imagecodecs.jpeg8_decode(data, colorspace=color, outcolorspace=color), stream, layout, "libjpeg-turbo"
+    )
 
 
 def _decode_jpeg_ls(data: bytes, layout: Layout) -> Decoded:
