@@ -522,6 +522,22 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+def test_an_interrupt_does_not_wait_for_what_hangs(place: DefaultPlace) -> None:
+    slow_place(place)
+    with started(preprocess_command(*SLOW), place.base) as run:
+        wait_for_images(place, run)
+        for pid in workers_of(run):
+            os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        run.signal(signal.SIGINT)
+        _, err = run.process.communicate(timeout=20)
+        assert time.monotonic() - began < 5
+        assert run.none_left(5)
+    assert run.process.returncode == 130
+    assert "Traceback" not in err
+    assert set(place.rows("SELECT thumbnail_path FROM images")) <= set(place.images())
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_interrupt_ends_at_once(place: DefaultPlace, number: int) -> None:
     slow_place(place)

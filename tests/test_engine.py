@@ -163,6 +163,7 @@ def test_stop_drops_the_rest_and_ends(task: str, seconds: float) -> None:
         answers = []
         while not engine.idle and time.monotonic() < began + 8:
             answers += engine.poll(0.1)
+            engine.stop()  # said again, it grants no more time
         assert time.monotonic() - began < seconds
         assert len(answers) <= 2
         assert not any(isinstance(answer, Casualty) for answer in answers)

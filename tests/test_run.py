@@ -48,7 +48,7 @@ def times_of(place: Place) -> dict[str, int]:
 def test_bad_files_take_nothing_along_and_are_not_tried_again(place: Place) -> None:
     good = [f"s{number % 9}/{number:03d}.dcm" for number in range(100)]
     make_files(place.source, *good, "s1/segfault.dcm", "s2/hang.dcm", "memory.dcm")
-    first = place.run(work=faulty_process, timeout=1, max_memory=256)
+    first = place.run(work=faulty_process, timeout=2, max_memory=256)
     statuses = place.statuses()
     assert {path: statuses.pop(path) for path in ("s1/segfault.dcm", "s2/hang.dcm", "memory.dcm")} == {
         "s1/segfault.dcm": ("quarantined", "worker_crashed"),
@@ -62,7 +62,7 @@ def test_bad_files_take_nothing_along_and_are_not_tried_again(place: Place) -> N
     place.check()
 
     tables, images, times = place.tables(*SETTLED), place.images(), times_of(place)
-    again = place.run(work=faulty_process, timeout=1, max_memory=256)
+    again = place.run(work=faulty_process, timeout=2, max_memory=256)
     assert (again.found, again.processed, again.unchanged) == (103, 0, 103)
     assert place.tables(*SETTLED) == tables
     assert (place.images(), times_of(place)) == (images, times)
@@ -113,7 +113,7 @@ def test_the_views_have_exactly_the_documented_columns(place: Place) -> None:
     inputs = "path status error_code error_detail frames attempts run_id"
     assert columns == {"images": images.split(), "inputs": inputs.split()}
     known = "filename, study_id, thumbnail_path, frame_number, modality, label, width, height"
-    assert place.rows(f"SELECT {known} FROM images") == [
+    assert place.rows(f"SELECT {known} FROM images ORDER BY filename") == [
         ("s/a", "s", "s/a.png", 0, "CT", None, 16, 16),
         ("s/b_frame0000", "s", "s/b_frame0000.png", 0, "CT", None, 16, 16),
         ("s/b_frame0001", "s", "s/b_frame0001.png", 1, "CT", None, 16, 16),
@@ -158,10 +158,10 @@ def test_new_changed_touched_and_replaced_files_are_noticed_and_only_they(place:
 def test_a_changed_image_option_redoes_everything_and_keeps_ids(place: Place, option: dict[str, object]) -> None:
     make_files(place.source, "s/a.dcm", "s/b.dcm:3")
     place.run()
-    ids, before = place.rows("SELECT id, filename FROM images"), place.images()
+    ids, before = dict(place.rows("SELECT id, filename FROM images")), place.images()
     again = place.run(**option)
     assert (again.processed, again.unchanged) == (2, 0)
-    assert place.rows("SELECT id, filename FROM images") == ids
+    assert dict(place.rows("SELECT id, filename FROM images")) == ids
     assert all(content != before[path] for path, content in place.images().items())
     place.check()
     assert place.run(**option).processed == 0
@@ -212,10 +212,10 @@ def test_fewer_frames_asked_for_leave_fewer(place: Place) -> None:
 def test_a_deleted_output_folder_is_made_again(place: Place) -> None:
     make_files(place.source, "s/a.dcm", "s/b.dcm:2")
     place.run()
-    ids, images = place.rows("SELECT id, filename FROM images"), place.images()
+    ids, images = dict(place.rows("SELECT id, filename FROM images")), place.images()
     shutil.rmtree(place.output)
     assert place.run().processed == 2
-    assert place.rows("SELECT id, filename FROM images") == ids
+    assert dict(place.rows("SELECT id, filename FROM images")) == ids
     assert place.images() == images
 
 
@@ -305,10 +305,10 @@ def test_a_copy_of_a_tree_that_is_still_there_is_new(place: Place) -> None:
 def test_moved_and_changed_options_are_redone_under_the_old_ids(place: Place) -> None:
     make_files(place.source, "s/a.dcm", "s/b.dcm:3")
     place.run()
-    ids = place.rows("SELECT id, filename FROM images")
+    ids = dict(place.rows("SELECT id, filename FROM images"))
     again = place.run(dicom_dir=move_root(place), size=24)
     assert (again.processed, again.total_frames) == (2, 4)
-    assert place.rows("SELECT id, filename FROM images") == ids
+    assert dict(place.rows("SELECT id, filename FROM images")) == ids
     place.check()
 
 

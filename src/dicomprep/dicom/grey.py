@@ -46,6 +46,8 @@ def read_modality(frame: FrameAttributes, *, big_endian: bool) -> tuple[Rescale 
         return table, notes
     found = frame.find("PixelValueTransformationSequence", "RescaleSlope", "RescaleIntercept")
     slope, intercept = found.number("RescaleSlope"), found.number("RescaleIntercept")
+    if slope == 0:
+        notes = (*notes, f"{label('RescaleSlope')} is 0; taken as 1")
     return Rescale(slope or 1.0, intercept or 0.0), notes
 
 

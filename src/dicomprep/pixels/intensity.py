@@ -76,7 +76,7 @@ class Grey:
     modality: Rescale | LookupTable
     voi: Window | LookupTable | Range
     inverted: bool = False
-    """Low values are drawn bright: MONOCHROME1 or Presentation LUT Shape INVERSE, but not both."""
+    """Low values are drawn bright: MONOCHROME1 or Presentation LUT Shape INVERSE; files state both as often as one."""
     padding: tuple[int, int] | None = None
     """Lowest and highest stored value that stand for no measurement; drawn as background (PS3.3 C.7.5.1.1.2)."""
 
