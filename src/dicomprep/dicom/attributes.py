@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
 
 from dicomprep.errors import ErrorCode, InputError
 
@@ -29,7 +31,7 @@ class Attributes:
         self.dataset = dataset
 
     def __contains__(self, keyword: str) -> bool:
-        return keyword in self.dataset
+        return _tag(keyword) in self.dataset
 
     def integer(self, keyword: str, default: int | None = None) -> int | None:
         """The first value as an integer; InputError `corrupt_header` where it is none."""
@@ -83,10 +85,16 @@ class Attributes:
 
     def _value(self, keyword: str) -> Any:  # noqa: ANN401
         try:
-            element = self.dataset.get(keyword)
+            element = self.dataset.get(_tag(keyword))
+            return None if element is None else element.value
         except Exception as error:
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed: {error}") from error
-        return element
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    """Looked up once: a data set finds an element by its tag many times faster than by its keyword."""
+    return Tag(keyword)
 
 
 def _is_many(value: object) -> bool:
