@@ -18,7 +18,7 @@ from pydicom.pixels import get_encoder
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs import decode_codestream, is_supported
-from dicomprep.pixels.codestream import identify_syntax
+from dicomprep.pixels.codestream import identify_syntax, read_jpegxl_shape
 from dicomprep.pixels.stored import Layout
 from tests.damaging import DAMAGED, SAMPLES, sample
 
@@ -418,3 +418,10 @@ def test_every_predictor_of_jpeg_lossless(predictor: int) -> None:
         stream = imagecodecs.jpeg8_encode(pixels, lossless=True, predictor=predictor, bitspersample=bits)
         decoded = decode_codestream(stream, layout_of(pixels), transfer_syntax=f"{UID}.4.57")
         np.testing.assert_array_equal(decoded.pixels, pixels)
+
+
+@pytest.mark.parametrize("boxes", [False, True], ids=["bare", "in boxes"])
+@pytest.mark.parametrize("shape", [(8, 8), (37, 52), (16, 24), (1080, 1920), (2457, 1890), (9000, 3)], ids=str)
+def test_the_size_of_jpeg_xl_is_known_before_it_is_decoded(shape: tuple[int, int], boxes: bool) -> None:
+    stream = bytes(imagecodecs.jpegxl_encode(np.zeros(shape, np.uint8), usecontainer=boxes))
+    assert read_jpegxl_shape(stream) == shape

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codestream import Codestream, read_jpeg, read_jpeg2000
+from dicomprep.pixels.codestream import Codestream, read_jpeg, read_jpeg2000, read_jpegxl_shape
 from dicomprep.pixels.stored import Layout, expand_bits, unpack_native
 
 __all__ = ["NATIVE_SYNTAXES", "Decoded", "decode_codestream", "decode_native", "is_supported"]
@@ -110,9 +110,11 @@ def _decode_htj2k(data: bytes, layout: Layout) -> Decoded:
 
 
 def _decode_jpegxl(data: bytes, layout: Layout) -> Decoded:
+    rows, columns = read_jpegxl_shape(data)
+    _checked(Codestream(rows, columns, layout.samples, layout.bits_stored), layout, data)
     pixels = imagecodecs.jpegxl_decode(data)
     photometric = "RGB" if layout.samples == 3 else layout.photometric_interpretation
-    rows, columns, *components = pixels.shape
+    components = pixels.shape[2:]
     deeper = pixels.dtype.itemsize * 8 > max(8, layout.bits_allocated)
     bits = pixels.dtype.itemsize * 8 if deeper else layout.bits_stored
     stream = Codestream(rows, columns, components[0] if components else 1, bits)

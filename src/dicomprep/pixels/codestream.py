@@ -1,14 +1,16 @@
 """What a JPEG or JPEG 2000 codestream says of itself, read before anything is decoded.
 
-Sources: ITU-T T.81 annex B (JPEG), T.87 (JPEG-LS), T.800 annex A and I (JPEG 2000), T.814 (HTJ2K).
+Sources: ITU-T T.81 annex B (JPEG), T.87 (JPEG-LS), T.800 annex A and I (JPEG 2000), T.814 (HTJ2K), ISO/IEC 18181.
 """
 
 import struct
 from dataclasses import dataclass
 
-__all__ = ["Codestream", "identify_syntax", "read_jpeg", "read_jpeg2000"]
+__all__ = ["Codestream", "identify_syntax", "read_jpeg", "read_jpeg2000", "read_jpegxl_shape"]
 
 _UID = "1.2.840.10008.1.2"
+JXL_SIGNATURE = b"JXL \r\n\x87\n"
+JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 
 
@@ -91,6 +93,33 @@ def read_jpeg2000(data: bytes) -> Codestream:
     )
 
 
+def read_jpegxl_shape(data: bytes) -> tuple[int, int]:
+    """(rows, columns) of a JPEG XL codestream, bare or in boxes (ISO/IEC 18181-1 D.2, 18181-2 9.1); else ValueError."""
+    start = 0
+    if data[4:12] == JXL_SIGNATURE:
+        whole, part = data.find(b"jxlc"), data.find(b"jxlp")
+        start = whole + 4 if whole >= 0 else part + 8
+    if data[start : start + 2] != b"\xff\x0a":
+        raise ValueError("it does not begin as a JPEG XL codestream does (FF0A)")
+    bits = int.from_bytes(data[start + 2 : start + 12], "little")
+
+    def take(count: int) -> int:
+        nonlocal bits
+        value, bits = bits & (2**count - 1), bits >> count
+        return value
+
+    def length(*, small: bool) -> int:
+        return 8 * (take(5) + 1) if small else 1 + take((9, 13, 18, 30)[take(2)])
+
+    small = take(1) == 1
+    rows = length(small=small)
+    ratio = take(3)
+    if ratio == 0:
+        return rows, length(small=small)
+    numerator, denominator = JXL_RATIOS[ratio - 1]
+    return rows, rows * numerator // denominator
+
+
 def identify_syntax(data: bytes) -> str | None:
     """The transfer syntax of a frame whose file does not state one, from its own markers; None where they are unknown.
 
@@ -104,7 +133,7 @@ def identify_syntax(data: bytes) -> str | None:
     if data[:4] == b"\xff\x4f\xff\x51" or data[:12] == JP2_SIGNATURE:
         high_throughput = _find_main_segment(data, max(0, data.find(b"\xff\x4f\xff\x51")) + 2, 0x50)
         return f"{_UID}.4.201" if high_throughput else f"{_UID}.4.90"
-    if data[:2] == b"\xff\x0a" or data[4:12] == b"JXL \r\n\x87\n":
+    if data[:2] == b"\xff\x0a" or data[4:12] == JXL_SIGNATURE:
         return f"{_UID}.4.110"
     segments, first = struct.unpack("<2I", data[:8].ljust(8, b"\0"))
     return f"{_UID}.5" if 1 <= segments <= 15 and first == 64 else None
