@@ -104,7 +104,9 @@ class LocalEngine:
         return answers
 
     def stop(self) -> None:
-        """Let workers finish what they are at, and drop the rest."""
+        """Let workers finish what they are at, for some seconds, and drop the rest; once."""
+        if self._stopping:
+            return
         self._stopping = True
         self._kill_at = time.monotonic() + STOP_SECONDS
         self._pending.clear()
