@@ -674,3 +674,14 @@ def test_preprocess_is_the_same_call_from_python(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "thumbs/study_001/image_a.png").is_file()
     with pytest.raises(ConfigError, match="Unknown option: colour"):
         dicomprep.preprocess("samp_ds", colour=True)
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["first run", "later run"])
+def test_a_huge_file_that_is_no_dicom_is_not_read(place: Place, before: int) -> None:
+    make_files(place.source, "a.dcm")
+    for _ in range(before):
+        place.run()
+    with (place.source / "backup.img").open("wb") as file:
+        file.truncate(2**40)
+    result = place.run(timeout=20)
+    assert (result.found, result.other_files, result.failed) == (1, 1, 0)

@@ -13,7 +13,7 @@ from dicomprep.batch import Batch
 from dicomprep.config import Config, ImageOptions, Splits
 from dicomprep.database.connect import connect, displayed_database, is_sqlite_path
 from dicomprep.database.store import Store
-from dicomprep.dicom.sniff import DICOM_SUFFIXES
+from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Limits, Work
 from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode, InputError
@@ -53,6 +53,9 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
         return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, task.source.error)
     try:
         with warnings.catch_warnings(action="ignore"), open_source(_full_path(task.source)) as file:
+            named = task.source.path.lower().endswith(DICOM_SUFFIXES)
+            if not named and sniff(file.head()) is None:  # no input of ours: it is not read any further
+                return Outcome(task, None)
             digest = file.digest()
             if task.digest_only:
                 return Outcome(task, None, digest=digest)
@@ -164,9 +167,7 @@ def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: C
     except NoImage as error:
         return Outcome(task, Status.SKIPPED, error.code, error.detail, instance=error.instance)
     except InputError as error:
-        named = task.source.path.lower().endswith(DICOM_SUFFIXES)
-        other = error.code is ErrorCode.NOT_DICOM and not named
-        return Outcome(task, None if other else Status.FAILED, error.code, error.detail)
+        return Outcome(task, Status.FAILED, error.code, error.detail)
     written: list[Written] = []
     failures = 0
     first: tuple[int, InputError] | None = None

@@ -5,7 +5,8 @@ import sys
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from dicomprep.dicom.sniff import DICOM_SUFFIXES, HEAD_BYTES, sniff
+from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
+from dicomprep.storage import HEAD_BYTES
 
 __all__ = ["make_samples"]
 

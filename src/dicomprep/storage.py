@@ -15,6 +15,7 @@ import xxhash
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
 
 __all__ = [
+    "HEAD_BYTES",
     "OWN_PREFIX",
     "Inflated",
     "SourceFile",
@@ -33,11 +34,14 @@ OWN_PREFIX = ".dicomprep"
 SCRATCH = f"{OWN_PREFIX}-tmp"
 """Folder below the output in which a thumbnail is written before it is moved to its place."""
 
+HEAD_BYTES = 2**16
+"""Enough of a DICOM file to see its file meta information."""
+
 WHOLE_FILE_BYTES = 32 * 2**20
 
 
 class SourceFile:
-    """A regular file, open for reading. Small ones are read at once, large ones piece by piece."""
+    """A regular file, open for reading. Small ones are read at once when asked for, large ones piece by piece."""
 
     def __init__(self, path: str, descriptor: int) -> None:
         status = os.fstat(descriptor)
@@ -45,17 +49,34 @@ class SourceFile:
             raise InputError(ErrorCode.UNREADABLE, "it is no regular file")
         self.path, self.size, self.mtime_ns = path, status.st_size, status.st_mtime_ns
         self._descriptor = descriptor
-        self._whole = os.pread(descriptor, self.size, 0) if self.size <= WHOLE_FILE_BYTES else None
+        self._content: bytes | None = None
+
+    @property
+    def _whole(self) -> bytes | None:
+        if self._content is None and self.size <= WHOLE_FILE_BYTES:
+            self._content = self._read(0, self.size)
+        return self._content
+
+    def head(self) -> bytes:
+        """The first bytes, enough to tell what the file is, without reading the rest."""
+        return self._read(0, min(self.size, HEAD_BYTES))
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`; fewer where the file ends."""
-        if self._whole is not None:
-            return self._whole[offset : offset + length]
+        whole = self._whole
+        if whole is not None:
+            return whole[offset : offset + length]
         pieces = []
-        while length > 0 and (piece := os.pread(self._descriptor, min(length, 2**30), offset)):
+        while length > 0 and (piece := self._read(offset, min(length, 2**30))):
             pieces.append(piece)
             offset, length = offset + len(piece), length - len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _read(self, offset: int, length: int) -> bytes:
+        try:
+            return os.pread(self._descriptor, length, offset)
+        except OSError as error:
+            raise InputError(ErrorCode.UNREADABLE, f"it cannot be read: {error.strerror}") from error
 
     def stream(self) -> BinaryIO:
         """The file from its beginning, for parsers that want a stream."""

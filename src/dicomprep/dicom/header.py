@@ -13,7 +13,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.dicom.sniff import HEAD_BYTES, Encoding, sniff
+from dicomprep.dicom.sniff import Encoding, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
 from dicomprep.pixels.stored import Layout
@@ -150,7 +150,7 @@ def read_header(source: SourceFile, *, max_bytes: int) -> Header:
     Raises InputError: `not_dicom`, `corrupt_header`, `truncated`, or `limit_exceeded` where a Deflated data set
     inflates to more than `max_bytes`.
     """
-    encoding = sniff(source.read_at(0, HEAD_BYTES))
+    encoding = sniff(source.head())
     if encoding is None:
         raise InputError(ErrorCode.NOT_DICOM, "it has neither the DICM prefix at byte 128 nor a data set at its start")
     file: SourceFile | Inflated = source

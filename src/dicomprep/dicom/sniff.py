@@ -3,10 +3,7 @@
 import re
 from dataclasses import dataclass
 
-__all__ = ["DICOM_SUFFIXES", "GE_PRIVATE", "HEAD_BYTES", "Encoding", "sniff"]
-
-HEAD_BYTES = 2**16
-"""Enough of a file to see its file meta information."""
+__all__ = ["DICOM_SUFFIXES", "GE_PRIVATE", "Encoding", "sniff"]
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".dic")
 """A file so named is an input, whatever it holds."""

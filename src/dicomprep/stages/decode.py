@@ -17,14 +17,14 @@ from dicomprep.dicom.grey import (
 )
 from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of, read_header
 from dicomprep.dicom.palette import read_palette
-from dicomprep.dicom.sniff import GE_PRIVATE, HEAD_BYTES
+from dicomprep.dicom.sniff import GE_PRIVATE
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance
 from dicomprep.pixels.codecs import NATIVE_SYNTAXES, Decoded, decode_codestream, decode_native, is_supported
 from dicomprep.pixels.codestream import identify_syntax
 from dicomprep.pixels.intensity import Grey, LookupTable, Range, Rescale, Window, measure_range
 from dicomprep.pixels.stored import Layout
-from dicomprep.storage import SourceFile
+from dicomprep.storage import HEAD_BYTES, SourceFile
 
 __all__ = ["Image", "decode"]
 
