@@ -12,7 +12,7 @@ BACKGROUND, TEXT = (24, 26, 30), (170, 178, 190)
 
 def contact_sheet(db: Path, columns: int, tile: int) -> Image.Image:
     """The first frame of each file of `db`, with captions; the top folder first, then by name."""
-    connection = sqlite3.connect(db)
+    connection = sqlite3.connect(f"file:{db}?mode=ro", uri=True)
     output = Path(connection.execute("SELECT value FROM meta WHERE key = 'output_dir'").fetchone()[0])
     rows = connection.execute(
         "SELECT thumbnail_path, filename FROM frames JOIN (SELECT min(id) AS id FROM frames GROUP BY file_id)"
