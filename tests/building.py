@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import config
+from pydicom import config, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
@@ -60,8 +60,11 @@ def make_dicom(
     dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax)
     _assign(dataset, attributes)
     path.parent.mkdir(parents=True, exist_ok=True)
+    unknown = not UID(transfer_syntax).is_transfer_syntax  # to pydicom: newer than it is
+    encoding = {"implicit_vr": False, "little_endian": True, "force_encoding": True} if unknown else {}
+    dataset.preamble = bytes(128)
     with config.disable_value_validation():
-        dataset.save_as(path, enforce_file_format=True)
+        dcmwrite(path, dataset, enforce_file_format=not unknown, **encoding)
     return path
 
 
