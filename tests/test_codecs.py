@@ -89,6 +89,10 @@ def jpegxl(pixels: Pixels, _bits: int) -> bytes:
     return imagecodecs.jpegxl_encode(pixels, lossless=True)
 
 
+def jpegxl_of_jpeg(pixels: Pixels, bits: int) -> bytes:
+    return imagecodecs.jpegxl_encode_jpeg(jpeg(pixels, bits))
+
+
 def rle(pixels: Pixels, bits: int) -> bytes:
     layout = layout_of(pixels)
     return get_encoder(f"{UID}.5").encode(
@@ -140,6 +144,7 @@ CASES = [
     Case(f"{UID}.4.201", htj2k, "u1", 8, color=True),
     *(Case(f"{UID}.4.{process}", jpegxl, *kind) for process in (110, 112) for kind in (("u1", 8), ("u2", 16))),
     Case(f"{UID}.4.110", jpegxl, "u1", 8, color=True),
+    Case(f"{UID}.4.111", jpegxl_of_jpeg, "u1", 8, tolerance=6),
     *(Case(f"{UID}.5", rle, *kind) for kind in GREY_KINDS),
     *(Case(f"{UID}.5", rle, *kind, color=True) for kind in (("u1", 8), ("u2", 16))),
     *(Case(f"{UID}.1.98", native, *kind) for kind in GREY_KINDS),

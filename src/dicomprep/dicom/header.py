@@ -19,9 +19,18 @@ from dicomprep.models import Instance
 from dicomprep.pixels.stored import Layout
 from dicomprep.storage import Inflated, SourceFile
 
-__all__ = ["Header", "PixelElement", "name_syntax", "read_header"]
+__all__ = ["NEWER_SYNTAXES", "Header", "PixelElement", "name_syntax", "read_header"]
 
 PIXEL_KEYWORDS = {0x7FE00010: "PixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00008: "FloatPixelData"}
+NEWER_SYNTAXES = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
+    "1.2.840.113619.5.2": "GE Private Implicit VR Little Endian, Big Endian Pixels",
+}
+"""Transfer syntaxes that pydicom has no name for."""
+
 FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 MAX_FRAMES = 2**20
 
@@ -140,7 +149,7 @@ def name_syntax(transfer_syntax: str) -> str:
     >>> name_syntax("1.2.840.10008.1.2.4.94")
     'JPIP Referenced (1.2.840.10008.1.2.4.94)'
     """
-    name = UID(transfer_syntax).name
+    name = NEWER_SYNTAXES.get(transfer_syntax) or UID(transfer_syntax).name
     return transfer_syntax if name == transfer_syntax else f"{name} ({transfer_syntax})"
 
 
