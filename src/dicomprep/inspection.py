@@ -55,7 +55,7 @@ def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_by
             return Inspection(tuple(rows), None, error)
         except InputError as error:
             return Inspection(tuple(rows), None, error)
-    rows += _describe_transform(thumbnail.transform)
+    rows += _describe_transform(thumbnail.transform, whose="as asked for" if options.windows else "as the file states")
     return Inspection(tuple(rows), thumbnail, None)
 
 
@@ -86,16 +86,18 @@ def _describe_image(image: Image) -> Iterator[tuple[str, str]]:
 def _describe_frame(frame: Frame) -> Iterator[tuple[str, str]]:
     yield "Decoded by", frame.decoder
     yield "Stored values", f"{frame.pixels.min()} … {frame.pixels.max()}"
+    if frame.aspect != 1:
+        yield "Pixel shape", f"{frame.aspect:g} times as high as wide; made square"
     for note in frame.notes:
         yield "Note", note
 
 
-def _describe_transform(transform: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _describe_transform(transform: dict[str, Any], *, whose: str) -> Iterator[tuple[str, str]]:
     intensity, geometry = transform["intensity"], transform["geometry"]
     for channel in intensity.get("channels", [intensity]):
         if "modality" in channel:
             yield "Modality rule", _explain_modality(channel["modality"])
-            yield "VOI rule", _explain_voi(channel["voi"])
+            yield "VOI rule", _explain_voi(channel["voi"], whose)
         if channel.get("inverted"):
             yield "Inverted", "yes: low values are bright (MONOCHROME1 or Presentation LUT Shape INVERSE)"
         if "padding" in channel:
@@ -122,9 +124,9 @@ def _explain_modality(rule: dict[str, Any]) -> str:
     return f"stored value × {rule['slope']:g} + {rule['intercept']:g}"
 
 
-def _explain_voi(rule: dict[str, Any]) -> str:
+def _explain_voi(rule: dict[str, Any], whose: str) -> str:
     if "lut" in rule:
-        return f"VOI LUT of {rule['entries']} entries from {rule['first']}, {rule['bits']} bits"
+        return f"VOI LUT of {rule['entries']} entries from {rule['first']}, {rule['bits']} bits, {whose}"
     if "center" in rule:
-        return f"window center {rule['center']:g}, width {rule['width']:g}, {rule['function']}"
+        return f"window center {rule['center']:g}, width {rule['width']:g}, {rule['function']}, {whose}"
     return f"no window is stated: {rule['low']:g} … {rule['high']:g} ({rule['rule']})"
