@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -654,6 +655,27 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
     assert "4711" not in done.stdout
     drawn = cv2.imread(str(place.base / "a.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(drawn, dicomprep.process_dicom(path, size=32)[2].array)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "options", "facts"),
+    [
+        ({"WindowCenter": 40, "WindowWidth": 80}, [], ["window center 40, width 80, LINEAR, as the file states"]),
+        ({"WindowCenter": 40, "WindowWidth": 80}, ["--window", "lung"], ["width 1500, LINEAR, as asked for"]),
+        ({"Modality": "MR", "RescaleSlope": 2}, [], ["no window is stated: ", "(robust)"]),
+        ({"PixelSpacing": [2, 1]}, [], ["2 times as high as wide; made square"]),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, [], ["low values are bright"]),
+        ({"PixelPaddingValue": 7}, [], ["stored values 7 … 7 are drawn as background"]),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
+)
+def test_inspect_says_which_transform_and_why(
+    place: DefaultPlace, here: Here, attributes: dict[str, Any], options: list[str], facts: list[str]
+) -> None:
+    make_dicom(place.base / "a.dcm", frames_of(1)[0], **attributes)
+    code, out, err = here.call("inspect", "a.dcm", *options)
+    assert (code, err) == (0, "")
+    assert all(fact in out for fact in facts)
 
 
 @pytest.mark.parametrize(
