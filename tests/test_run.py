@@ -685,3 +685,14 @@ def test_a_huge_file_that_is_no_dicom_is_not_read(place: Place, before: int) -> 
         file.truncate(2**40)
     result = place.run(timeout=20)
     assert (result.found, result.other_files, result.failed) == (1, 1, 0)
+
+
+def test_an_input_that_is_no_dicom_any_more_is_not_done_any_more(place: Place) -> None:
+    make_files(place.source, "s/1.2.840")
+    place.run()
+    assert place.statuses() == {"s/1.2.840": ("done", None)}
+    (place.source / "s/1.2.840").write_text("moved to the archive")
+    place.run()
+    assert place.statuses() == {"s/1.2.840": ("failed", "not_dicom")}
+    assert place.images() == {}
+    assert place.run().processed == 0

@@ -64,6 +64,8 @@ class Task:
     """`study_id/stem`; a frame of a multi-frame file adds its number."""
     digest_only: bool = False
     """Only take the digest: the parent asks whether this is a known file that moved."""
+    recorded: bool = False
+    """An input by an earlier run: it stays one, even if its content is no DICOM any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,8 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
         return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, task.source.error)
     try:
         with warnings.catch_warnings(action="ignore"), open_source(_full_path(task.source)) as file:
-            named = task.source.path.lower().endswith(DICOM_SUFFIXES)
-            if not named and sniff(file.head()) is None:  # no input of ours: it is not read any further
+            an_input = task.recorded or task.source.path.lower().endswith(DICOM_SUFFIXES)
+            if not an_input and sniff(file.head()) is None:  # it is not read any further
                 return Outcome(task, None)
             digest = file.digest()
             if task.digest_only:

@@ -28,11 +28,12 @@ class Planner:
     unchanged: int = 0
     moved: int = 0
     _may_have_moved: bool = False
+    _fingerprint: str = ""
     _claimed: set[str] = field(default_factory=set)
     """Names that were given out and are not yet recorded."""
-    _claimed_stems: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self._fingerprint = self.config.image.fingerprint()
         with self.store.transaction() as connection:
             self._may_have_moved = any_files(connection)
 
@@ -49,12 +50,12 @@ class Planner:
             elif self._is_settled(source, record):
                 self.unchanged += 1
             else:
-                tasks.append(Task(source, record.study_id, record.name))
-        named = self._name(new)
-        if self._may_have_moved:
-            unseen = {source.path for source in new if readable_path(source.path) not in known and not source.error}
-            named = [replace(task, digest_only=task.source.path in unseen) for task in named]
-        return tasks + named
+                tasks.append(Task(source, record.study_id, record.name, recorded=True))
+        for task in self._name(new):
+            recorded = readable_path(task.source.path) in known
+            ask = self._may_have_moved and not recorded and not task.source.error
+            tasks.append(replace(task, digest_only=ask, recorded=recorded))
+        return tasks
 
     def resolve(self, outcomes: Sequence[Outcome]) -> list[Task]:
         """The tasks of files whose digests are known now: those that only moved are recorded as such."""
@@ -82,13 +83,11 @@ class Planner:
         """These are recorded: the database remembers their names from now on."""
         for outcome in outcomes:
             self._claimed.discard(outcome.task.name)
-            self._claimed_stems.discard(frame_stem(outcome.task.name) or "")
 
     def _is_settled(self, source: Source, record: Known) -> bool:
         """Whether what is recorded of a file still holds, whatever it is."""
         same = (source.size, source.mtime_ns) == (record.size, record.mtime_ns)
-        fingerprint = self.config.image.fingerprint()
-        return same and record.fingerprint == fingerprint and record.error_code not in TRIED_AGAIN
+        return same and record.fingerprint == self._fingerprint and record.error_code not in TRIED_AGAIN
 
     def _is_misnamed(self, record: Known) -> bool:
         """Whether names that tell of the source are asked for and this one is hashed, or the reverse."""
@@ -104,13 +103,13 @@ class Planner:
         with self.store.transaction() as connection:
             taken, taken_stems = find_taken_names(connection, names, stems)
         taken |= self._claimed
-        taken_stems |= self._claimed_stems
+        taken_stems |= {stem for name in self._claimed if (stem := frame_stem(name))}
         tasks = []
         for source, (study_id, _), choices in zip(sources, wishes, options, strict=True):
             name = next(n for n in choices if not {n, frame_stem(n)} & taken and n not in taken_stems)
-            for names_in_use, stems_in_use in ((taken, taken_stems), (self._claimed, self._claimed_stems)):
-                names_in_use.add(name)
-                stems_in_use.add(frame_stem(name) or "")
+            taken.add(name)
+            taken_stems.add(frame_stem(name) or "")
+            self._claimed.add(name)
             tasks.append(Task(source, study_id, name))
         return tasks
 

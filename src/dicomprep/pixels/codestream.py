@@ -31,7 +31,6 @@ class Codestream:
     """Of an Adobe APP14 segment: 0 as is, 1 YCbCr."""
     jfif: bool = False
     component_ids: tuple[int, ...] = ()
-    multiple_component_transform: bool = False
 
 
 def read_jpeg(data: bytes) -> Codestream:
@@ -81,7 +80,6 @@ def read_jpeg2000(data: bytes) -> Codestream:
         raise ValueError("the JPEG 2000 SIZ segment is cut")
     x1, y1, x0, y0 = struct.unpack(">4I", size[4:20])
     components, first_bits = struct.unpack(">HB", size[36:39])
-    transform = _find_main_segment(data, start + 2, 0x52)
     return Codestream(
         rows=y1 - y0,
         columns=x1 - x0,
@@ -89,7 +87,6 @@ def read_jpeg2000(data: bytes) -> Codestream:
         bits=(first_bits & 0x7F) + 1,
         signed=bool(first_bits & 0x80),
         complete=data.rfind(b"\xff\xd9", start) >= len(data) - 16,
-        multiple_component_transform=len(transform) > 4 and transform[4] == 1,
     )
 
 
