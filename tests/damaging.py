@@ -19,7 +19,7 @@ from dicomprep.pixels.codecs import decode_codestream
 from dicomprep.pixels.stored import Layout
 from tests.reference_table import FOLDER
 
-__all__ = ["DAMAGED", "SAMPLES", "sample"]
+__all__ = ["CUTS", "DAMAGED", "SAMPLES", "sample"]
 
 SAMPLES = [
     "JPEG2000.dcm",
@@ -37,6 +37,14 @@ SAMPLES = [
 ]
 SEEDS = 60
 Streams = Iterator[bytes]
+
+CUTS: dict[str, Callable[[bytes, int], bytes]] = {
+    "cut": lambda stream, length: stream[:length],
+    "cut and ended": lambda stream, length: stream[:length] + b"\xff\xd9",
+    "cut and filled": lambda stream, length: stream[:length] + bytes(len(stream) - length),
+}
+"""What is left of a stream of which only `length` bytes were written: as they are; with the end marker of JPEG and
+JPEG 2000 behind them, as some archives mend them; with zeros up to the length that had been reserved."""
 
 
 def sample(name: str) -> tuple[bytes, Layout, str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.header import Header, read_header
 from dicomprep.models import Frame
 from dicomprep.stages.decode import Image, decode
@@ -12,6 +13,7 @@ from dicomprep.storage import open_source
 __all__ = ["decoded_frames", "opened_header", "opened_image"]
 
 PLENTY = 2**31
+EXACT = ImageOptions(fidelity=Fidelity.EXACT)
 
 
 @contextmanager
@@ -28,11 +30,11 @@ def opened_image(path: Path, *, max_bytes: int = PLENTY) -> Iterator[Image]:
         yield decode(file, max_bytes=max_bytes)
 
 
-def decoded_frames(path: Path) -> list[Frame]:
-    """All frames of a file; the InputError of the first one that cannot be decoded."""
+def decoded_frames(path: Path, options: ImageOptions = EXACT) -> list[Frame]:
+    """All frames of a file, by default in full; the InputError of the first one that cannot be decoded."""
     with opened_image(path) as image:
         frames: list[Frame] = []
-        for frame in image.frames(range(image.frame_count)):
+        for frame in image.frames(range(image.frame_count), options):
             if not isinstance(frame, Frame):
                 raise frame[1]
             frames.append(frame)

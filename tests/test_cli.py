@@ -650,7 +650,12 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
     path = make_dicom(place.base / "a.dcm", frames_of(3), WindowCenter=40, WindowWidth=80, patient_id="ID-4711")
     done = cli(place.base, "inspect", "a.dcm", "--png", "a.png", "--frame", 2, "--size", 32)
     assert (done.returncode, done.stderr) == (0, "")
-    for fact in ("CT", "Explicit VR Little Endian", "12×10, MONOCHROME2", "window center 40, width 80, LINEAR"):
+    for fact in (
+        "CT",
+        "Explicit VR Little Endian",
+        "12×10, MONOCHROME2",
+        "window center 40, width 80, LINEAR (PS3.3 C.11.2.1.2.1)",
+    ):
         assert fact in done.stdout
     assert "4711" not in done.stdout
     drawn = cv2.imread(str(place.base / "a.png"), cv2.IMREAD_UNCHANGED)
@@ -660,12 +665,46 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
 @pytest.mark.parametrize(
     ("attributes", "options", "facts"),
     [
-        ({"WindowCenter": 40, "WindowWidth": 80}, [], ["window center 40, width 80, LINEAR, as the file states"]),
-        ({"WindowCenter": 40, "WindowWidth": 80}, ["--window", "lung"], ["width 1500, LINEAR, as asked for"]),
-        ({"Modality": "MR", "RescaleSlope": 2}, [], ["no window is stated: ", "(robust)"]),
-        ({"PixelSpacing": [2, 1]}, [], ["2 times as high as wide; made square"]),
-        ({"PhotometricInterpretation": "MONOCHROME1"}, [], ["low values are bright"]),
-        ({"PixelPaddingValue": 7}, [], ["stored values 7 … 7 are drawn as background"]),
+        (
+            {"WindowCenter": [40, 300], "WindowWidth": [80, 1500], "WindowCenterWidthExplanation": ["BRAIN", "BONE"]},
+            [],
+            ["width 80, LINEAR", "Window Center (0028,1050) of the file, the first of 2, “BRAIN”"],
+        ),
+        (
+            {"WindowCenter": 40, "WindowWidth": 81},
+            [],
+            ["black up to -0.5 (", "white from 79.5 (", "a grey of 255 is 0.314"],
+        ),
+        ({"WindowCenter": 40, "WindowWidth": 80, "VOILUTFunction": "LINEAR_EXACT"}, [], ["black up to 0 ("]),
+        ({"WindowCenter": 40, "WindowWidth": 80}, ["--window", "lung"], ["width 1500, LINEAR", "; --window"]),
+        ({"Modality": "MR", "RescaleSlope": 2}, [], ["no window is stated: ", "(robust)", "value = 2 × stored value"]),
+        ({"RescaleIntercept": -1024}, [], ["HU = 1 × stored value − 1024; Rescale Slope (0028,1053) and Intercept of"]),
+        (
+            {"SharedFunctionalGroupsSequence": [{"PixelValueTransformationSequence": [{"RescaleSlope": 3}]}]},
+            [],
+            ["3 × stored value", "of all frames"],
+        ),
+        (
+            {"PerFrameFunctionalGroupsSequence": [{"FrameVOILUTSequence": [{"WindowCenter": 9, "WindowWidth": 7}]}]},
+            [],
+            ["window center 9, width 7", "of this frame"],
+        ),
+        (
+            {"PixelSpacing": [2, 1]},
+            [],
+            ["2 high, 1 wide mm: Pixel Spacing (0028,0030)", "2 times as high as wide square"],
+        ),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, [], ["bright: MONOCHROME1", "white up to"]),
+        ({"PixelPaddingValue": 7}, [], ["stored values 7 … 7, ", " of the pixels, are drawn as background"]),
+        (
+            {
+                "LossyImageCompression": "01",
+                "LossyImageCompressionRatio": 10,
+                "LossyImageCompressionMethod": "ISO_10918_1",
+            },
+            [],
+            ["native; compressed with loss 10:1 (ISO_10918_1)"],
+        ),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
 )

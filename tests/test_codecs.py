@@ -1,10 +1,12 @@
 """Codestreams to samples: what was encoded comes out; what is cut, damaged or of another size never does."""
 
+import io
 import json
 import struct
 import subprocess
 import sys
 import zlib
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +16,14 @@ import imagecodecs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.pixels import get_encoder
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs import decode_codestream, is_supported
 from dicomprep.pixels.codestream import identify_syntax, read_jpegxl_shape
 from dicomprep.pixels.stored import Layout
-from tests.damaging import DAMAGED, SAMPLES, sample
+from tests.damaging import CUTS, DAMAGED, SAMPLES, sample
 
 Pixels = NDArray[Any]
 UID = "1.2.840.10008.1.2"
@@ -56,7 +59,9 @@ def as_bits(pixels: Pixels, bits: int) -> Pixels:
 
 
 def jpeg(pixels: Pixels, bits: int) -> bytes:
-    return imagecodecs.jpeg8_encode(pixels, level=98, bitspersample=bits if bits > 8 else None)
+    """RGB stays RGB."""
+    color = {"colorspace": "RGB", "outcolorspace": "RGB", "subsampling": "444"} if pixels.ndim == 3 else {}
+    return imagecodecs.jpeg8_encode(pixels, level=98, bitspersample=bits if bits > 8 else None, **color)
 
 
 def jpeg_lossless(pixels: Pixels, bits: int) -> bytes:
@@ -83,6 +88,14 @@ def jpeg2000_lossy(pixels: Pixels, bits: int) -> bytes:
 
 def htj2k(pixels: Pixels, _bits: int) -> bytes:
     return imagecodecs.htj2k_encode(pixels, reversible=True)
+
+
+def htj2k_lossy(pixels: Pixels, bits: int) -> bytes:
+    return imagecodecs.htj2k_encode(pixels, reversible=False, level=2e-3)
+
+
+def jpegxl_lossy(pixels: Pixels, _bits: int) -> bytes:
+    return imagecodecs.jpegxl_encode(pixels, distance=1.0)
 
 
 def jpegxl(pixels: Pixels, _bits: int) -> bytes:
@@ -130,6 +143,7 @@ class Case(NamedTuple):
 GREY_KINDS = [("u1", 8), ("u2", 16), ("u2", 12), ("i2", 16), ("i2", 12)]
 CASES = [
     *(Case(f"{UID}.4.{process}", jpeg, "u1", 8, tolerance=6) for process in (50, 51, 53, 55)),
+    Case(f"{UID}.4.50", jpeg, "u1", 8, color=True, tolerance=12),
     Case(f"{UID}.4.51", jpeg, "u2", 12, tolerance=40),
     *(Case(f"{UID}.4.{process}", jpeg_lossless, *kind) for process in (57, 70) for kind in GREY_KINDS),
     Case(f"{UID}.4.70", jpeg_lossless, "u1", 8, color=True),
@@ -139,11 +153,16 @@ CASES = [
     *(Case(f"{UID}.4.{process}", jpeg2000, *kind) for process in (90, 92) for kind in GREY_KINDS),
     Case(f"{UID}.4.90", jpeg2000, "u1", 8, color=True),
     *(Case(f"{UID}.4.{process}", jpeg2000_lossy, "u2", 16, tolerance=600) for process in (91, 93)),
+    Case(f"{UID}.4.91", jpeg2000_lossy, "u1", 8, color=True, tolerance=12),
+    Case(f"{UID}.4.203", htj2k_lossy, "u2", 16, tolerance=300),
+    Case(f"{UID}.4.203", htj2k_lossy, "u1", 8, color=True, tolerance=12),
     *(Case(f"{UID}.4.{process}", htj2k, *kind) for process in (201, 202, 203) for kind in (("u1", 8), ("u2", 16))),
     Case(f"{UID}.4.201", htj2k, "i2", 16),
     Case(f"{UID}.4.201", htj2k, "u1", 8, color=True),
     *(Case(f"{UID}.4.{process}", jpegxl, *kind) for process in (110, 112) for kind in (("u1", 8), ("u2", 16))),
     Case(f"{UID}.4.110", jpegxl, "u1", 8, color=True),
+    Case(f"{UID}.4.112", jpegxl_lossy, "u1", 8, tolerance=20),
+    Case(f"{UID}.4.112", jpegxl_lossy, "u1", 8, color=True, tolerance=40),
     Case(f"{UID}.4.111", jpegxl_of_jpeg, "u1", 8, tolerance=6),
     *(Case(f"{UID}.5", rle, *kind) for kind in GREY_KINDS),
     *(Case(f"{UID}.5", rle, *kind, color=True) for kind in (("u1", 8), ("u2", 16))),
@@ -152,6 +171,11 @@ CASES = [
     *(Case(f"{UID}.8.1", deflated, *kind) for kind in GREY_KINDS),
 ]
 EACH_CODEC = list({case.encode: case for case in reversed(CASES)}.values())
+EACH_KIND = list({(case.encode, *case[2:5]): case for case in reversed(CASES)}.values())
+UNMARKED = {jpegxl, jpegxl_lossy, jpegxl_of_jpeg, rle, native, deflated}
+"""Their frames have no end marker that could be put behind what is left of them."""
+
+REDUCING = {jpeg, jpeg2000, jpeg2000_lossy, htj2k, htj2k_lossy}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -175,25 +199,65 @@ def test_single_bits_are_packed_in_rle_too() -> None:
         np.testing.assert_array_equal(decode_codestream(stream, layout, transfer_syntax=syntax).pixels, mask)
 
 
-@pytest.mark.parametrize("case", EACH_CODEC, ids=str)
-def test_a_cut_codestream_never_gives_pixels(case: Case) -> None:
-    pixels = picture(case.dtype, case.bits, color=case.color)
-    stream = case.encode(pixels, case.bits)
+CUT_CASES = [
+    (case, ending) for case in EACH_KIND for ending in CUTS if ending != "cut and ended" or case.encode not in UNMARKED
+]
+NOT_SEEN = {
+    (native, "cut and filled"): (99, "zeros are as good as any other samples"),
+    (jpegxl, "cut and filled"): (2, "there is no check sum: zeros may decode to something by chance"),
+}
+"""In how many of 99 cases a stream that lacks its end cannot be told from a whole one, and why."""
+
+
+@pytest.mark.parametrize(("case", "ending"), CUT_CASES, ids=str)
+def test_a_cut_codestream_never_gives_pixels(case: Case, ending: str) -> None:
+    pixels = picture(case.dtype, case.bits, color=case.color, shape=(60, 75))
+    stream, layout = case.encode(pixels, case.bits), layout_of(pixels, bits=case.bits)
+    drawn = []
     for percent in range(1, 100):
-        cut = stream[: max(1, len(stream) * percent // 100)]
-        with pytest.raises(InputError) as caught:
-            decode_codestream(cut, layout_of(pixels, bits=case.bits), transfer_syntax=case.syntax)
-        assert caught.value.code in BROKEN, percent
-        assert caught.value.detail
+        cut = CUTS[ending](stream, max(1, len(stream) * percent // 100))
+        for reduction in (0, 1, 3) if case.encode in REDUCING else (0,):
+            try:
+                decode_codestream(cut, layout, transfer_syntax=case.syntax, reduction=reduction)
+                drawn.append((percent, reduction))
+            except InputError as error:
+                assert error.code in BROKEN, percent
+                assert error.detail
+    most, _ = NOT_SEEN.get((case.encode, ending), (0, ""))
+    assert len(drawn) <= most, drawn
 
 
+@pytest.mark.parametrize("ending", CUTS)
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_cut_sample_never_gives_pixels(name: str) -> None:
+def test_a_cut_sample_never_gives_pixels(name: str, ending: str) -> None:
+    """Up to 98 %: zeros in place of the last 1 % of an RLE segment may be runs; a JPEG-LS of 150 bytes has to spare."""
     stream, layout, syntax = sample(name)
     assert decode_codestream(stream, layout, transfer_syntax=syntax).pixels.shape[0] == layout.rows
-    for percent in (0.01, 1, 3, 7, 15, 30, 50, 70, 90, 95, 98, 99):
+    for percent in (0.01, 1, 3, 7, 15, 30, 50, 70, 90, 95, 98):
+        cut = CUTS[ending](stream, int(len(stream) * percent / 100))
         with pytest.raises(InputError) as caught:
-            decode_codestream(stream[: int(len(stream) * percent / 100)], layout, transfer_syntax=syntax)
+            decode_codestream(cut, layout, transfer_syntax=syntax)
+        assert caught.value.code in BROKEN, percent
+
+
+@pytest.mark.parametrize(
+    "case",
+    [c for c in EACH_KIND if c.encode in (jpeg, jpeg_ls, jpeg_ls_near) and (c.encode, c.bits) != (jpeg, 12)],
+    ids=str,
+)
+def test_a_hole_of_zeros_is_seen(case: Case) -> None:
+    """The end is there, but a block before it was never written.
+
+    In JPEG 2000, zeros are as good as any code; with 12-bit JPEG, libjpeg-turbo's word of bytes left over is not to be
+    had.
+    """
+    pixels = picture(case.dtype, case.bits, color=case.color, shape=(60, 75))
+    stream = case.encode(pixels, case.bits)
+    for percent in range(30, 96, 5):
+        length = len(stream) * percent // 100
+        holed = stream[:length] + bytes(len(stream) - length - 2) + stream[-2:]
+        with pytest.raises(InputError) as caught:
+            decode_codestream(holed, layout_of(pixels, bits=case.bits), transfer_syntax=case.syntax)
         assert caught.value.code in BROKEN, percent
 
 
@@ -234,7 +298,7 @@ def test_too_few_samples_are_refused(case: Case, change: dict[str, int]) -> None
 @pytest.mark.parametrize("case", [c for c in EACH_CODEC if c.encode in (rle, native, deflated)], ids=str)
 def test_far_too_many_samples_are_refused(case: Case) -> None:
     """A frame that is twice as large as the header says would be drawn askew."""
-    pixels = picture(case.dtype, case.bits, color=case.color)
+    pixels = picture(case.dtype, case.bits, color=case.color, shape=(90, 52))
     layout = replace(layout_of(pixels, bits=case.bits), columns=26)
     with pytest.raises(InputError) as caught:
         decode_codestream(case.encode(pixels, case.bits), layout, transfer_syntax=case.syntax)
@@ -329,14 +393,132 @@ def test_a_jp2_file_in_place_of_a_codestream_is_read() -> None:
     np.testing.assert_array_equal(decoded.pixels, pixels)
 
 
+# JPEG: what is odd and no matter
+
+
+def pillow_jpeg(pixels: Pixels, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=98, subsampling=0, **options)
+    return file.getvalue()
+
+
+ODD_JPEGS: dict[str, dict[str, Any]] = {
+    "progressive": {"progressive": True},
+    "restart intervals": {"restart_marker_blocks": 3},
+    "restart intervals, progressive": {"restart_marker_rows": 1, "progressive": True},
+    "tables of its own": {"optimize": True},
+    "a comment": {"comment": b"\xff\xd9 no end"},
+    "Exif": {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"},
+}
+
+
+@pytest.mark.parametrize("color", [False, True], ids=["grey", "color"])
+@pytest.mark.parametrize("name", ODD_JPEGS)
+def test_odd_jpegs_are_drawn_and_refused_when_they_are_cut(name: str, color: bool) -> None:
+    pixels = picture("u1", 8, color=color, shape=(60, 75))
+    stream = pillow_jpeg(pixels, **ODD_JPEGS[name])
+    layout = layout_of(pixels, photometric="YBR_FULL" if color else None)
+    decoded = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.50")
+    assert decoded.notes == ()
+    np.testing.assert_allclose(decoded.pixels.astype(int), pixels.astype(int), rtol=0, atol=9)
+    for ending in CUTS if "progressive" not in name else ("cut", "cut and filled"):
+        for percent in range(2, 100, 3):
+            cut = CUTS[ending](stream, len(stream) * percent // 100)
+            with pytest.raises(InputError) as caught:
+                decode_codestream(cut, layout, transfer_syntax=f"{UID}.4.50")
+            assert caught.value.code in BROKEN, percent
+
+
+@pytest.mark.parametrize("name", [name for name in ODD_JPEGS if "progressive" in name])
+def test_what_is_left_of_a_progressive_jpeg_is_drawn_only_in_whole_scans(name: str) -> None:
+    """With fewer scans it is a coarser picture, in which nothing is amiss; a cut table is."""
+    pixels = picture("u1", 8, shape=(60, 75))
+    stream = pillow_jpeg(pixels, **ODD_JPEGS[name])
+    for length in range(2, len(stream) - 2):
+        try:
+            decoded = decode_codestream(
+                CUTS["cut and ended"](stream, length), layout_of(pixels), transfer_syntax=f"{UID}.4.55"
+            )
+        except InputError:
+            continue
+        assert decoded.notes == ()
+
+
+def test_a_wrong_spectral_selection_is_noted() -> None:
+    """As some old writers have it; the standard fixes it for sequential JPEG (T.81 B.2.3)."""
+    pixels = picture("u1", 8)
+    decoded = decode_codestream(with_wrong_selection(jpeg(pixels, 8)), layout_of(pixels), transfer_syntax=f"{UID}.4.50")
+    assert "Invalid SOS parameters" in decoded.notes[0]
+    np.testing.assert_allclose(decoded.pixels.astype(int), pixels.astype(int), rtol=0, atol=6)
+
+
+def test_a_wrong_spectral_selection_does_not_hide_that_the_end_is_missing() -> None:
+    pixels = picture("u1", 8)
+    stream = with_wrong_selection(jpeg(pixels, 8))
+    for percent in (30, 60, 90):
+        cut = CUTS["cut and ended"](stream, len(stream) * percent // 100)
+        with pytest.raises(InputError):
+            decode_codestream(cut, layout_of(pixels), transfer_syntax=f"{UID}.4.50")
+
+
+def with_wrong_selection(stream: bytes) -> bytes:
+    """The same JPEG of one component, whose scan claims to begin at coefficient 5."""
+    at = stream.index(b"\xff\xda") + 7
+    return stream[:at] + b"\5" + stream[at + 1 :]
+
+
+@pytest.mark.parametrize("count", [1, 2, 50, 5000])
+@pytest.mark.parametrize("encode", [jpeg, jpeg_lossless, jpeg_ls, jpeg2000, htj2k])
+def test_zeros_behind_the_end_are_no_matter(encode: Callable[[Pixels, int], bytes], count: int) -> None:
+    for case in (case for case in EACH_KIND if case.encode is encode):
+        pixels = picture(case.dtype, case.bits, color=case.color)
+        stream, layout = encode(pixels, case.bits), layout_of(pixels, bits=case.bits)
+        padded, plain = (
+            decode_codestream(data, layout, transfer_syntax=case.syntax) for data in (stream + bytes(count), stream)
+        )
+        np.testing.assert_array_equal(padded.pixels, plain.pixels)
+        assert padded.notes == plain.notes
+
+
+@pytest.mark.parametrize("color", [False, True], ids=["grey", "color"])
+@pytest.mark.parametrize("reduction", [0, 1])
+def test_a_few_bytes_of_padding_before_the_end_are_noted(reduction: int, color: bool) -> None:
+    """Some encoders fill up a word."""
+    pixels = picture("u1", 8, color=color)
+    stream, layout = jpeg(pixels, 8), layout_of(pixels, photometric="YBR_FULL" if color else None)
+    plain = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.50", reduction=reduction)
+    for count in range(1, 8):
+        padded = stream[:-2] + bytes(count) + stream[-2:]
+        decoded = decode_codestream(padded, layout, transfer_syntax=f"{UID}.4.50", reduction=reduction)
+        np.testing.assert_array_equal(decoded.pixels, plain.pixels)
+        # libjpeg-turbo has read up to four bytes ahead and does not count them
+        assert count <= 4 or "extraneous bytes before marker 0xd9" in decoded.notes[0]
+    for rest in (bytes(12), bytes(400), b"\x12\x34\x56" * 4):
+        with pytest.raises(InputError, match="is damaged") as caught:
+            decode_codestream(stream[:-2] + rest + stream[-2:], layout, transfer_syntax=f"{UID}.4.50")
+        assert caught.value.code == ErrorCode.CORRUPT_PIXELS
+
+
 # JPEG: what its three components are
 
 JFIF = b"\xff\xe0" + struct.pack(">H", 16) + b"JFIF\0\1\1\0\0\1\0\1\0\0"
 ADOBE = b"\xff\xee" + struct.pack(">H", 14) + b"Adobe\0\x64\0\0\0\0"
+MARKERS = {
+    "none": b"",
+    "JFIF": JFIF,
+    "Adobe 0": ADOBE + b"\0",
+    "Adobe 1": ADOBE + b"\1",
+    "JFIF and Adobe 0": JFIF + ADOBE + b"\0",
+    "JFIF and Adobe 1": JFIF + ADOBE + b"\1",
+    "Adobe 0 and JFIF": ADOBE + b"\0" + JFIF,
+    "Adobe 1 and JFIF": ADOBE + b"\1" + JFIF,
+    "JFIF and others": JFIF + b"\xff\xe0\0\x08JFXX\0\0" + b"\xff\xee\0\x09Adopted" + b"\xff\xe1\0\x04no",
+}
+"""Application segments: what they say of the components may contradict itself, the ids and the components."""
 
 
-def color_jpeg(*, coded_rgb: bool, marker: bool, ids: bytes) -> bytes:
-    """A JPEG whose components are RGB or YCbCr, with or without its APP0 or APP14 segment, with component ids."""
+def color_jpeg(*, coded_rgb: bool, markers: bytes, ids: bytes) -> bytes:
+    """A JPEG whose components are RGB or YCbCr, with these segments in place of its own, and with component ids."""
     coded = "RGB" if coded_rgb else "YCBCR"
     stream = bytearray(imagecodecs.jpeg8_encode(flat_color(), level=99, colorspace="RGB", outcolorspace=coded))
     (length,) = struct.unpack(">H", stream[4:6])
@@ -345,39 +527,35 @@ def color_jpeg(*, coded_rgb: bool, marker: bool, ids: bytes) -> bytes:
     for number, component in enumerate(ids):
         stream[frame + 10 + 3 * number] = component
         stream[scan + 5 + 2 * number] = component
-    return bytes(stream if marker else stream[:2] + stream[4 + length :])
+    return bytes(stream[:2] + markers + stream[4 + length :])
 
 
 def flat_color() -> Pixels:
     return np.tile(np.array([200, 100, 30], np.uint8), (32, 32, 1))
 
 
+@pytest.mark.parametrize("reduction", [0, 1])
 @pytest.mark.parametrize("label", ["RGB", "YBR_FULL", "YBR_FULL_422"])
-@pytest.mark.parametrize("ids", [b"\1\2\3", b"RGB"])
-@pytest.mark.parametrize("marker", [True, False])
-@pytest.mark.parametrize("coded_rgb", [True, False])
+@pytest.mark.parametrize("ids", [b"\1\2\3", b"\0\1\2", b"RGB"])
+@pytest.mark.parametrize("marker", MARKERS)
 def test_jpeg_colour_is_told_by_adobe_then_ids_then_jfif_then_label(
-    coded_rgb: bool, marker: bool, ids: bytes, label: str
+    marker: str, ids: bytes, label: str, reduction: int
 ) -> None:
-    stream = color_jpeg(coded_rgb=coded_rgb, marker=marker, ids=ids)
-    if marker and coded_rgb:
-        taken_as_rgb = True  # Adobe, transform 0
+    """Whatever libjpeg-turbo would make of it: it believes JFIF first."""
+    if "Adobe" in marker:
+        taken_as_rgb = "Adobe 0" in marker
     elif ids == b"RGB":
         taken_as_rgb = True
     else:
-        taken_as_rgb = not marker and label == "RGB"  # JFIF is always YCbCr
-    decoded = decode_codestream(stream, layout_of(flat_color(), photometric=label), transfer_syntax=f"{UID}.4.50")
-    assert decoded.photometric_interpretation == "RGB"
-    right = np.abs(decoded.pixels.astype(int) - flat_color()).max() <= 4
-    assert right == (taken_as_rgb == coded_rgb)
-    assert bool(decoded.notes) == (taken_as_rgb != (label == "RGB"))
-
-
-def test_adobe_transform_one_is_ycbcr_whatever_the_label() -> None:
-    stream = color_jpeg(coded_rgb=False, marker=False, ids=b"\1\2\3")
-    marked = stream[:2] + ADOBE + b"\1" + stream[2:]
-    decoded = decode_codestream(marked, layout_of(flat_color()), transfer_syntax=f"{UID}.4.50")
-    np.testing.assert_allclose(decoded.pixels.astype(int), flat_color(), atol=4)
+        taken_as_rgb = "JFIF" not in marker and label == "RGB"  # JFIF is always YCbCr
+    layout = layout_of(flat_color(), photometric=label)
+    for coded_rgb in (True, False):
+        stream = color_jpeg(coded_rgb=coded_rgb, markers=MARKERS[marker], ids=ids)
+        decoded = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.50", reduction=reduction)
+        assert decoded.photometric_interpretation == "RGB"
+        right = np.abs(decoded.pixels.astype(int) - [200, 100, 30]).max() <= 4
+        assert right == (taken_as_rgb == coded_rgb)
+        assert bool(decoded.notes) == (taken_as_rgb != (label == "RGB"))
 
 
 def test_subsampled_jpeg_is_upsampled() -> None:
@@ -430,3 +608,27 @@ def test_every_predictor_of_jpeg_lossless(predictor: int) -> None:
 def test_the_size_of_jpeg_xl_is_known_before_it_is_decoded(shape: tuple[int, int], boxes: bool) -> None:
     stream = bytes(imagecodecs.jpegxl_encode(np.zeros(shape, np.uint8), usecontainer=boxes))
     assert read_jpegxl_shape(stream) == shape
+
+
+ARITHMETIC = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoK"
+    "CgoKBggLDAsKDAkKCgr/yQALCAAYACABAREA/8wABgAQEAX/2gAIAQEAAD8A/wDz4TkWBbxvnC0CscYx7YxySYK3pCJsMtec6/mB"
+    "0OiFE5Q2zKafeedteA3TJg1XcJkpP+3iVOtxe4MkgZ3VMSxJjWT/2Q=="
+)
+ARITHMETIC_PROGRESSIVE = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoK"
+    "CgoKBggLDAsKDAkKCgr/ygALCAAYACABAREA/8wABAAQ/9oACAEBAAAAAf8A58K75WTkzKIs8zP/zAAEEAX/2gAIAQEAAQUCFffy"
+    "jKrEfmLBjYnnozSkR1tKyKyKyf/MAAQQBf/aAAgBAQAGPwJhxDYzG260EP/MAAQQBf/aAAgBAQABPyHXbnHFI7T/2gAIAQEAAAAQ"
+    "S9D/zAAEEAX/2gAIAQEAAT8Q1cJx2y2uTUpSyv/Z"
+)
+"""By `cjpeg -arithmetic`, of np.add.outer(5 * rows, 3 * columns): what decodes them here does not encode them."""
+
+
+@pytest.mark.parametrize(
+    ("process", "stream"), [(52, ARITHMETIC), (54, ARITHMETIC_PROGRESSIVE), (56, ARITHMETIC_PROGRESSIVE)]
+)
+def test_retired_processes_with_arithmetic_coding_are_decoded(process: int, stream: str) -> None:
+    expected = np.add.outer(5 * np.arange(24), 3 * np.arange(32)).astype(np.uint8)
+    layout = layout_of(expected)
+    decoded = decode_codestream(b64decode(stream), layout, transfer_syntax=f"{UID}.4.{process}")
+    assert np.abs(decoded.pixels.astype(int) - expected).max() <= 1

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from dicomprep.config import ImageOptions
 from dicomprep.models import Normalized
-from dicomprep.pixels.geometry import Geometry, place, plan_geometry, resample, to_source, to_thumbnail
+from dicomprep.pixels.geometry import (
+    EVERY_PIXEL,
+    Geometry,
+    Grid,
+    place,
+    plan_geometry,
+    resample,
+    spare_halvings,
+    to_source,
+    to_thumbnail,
+)
 from dicomprep.stages.resize import resize
 
 FITS = ["pad", "crop", "stretch"]
@@ -101,7 +111,7 @@ def test_a_mark_is_found_where_the_map_says(shape: tuple[int, int], aspect: floa
 
 
 def test_stored_transform_leads_back() -> None:
-    normalized = Normalized(np.zeros((300, 500), np.uint8), 1.5, {})
+    normalized = Normalized(np.zeros((300, 500), np.uint8), (300, 500), EVERY_PIXEL, 1.5, {})
     thumbnail = resize(normalized, ImageOptions(size=128, fit="crop"))  # type: ignore[arg-type]
     stored = json.loads(json.dumps(thumbnail.transform["geometry"]))
     plan = plan_geometry((300, 500), aspect=1.5, size=128, fit="crop")
@@ -174,3 +184,45 @@ def test_channels_stay_apart() -> None:
     pixels[..., 1] = 200
     drawn = place(pixels, plan_geometry((300, 200), aspect=1.0, size=64, fit="crop"))
     assert drawn.reshape(-1, 3).tolist() == [[0, 200, 0]] * 64**2
+
+
+# A smaller version of the source
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("step", [2, 4])
+@pytest.mark.parametrize("shape", [(640, 640), (641, 903), (1007, 700)])
+@pytest.mark.parametrize("kind", ["means of blocks", "every nth pixel"])
+def test_a_slope_is_the_same_slope_on_a_coarser_grid(kind: str, shape: tuple[int, int], step: int, fit: str) -> None:
+    """Up to the edges, where the coarser grid may end beyond the source."""
+    rows, columns = np.indices(tuple(-(-length // step) for length in shape)) * step
+    middle = (step - 1) / 2 if kind == "means of blocks" else 0
+    grid = Grid(step) if kind == "means of blocks" else Grid(step, phase=0.5 - 0.5 / step)
+    slope = 20 * (rows + middle) + 30 * (columns + middle)
+    full = 20 * np.arange(shape[0])[:, np.newaxis] + 30 * np.arange(shape[1])
+    plan = plan_geometry(shape, aspect=1.0, size=60, fit=fit)
+    drawn = place(slope.astype(np.uint16), plan, grid=grid).astype(int)
+    expected = place(full.astype(np.uint16), plan).astype(int)
+    (top, left), (tall, wide) = plan.offset, plan.scaled_shape
+    difference = np.abs(drawn - expected)[top : top + tall, left : left + wide]
+    per_pixel = np.dot([20, 30], np.divide(plan.crop_shape, plan.scaled_shape))
+    assert difference[1:-1, 1:-1].max() <= 0.02 * per_pixel
+    assert difference.max() <= 0.06 * per_pixel
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "fit", "spare", "halvings"),
+    [
+        ((1024, 1024), 256, "pad", 2, 1),
+        ((1023, 1023), 256, "pad", 2, 0),
+        ((1024, 2048), 256, "pad", 2, 2),
+        ((1024, 2048), 256, "crop", 2, 1),
+        ((1024, 2048), 256, "stretch", 2, 1),
+        ((1024, 1024), 64, "pad", 3.5, 2),
+        ((100, 100), 224, "pad", 2, 0),
+    ],
+)
+def test_a_source_is_halved_as_long_as_enough_is_left(
+    shape: tuple[int, int], size: int, fit: str, spare: float, halvings: int
+) -> None:
+    assert spare_halvings(plan_geometry(shape, aspect=1.0, size=size, fit=fit), spare=spare) == halvings

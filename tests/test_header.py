@@ -21,6 +21,7 @@ from pydicom.uid import (
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import label
 from dicomprep.dicom.encapsulation import FrameTable, locate_frames
+from dicomprep.dicom.header import name_syntax
 from dicomprep.dicom.sniff import sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window
@@ -63,7 +64,6 @@ def test_files_with_meta_information(tmp_path: Path, syntax: str, start: str) ->
     assert encoding is not None
     assert encoding.offset == len(before) + len(meta)
     assert encoding.transfer_syntax == syntax
-    assert encoding.stated
     assert encoding.implicit == (syntax == ImplicitVRLittleEndian)
     assert encoding.big_endian == (syntax == ExplicitVRBigEndian)
     assert encoding.deflated == (syntax == DeflatedExplicitVRLittleEndian)
@@ -78,7 +78,7 @@ def test_bare_data_sets(tmp_path: Path, syntax: str) -> None:
     _, dataset = split_file(make_dicom(tmp_path / "a.dcm", transfer_syntax=syntax))
     encoding = sniff(dataset)
     assert encoding is not None
-    assert (encoding.offset, encoding.transfer_syntax, encoding.stated) == (0, syntax, False)
+    assert (encoding.offset, encoding.transfer_syntax) == (0, syntax)
     place = tmp_path / "1.2.840.5"
     place.write_bytes(dataset)
     frame = decoded_frames(place)[0]
@@ -275,7 +275,7 @@ def test_fewer_fragments_than_frames() -> None:
     table = locate(file, 5)
     assert [table.read(file, index) for index in range(3)] == FRAMES
     for index in (3, 4):
-        with pytest.raises(InputError, match="ends before") as caught:
+        with pytest.raises(InputError, match=r"Number of Frames \(0028,0008\).* only 3 frames are there") as caught:
             table.read(file, index)
         assert caught.value.code == ErrorCode.TRUNCATED
 
@@ -331,7 +331,7 @@ def test_per_frame_groups_stand_over_shared_ones_and_those_over_the_root(tmp_pat
         ],
     )
     frames = decoded_frames(path)
-    greys = [frame.grey for frame in frames]
+    greys = [frame.grey[0] for frame in frames]
     assert [grey and grey.modality for grey in greys] == [Rescale(3, 30), Rescale(2, 20), Rescale(2, 20)]
     shared = Window(200, 2000)
     assert [grey and grey.voi for grey in greys] == [shared, Window(300, 3000, "SIGMOID"), shared]
@@ -343,16 +343,16 @@ def test_the_root_serves_where_there_are_no_groups(tmp_path: Path) -> None:
     groups = [{"FrameContentSequence": [{"FrameAcquisitionNumber": n}]} for n in range(3)]
     path = make_dicom(tmp_path / "a.dcm", PIXELS, PerFrameFunctionalGroupsSequence=groups, PixelSpacing=[2, 4], **root)
     for frame in decoded_frames(path):
-        assert frame.grey is not None
-        assert (frame.grey.modality, frame.grey.voi, frame.aspect) == (Rescale(7, -70), Window(700, 7000), 0.5)
+        assert (frame.grey[0].modality, frame.grey[0].voi, frame.aspect) == (Rescale(7, -70), Window(700, 7000), 0.5)
 
 
 def test_a_range_is_shared_by_all_frames_and_measured_after_their_own_rescale(tmp_path: Path) -> None:
     groups = per_frame(
         "PixelValueTransformationSequence", [{"RescaleSlope": s, "RescaleIntercept": 0} for s in (1, 2, 4)]
     )
-    frames = decoded_frames(make_dicom(tmp_path / "a.dcm", PIXELS, PerFrameFunctionalGroupsSequence=groups))
-    vois = [frame.grey.voi for frame in frames if frame.grey]
+    path = make_dicom(tmp_path / "a.dcm", PIXELS, Modality="MR", PerFrameFunctionalGroupsSequence=groups)
+    frames = decoded_frames(path)
+    vois = [frame.grey[0].voi for frame in frames]
     assert len(set(vois)) == 1
     assert isinstance(vois[0], Range)
     assert vois[0].low < 100
@@ -413,8 +413,7 @@ def test_impossible_shapes_of_pixels_are_taken_as_square(
 )
 def test_windows(tmp_path: Path, attributes: dict[str, Any], voi: Window | None, note: str | None) -> None:
     frame = decoded_frames(make_dicom(tmp_path / "a.dcm", **attributes))[0]
-    assert frame.grey is not None
-    assert frame.grey.voi == voi or (voi is None and isinstance(frame.grey.voi, Range))
+    assert frame.grey[0].voi == voi or (voi is None and isinstance(frame.grey[0].voi, Range))
     assert any(note in text for text in frame.notes) if note else not frame.notes
     assert normalize(frame, ImageOptions()).pixels.dtype == np.uint8
 
@@ -441,8 +440,7 @@ def test_tables(
     order = ">" if syntax == ExplicitVRBigEndian else "<"
     packed = data or np.array(entries, f"{order}u2").tobytes()
     path = make_dicom(tmp_path / "a.dcm", transfer_syntax=syntax, **{kind: [lut(descriptor, packed)]})
-    grey = decoded_frames(path)[0].grey
-    assert grey is not None
+    grey = decoded_frames(path)[0].grey[0]
     table = grey.modality if kind == "ModalityLUTSequence" else grey.voi
     assert isinstance(table, LookupTable)
     assert (table.first, table.bits) == (descriptor[1], descriptor[2])
@@ -454,8 +452,7 @@ def test_a_table_of_signed_pixels_may_begin_below_zero(tmp_path: Path, count: in
     data = np.arange(count, dtype="<u2").tobytes()
     pixels = gradient().astype(np.int16) - 1000
     path = make_dicom(tmp_path / "a.dcm", pixels, ModalityLUTSequence=[lut([count, -1000, 16], data)])
-    grey = decoded_frames(path)[0].grey
-    assert grey is not None
+    grey = decoded_frames(path)[0].grey[0]
     assert isinstance(grey.modality, LookupTable)
     assert (grey.modality.first, len(grey.modality.values)) == (-1000, count)
 
@@ -467,8 +464,7 @@ def test_a_broken_table_is_left_out_and_noted(tmp_path: Path, descriptor: list[i
         tmp_path / "a.dcm", VOILUTSequence=broken, ModalityLUTSequence=broken, WindowCenter=40, WindowWidth=80
     )
     frame = decoded_frames(path)[0]
-    assert frame.grey is not None
-    assert (frame.grey.modality, frame.grey.voi) == (Rescale(), Window(40, 80))
+    assert (frame.grey[0].modality, frame.grey[0].voi) == (Rescale(), Window(40, 80))
     for name in ("Modality LUT Sequence (0028,3000)", "VOI LUT Sequence (0028,3010)"):
         assert any(note.startswith(f"{name} is not used") for note in frame.notes)
 
@@ -476,13 +472,13 @@ def test_a_broken_table_is_left_out_and_noted(tmp_path: Path, descriptor: list[i
 def test_a_table_stands_before_a_window_and_the_frame_before_the_root(tmp_path: Path) -> None:
     tables = [lut([2, 0, 8], struct.pack("<2H", 0, n)) for n in (100, 200)]
     window = {"WindowCenter": 40, "WindowWidth": 80}
-    root = decoded_frames(make_dicom(tmp_path / "a.dcm", VOILUTSequence=tables, **window))[0].grey
+    root = decoded_frames(make_dicom(tmp_path / "a.dcm", VOILUTSequence=tables, **window))[0].grey[0]
     assert root is not None
     assert isinstance(root.voi, LookupTable)
     assert root.voi.values.tolist() == [0, 100]
     groups = per_frame("FrameVOILUTSequence", [{}, window, {"VOILUTSequence": [tables[1]], **window}])
     path = make_dicom(tmp_path / "b.dcm", PIXELS, VOILUTSequence=tables, PerFrameFunctionalGroupsSequence=groups)
-    first, second, third = (frame.grey.voi for frame in decoded_frames(path) if frame.grey)
+    first, second, third = (frame.grey[0].voi for frame in decoded_frames(path))
     assert isinstance(first, LookupTable)
     assert second == Window(40, 80)
     assert isinstance(third, LookupTable)
@@ -494,6 +490,7 @@ def test_a_table_stands_before_a_window_and_the_frame_before_the_root(tmp_path: 
     [
         ("MONOCHROME2", None, False),
         ("MONOCHROME1", None, True),
+        ("MONOCHROME1", "IDENTITY", False),
         ("MONOCHROME2", "IDENTITY", False),
         ("MONOCHROME2", "INVERSE", True),
         ("MONOCHROME1", "INVERSE", True),
@@ -501,8 +498,7 @@ def test_a_table_stands_before_a_window_and_the_frame_before_the_root(tmp_path: 
 )
 def test_inversion(tmp_path: Path, photometric: str, shape: str | None, inverted: bool) -> None:
     path = make_dicom(tmp_path / "a.dcm", PhotometricInterpretation=photometric, PresentationLUTShape=shape)
-    grey = decoded_frames(path)[0].grey
-    assert grey is not None
+    grey = decoded_frames(path)[0].grey[0]
     assert grey.inverted == inverted
 
 
@@ -529,8 +525,7 @@ def test_padding_as_it_is_stored(
     path = make_dicom(tmp_path / "a.dcm", pixels, transfer_syntax=syntax)
     elements = [(0x0120, value), (0x0121, limit)]
     insert(path, b"".join(us_or_ss(0x0028, element, v, syntax) for element, v in elements if v is not None))
-    grey = decoded_frames(path)[0].grey
-    assert grey is not None
+    grey = decoded_frames(path)[0].grey[0]
     assert grey.padding == padding
 
 
@@ -632,7 +627,8 @@ def test_segmented_palette_of_8_bits(tmp_path: Path) -> None:
     ("descriptor", "data", "names"),
     [
         ([4, 0], words([1, 2, 3, 4]), "Red Palette Color Lookup Table Descriptor (0028,1101)"),
-        ([4, 0, 12], words([1, 2, 3, 4]), "Red Palette Color Lookup Table Descriptor (0028,1101)"),
+        ([4, 0, 0], words([1, 2, 3, 4]), "Red Palette Color Lookup Table Descriptor (0028,1101)"),
+        ([4, 0, 17], words([1, 2, 3, 4]), "Red Palette Color Lookup Table Descriptor (0028,1101)"),
         ([4, 0, 16], b"", "Red Palette Color Lookup Table Data (0028,1201)"),
     ],
 )
@@ -644,10 +640,11 @@ def test_broken_palettes_are_named(tmp_path: Path, descriptor: list[int], data: 
     assert names in caught.value.detail
 
 
-def test_palette_channels_of_different_lengths_are_named(tmp_path: Path) -> None:
-    longer = {"GreenPaletteColorLookupTableDescriptor": [5, 0, 16]}
-    path = palette_file(tmp_path / "a.dcm", np.zeros((4, 4), np.uint8), [4, 0, 16], [words([1, 2, 3, 4])] * 3, **longer)
-    with pytest.raises(InputError, match=r"Palette Color Lookup Table Descriptor \(0028,110.\)") as caught:
+@pytest.mark.parametrize("color", ["Red", "Green", "Blue"])
+def test_every_channel_of_a_palette_must_be_there(tmp_path: Path, color: str) -> None:
+    absent = {f"{color}PaletteColorLookupTableDescriptor": None}
+    path = palette_file(tmp_path / "a.dcm", np.zeros((4, 4), np.uint8), [4, 0, 16], [words([1, 2, 3, 4])] * 3, **absent)
+    with pytest.raises(InputError, match=rf"{color} Palette Color Lookup Table Descriptor \(0028,110.\)") as caught:
         decoded_frames(path)
     assert caught.value.code == ErrorCode.CORRUPT_HEADER
 
@@ -664,6 +661,8 @@ def test_broken_segments_are_named(tmp_path: Path, segments: list[int]) -> None:
 
 # Headers that are wrong
 
+COLOR = {"pixels": np.zeros((4, 4, 3), np.uint8), "color": True}
+
 
 @pytest.mark.parametrize(
     ("attributes", "code", "names"),
@@ -672,15 +671,19 @@ def test_broken_segments_are_named(tmp_path: Path, segments: list[int]) -> None:
         ({"Rows": 0}, "corrupt_header", "Rows (0028,0010) is 0"),
         ({"Columns": None}, "corrupt_header", "Columns (0028,0011) is missing"),
         ({"BitsAllocated": None}, "corrupt_header", "Bits Allocated (0028,0100) is missing"),
-        ({"BitsAllocated": 24, "BitsStored": 24}, "unsupported_pixels", "Bits Allocated (0028,0100) 24"),
-        ({"BitsAllocated": 12, "BitsStored": 12}, "unsupported_pixels", "Bits Stored (0028,0101) 12"),
-        ({"BitsStored": 17}, "unsupported_pixels", "Bits Stored (0028,0101) 17"),
+        ({"BitsAllocated": 65}, "unsupported_pixels", "Bits Allocated (0028,0100) 65"),
+        ({"BitsAllocated": 24, "BitsStored": 24}, "truncated", "6,144 of the frame's 9,216 bytes are there"),
         ({"SamplesPerPixel": 2}, "unsupported_pixels", "Samples per Pixel (0028,0002) 2"),
         ({"SamplesPerPixel": 4, "PhotometricInterpretation": "CMYK"}, "unsupported_pixels", "(0028,0002) 4 with CMYK"),
+        ({"SamplesPerPixel": 4, "PhotometricInterpretation": "ARGB"}, "unsupported_pixels", "(0028,0002) 4 with ARGB"),
         ({"SamplesPerPixel": 3}, "unsupported_pixels", "Samples per Pixel (0028,0002) 3 with MONOCHROME2"),
         ({"NumberOfFrames": -2}, "corrupt_header", "Number of Frames (0028,0008) is -2"),
         ({"NumberOfFrames": 10**9}, "limit_exceeded", "Number of Frames (0028,0008) is 1,000,000,000"),
+        ({"SamplesPerPixel": 4, "PhotometricInterpretation": "RGB"}, "unsupported_pixels", "(0028,0002) 4 with RGB"),
+        ({"PhotometricInterpretation": "RGB"}, "unsupported_pixels", "(0028,0002) 1 with RGB"),
         ({"PhotometricInterpretation": "HSV"}, "unsupported_pixels", "HSV"),
+        ({**COLOR, "PhotometricInterpretation": "HSV"}, "unsupported_pixels", "(0028,0004) HSV is unknown"),
+        ({**COLOR, "PhotometricInterpretation": "MONOCHROME2"}, "unsupported_pixels", "(0028,0002) 3 with MONOCHROME2"),
     ],
 )  # fmt: skip
 def test_wrong_headers_are_named(tmp_path: Path, attributes: dict[str, Any], code: str, names: str) -> None:
@@ -695,7 +698,7 @@ def test_wrong_headers_are_named(tmp_path: Path, attributes: dict[str, Any], cod
     [
         (b"\x28\x00\x08\x00IS\x02\x001A", "Number of Frames (0028,0008) is malformed"),
         (b"\x28\x00\x10\x00US\x01\x00\x05", "Rows (0028,0010)"),
-        (b"\x28\x00\x52\x10DS\x04\x00abc ", "Rescale Intercept (0028,1052) is malformed"),
+        (b"\x28\x00\x08\x00IS\x02\x00-2", "Number of Frames (0028,0008) is -2"),
     ],
 )
 def test_malformed_values_are_named(tmp_path: Path, element: bytes, names: str) -> None:
@@ -705,6 +708,68 @@ def test_malformed_values_are_named(tmp_path: Path, element: bytes, names: str) 
         decoded_frames(path)
     assert caught.value.code == ErrorCode.CORRUPT_HEADER
     assert names in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("element", "said"),
+    [
+        (b"\x28\x00\x52\x10DS\x04\x00abc ", "Rescale Intercept (0028,1052) is malformed"),
+        (b"\x28\x00\x53\x10DS\x02\x00HU", "Rescale Slope (0028,1053) is malformed"),
+        (b"\x28\x00\x53\x10DS\x04\x00NaN ", "Rescale Slope (0028,1053) is no finite number"),
+    ],
+)
+def test_a_malformed_rescale_costs_the_window_but_not_the_image(tmp_path: Path, element: bytes, said: str) -> None:
+    """The stored values are in unknown units then, which no window of the file's fits."""
+    window = {"WindowCenter": 40, "WindowWidth": 400}
+    path = make_dicom(tmp_path / "a.dcm", **window)
+    insert(path, element)
+    (frame,) = decoded_frames(path)
+    (bare,) = decoded_frames(make_dicom(tmp_path / "b.dcm"))
+    np.testing.assert_array_equal(frame.pixels, gradient())
+    assert isinstance(bare.grey[0].voi, Range)
+    assert frame.grey == bare.grey
+    (note,) = frame.notes
+    assert note.startswith(said)
+    assert note.endswith("stored values are drawn as they are, without the file's window")
+
+
+@pytest.mark.parametrize("text", [b"AUTO", b"40;5", b"1,2,3 ", b"4 5 ", b"40,5\\AUTO "])
+def test_a_window_that_is_no_number_is_not_used_and_noted(tmp_path: Path, text: bytes) -> None:
+    path = make_dicom(tmp_path / "a.dcm", WindowWidth=400)
+    insert(path, b"\x28\x00\x50\x10DS" + struct.pack("<H", len(text)) + text)
+    (frame,) = decoded_frames(path)
+    assert isinstance(frame.grey[0].voi, Range)
+    (note,) = frame.notes
+    assert note.startswith("Window Center (0028,1050) is malformed")
+    assert note.endswith("the window is not used")
+
+
+def pack_bits(values: NDArray[np.uint32], bits: int) -> bytes:
+    """Samples one after another without regard to bytes, the lowest bit first (PS3.5 8.1.1)."""
+    whole = sum(int(value) << bits * number for number, value in enumerate(values.ravel()))
+    return whole.to_bytes((values.size * bits + 15) // 16 * 2, "little")
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("bits", [12, 24])
+def test_samples_that_fill_no_word_are_unpacked(tmp_path: Path, bits: int, signed: bool) -> None:
+    """The second of the frames of 5 × 7 samples of 12 bits begins in the middle of a byte."""
+    values = np.random.default_rng(bits).integers(0, 2**bits, (2, 5, 7)).astype(np.uint32)
+    values[:, 0, :2] = 0, 2**bits - 1
+    attributes = {"BitsAllocated": bits, "BitsStored": bits, "HighBit": bits - 1, "PixelRepresentation": int(signed)}
+    path = make_dicom(tmp_path / "a.dcm", values, PixelData=pack_bits(values, bits), **attributes)
+    expected = values.astype(np.int64) - signed * (values >= 2 ** (bits - 1)) * 2**bits
+    for frame, wanted in zip(decoded_frames(path), expected, strict=True):
+        np.testing.assert_array_equal(frame.pixels, wanted)
+        assert (frame.bits_stored, frame.notes) == (bits, ())
+
+
+@pytest.mark.parametrize("stored", [17, 32])
+def test_no_more_bits_are_stored_than_allocated(tmp_path: Path, stored: int) -> None:
+    (frame,) = decoded_frames(make_dicom(tmp_path / "a.dcm", BitsStored=stored, HighBit=stored - 1))
+    np.testing.assert_array_equal(frame.pixels, gradient())
+    assert frame.bits_stored == 16
+    assert frame.notes == (f"Bits Stored (0028,0101) {stored} is more than Bits Allocated (0028,0100); taken as 16",)
 
 
 def test_labels_are_name_and_tag() -> None:
@@ -763,10 +828,31 @@ def test_files_without_an_image_say_why(tmp_path: Path, attributes: dict[str, An
     assert reason in caught.value.detail
 
 
-def test_compressed_pixels_without_fragments_are_refused(tmp_path: Path) -> None:
-    meta, dataset = split_file(make_dicom(tmp_path / "a.dcm"))
-    path = tmp_path / "b.dcm"
+def mislabelled_as_jpeg(path: Path, **attributes: Any) -> Path:
+    """A file of native pixels that says it were compressed."""
+    meta, dataset = split_file(make_dicom(path, **attributes))
     path.write_bytes(bytes(128) + b"DICM" + set_syntax(meta, JPEGBaseline8Bit) + dataset)
+    return path
+
+
+@pytest.mark.parametrize("frames", [None, 3])
+def test_native_pixels_under_a_compressed_syntax_are_drawn(tmp_path: Path, frames: int | None) -> None:
+    pixels = gradient(7, 5).astype(np.uint8) if frames is None else PIXELS  # the former with a byte of padding
+    for frame, expected in zip(
+        decoded_frames(mislabelled_as_jpeg(tmp_path / "a.dcm", pixels=pixels)),
+        pixels.reshape(-1, *pixels.shape[-2:]),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(frame.pixels, expected)
+        assert frame.notes == (
+            f"compressed as {name_syntax(JPEGBaseline8Bit)}, says the header, but the pixels are not",
+        )
+
+
+@pytest.mark.parametrize("surplus", [-2, 2, 6144])
+def test_compressed_pixels_without_fragments_are_refused(tmp_path: Path, surplus: int) -> None:
+    content = (gradient().tobytes() * 2)[: gradient().nbytes + surplus]
+    path = mislabelled_as_jpeg(tmp_path / "a.dcm", PixelData=content)
     with pytest.raises(InputError, match=r"Pixel Data \(7FE0,0010\) is not in fragments") as caught:
         decoded_frames(path)
     assert caught.value.code == ErrorCode.CORRUPT_PIXELS

@@ -21,18 +21,27 @@ from dicomprep.pixels.intensity import (
     apply_window,
     describe_grey,
     draw_grey,
-    measure_range,
 )
+from dicomprep.pixels.measure import RangeRule, measure_range, overview_shape
 from tests.building import dataset_of
 
 RAMP = LookupTable(-100, 12, np.arange(0, 4096, 3, dtype="<u2").tobytes())
 CURVE = LookupTable(10, 16, (np.linspace(0, 1, 300) ** 2 * 65535).astype("<u2").tobytes())
+ROBUST = RangeRule()
 FUNCTIONS = ["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 
 centers = st.floats(-2000, 3000)
 widths = st.floats(1, 5000)
 rescales = st.builds(Rescale, st.floats(-4, 4).filter(lambda slope: abs(slope) > 1e-3), st.floats(-2000, 2000))
 windows = st.builds(Window, centers, widths, st.sampled_from(FUNCTIONS))
+
+
+def measured(frames: list[Any], *, modalities: list[Any], padding: Any, rule: RangeRule = ROBUST) -> Range:
+    """The range of frames of one shape."""
+    shape = overview_shape(frames[0].shape)
+    return measure_range(zip(frames, modalities, strict=True), padding=padding, shape=shape, rule=rule)
+
+
 ranges = st.builds(lambda low, span: Range(low, low + span, "robust"), centers, widths)
 greys = st.builds(
     Grey,
@@ -177,49 +186,49 @@ def test_padding_takes_no_part_in_the_range(rows: int, padding: int) -> None:
     bordered = np.full((rows + 20, 70), padding, np.int16)
     bordered[10:-10, 10:-10] = pixels
     modality = [Rescale(2, -7)]
-    alone = measure_range([pixels], modalities=modality, padding=None)
-    assert measure_range([bordered], modalities=modality, padding=(padding, padding)) == alone
-    assert measure_range([bordered], modalities=modality, padding=(padding - 3, padding + 3)) == alone
-    assert measure_range([bordered], modalities=modality, padding=None).low == 2 * padding - 7
+    alone = measured([pixels], modalities=modality, padding=None)
+    assert measured([bordered], modalities=modality, padding=(padding, padding)) == alone
+    assert measured([bordered], modalities=modality, padding=(padding - 3, padding + 3)) == alone
+    assert measured([bordered], modalities=modality, padding=None).low == 2 * padding - 7
 
 
 def test_neighbours_of_the_padding_take_part_in_the_range() -> None:
     pixels = np.array([[4, 5, 6, 7, 8, 9, 10]])
-    found = measure_range([pixels], modalities=[Rescale()], padding=(5, 9))
+    found = measured([pixels], modalities=[Rescale()], padding=(5, 9))
     assert (found.low, found.high) == (4, 10)
 
 
 def test_range_is_shared_by_frames_and_robust() -> None:
     dark, bright = np.full((100, 100), 10.0), np.linspace(0, 1000, 10_000).reshape(100, 100)
     bright[0, 0] = 1e6
-    found = measure_range([dark, bright], modalities=[Rescale(), Rescale(0.5)], padding=None)
+    found = measured([dark, bright], modalities=[Rescale(), Rescale(0.5)], padding=None)
     assert found.rule == "robust"
     assert found.low == pytest.approx(5, abs=0.1)
     assert found.high == pytest.approx(0.5 * 990, abs=0.5)  # 0.5 % of both frames is 1 % of one
-    assert measure_range([bright, dark], modalities=[Rescale(0.5), Rescale()], padding=None) == found
+    assert measured([bright, dark], modalities=[Rescale(0.5), Rescale()], padding=None) == found
 
 
 def test_range_is_robust_below_black_first_rows() -> None:
     pixels = np.random.default_rng(2).integers(0, 1000, (512, 512))
     pixels[:9] = 0
     pixels[300, 300] = 30_000  # one hot pixel
-    found = measure_range([pixels], modalities=[Rescale()], padding=None)
+    found = measured([pixels], modalities=[Rescale()], padding=None)
     assert found.rule == "robust"
     assert found.high < 1000
 
 
 def test_counts_are_black_at_zero() -> None:
     pixels = np.linspace(50, 1000, 10_000).reshape(100, 100)
-    found = measure_range([pixels], modalities=[Rescale()], padding=None, from_zero=True)
+    found = measured([pixels], modalities=[Rescale()], padding=None, rule=RangeRule(from_zero=True))
     assert (found.low, found.rule) == (0, "robust, from zero")
-    assert found.high == measure_range([pixels], modalities=[Rescale()], padding=None).high
-    below = measure_range([pixels - 2000], modalities=[Rescale()], padding=None, from_zero=True)
+    assert found.high == measured([pixels], modalities=[Rescale()], padding=None).high
+    below = measured([pixels - 2000], modalities=[Rescale()], padding=None, rule=RangeRule(from_zero=True))
     assert below.low < below.high < 0
 
 
 @pytest.mark.parametrize("pixels", [np.array([[0] * 999 + [1]]), np.array([[7, 9]]), np.array([[3] * 9999 + [4, 5]])])
 def test_few_values_use_the_whole_range(pixels: NDArray[Any]) -> None:
-    found = measure_range([pixels], modalities=[Rescale()], padding=None)
+    found = measured([pixels], modalities=[Rescale()], padding=None)
     assert (found.low, found.high, found.rule) == (pixels.min(), pixels.max(), "minimum to maximum")
 
 
@@ -227,7 +236,7 @@ def test_few_values_use_the_whole_range(pixels: NDArray[Any]) -> None:
 @pytest.mark.parametrize("padding", [None, (-2000, -2000), (0, 7)])
 def test_constant_image_stays_constant(value: int, padding: tuple[int, int] | None) -> None:
     pixels = np.full((64, 64), value, np.int16)
-    found = measure_range([pixels], modalities=[Rescale(3, 1)], padding=padding)
+    found = measured([pixels], modalities=[Rescale(3, 1)], padding=padding)
     for array in (pixels, pixels.astype(np.float64)):
         grey = Grey(Rescale(3, 1), found, padding=padding)
         assert len(np.unique(draw_grey(array, grey=grey, bits_stored=16, depth=8))) == 1
@@ -237,7 +246,7 @@ def test_constant_image_with_padding_is_drawn_without_a_warning() -> None:
     pixels = np.full((64, 64), 40, np.int16)
     pixels[:5] = -2000
     padding = (-2000, -2000)
-    grey = Grey(Rescale(), measure_range([pixels], modalities=[Rescale()], padding=padding), padding=padding)
+    grey = Grey(Rescale(), measured([pixels], modalities=[Rescale()], padding=padding), padding=padding)
     drawn = draw_grey(pixels, grey=grey, bits_stored=16, depth=8)
     assert drawn[:5].max() == 0
     assert len(np.unique(drawn[5:])) == 1
@@ -245,7 +254,7 @@ def test_constant_image_with_padding_is_drawn_without_a_warning() -> None:
 
 def test_nothing_but_padding_has_a_range_all_the_same() -> None:
     pixels = np.full((8, 8), 5, np.uint8)
-    found = measure_range([pixels], modalities=[Rescale()], padding=(5, 5))
+    found = measured([pixels], modalities=[Rescale()], padding=(5, 5))
     assert found.low < found.high
     assert not draw_grey(pixels, grey=Grey(Rescale(), found, padding=(5, 5)), bits_stored=8, depth=8).any()
 
@@ -266,7 +275,7 @@ def test_no_number_takes_no_part_in_the_range() -> None:
     pixels = np.linspace(0, 100, 900).reshape(30, 30)
     holed = pixels.copy()
     holed[0, :3] = np.nan, np.inf, -np.inf
-    found = measure_range([holed], modalities=[Rescale()], padding=None)
+    found = measured([holed], modalities=[Rescale()], padding=None)
     assert found.low >= pixels[0, 3]
     assert found.high == pytest.approx(99.5, abs=0.2)
 
@@ -277,7 +286,7 @@ def test_inputs_are_never_changed(grey: Grey, dtype: str) -> None:
     before = pixels.copy()
     pixels.flags.writeable = False
     draw_grey(pixels, grey=grey, bits_stored=min(16, 8 * pixels.itemsize), depth=8)
-    measure_range([pixels], modalities=[grey.modality], padding=grey.padding)
+    measured([pixels], modalities=[grey.modality], padding=grey.padding)
     np.testing.assert_array_equal(pixels, before)
 
 

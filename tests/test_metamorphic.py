@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dicomprep import process_dicom
+from dicomprep.config import ImageOptions
+from dicomprep.models import Frame
+from dicomprep.stages.normalize import normalize
+from dicomprep.stages.resize import resize
 from tests.building import make_dicom
+from tests.reading import opened_image
 from tests.test_codecs import CASES, UID, Case
 
 Pixels = NDArray[Any]
@@ -171,3 +176,18 @@ def test_jpeg2000_with_and_without_a_component_transform(
     label = "YBR_RCT" if transform else "RGB"
     attributes = {"transfer_syntax": f"{UID}.4.90", "codestreams": [stream], "PhotometricInterpretation": label}
     np.testing.assert_array_equal(drawn(make_dicom(tmp_path / "a.dcm", COLOR, **attributes)), color_reference)
+
+
+def test_neither_data_set_nor_samples_are_changed(tmp_path: Path) -> None:
+    groups = [{"FrameVOILUTSequence": [{"WindowCenter": 2000, "WindowWidth": 3500}]}]
+    attributes = {"RescaleSlope": 2, "PixelPaddingValue": 0, "PerFrameFunctionalGroupsSequence": groups}
+    path = make_dicom(tmp_path / "a.dcm", GREY, **attributes)
+    with opened_image(path) as image:
+        header = image._reader.header.attributes.dataset
+        before = header.to_json_dict()
+        (frame,) = image.frames([0], ImageOptions())
+        assert isinstance(frame, Frame)
+        frame.pixels.flags.writeable = False
+        resize(normalize(frame, ImageOptions()), ImageOptions())
+        np.testing.assert_array_equal(frame.pixels, GREY)
+        assert header.to_json_dict() == before

@@ -121,3 +121,22 @@ def test_frames_of_single_bits_begin_inside_bytes(rows: int, columns: int, frame
 def test_sizes(samples: int, allocated: int, photometric: str, bits: int, bytes_decoded: int) -> None:
     layout = Layout(5, 7, samples, allocated, allocated, allocated - 1, False, photometric)
     assert (layout.frame_bits, layout.decoded_bytes) == (bits, bytes_decoded)
+
+
+@given(st.integers(2, 63), st.booleans(), st.integers(0, 7), st.data())
+def test_samples_of_any_number_of_bits_follow_without_a_gap(
+    allocated: int, signed: bool, bit_offset: int, data: st.DataObject
+) -> None:
+    """The lowest bit is first (PS3.5 8.1.1); rubbish before and after them does not come through."""
+    layout = Layout(ROWS, COLUMNS, 1, allocated, allocated, allocated - 1, signed, "MONOCHROME2")
+    count = ROWS * COLUMNS
+    stored = data.draw(st.lists(st.integers(0, 2**allocated - 1), min_size=count, max_size=count))
+    stored[:2] = 0, 2**allocated - 1
+    whole = sum(value << bit_offset + allocated * number for number, value in enumerate(stored))
+    rubbish = (2**bit_offset - 1) | 0xFF << bit_offset + allocated * count
+    length = (bit_offset + layout.frame_bits + 7) // 8
+    packed = (whole | rubbish).to_bytes(length + 2, "little")[:length]
+    decoded = decode_native(packed, layout, big_endian=False, bit_offset=bit_offset)
+    expected = [value - 2**allocated * (signed and value >= 2 ** (allocated - 1)) for value in stored]
+    assert decoded.pixels.dtype == layout.dtype
+    assert decoded.pixels.ravel().tolist() == expected

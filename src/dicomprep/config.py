@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from dicomprep.errors import ConfigError
 
-__all__ = ["WINDOW_PRESETS", "Budget", "Config", "Fit", "GroupBy", "ImageOptions", "Names", "Splits"]
+__all__ = ["WINDOW_PRESETS", "Budget", "Config", "Fidelity", "Fit", "GroupBy", "ImageOptions", "Names", "Splits"]
 
 E = TypeVar("E", bound=StrEnum)
 
-RULES_VERSION = 1
+RULES_VERSION = 3
 """Raised when the same options would give other pixels than before, so that old images are redone."""
 
 WINDOW_PRESETS = {
@@ -38,6 +38,19 @@ class Fit(StrEnum):
     PAD = "pad"
     STRETCH = "stretch"
     CROP = "crop"
+
+
+class Fidelity(StrEnum):
+    """How much of the resolution is decoded where the image will be much smaller anyway."""
+
+    EXACT = "exact"
+    HIGH = "high"
+    DRAFT = "draft"
+
+    @property
+    def share(self) -> float | None:
+        """Of the rows that keep 40 dB, the share that is decoded at least; None: all that there are."""
+        return {Fidelity.EXACT: None, Fidelity.HIGH: 1.0, Fidelity.DRAFT: 0.5}[self]
 
 
 class Names(StrEnum):
@@ -69,11 +82,14 @@ class ImageOptions:
     """auto (the file's own), CENTER/WIDTH, a preset such as lung, or three of them for red, green, blue."""
     frames: str = "all"
     """all, first, middle, every=K or max=K (spread evenly)."""
+    fidelity: Fidelity = Fidelity.HIGH
+    """high and draft let JPEG and JPEG 2000 decode at a fraction of the size; high stays within 40 dB of exact."""
     names: Names = Names.PATH
     """path: as the source's folder and file; hash: saying nothing of the source."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fit", _choice(Fit, "fit", self.fit))
+        object.__setattr__(self, "fidelity", _choice(Fidelity, "fidelity", self.fidelity))
         object.__setattr__(self, "names", _choice(Names, "names", self.names))
         _require(8 <= self.size <= 8192, f"--size {self.size}: choose from 8 to 8192 pixels.")
         _require(self.depth in (8, 16), f"--depth {self.depth}: choose 8 or 16 bits.")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode
+from dicomprep.pixels.geometry import EVERY_PIXEL, Grid
 from dicomprep.pixels.intensity import Grey
 
 __all__ = [
@@ -94,8 +95,12 @@ class Frame:
     """Stored values, sign-extended to their dtype."""
     bits_stored: int
     photometric_interpretation: str
-    grey: Grey | None = None
-    """From stored values to a display, for one sample a pixel that is no palette index."""
+    source_shape: tuple[int, int]
+    """Rows and columns of the image; `pixels` has fewer where a codec decoded at a reduced resolution."""
+    grid: Grid = EVERY_PIXEL
+    """Where `pixels` lie in the image."""
+    grey: tuple[Grey, ...] = ()
+    """From stored values to a display, for one sample a pixel that is no palette index: three give red, green, blue."""
     palette: NDArray[np.uint16] | None = None
     """(entries, 3) with 16 significant bits."""
     palette_first: int = 0
@@ -109,9 +114,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Normalized:
-    """A frame as a viewer would show it, at its own size: (rows, columns[, 3]), uint8 or uint16."""
+    """A frame as a viewer would show it, at the size it was decoded: (rows, columns[, 3]), uint8 or uint16."""
 
     pixels: Pixels
+    source_shape: tuple[int, int]
+    grid: Grid
     aspect: float
     intensity: dict[str, Any]
     """What was done to the grey or the colour, as JSON-able values."""

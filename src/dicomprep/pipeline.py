@@ -70,7 +70,7 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
 
 def draw(image: Image, options: ImageOptions) -> Iterator[tuple[int, Thumbnail | InputError]]:
     """The thumbnails of the frames that `options` select; where one cannot be made, the reason."""
-    for frame in image.frames(options.select_frames(image.frame_count)):
+    for frame in image.frames(options.select_frames(image.frame_count), options):
         if not isinstance(frame, Frame):
             yield frame
             continue

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 
 from dicomprep.config import ImageOptions
@@ -58,8 +59,9 @@ def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, pn
         inspection = inspect_file(file, options, frame_number=frame_number, max_bytes=max_bytes)
     except InputError as error:
         raise ConfigError(f"{file}: {error.detail}") from error
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     for name, value in inspection.rows:
-        print(f"{name:<16} {printable(value)}")
+        print(textwrap.fill(printable(value), width, initial_indent=f"{name:<16} ", subsequent_indent=" " * 17))
     if inspection.thumbnail is None:
         if inspection.error is not None:
             print(f"{'No picture':<16} {printable(inspection.error.detail)} [{inspection.error.code}]")

@@ -1,6 +1,7 @@
 """Values of a data set as plain Python, with errors that name tag and keyword."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -12,6 +13,8 @@ from pydicom.tag import BaseTag, Tag
 from dicomprep.errors import ErrorCode, InputError
 
 __all__ = ["Attributes", "label"]
+
+_NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d+|,\d{1,2}|,\d{4,})?)\s*[A-Za-z%]*[\s\0]*")
 
 
 def label(keyword: str) -> str:
@@ -29,9 +32,16 @@ class Attributes:
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
+        self.salvaged: dict[str, None] = {}
+        """What was read although it is not written as the standard wants, in words, in order."""
 
     def __contains__(self, keyword: str) -> bool:
         return _tag(keyword) in self.dataset
+
+    def has_value(self, keyword: str) -> bool:
+        """Whether the attribute is there and not empty."""
+        element = self.dataset.get_item(_tag(keyword)) if keyword in self else None
+        return element is not None and element.value not in (None, b"", "")
 
     def integer(self, keyword: str, default: int | None = None) -> int | None:
         """The first value as an integer; InputError `corrupt_header` where it is none."""
@@ -42,8 +52,13 @@ class Attributes:
         return next(iter(self.numbers(keyword)), None)
 
     def numbers(self, keyword: str) -> list[float]:
-        """All values as floats."""
-        values: list[float] = self._convert(keyword, float)
+        """All values as floats; a decimal comma (not before three digits) and a unit after a number are put up with."""
+        try:
+            values: list[float] = self._convert(keyword, float)
+        except InputError:
+            values = self._salvage_numbers(keyword)
+            if not values:
+                raise
         if not all(map(math.isfinite, values)):
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is no finite number")
         return values
@@ -72,6 +87,18 @@ class Attributes:
         if not _is_many(value) or not -len(value) <= index < len(value):
             return None
         return Attributes(value[index]) if isinstance(value[index], Dataset) else None
+
+    def _salvage_numbers(self, keyword: str) -> list[float]:
+        """Numbers such as `40,5` or `40 HU`, which pydicom refuses; none if any is something else."""
+        raw = self.dataset.get_item(_tag(keyword)).value
+        text = raw.decode("ascii", "replace") if isinstance(raw, bytes) else raw
+        parts = text.split("\\") if isinstance(text, str) else map(str, text or ())
+        matches = [_NUMBER.fullmatch(part) for part in parts]
+        if not all(matches):
+            return []
+        values = [float(match[1].replace(",", ".")) for match in matches if match]
+        self.salvaged[f"{label(keyword)} {str(text).strip()} is taken as {', '.join(f'{v:g}' for v in values)}"] = None
+        return values
 
     def _convert(self, keyword: str, kind: Any) -> list[Any]:  # noqa: ANN401
         value = self._value(keyword)

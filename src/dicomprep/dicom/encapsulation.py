@@ -1,17 +1,21 @@
 """Where each frame lies in encapsulated pixel data (DICOM PS3.5 section A.4, PS3.3 C.7.6.3.1.8)."""
 
+import io
 import struct
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from typing import Any
 
+from dicomprep.dicom.attributes import label
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.storage import Inflated, SourceFile
 
-__all__ = ["Fragment", "FrameTable", "locate_frames"]
+__all__ = ["ITEM", "SEQUENCE_END", "Fragment", "FragmentStream", "FrameTable", "locate_frames"]
 
 MAX_FRAGMENTS = 2**20
-_ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+ITEM, SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _CODESTREAM_STARTS = (
     b"\xff\xd8\xff",
     b"\xff\x4f\xff\x51",
@@ -33,6 +37,41 @@ class Fragment:
     cut: bool = False
 
 
+class FragmentStream(io.RawIOBase):
+    """Fragments, one after another, as one stream of which only what is asked for is read."""
+
+    def __init__(self, file: SourceFile | Inflated, fragments: Sequence[Fragment]) -> None:
+        self._file, self._fragments = file, fragments
+        self._ends = list(accumulate(fragment.length for fragment in fragments))
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._ends[-1] if self._ends else 0}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401
+        """Fill `buffer` as far as the fragment goes on that holds the present position."""
+        number = bisect_right(self._ends, self._at)
+        if number == len(self._fragments):
+            return 0
+        fragment, left = self._fragments[number], self._ends[number] - self._at
+        offset = fragment.offset + fragment.length - left
+        content = self._file.read_at(offset, min(left, len(buffer)))
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
+
+
 @dataclass(frozen=True, slots=True)
 class FrameTable:
     """The fragments of each frame."""
@@ -40,32 +79,48 @@ class FrameTable:
     frames: Sequence[Sequence[Fragment]]
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_cut(self) -> bool:
+        """The file ends inside of a fragment."""
+        return any(fragment.cut for fragments in self.frames[-1:] for fragment in fragments)
+
     def read(self, file: SourceFile | Inflated, index: int) -> bytes:
         """The codestream of one frame; InputError `truncated` where the file ends before it does."""
         fragments = self.frames[index] if index < len(self.frames) else ()
-        if not fragments or any(fragment.cut for fragment in fragments):
+        if any(fragment.cut for fragment in fragments) or (not fragments and self.is_cut):
             raise InputError(ErrorCode.TRUNCATED, "the file ends before the frame does")
+        if not fragments:
+            message = f"{label('NumberOfFrames')} promises it, but only {len(self.frames)} frames are there"
+            raise InputError(ErrorCode.TRUNCATED, message)
         return b"".join(file.read_at(fragment.offset, fragment.length) for fragment in fragments)
 
 
 def locate_frames(
-    file: SourceFile | Inflated, position: int, *, frame_count: int, extended_offsets: Sequence[int] | None = None
+    file: SourceFile | Inflated,
+    position: int,
+    *,
+    frame_count: int,
+    end: int | None = None,
+    extended_offsets: Sequence[int] | None = None,
 ) -> FrameTable:
     """Find the fragments of every frame.
 
-    `position` is that of the basic offset table's item; `extended_offsets` those of (7FE0,0001). A table is
-    believed only where it fits the fragments that are there; one fragment a frame needs none.
+    `position` is that of the basic offset table's item, `end` that of the value where it is known; `extended_offsets`
+    are those of (7FE0,0001). A table is believed only where it fits the fragments that are there; one fragment a
+    frame needs none, and neither do frames that begin with their codec's first markers.
     """
-    basic, fragments = _scan(file, position)
-    if frame_count == 1:
-        return FrameTable([fragments])
+    basic, fragments = _scan(file, position, file.size if end is None else end)
     if len(fragments) == frame_count:
         return FrameTable([[fragment] for fragment in fragments])
-    for name, offsets in (("extended", extended_offsets), ("basic", basic)):
-        if offsets and (frames := _split(fragments, offsets)) and len(frames) == frame_count:
-            return FrameTable(frames, (f"{len(fragments)} fragments, frames told by the {name} offset table",))
     starts = [f.item_offset for f in fragments if _begins_codestream(file, f.offset)]
     frames = _split(fragments, starts)
+    if len(frames) > frame_count:
+        return FrameTable(frames, (f"{label('NumberOfFrames')} is {frame_count}, but there are {len(frames)} frames",))
+    if frame_count == 1:
+        return FrameTable([fragments])
+    for name, offsets in (("extended", extended_offsets), ("basic", basic)):
+        if offsets and (split := _split(fragments, offsets)) and len(split) == frame_count:
+            return FrameTable(split, (f"{len(fragments)} fragments, frames told by the {name} offset table",))
     if len(frames) == frame_count or (fragments and fragments[-1].cut and len(frames) < frame_count):
         return FrameTable(frames, (f"{len(fragments)} fragments, frames told by the codestreams' first markers",))
     if len(fragments) < frame_count:
@@ -74,16 +129,18 @@ def locate_frames(
     raise InputError(ErrorCode.CORRUPT_PIXELS, message)
 
 
-def _scan(file: SourceFile | Inflated, position: int) -> tuple[list[int], list[Fragment]]:
-    """The basic offset table and all fragments, up to the sequence delimiter or the end of the file.
+def _scan(file: SourceFile | Inflated, position: int, end: int) -> tuple[list[int], list[Fragment]]:
+    """The basic offset table and all fragments, up to the sequence delimiter, `end`, or the end of the file.
 
     Some writers leave the table's item out; then the first item is a fragment already.
     """
     basic: list[int] = []
     fragments: list[Fragment] = []
     first = at = position
-    while len(header := file.read_at(at, 8)) == 8 and header[:4] != _SEQUENCE_END:
-        if header[:4] != _ITEM:
+    while at < end and len(header := file.read_at(at, 8)) == 8 and header[:4] != SEQUENCE_END:
+        if fragments and not header.strip(b"\0"):
+            break  # padding in place of the delimiter
+        if header[:4] != ITEM:
             message = f"no item where one must be in Pixel Data (7FE0,0010), at byte {at}"
             raise InputError(ErrorCode.CORRUPT_PIXELS, message)
         (length,) = struct.unpack("<I", header[4:])
@@ -112,4 +169,6 @@ def _split(fragments: Sequence[Fragment], offsets: Sequence[int]) -> list[list[F
 
 
 def _begins_codestream(file: SourceFile | Inflated, offset: int) -> bool:
-    return file.read_at(offset, 8).startswith(_CODESTREAM_STARTS)
+    start = file.read_at(offset, 8)
+    segments, first = struct.unpack("<2I", start) if len(start) == 8 else (0, 0)
+    return start.startswith(_CODESTREAM_STARTS) or (1 <= segments <= 15 and first == 64)  # the latter is RLE

@@ -1,5 +1,7 @@
 """How the header of a frame says that its stored values are drawn (DICOM PS3.3 C.7.6.16, C.11.1, C.11.2)."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from dicomprep.dicom.attributes import Attributes, label
@@ -9,6 +11,7 @@ from dicomprep.pixels.stored import Layout
 
 __all__ = ["FrameAttributes", "read_aspect", "read_inversion", "read_modality", "read_padding", "read_voi"]
 
+Span = tuple[float, float]
 Notes = tuple[str, ...]
 """What had to be corrected, in words."""
 
@@ -21,40 +24,55 @@ class FrameAttributes:
 
     def __init__(self, root: Attributes, index: int) -> None:
         self.root = root
-        self._groups = [
-            group
-            for group in (
-                root.item("PerFrameFunctionalGroupsSequence", index),
-                root.item("SharedFunctionalGroupsSequence"),
-            )
-            if group is not None
-        ]
+        places = {
+            "this frame": root.item("PerFrameFunctionalGroupsSequence", index),
+            "all frames": root.item("SharedFunctionalGroupsSequence"),
+        }
+        self._groups = {place: group for place, group in places.items() if group is not None}
 
     def find(self, macro: str, *keywords: str) -> Attributes:
         """The nearest item that has one of `keywords`: in the functional group `macro`, else the root."""
-        for group in self._groups:
+        return self.trace(macro, *keywords)[0]
+
+    def trace(self, macro: str, *keywords: str) -> tuple[Attributes, str]:
+        """What `find` finds, and whose it is: `this frame`, `all frames` or `the file`."""
+        for place, group in self._groups.items():
             item = group.item(macro)
-            if item is not None and any(keyword in item for keyword in keywords):
-                return item
-        return self.root
+            if item is not None and any(item.has_value(keyword) for keyword in keywords):
+                return item, place
+        return self.root, "the file"
 
 
-def read_modality(frame: FrameAttributes, *, big_endian: bool) -> tuple[Rescale | LookupTable, Notes]:
-    """Modality LUT Sequence, else the frame's Pixel Value Transformation, else the root's rescale; and corrections."""
-    table, notes = _find_table(frame.root, "ModalityLUTSequence", big_endian=big_endian)
+def read_modality(
+    frame: FrameAttributes, *, span: Span, big_endian: bool
+) -> tuple[Rescale | LookupTable | None, Notes]:
+    """Modality LUT Sequence, else the frame's Pixel Value Transformation, else the root's rescale; and corrections.
+
+    None where a rescale is stated that cannot be read: the stored values are in unknown units then. `span` is from
+    the lowest to the highest stored value that there can be.
+    """
+    table, notes = _find_table(frame.root, "ModalityLUTSequence", span=span, big_endian=big_endian)
     if table is not None:
         return table, notes
     found = frame.find("PixelValueTransformationSequence", "RescaleSlope", "RescaleIntercept")
-    slope, intercept = found.number("RescaleSlope"), found.number("RescaleIntercept")
+    try:
+        slope, intercept = found.number("RescaleSlope"), found.number("RescaleIntercept")
+    except InputError as error:
+        return None, (*notes, f"{error.detail}; stored values are drawn as they are, without the file's window")
+    if slope is None and intercept is None and "DoseGridScaling" in frame.root:  # PS3.3 C.8.8.3
+        slope = frame.root.number("DoseGridScaling")
     if slope == 0:
         notes = (*notes, f"{label('RescaleSlope')} is 0; taken as 1")
-    return Rescale(slope or 1.0, intercept or 0.0), notes
+    return Rescale(slope or 1.0, intercept or 0.0), (*notes, *found.salvaged)
 
 
-def read_voi(frame: FrameAttributes, *, big_endian: bool) -> tuple[Window | LookupTable | None, Notes]:
-    """The first VOI LUT, else the first window, else None; and what had to be corrected."""
+def read_voi(frame: FrameAttributes, *, span: Span, big_endian: bool) -> tuple[Window | LookupTable | None, Notes]:
+    """The first VOI LUT, else the first window, else None; and what had to be corrected.
+
+    `span` is from the lowest to the highest value that the modality transform can give.
+    """
     found = frame.find("FrameVOILUTSequence", "VOILUTSequence", "WindowCenter")
-    table, notes = _find_table(found, "VOILUTSequence", big_endian=big_endian)
+    table, notes = _find_table(found, "VOILUTSequence", span=span, big_endian=big_endian)
     if table is not None:
         return table, notes
     window, more_notes = _read_window(found)
@@ -66,34 +84,44 @@ def _read_window(found: Attributes) -> tuple[Window | None, Notes]:
         center, width = found.number("WindowCenter"), found.number("WindowWidth")
     except InputError as error:
         return None, (f"{error.detail}; the window is not used",)
+    notes = tuple(found.salvaged)
     if center is None or width is None:
-        return None, ()
+        return None, notes
     if width <= 0:
-        return None, (f"{label('WindowWidth')} {width:g} is not possible; the window is not used",)
+        return None, (
+            *notes,
+            f"{label('WindowWidth')} {width:g} is not possible; the window is not used",
+        )
     function = (found.text("VOILUTFunction") or "LINEAR").upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         note = f"{label('VOILUTFunction')} {function} is unknown; taken as LINEAR"
-        return Window(center, width, "LINEAR" if width >= 1 else "LINEAR_EXACT"), (note,)
+        return Window(center, width, "LINEAR" if width >= 1 else "LINEAR_EXACT"), (*notes, note)
     if function == "LINEAR" and width < 1:
         note = f"{label('WindowWidth')} {width:g} is not possible for LINEAR; taken as LINEAR_EXACT"
-        return Window(center, width, "LINEAR_EXACT"), (note,)
-    return Window(center, width, function), ()
+        return Window(center, width, "LINEAR_EXACT"), (*notes, note)
+    return Window(center, width, function), notes
 
 
 def read_inversion(root: Attributes, layout: Layout) -> bool:
-    """MONOCHROME1, or Presentation LUT Shape INVERSE: both say that low values are bright (PS3.3 C.11.6)."""
+    """Whether low values are bright: Presentation LUT Shape says so, else MONOCHROME1 (PS3.3 C.11.6, C.7.6.3.1.2)."""
     shape = root.text("PresentationLUTShape")
-    return layout.photometric_interpretation == "MONOCHROME1" or shape == "INVERSE"
+    if shape in ("IDENTITY", "INVERSE"):
+        return shape == "INVERSE"
+    return layout.photometric_interpretation == "MONOCHROME1"
 
 
-def read_padding(root: Attributes, layout: Layout) -> tuple[int, int] | None:
-    """Lowest and highest stored value that stand for padding (PS3.3 C.7.5.1.1.2)."""
-    value = root.integer("PixelPaddingValue")
-    if value is None or layout.kind == "float":
-        return None
-    limit = root.integer("PixelPaddingRangeLimit", value)
-    ends = [_as_stored(v, layout) for v in (value, value if limit is None else limit)]
-    return min(ends), max(ends)
+def read_padding(root: Attributes, layout: Layout) -> tuple[tuple[int, int] | None, Notes]:
+    """Lowest and highest stored value that stand for padding (PS3.3 C.7.5.1.1.2), and what had to be corrected."""
+    ends = []
+    for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
+        try:
+            value = root.integer(keyword)
+        except InputError:
+            return None, (f"{label(keyword)} is malformed; nothing is taken as padding",)
+        ends += [] if value is None else [_as_stored(value, layout)]
+    if layout.kind == "float" or "PixelPaddingValue" not in root or not ends:
+        return None, ()
+    return (min(ends), max(ends)), ()
 
 
 def read_aspect(frame: FrameAttributes) -> tuple[float, Notes]:
@@ -125,15 +153,20 @@ def _as_stored(value: int, layout: Layout) -> int:
     return value + span if not layout.signed and value < 0 else value
 
 
-def _find_table(attributes: Attributes, keyword: str, *, big_endian: bool) -> tuple[LookupTable | None, Notes]:
+def _find_table(
+    attributes: Attributes, keyword: str, *, span: Span, big_endian: bool
+) -> tuple[LookupTable | None, Notes]:
     """The first table of a sequence; one that is malformed is not used, and that is noted."""
     item = attributes.item(keyword)
     if item is None or "LUTData" not in item:
         return None, ()
     try:
-        return _read_table(item, big_endian=big_endian), ()
+        table = _read_table(item, big_endian=big_endian)
     except InputError as error:
         return None, (f"{label(keyword)} is not used: {error.detail}",)
+    if table.first >= 2**15 and table.first > span[1] and span[0] < 0:  # a negative value, written as an unsigned one
+        table = replace(table, first=table.first - 2**16)
+    return table, ()
 
 
 def _read_table(item: Attributes, *, big_endian: bool) -> LookupTable:
@@ -142,12 +175,11 @@ def _read_table(item: Attributes, *, big_endian: bool) -> LookupTable:
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{label('LUTDescriptor')} has {len(descriptor)} of 3 values")
     count, first, bits = descriptor
     raw = item.content("LUTData")
-    if raw is not None:
-        values = np.frombuffer(raw[: len(raw) // 2 * 2], ">u2" if big_endian else "<u2")
-        if len(values) < (count or 65536) <= len(raw):  # 8-bit entries, packed
-            values = np.frombuffer(raw, np.uint8)
-    else:
-        values = np.array(item.integers("LUTData"), np.int64) & 0xFFFF
+    if raw is None:  # written as numbers, not as words
+        raw, big_endian = (np.array(item.integers("LUTData"), np.int64) & 0xFFFF).astype("<u2").tobytes(), False
+    values = np.frombuffer(raw[: len(raw) // 2 * 2], ">u2" if big_endian else "<u2")
+    if len(values) < (count or 65536) <= len(raw):  # 8-bit entries, packed
+        values = np.frombuffer(raw, np.uint8)
     values = values[: count or 65536]
     if len(values) == 0 or not 1 <= bits <= 16:
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{label('LUTData')} holds no table of {bits} bits")

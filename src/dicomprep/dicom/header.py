@@ -16,7 +16,6 @@ from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.sniff import Encoding, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
-from dicomprep.pixels.stored import Layout
 from dicomprep.storage import Inflated, SourceFile
 
 __all__ = ["NEWER_SYNTAXES", "Header", "PixelElement", "name_syntax", "read_header"]
@@ -31,7 +30,6 @@ NEWER_SYNTAXES = {
 }
 """Transfer syntaxes that pydicom has no name for."""
 
-FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 MAX_FRAMES = 2**20
 
 WANTED = (
@@ -45,7 +43,11 @@ WANTED = (
     # grey
     "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "VOILUTSequence", "WindowCenter", "WindowWidth",
     "VOILUTFunction", "PresentationLUTShape", "PixelPaddingValue", "PixelPaddingRangeLimit",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "RescaleType", "SegmentationType",
+    "MaximumFractionalValue", "DoseGridScaling",
+    # what `inspect` explains
+    "WindowCenterWidthExplanation", "Units", "DoseUnits", "LossyImageCompression", "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
     # colour
     "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
@@ -67,6 +69,8 @@ class PixelElement:
     """Of the value; for encapsulated data, of the basic offset table's item."""
     length: int | None
     """None for encapsulated data."""
+    end: int | None = None
+    """Of encapsulated data, where it is known beforehand."""
     swapped: bool = False
     """Samples of up to 8 bits in big-endian words (OW): each pair of bytes is swapped (PS3.5 8.1.1)."""
 
@@ -83,8 +87,8 @@ class Header:
     """What `pixels.position` counts in."""
 
     @property
-    def frame_count(self) -> int:
-        """Number of Frames (0028,0008), 1 where it is absent."""
+    def stated_frames(self) -> int:
+        """Number of Frames (0028,0008), 1 where it is absent or empty; InputError where it is no possible number."""
         count = self.attributes.integer("NumberOfFrames") or 1
         if not 1 <= count <= MAX_FRAMES:
             code = ErrorCode.LIMIT_EXCEEDED if count > 0 else ErrorCode.CORRUPT_HEADER
@@ -103,44 +107,6 @@ class Header:
             instance_number=_or_none(self.attributes, "InstanceNumber"),
             modality=get("Modality"),
         )
-
-    def layout(self) -> Layout:
-        """How the samples of a frame are laid out; InputError where the header does not say or contradicts itself."""
-        get = self.attributes.integer
-        rows, columns = self._required("Rows"), self._required("Columns")
-        samples = get("SamplesPerPixel", 1) or 1
-        float_bits = FLOAT_BITS.get(self.pixels.keyword if self.pixels else "")
-        allocated = float_bits or self._required("BitsAllocated")
-        stored = float_bits or get("BitsStored", allocated) or allocated
-        high_bit = get("HighBit", stored - 1)
-        photometric = self.attributes.text("PhotometricInterpretation") or ("RGB" if samples == 3 else "MONOCHROME2")
-        if samples not in (1, 3) or (samples == 3) == photometric.startswith(("MONOCHROME", "PALETTE")):
-            message = f"{label('SamplesPerPixel')} {samples} with {photometric} is no image that can be drawn"
-            raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
-        if allocated not in (1, 8, 16, 32, 64) or not 1 <= stored <= allocated or samples > allocated:
-            message = f"{label('BitsAllocated')} {allocated} with {label('BitsStored')} {stored} is not supported"
-            raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
-        if high_bit is None or not stored - 1 <= high_bit < allocated:
-            high_bit = stored - 1
-        return Layout(
-            rows=rows,
-            columns=columns,
-            samples=samples,
-            bits_allocated=allocated,
-            bits_stored=stored,
-            high_bit=high_bit,
-            signed=get("PixelRepresentation", 0) == 1,
-            photometric_interpretation=photometric,
-            planar=samples == 3 and get("PlanarConfiguration", 0) == 1,
-            kind="float" if float_bits else "integer",
-        )
-
-    def _required(self, keyword: str) -> int:
-        value = self.attributes.integer(keyword)
-        if not value or value < 0:
-            said = "missing" if value is None else value
-            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is {said}")
-        return value
 
 
 def name_syntax(transfer_syntax: str) -> str:
@@ -224,14 +190,14 @@ def _pixel_element(file: SourceFile | Inflated, at: int, encoding: Encoding) -> 
     keyword = PIXEL_KEYWORDS.get(group << 16 | element)
     if keyword is None:
         return None
-    if raw[4:6] in (b"OB", b"OW", b"OF", b"OD", b"UN"):
+    if raw[4:6] in (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN"):
         (length,) = struct.unpack(f"{order}I", raw[8:12].ljust(4, b"\0"))
         position = at + 12
     else:
         (length,) = struct.unpack(f"{order}I", raw[4:8])
         position = at + 8
     swapped = encoding.big_endian and raw[4:6] == b"OW"
-    return PixelElement(keyword, position, None if length == 0xFFFFFFFF else length, swapped)
+    return PixelElement(keyword, position, None if length == 0xFFFFFFFF else length, swapped=swapped)
 
 
 def _inflate(source: SourceFile, start: int, max_bytes: int) -> Inflated:

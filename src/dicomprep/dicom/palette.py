@@ -14,28 +14,42 @@ _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
 
 
 def read_palette(root: Attributes, *, big_endian: bool) -> tuple[NDArray[np.uint16], int]:
-    """The palette, (entries, 3) of 16 significant bits, and the stored value that its first entry stands for."""
-    channels: list[NDArray[np.uint16]] = []
-    count = first = 0
+    """The palette, (entries, 3) of 16 significant bits, and the stored value that its first entry stands for.
+
+    A channel that begins later or ends sooner than the others goes on with its first or last entry.
+    """
+    channels: list[tuple[int, int, NDArray[np.uint16]]] = []
     for color in ("Red", "Green", "Blue"):
         keyword = f"{color}PaletteColorLookupTableDescriptor"
         descriptor = root.integers(keyword)
-        if len(descriptor) != 3 or descriptor[2] not in (8, 16):
+        if len(descriptor) != 3 or not 1 <= descriptor[2] <= 16:
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is missing or malformed")
-        if channels and (count, first) != (descriptor[0] or 65536, descriptor[1]):
-            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} differs from that of red")
-        count, first = descriptor[0] or 65536, descriptor[1]
-        values = _read_channel(root, color, count, descriptor[2], big_endian=big_endian)
-        channels.append(np.pad(values[:count], (0, max(0, count - len(values))), "edge"))
-    palette = np.stack(channels, axis=-1)
-    return (palette * np.uint16(257) if int(palette.max()) < 256 else palette), first
+        count, first, bits = descriptor
+        channels.append((first, bits, _read_channel(root, color, count or 65536, bits, big_endian=big_endian)))
+    first = min(first for first, _, _ in channels)
+    last = max(first + len(values) for first, _, values in channels)
+    alike = len({bits for _, bits, _ in channels}) == 1
+    greatest = max(int(values.max()) for _, _, values in channels)
+    columns = []
+    for start, bits, values in channels:
+        entries = _to_16_bits(values, bits, greatest if alike else int(values.max()))
+        columns.append(np.pad(entries, (start - first, last - start - len(entries)), "edge"))
+    return np.stack(columns, axis=-1), first
+
+
+def _to_16_bits(values: NDArray[np.uint16], bits: int, greatest: int) -> NDArray[np.uint16]:
+    """Entries scaled to 16 bits: from 8 where none is greater, whatever is said, else from the descriptor's `bits`."""
+    used = next(candidate for candidate in (8, max(bits, 8), 16) if greatest < 2**candidate)
+    return np.rint(values * (65535 / (2**used - 1))).astype(np.uint16)
 
 
 def _read_channel(root: Attributes, color: str, count: int, bits: int, *, big_endian: bool) -> NDArray[np.uint16]:
     segmented = f"Segmented{color}PaletteColorLookupTableData"
     keyword = segmented if segmented in root else f"{color}PaletteColorLookupTableData"
     raw = root.content(keyword)
-    if raw is None:
+    if raw is None and keyword in root:  # written as numbers, not as words
+        raw, big_endian = (np.array(root.integers(keyword), np.int64) & 0xFFFF).astype("<u2").tobytes(), False
+    if not raw:
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is missing or empty")
     words = np.frombuffer(raw[: len(raw) // 2 * 2], ">u2" if big_endian else "<u2").astype(np.uint16)
     packed = bits == 8 and (keyword == segmented or len(words) < count)
@@ -47,7 +61,7 @@ def _read_channel(root: Attributes, color: str, count: int, bits: int, *, big_en
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} breaks off") from error
     if len(values) == 0:
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} holds no entry")
-    return values
+    return np.pad(values[:count], (0, max(0, count - len(values))), "edge")
 
 
 def _expand_segments(data: list[int], count: int, depth: int = 0) -> Iterator[int]:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-__all__ = ["DICOM_SUFFIXES", "GE_PRIVATE", "Encoding", "sniff"]
+__all__ = ["DICOM_SUFFIXES", "EXPLICIT_LITTLE", "GE_PRIVATE", "Encoding", "sniff"]
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".dic")
 """A file so named is an input, whatever it holds."""
@@ -26,9 +26,8 @@ class Encoding:
     implicit: bool
     big_endian: bool
     deflated: bool
-    transfer_syntax: str | None
-    """As the file meta information states it, else as the data set's own encoding shows; see `stated`."""
-    stated: bool
+    transfer_syntax: str
+    """As the file meta information states it, else as the data set's own encoding shows."""
     notes: tuple[str, ...] = ()
 
 
@@ -39,7 +38,7 @@ def sniff(head: bytes) -> Encoding | None:
         return _sniff_bare(head)
     syntax, offset = _read_meta(head, start)
     if syntax == DEFLATED:
-        return Encoding(offset, implicit=False, big_endian=False, deflated=True, transfer_syntax=syntax, stated=True)
+        return Encoding(offset, implicit=False, big_endian=False, deflated=True, transfer_syntax=syntax)
     implicit, big_endian = _first_element(head[offset : offset + 8], syntax)
     notes = []
     written = IMPLICIT_LITTLE if implicit else EXPLICIT_BIG if big_endian else EXPLICIT_LITTLE
@@ -48,7 +47,7 @@ def sniff(head: bytes) -> Encoding | None:
     elif (syntax in (IMPLICIT_LITTLE, GE_PRIVATE)) != implicit or (syntax == EXPLICIT_BIG) != big_endian:
         notes.append("the data set is not encoded as Transfer Syntax UID (0002,0010) says; read as it is written")
         syntax = written if syntax in (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG) else syntax
-    return Encoding(offset, implicit, big_endian, False, syntax or written, syntax is not None, tuple(notes))
+    return Encoding(offset, implicit, big_endian, False, syntax or written, tuple(notes))
 
 
 def _sniff_bare(head: bytes) -> Encoding | None:
@@ -60,7 +59,7 @@ def _sniff_bare(head: bytes) -> Encoding | None:
         second = _read_element(head, first[1] + first[2], implicit=implicit, big_endian=big_endian)
         if second is not None and first[0] < second[0] < 0x00300000:
             syntax = IMPLICIT_LITTLE if implicit else EXPLICIT_BIG if big_endian else EXPLICIT_LITTLE
-            return Encoding(0, implicit, big_endian, False, syntax, False, ("there is no file meta information",))
+            return Encoding(0, implicit, big_endian, False, syntax, ("there is no file meta information",))
     return None
 
 

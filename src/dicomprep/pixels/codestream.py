@@ -6,7 +6,15 @@ Sources: ITU-T T.81 annex B (JPEG), T.87 (JPEG-LS), T.800 annex A and I (JPEG 20
 import struct
 from dataclasses import dataclass
 
-__all__ = ["Codestream", "identify_syntax", "read_jpeg", "read_jpeg2000", "read_jpegxl_shape"]
+__all__ = [
+    "Codestream",
+    "bare_jpeg2000",
+    "identify_syntax",
+    "read_jpeg",
+    "read_jpeg2000",
+    "read_jpegxl_shape",
+    "with_color_transform",
+]
 
 _UID = "1.2.840.10008.1.2"
 JXL_SIGNATURE = b"JXL \r\n\x87\n"
@@ -31,6 +39,12 @@ class Codestream:
     """Of an Adobe APP14 segment: 0 as is, 1 YCbCr."""
     jfif: bool = False
     component_ids: tuple[int, ...] = ()
+    predictor: int = 0
+    """Selection value of JPEG Lossless: how a sample is predicted from its neighbours (T.81 table H.1)."""
+    end: int = 0
+    """Where the last JPEG 2000 tile-part ends: there is the end marker, or it is missing."""
+    levels: int = 0
+    """How often a JPEG 2000 image may be halved while it is decoded, its samples staying on the image's own grid."""
 
 
 def read_jpeg(data: bytes) -> Codestream:
@@ -65,29 +79,68 @@ def read_jpeg(data: bytes) -> Codestream:
         adobe_transform=adobe,
         jfif=jfif,
         component_ids=tuple(header[6::3][:components]),
+        predictor=segment[1 + 2 * segment[0]] if segment and len(segment) > 1 + 2 * segment[0] else 0,
     )
 
 
+def with_color_transform(data: bytes, stream: Codestream, *, ycbcr: bool) -> bytes:
+    """The same JPEG codestream, with markers that make every decoder take its three components as YCbCr or as RGB."""
+    stated = stream.adobe_transform if not stream.jfif else 1 if stream.adobe_transform in (None, 1) else None
+    if stated == int(ycbcr):
+        return data
+    kept = [b"\xff\xd8\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00", bytes([int(ycbcr)])]
+    marker, at = 0, 2
+    while marker != 0xDA:
+        start = at
+        marker, segment, at = _next_segment(data, at)
+        if marker not in (0xE0, 0xEE) or segment[:5] not in (b"JFIF\0", b"Adobe"):
+            kept.append(data[start:at])
+    return b"".join((*kept, data[at:]))
+
+
+def bare_jpeg2000(data: bytes) -> bytes:
+    """The codestream without the JP2 file around it, whose word on colour does not count (PS3.5 A.4.4)."""
+    start = data.find(b"jp2c\xff\x4f") if data[:12] == JP2_SIGNATURE else -1
+    return data[start + 4 :] if start >= 0 else data
+
+
 def read_jpeg2000(data: bytes) -> Codestream:
-    """Read the main header of a JPEG 2000 or HTJ2K codestream, bare or in a JP2 file; ValueError where it has none."""
-    start = 0
-    if data[:12] == JP2_SIGNATURE:
-        start = data.find(b"jp2c") + 4
-    if start == 3 or data[start : start + 4] != b"\xff\x4f\xff\x51":
+    """Read the main header of a bare JPEG 2000 or HTJ2K codestream; ValueError where it has none."""
+    if data[:4] != b"\xff\x4f\xff\x51":
         raise ValueError("it does not begin with the JPEG 2000 markers SOC and SIZ (FF4F FF51)")
-    size = data[start + 4 : start + 45]
+    size = data[4:45]
     if len(size) < 41:
         raise ValueError("the JPEG 2000 SIZ segment is cut")
-    x1, y1, x0, y0 = struct.unpack(">4I", size[4:20])
+    x1, y1, x0, y0, tile_columns, tile_rows, tile_x0, tile_y0 = struct.unpack(">8I", size[4:36])
     components, first_bits = struct.unpack(">HB", size[36:39])
+    coding, _ = _find_main_segment(data, 2, 0x52)
+    at_origin = not (x0 or y0 or tile_x0 or tile_y0) and size[39:41] == b"\1\1"
+    tiles = -(-(x1 - tile_x0) // max(1, tile_columns)) * -(-(y1 - tile_y0) // max(1, tile_rows))
+    complete, end = _find_end(data, tiles)
     return Codestream(
         rows=y1 - y0,
         columns=x1 - x0,
         components=components,
         bits=(first_bits & 0x7F) + 1,
         signed=bool(first_bits & 0x80),
-        complete=data.rfind(b"\xff\xd9", start) >= len(data) - 16,
+        complete=complete,
+        end=end,
+        levels=coding[5] if len(coding) > 5 and at_origin else 0,
     )
+
+
+def _find_end(data: bytes, tiles: int) -> tuple[bool, int]:
+    """Whether every tile-part is as long as it says, and none is missing; and where the last one ends."""
+    _, at = _find_main_segment(data, 2, None)
+    seen = set()
+    while data[at : at + 2] == b"\xff\x90" and at + 12 <= len(data):
+        tile, length = struct.unpack(">HI", data[at + 4 : at + 10])
+        seen.add(tile)
+        end = at + length if length else data.rfind(b"\xff\xd9", at)
+        if end > len(data) or end <= at:
+            return False, at
+        at = end
+    return len(seen) == tiles and data[at : at + 2] in (b"\xff\xd9", b"", b"\0"), at
 
 
 def read_jpegxl_shape(data: bytes) -> tuple[int, int]:
@@ -128,7 +181,7 @@ def identify_syntax(data: bytes) -> str | None:
             process, f"{_UID}.4.80" if process == 0xF7 else None
         )
     if data[:4] == b"\xff\x4f\xff\x51" or data[:12] == JP2_SIGNATURE:
-        high_throughput = _find_main_segment(data, max(0, data.find(b"\xff\x4f\xff\x51")) + 2, 0x50)
+        high_throughput, _ = _find_main_segment(data, max(0, data.find(b"\xff\x4f\xff\x51")) + 2, 0x50)
         return f"{_UID}.4.201" if high_throughput else f"{_UID}.4.90"
     if data[:2] == b"\xff\x0a" or data[4:12] == JXL_SIGNATURE:
         return f"{_UID}.4.110"
@@ -148,11 +201,11 @@ def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:
     return marker, data[at + 4 : at + 2 + length], at + 2 + length
 
 
-def _find_main_segment(data: bytes, at: int, wanted: int) -> bytes:
-    """The content of a JPEG 2000 main header segment, or nothing."""
+def _find_main_segment(data: bytes, at: int, wanted: int | None) -> tuple[bytes, int]:
+    """The content of a JPEG 2000 main header segment, or nothing; and where reading stopped: at most at the tiles."""
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0x90:
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         if data[at + 1] == wanted:
-            return data[at + 4 : at + 2 + length]
+            return data[at + 4 : at + 2 + length], at
         at += 2 + max(length, 2)
-    return b""
+    return b"", at

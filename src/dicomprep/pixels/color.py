@@ -1,9 +1,9 @@
-"""Colour spaces and palettes (DICOM PS3.3 C.7.6.3.1.2, C.7.9)."""
+"""Colour spaces and palettes (DICOM PS3.3 C.7.6.3.1.2, C.7.9, C.11.15)."""
 
-import io
 from typing import Any
 
 import cv2
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,16 +51,12 @@ def _transform(pixels: Color, matrix: NDArray[np.float64], *, zero: tuple[int, i
 
 
 def to_srgb(pixels: Color, *, icc_profile: bytes) -> Color:
-    """Convert (rows, columns, 3) uint8 from the colour space of `icc_profile` to sRGB.
+    """Convert (rows, columns, 3) uint8 or uint16 from the colour space of `icc_profile` to sRGB (PS3.3 C.11.15).
 
     Raises ValueError where the profile cannot be used for RGB input.
     """
-    from PIL import Image, ImageCms
-
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError) as error:
+        srgb = imagecodecs.cms_profile("srgb")
+        return imagecodecs.cms_transform(pixels, icc_profile, srgb, colorspace="rgb", outcolorspace="rgb")
+    except imagecodecs.CmsError as error:
         raise ValueError(f"the ICC profile cannot be applied: {error}") from error
-    return np.asarray(converted)

@@ -7,10 +7,33 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Geometry", "place", "plan_geometry", "resample", "to_source", "to_thumbnail"]
+__all__ = [
+    "EVERY_PIXEL",
+    "Geometry",
+    "Grid",
+    "place",
+    "plan_geometry",
+    "resample",
+    "spare_halvings",
+    "to_source",
+    "to_thumbnail",
+]
 
 Points = NDArray[np.float64]
 """(n, 2) of (row, column) in pixels; (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where decoded samples lie in the source, of which a codec may have decoded a smaller version."""
+
+    step: int = 1
+    """Source pixels from one sample to the next."""
+    phase: float = 0.0
+    """How far the source's edge lies inside the first sample, in samples: 0 where samples are means of whole blocks."""
+
+
+EVERY_PIXEL = Grid()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +87,48 @@ def resample(pixels: NDArray[Any], *, shape: tuple[int, int]) -> NDArray[Any]:
     return pixels
 
 
-def place(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
-    """Crop, scale and place (rows, columns[, 3]) on a black square as `geometry` says."""
-    (top, left), (rows, columns) = geometry.crop_origin, geometry.crop_shape
-    scaled = resample(pixels[top : top + rows, left : left + columns], shape=geometry.scaled_shape)
+def spare_halvings(geometry: Geometry, *, spare: float) -> int:
+    """How often the source may be halved before it has less than `spare` samples for one of the thumbnail's."""
+    shrinks = min(np.divide(geometry.crop_shape, geometry.scaled_shape))
+    return max(0, int(np.floor(np.log2(shrinks / spare))))
+
+
+def place(pixels: NDArray[Any], geometry: Geometry, *, grid: Grid = EVERY_PIXEL) -> NDArray[Any]:
+    """Crop, scale and place (rows, columns[, 3]) on a black square as `geometry` says; `grid` is that of `pixels`."""
+    if grid == EVERY_PIXEL:
+        (top, left), (rows, columns) = geometry.crop_origin, geometry.crop_shape
+        scaled = resample(pixels[top : top + rows, left : left + columns], shape=geometry.scaled_shape)
+    else:
+        scaled = _resample_grid(pixels, geometry, grid)
     if geometry.scaled_shape == (geometry.size, geometry.size):
         return scaled
     canvas = np.zeros((geometry.size, geometry.size, *pixels.shape[2:]), pixels.dtype)
     (top, left), (rows, columns) = geometry.offset, geometry.scaled_shape
     canvas[top : top + rows, left : left + columns] = scaled
     return canvas
+
+
+def _resample_grid(pixels: NDArray[Any], geometry: Geometry, grid: Grid) -> NDArray[Any]:
+    """Means over areas of a coarser grid, whose samples are first moved to where the source's crop begins."""
+    origin = np.divide(geometry.crop_origin, grid.step) + grid.phase
+    (top, left), (down, right) = origin.astype(int), origin % 1
+    moved = cv2.sepFilter2D(
+        pixels[top:, left:], cv2.CV_32F, _shift_kernel(right), _shift_kernel(down), anchor=(1, 1),
+        borderType=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    extent = np.divide(geometry.crop_shape, grid.step)
+    moved = moved[: int(np.ceil(extent[0])), : int(np.ceil(extent[1]))]
+    y, x = np.divide(geometry.scaled_shape, extent)
+    rows, columns = geometry.scaled_shape
+    scaled = cv2.resize(moved, None, fx=x, fy=y, interpolation=cv2.INTER_AREA)[:rows, :columns]
+    limits = np.iinfo(pixels.dtype)
+    return np.clip(np.rint(scaled), limits.min, limits.max).astype(pixels.dtype)
+
+
+def _shift_kernel(shift: float) -> NDArray[np.float64]:
+    """Four taps that move samples by a part of a sample: Catmull-Rom's cubic (Keys, 1981)."""
+    t = shift
+    return np.array([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2]) / 2
 
 
 def to_source(points: Points, geometry: Geometry) -> Points:

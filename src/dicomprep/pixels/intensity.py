@@ -1,6 +1,6 @@
 """From stored values to grey: modality transform, VOI transform, inversion (DICOM PS3.3 C.11.1, C.11.2, C.11.6)."""
 
-from collections.abc import Sequence
+import math
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,11 +18,17 @@ __all__ = [
     "apply_window",
     "describe_grey",
     "draw_grey",
-    "measure_range",
+    "linear_ends",
+    "may_be_averaged",
+    "value_span",
 ]
 
 Values = NDArray[np.float64]
-ROBUST_PERCENTILES = (0.5, 99.5)
+NARROW = 0.2
+"""A window of less than this share of the stored range is narrow."""
+
+NEAR = 0.25
+"""Padding that lies farther from the window than this share of its width is far away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Range:
     low: float
     high: float
     rule: str
-    """How it was chosen: `robust`, `robust, from zero`, `minimum to maximum` or `all stored values`."""
+    """How it was chosen, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Grey:
     modality: Rescale | LookupTable
     voi: Window | LookupTable | Range
     inverted: bool = False
-    """Low values are drawn bright: MONOCHROME1 or Presentation LUT Shape INVERSE; files state both as often as one."""
+    """Low values are drawn bright."""
     padding: tuple[int, int] | None = None
     """Lowest and highest stored value that stand for no measurement; drawn as background (PS3.3 C.7.5.1.1.2)."""
 
@@ -101,6 +107,19 @@ def apply_window(values: Values, *, center: float, width: float, function: str =
     if function == "LINEAR" and width == 1:
         return (values > center - 0.5).astype(np.float64)
     raise ValueError(f"a {function} window of width {width:g} is not defined")
+
+
+def linear_ends(voi: Window | LookupTable | Range) -> tuple[float, float] | None:
+    """The modality values from which on all is black or white; None where a curve has no such ends."""
+    if isinstance(voi, Range):
+        return voi.low, voi.high
+    if isinstance(voi, LookupTable) or voi.function == "SIGMOID":
+        return None
+    if voi.function == "LINEAR":
+        middle, half = voi.center - 0.5, (voi.width - 1) / 2
+    else:
+        middle, half = voi.center, voi.width / 2
+    return middle - half, middle + half
 
 
 def apply_modality(stored: Values, modality: Rescale | LookupTable) -> Values:
@@ -136,38 +155,38 @@ def draw_grey(pixels: NDArray[Any], *, grey: Grey, bits_stored: int, depth: int)
     return _quantize(_shade(pixels.astype(np.float64), grey), depth)
 
 
-def measure_range(
-    frames: Sequence[NDArray[Any]],
-    *,
-    modalities: Sequence[Rescale | LookupTable],
-    padding: tuple[int, int] | None,
-    from_zero: bool = False,
-) -> Range:
-    """Find the range of modality values that the frames of one file share: their percentiles 0.5 and 99.5.
+def value_span(modality: Rescale | LookupTable, *, bits_stored: int, signed: bool) -> tuple[float, float]:
+    """The lowest and the highest modality value that stored values of so many bits can give."""
+    if isinstance(modality, LookupTable):
+        return 0.0, float(2**modality.bits - 1)
+    low = -(2 ** (bits_stored - 1)) if signed else 0
+    ends = [modality.slope * end + modality.intercept for end in (low, low + 2**bits_stored - 1)]
+    return min(ends), max(ends)
 
-    Padding and values that are no numbers take no part. Where nearly all values are the same, the range is from
-    the least to the greatest. Values that are counts are black at zero (`from_zero`).
+
+def may_be_averaged(grey: Grey, *, bits_stored: int) -> bool:
+    """Whether means of stored values, drawn, are nearly the means of what is drawn.
+
+    They are not where a narrow window cuts most values off, and not where padding would shine through.
     """
-    parts = []
-    for pixels, modality in zip(frames, modalities, strict=True):
-        stride = max(1, round((pixels.size / 2**20) ** 0.5))
-        sample = pixels[::stride, ::stride]
-        if padding is not None:
-            sample = sample[(sample < padding[0]) | (sample > padding[1])]
-        stored = sample.astype(np.float64).ravel()
-        with np.errstate(over="ignore"):
-            values = apply_modality(stored[np.isfinite(stored)], modality)
-        parts.append(values[np.isfinite(values)])
-    values = np.concatenate(parts) if parts else np.empty(0)
-    if values.size == 0:
-        return Range(0.0, 1.0, "minimum to maximum")
-    low, high = (float(v) for v in np.percentile(values, ROBUST_PERCENTILES, method="nearest"))
-    least, greatest = float(values.min()), float(values.max())
-    if low == high or len(np.unique(values[:: max(1, values.size // 4096)])) <= 2:
-        return Range(least, greatest, "minimum to maximum")
-    if from_zero and high > 0:
-        return Range(0.0, high, "robust, from zero")
-    return Range(low, high, "robust")
+    if isinstance(grey.modality, LookupTable):
+        return False
+    if grey.padding is not None and not _fades_into_background(grey, grey.padding):
+        return False
+    voi = grey.voi
+    span = voi.width if isinstance(voi, Window) else len(voi.values) if isinstance(voi, LookupTable) else math.inf
+    return span >= NARROW * abs(grey.modality.slope) * 2**bits_stored
+
+
+def _fades_into_background(grey: Grey, padding: tuple[int, int]) -> bool:
+    """Whether padding, taken for values, would be drawn as background, and as values that lie not far beyond it."""
+    ends = linear_ends(grey.voi)
+    if ends is None or ends[0] >= ends[1]:
+        return False
+    values = apply_modality(np.array(padding, np.float64), grey.modality)
+    shades = (values - ends[0]) / (ends[1] - ends[0])
+    beyond = shades - 1 if grey.inverted else -shades
+    return bool(np.all((beyond >= 0) & (beyond <= NEAR)))
 
 
 def describe_grey(grey: Grey) -> dict[str, Any]:

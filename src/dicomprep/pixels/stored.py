@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Layout", "expand_bits", "unpack_native"]
 
+_WIDTHS = (8, 16, 32, 64)
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -41,13 +43,14 @@ class Layout:
     @property
     def decoded_bytes(self) -> int:
         """Bytes of the decoded frame."""
-        return self.rows * self.columns * self.samples * max(1, self.bits_allocated // 8)
+        return self.rows * self.columns * self.samples * self.dtype.itemsize
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of a decoded sample."""
         kind = "f" if self.kind == "float" else "i" if self.signed else "u"
-        return np.dtype(f"{kind}{max(1, self.bits_allocated // 8)}")
+        width = next(width for width in _WIDTHS if self.bits_allocated <= width)
+        return np.dtype(f"{kind}{width // 8}")
 
 
 def unpack_native(
@@ -55,14 +58,13 @@ def unpack_native(
 ) -> NDArray[Any]:
     """Turn the bytes of one native frame into (rows, columns) or (rows, columns, 3) samples, not yet masked.
 
-    `bit_offset` is where a frame of single bits begins in its first byte (0…7).
+    `bit_offset` is where a frame of packed samples (single bits, or the 12 of ACR-NEMA) begins in its first byte (0…7).
     """
-    if layout.bits_allocated == 1:
-        bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
-        return bits[bit_offset : bit_offset + layout.rows * layout.columns].reshape(layout.rows, layout.columns)
-    samples = np.frombuffer(data, layout.dtype.newbyteorder(">" if big_endian else "<")).astype(
-        layout.dtype, copy=False
-    )
+    if layout.bits_allocated in _WIDTHS:
+        stored = layout.dtype.newbyteorder(">" if big_endian else "<")
+        samples = np.frombuffer(data, stored).astype(layout.dtype, copy=False)
+    else:
+        samples = _unpack_bits(data, layout, bit_offset)
     if layout.subsampled:
         return _upsample_422(samples, layout)
     if layout.samples == 1:
@@ -70,6 +72,17 @@ def unpack_native(
     if layout.planar:
         return np.moveaxis(samples.reshape(3, layout.rows, layout.columns), 0, -1)
     return samples.reshape(layout.rows, layout.columns, 3)
+
+
+def _unpack_bits(data: bytes | memoryview, layout: Layout, bit_offset: int) -> NDArray[Any]:
+    """Samples that follow each other without regard to bytes, the lowest bit first (PS3.5 8.1.1)."""
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+    samples = bits[bit_offset : bit_offset + layout.frame_bits].reshape(-1, layout.bits_allocated)
+    if layout.bits_allocated == 1:
+        return samples
+    room = np.zeros((len(samples), 8 * layout.dtype.itemsize), np.uint8)
+    room[:, : layout.bits_allocated] = samples
+    return np.packbits(room, axis=1, bitorder="little").view(layout.dtype.newbyteorder("<")).astype(layout.dtype)
 
 
 def expand_bits(pixels: NDArray[Any], layout: Layout) -> NDArray[Any]:

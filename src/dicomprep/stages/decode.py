@@ -1,12 +1,13 @@
 """Source → Frames: open a file once, decode each of its frames once."""
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import label
-from dicomprep.dicom.encapsulation import FrameTable, locate_frames
 from dicomprep.dicom.grey import (
     FrameAttributes,
     read_aspect,
@@ -15,24 +16,38 @@ from dicomprep.dicom.grey import (
     read_padding,
     read_voi,
 )
-from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of, read_header
+from dicomprep.dicom.header import Header, read_header
+from dicomprep.dicom.layout import read_layout
+from dicomprep.dicom.mend import true_element, true_sampling, true_syntax
+from dicomprep.dicom.origins import Origins, read_origins
 from dicomprep.dicom.palette import read_palette
-from dicomprep.dicom.sniff import GE_PRIVATE
+from dicomprep.dicom.pixel_data import PixelData
+from dicomprep.dicom.ranges import read_range
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.models import Frame, Instance
-from dicomprep.pixels.codecs import NATIVE_SYNTAXES, Decoded, decode_codestream, decode_native, is_supported
-from dicomprep.pixels.codestream import identify_syntax
-from dicomprep.pixels.intensity import Grey, LookupTable, Range, Rescale, Window, measure_range
+from dicomprep.models import Frame, Instance, Pixels
+from dicomprep.pixels.codecs import spare_rows
+from dicomprep.pixels.decoded import Decoded
+from dicomprep.pixels.geometry import plan_geometry, spare_halvings
+from dicomprep.pixels.intensity import (
+    Grey,
+    LookupTable,
+    Range,
+    Rescale,
+    Window,
+    may_be_averaged,
+    value_span,
+)
+from dicomprep.pixels.measure import measure_range, overview_shape
 from dicomprep.pixels.stored import Layout
-from dicomprep.storage import HEAD_BYTES, SourceFile
+from dicomprep.storage import SourceFile
 
 __all__ = ["Image", "decode"]
 
 RANGE_FRAMES = 8
-"""From so many frames, spread evenly, the range of a file without a window is measured."""
+"""From so many frames, spread evenly, the range of a file without a window is measured; a maximum from all of them."""
 
-COUNTS = frozenset({"NM", "PT"})
-"""Modalities whose 8-bit values are counts, not a picture that is ready for a display."""
+RANGE_BYTES = 2**27
+"""As much of them is kept, so as not to be decoded twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +61,21 @@ class Image:
     layout: Layout
     _reader: "_Reader"
 
-    def frames(self, indices: Sequence[int]) -> Iterator[Frame | tuple[int, InputError]]:
-        """The frames of `indices`, decoded one at a time; where one cannot be, its index and the reason."""
-        self._reader.prepare(self.frame_count)
+    def frames(self, indices: Sequence[int], options: ImageOptions) -> Iterator[Frame | tuple[int, InputError]]:
+        """The frames of `indices`, decoded one at a time; where one cannot be, its index and the reason.
+
+        `options` say which windows replace the file's own, and how large and how faithful the image shall be.
+        """
+        self._reader.prepare(self.frame_count, options)
         for index in indices:
             try:
                 yield self._reader.frame(index)
             except InputError as error:
                 yield index, error
+
+    def origins(self, index: int) -> Origins:
+        """Where the rules of a frame come from, in words."""
+        return read_origins(FrameAttributes(self._reader.header.attributes, index))
 
 
 def decode(file: SourceFile, *, max_bytes: int) -> Image:
@@ -67,19 +89,19 @@ def decode(file: SourceFile, *, max_bytes: int) -> Image:
     pixels = header.pixels
     if pixels is None or pixels.length == 0:
         raise NoImage(instance, _why_no_image(header))
-    if pixels.length is None and not header.encoding.stated:
-        header = _with_identified_syntax(header, pixels)
-    if pixels.keyword == "PixelData" and not is_supported(header.transfer_syntax):
-        reason = f"no decoder for transfer syntax {name_syntax(header.transfer_syntax)}"
-        raise InputError(ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX, reason)
-    layout = header.layout()
+    layout, notes = read_layout(header.attributes, pixels.keyword)
+    pixels, element_notes = true_element(header, pixels, layout)
+    layout, sampling_notes = true_sampling(header, pixels, layout)
+    syntax, syntax_notes = true_syntax(header, pixels, layout)
     if layout.decoded_bytes * 4 > max_bytes:
         size = f"{layout.rows}×{layout.columns}×{layout.samples}"
         raise InputError(ErrorCode.LIMIT_EXCEEDED, f"a frame of {size} samples does not fit the memory a file may take")
     issuer = header.attributes.text("IssuerOfPatientID")
     patient_id = header.attributes.text("PatientID")
     identity = f"{patient_id}^{issuer}" if patient_id and issuer else patient_id
-    return Image(instance, identity, header.frame_count, layout, _Reader(header, pixels, layout))
+    data = PixelData(header, pixels, layout, syntax)
+    notes = (*header.encoding.notes, *notes, *element_notes, *sampling_notes, *syntax_notes, *data.notes)
+    return Image(instance, identity, data.frame_count, layout, _Reader(header, data, layout, notes))
 
 
 class NoImage(InputError):
@@ -88,19 +110,6 @@ class NoImage(InputError):
     def __init__(self, instance: Instance, detail: str) -> None:
         super().__init__(ErrorCode.NO_PIXEL_DATA, detail)
         self.instance = instance
-
-
-def _with_identified_syntax(header: Header, pixels: PixelElement) -> Header:
-    """Where no transfer syntax is stated, the first frame's markers say how it is compressed."""
-    fragments = locate_frames(header.file, pixels.position, frame_count=1).frames[0]
-    try:
-        syntax = identify_syntax(header.file.read_at(fragments[0].offset, HEAD_BYTES)) if fragments else None
-    except ValueError:
-        syntax = None
-    if syntax is None:
-        message = f"{label('TransferSyntaxUID')} is missing and the pixels do not show how they are compressed"
-        raise InputError(ErrorCode.CORRUPT_HEADER, message)
-    return replace(header, transfer_syntax=syntax)
 
 
 def _why_no_image(header: Header) -> str:
@@ -116,124 +125,124 @@ class _Reader:
     """Decodes the frames of one file; keeps those that were decoded early to measure the file's range."""
 
     header: Header
-    pixels: PixelElement
+    data: PixelData
     layout: Layout
-    table: FrameTable | None = None
+    notes: tuple[str, ...]
+    options: ImageOptions = field(default_factory=ImageOptions)
     range: Range | None = None
     early: dict[int, Decoded] = field(default_factory=dict)
 
-    def prepare(self, frame_count: int) -> None:
-        """Find the frames and, where the file states no window for grey values, the range they share."""
-        if self.pixels.length is None:
-            if self.header.transfer_syntax in NATIVE_SYNTAXES:
-                raise InputError(ErrorCode.CORRUPT_HEADER, "native Pixel Data (7FE0,0010) has no length")
-            offsets = offsets_of(self.header.attributes)
-            self.table = locate_frames(
-                self.header.file, self.pixels.position, frame_count=frame_count, extended_offsets=offsets
-            )
-        elif self.header.transfer_syntax not in NATIVE_SYNTAXES:
-            raise InputError(ErrorCode.CORRUPT_PIXELS, "compressed Pixel Data (7FE0,0010) is not in fragments")
-        if self._is_grey and self._voi(0)[0] is None:
+    def prepare(self, frame_count: int, options: ImageOptions) -> None:
+        """Where nothing states a window for grey values, find the range that all frames share."""
+        self.options = options
+        first = FrameAttributes(self.header.attributes, 0)
+        if self._is_grey and not options.windows and self._stated(first)[1] is None:
             self.range = self._find_range(frame_count)
 
     def frame(self, index: int) -> Frame:
         """Decode one frame and join it with what the header says of it."""
-        decoded = self.early.pop(index, None) or self._decode(index)
         view = FrameAttributes(self.header.attributes, index)
         aspect, notes = read_aspect(view)
-        notes = (
-            *self.header.encoding.notes,
-            *(self.table.notes if self.table else ()),
-            *decoded.notes,
-            *notes,
-        )
-        grey = palette = None
-        first = 0
-        if self.layout.photometric_interpretation == "PALETTE COLOR":
-            palette, first = read_palette(self.header.attributes, big_endian=self.header.encoding.big_endian)
-        elif self._is_grey:
-            grey, grey_notes = self._grey(index, view)
+        grey: tuple[Grey, ...] = ()
+        if self._is_grey:
+            grey, grey_notes = self._grey(view)
             notes = (*notes, *grey_notes)
+        decoded = self.early.pop(index, None) or self.data.decode(index, reduction=self._reduction(aspect, grey))
+        palette, first = None, 0
+        if self._is_palette:
+            palette, first = read_palette(self.header.attributes, big_endian=self.header.encoding.big_endian)
         return Frame(
             index=index,
             pixels=decoded.pixels,
             bits_stored=decoded.bits_stored,
             photometric_interpretation=decoded.photometric_interpretation,
+            source_shape=(self.layout.rows, self.layout.columns),
+            grid=decoded.grid,
             grey=grey,
             palette=palette,
             palette_first=first,
             aspect=aspect,
-            icc_profile=self._icc_profile() if self.layout.samples == 3 else None,
+            icc_profile=None if self._is_grey else self._icc_profile(),
             decoder=decoded.decoder,
-            notes=notes,
+            notes=tuple(dict.fromkeys((*self.notes, *decoded.notes, *notes))),
         )
 
     @property
     def _is_grey(self) -> bool:
         return self.layout.photometric_interpretation.startswith("MONOCHROME")
 
-    def _grey(self, index: int, view: FrameAttributes) -> tuple[Grey, tuple[str, ...]]:
-        stated, notes = self._voi(index)
-        voi = stated or self.range or Range(0.0, float(2**self.layout.bits_stored - 1), "all stored values")
-        modality, more_notes = read_modality(view, big_endian=self.header.encoding.big_endian)
-        grey = Grey(
-            modality=modality,
-            voi=voi,
-            inverted=read_inversion(self.header.attributes, self.layout),
-            padding=read_padding(self.header.attributes, self.layout),
-        )
-        return grey, (*more_notes, *notes)
+    @property
+    def _is_palette(self) -> bool:
+        return self.layout.photometric_interpretation == "PALETTE COLOR"
 
-    def _voi(self, index: int) -> tuple[Window | LookupTable | None, tuple[str, ...]]:
-        view = FrameAttributes(self.header.attributes, index)
-        return read_voi(view, big_endian=self.header.encoding.big_endian)
+    def _grey(self, view: FrameAttributes) -> tuple[tuple[Grey, ...], tuple[str, ...]]:
+        """The rules of a frame: one for each window asked for, else the file's own."""
+        modality, stated, notes = self._stated(view)
+        own = stated or self.range or Range(0.0, float(2**self.layout.bits_stored - 1), "all stored values")
+        asked = tuple(Window(*window) for window in self.options.windows)
+        inverted = read_inversion(self.header.attributes, self.layout)
+        padding, more_notes = read_padding(self.header.attributes, self.layout)
+        return tuple(Grey(modality, voi, inverted, padding) for voi in asked or (own,)), (*notes, *more_notes)
+
+    def _stated(
+        self, view: FrameAttributes
+    ) -> tuple[Rescale | LookupTable, Window | LookupTable | None, tuple[str, ...]]:
+        """The modality and VOI transform that the header states for a frame, and what had to be corrected."""
+        big_endian = self.header.encoding.big_endian
+        bits, signed = self.layout.bits_stored, self.layout.signed
+        stored = value_span(Rescale(), bits_stored=bits, signed=signed)
+        modality, notes = read_modality(view, span=stored, big_endian=big_endian)
+        if modality is None:
+            return Rescale(), None, notes
+        span = value_span(modality, bits_stored=bits, signed=signed)
+        voi, more_notes = read_voi(view, span=span, big_endian=big_endian)
+        return modality, voi, (*notes, *more_notes)
+
+    def _reduction(self, aspect: float, grey: tuple[Grey, ...]) -> int:
+        """How often a codec may halve the frame, where its values may be averaged before they are drawn."""
+        share, layout = self.options.fidelity.share, self.layout
+        spare = spare_rows(self.data.syntax)
+        if share is None or spare is None or self._is_palette or layout.bits_stored < 8:
+            return 0
+        if not all(may_be_averaged(rule, bits_stored=layout.bits_stored) for rule in grey):
+            return 0
+        shape = (layout.rows, layout.columns)
+        geometry = plan_geometry(shape, aspect=aspect, size=self.options.size, fit=self.options.fit)
+        return spare_halvings(geometry, spare=share * spare)
 
     def _find_range(self, frame_count: int) -> Range:
-        """One range for all frames: the bits' own for pictures of up to 8 bits, else as measured."""
-        layout, root = self.layout, self.header.attributes
-        big_endian = self.header.encoding.big_endian
-        identity = read_modality(FrameAttributes(root, 0), big_endian=big_endian)[0] == Rescale()
-        picture = layout.bits_stored <= 8 and not layout.signed and layout.kind == "integer"
-        if picture and identity and root.text("Modality") not in COUNTS:
-            return Range(0.0, float(2**layout.bits_stored - 1), "all stored values")
-        affordable = max(1, min(RANGE_FRAMES, 2**28 // max(1, layout.decoded_bytes)))
-        indices = np.unique(np.linspace(0, frame_count - 1, affordable).round().astype(int)).tolist()
+        """One range for all frames: as the header gives it, else as measured."""
+        first = FrameAttributes(self.header.attributes, 0)
+        modality = self._stated(first)[0]
+        rule = read_range(first, self.layout, rescaled=modality != Rescale())
+        if isinstance(rule, Range):
+            return rule
+        full = (self.layout.rows, self.layout.columns)
+        padding, _ = read_padding(self.header.attributes, self.layout)
+        shape = full if rule.is_extreme else overview_shape(full)
+        reducible = spare_rows(self.data.syntax) is not None and self.layout.bits_stored >= 8
+        averaged = reducible and padding is None and isinstance(modality, Rescale)
+        count = frame_count if rule.is_extreme else min(RANGE_FRAMES, frame_count)
+        indices = np.unique(np.linspace(0, frame_count - 1, count).round().astype(int)).tolist()
+        samples = self._sample(indices, reduction=round(math.log2(full[0] / shape[0])) if averaged else 0)
+        return measure_range(samples, padding=padding, shape=shape, rule=rule)
+
+    def _sample(self, indices: Sequence[int], *, reduction: int) -> Iterator[tuple[Pixels, Rescale | LookupTable]]:
+        """Frames to measure and their modality transforms.
+
+        Always at the same reduced resolution, so that neither size nor fidelity of the image moves its greys. Those
+        that will be wanted at that resolution are kept, as far as they are affordable.
+        """
         for index in indices:
+            view = FrameAttributes(self.header.attributes, index)
             try:
-                self.early[index] = self._decode(index)
+                decoded = self.data.decode(index, reduction=reduction)
             except InputError:
                 continue  # met again, and then reported, when the frame's turn comes
-        return measure_range(
-            [decoded.pixels for decoded in self.early.values()],
-            modalities=[read_modality(FrameAttributes(root, i), big_endian=big_endian)[0] for i in self.early],
-            padding=read_padding(root, layout),
-            from_zero=root.text("Modality") in COUNTS,
-        )
-
-    def _decode(self, index: int) -> Decoded:
-        if self.table is not None:
-            data = self.table.read(self.header.file, index)
-            return decode_codestream(data, self.layout, transfer_syntax=self.header.transfer_syntax)
-        layout, file = self.layout, self.header.file
-        first_bit = index * layout.frame_bits
-        start, wanted = first_bit // 8, (first_bit % 8 + layout.frame_bits + 7) // 8
-        held = min(self.pixels.length or 0, max(0, file.size - self.pixels.position))
-        if start + wanted > held:
-            share = 100 * max(0, held - start) / wanted
-            message = f"{max(0, held - start):,} of the frame's {wanted:,} bytes are there ({share:.1f} %)"
-            raise InputError(ErrorCode.TRUNCATED, message)
-        big_endian = self.header.encoding.big_endian or self.header.transfer_syntax == GE_PRIVATE
-        if self.pixels.swapped and layout.bits_allocated <= 8:
-            data = self._read_swapped(start, wanted)
-        else:
-            data = file.read_at(self.pixels.position + start, wanted)
-        return decode_native(data, layout, big_endian=big_endian, bit_offset=first_bit % 8)
-
-    def _read_swapped(self, start: int, length: int) -> bytes:
-        """Bytes out of big-endian words."""
-        even, end = start // 2 * 2, (start + length + 1) // 2 * 2
-        words = np.frombuffer(self.header.file.read_at(self.pixels.position + even, end - even), ">u2")
-        return words.astype("<u2").tobytes()[start - even :][:length]
+            affordable = (len(self.early) + 1) * self.layout.decoded_bytes <= RANGE_BYTES
+            if affordable and reduction == self._reduction(read_aspect(view)[0], ()):
+                self.early[index] = decoded
+            yield decoded.pixels, self._stated(view)[0]
 
     def _icc_profile(self) -> bytes | None:
         root = self.header.attributes

@@ -8,7 +8,7 @@ from dicomprep.config import ImageOptions
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Normalized, Pixels
 from dicomprep.pixels.color import apply_palette, convert_ybr_full, convert_ybr_partial, scale_color, to_srgb
-from dicomprep.pixels.intensity import Grey, Window, describe_grey, draw_grey
+from dicomprep.pixels.intensity import describe_grey, draw_grey
 
 __all__ = ["normalize"]
 
@@ -19,48 +19,48 @@ def normalize(frame: Frame, options: ImageOptions) -> Normalized:
     Raises InputError `unsupported_pixels` for a photometric interpretation that has no rule.
     """
     intensity: dict[str, Any]
-    if frame.grey is not None:
-        pixels, intensity = _draw_windows(frame, frame.grey, options)
+    if frame.grey:
+        pixels, intensity = _draw_windows(frame, options)
     elif frame.palette is not None:
         pixels = apply_palette(frame.pixels, palette=frame.palette, first=frame.palette_first, depth=options.depth)
         intensity = {"palette": len(frame.palette), "first": frame.palette_first}
     else:
-        pixels, intensity = _color(frame, options)
-    source = {"photometric_interpretation": frame.photometric_interpretation, "decoder": frame.decoder}
-    notes = {"notes": list(frame.notes)} if frame.notes else {}
-    return Normalized(pixels, frame.aspect, {**source, **intensity, **notes})
-
-
-def _draw_windows(frame: Frame, grey: Grey, options: ImageOptions) -> tuple[Pixels, dict[str, Any]]:
-    """Grey by the file's own rule or one window, or RGB by three windows."""
-    rules = [Grey(grey.modality, Window(*w), grey.inverted, grey.padding) for w in options.windows] or [grey]
-    drawn = [draw_grey(frame.pixels, grey=g, bits_stored=frame.bits_stored, depth=options.depth) for g in rules]
-    if len(drawn) == 1:
-        return drawn[0], describe_grey(rules[0])
-    return np.stack(drawn, axis=-1), {"channels": [describe_grey(g) for g in rules]}
-
-
-def _color(frame: Frame, options: ImageOptions) -> tuple[Pixels, dict[str, Any]]:
-    label = frame.photometric_interpretation
-    pixels = frame.pixels
-    if pixels.dtype.kind != "u":
-        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, f"{label} with signed or float samples is not supported")
-    bits = frame.bits_stored
-    if label in ("YBR_FULL", "YBR_FULL_422"):
-        pixels, bits = _to_byte_samples(pixels, bits, options.depth)
-        pixels = convert_ybr_full(pixels)
-    elif label in ("YBR_PARTIAL_422", "YBR_PARTIAL_420") and bits == 8:
-        pixels = convert_ybr_partial(pixels)
-    elif label not in ("RGB", "YBR_RCT", "YBR_ICT"):
-        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, f"Photometric Interpretation (0028,0004) {label} is unknown")
-    intensity: dict[str, Any] = {"bits_stored": frame.bits_stored}
-    if frame.icc_profile is not None and bits == 8:
+        pixels, intensity = _to_rgb(frame, options)
+    if frame.icc_profile is not None:
         try:
             pixels = to_srgb(pixels, icc_profile=frame.icc_profile)
             intensity["icc"] = "to sRGB"
         except ValueError as error:
             intensity["icc"] = str(error)
-    return scale_color(pixels, bits_stored=bits, depth=options.depth), intensity
+    source = {"photometric_interpretation": frame.photometric_interpretation, "decoder": frame.decoder}
+    if frame.grid.step > 1:
+        source["decoded_at"] = f"1/{frame.grid.step} of its rows and columns"
+    notes = {"notes": list(frame.notes)} if frame.notes else {}
+    return Normalized(pixels, frame.source_shape, frame.grid, frame.aspect, {**source, **intensity, **notes})
+
+
+def _draw_windows(frame: Frame, options: ImageOptions) -> tuple[Pixels, dict[str, Any]]:
+    """Grey by one rule, or RGB by three."""
+    bits, depth = frame.bits_stored, options.depth
+    drawn = [draw_grey(frame.pixels, grey=grey, bits_stored=bits, depth=depth) for grey in frame.grey]
+    if len(drawn) == 1:
+        return drawn[0], describe_grey(frame.grey[0])
+    return np.stack(drawn, axis=-1), {"channels": [describe_grey(grey) for grey in frame.grey]}
+
+
+def _to_rgb(frame: Frame, options: ImageOptions) -> tuple[Pixels, dict[str, Any]]:
+    label = frame.photometric_interpretation
+    pixels, bits, depth = frame.pixels, frame.bits_stored, options.depth
+    if pixels.dtype.kind != "u":
+        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, f"{label} with float samples is not supported")
+    if label in ("YBR_FULL", "YBR_FULL_422"):
+        pixels, bits = _to_byte_samples(pixels, bits, depth)
+        pixels = convert_ybr_full(pixels)
+    elif label in ("YBR_PARTIAL_422", "YBR_PARTIAL_420") and bits == 8:
+        pixels = convert_ybr_partial(pixels)
+    elif label not in ("RGB", "YBR_RCT", "YBR_ICT"):
+        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, f"Photometric Interpretation (0028,0004) {label} is unknown")
+    return scale_color(pixels, bits_stored=bits, depth=depth), {"bits_stored": frame.bits_stored}
 
 
 def _to_byte_samples(pixels: Pixels, bits: int, depth: int) -> tuple[Pixels, int]:

@@ -11,7 +11,6 @@ __all__ = ["resize"]
 
 def resize(normalized: Normalized, options: ImageOptions) -> Thumbnail:
     """Scale to `options.size` by `options.fit`; the geometry goes along, so that points can be mapped back."""
-    rows, columns = normalized.pixels.shape[:2]
-    geometry = plan_geometry((rows, columns), aspect=normalized.aspect, size=options.size, fit=options.fit)
+    geometry = plan_geometry(normalized.source_shape, aspect=normalized.aspect, size=options.size, fit=options.fit)
     transform = {"geometry": asdict(geometry), "intensity": normalized.intensity}
-    return Thumbnail(place(normalized.pixels, geometry), transform)
+    return Thumbnail(place(normalized.pixels, geometry, grid=normalized.grid), transform)

@@ -1,0 +1,79 @@
+"""How the samples of a frame are laid out, as the Image Pixel Module says (DICOM PS3.3 C.7.6.3), and mended."""
+
+from dicomprep.dicom.attributes import Attributes, label
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.pixels.stored import Layout
+
+__all__ = ["read_layout"]
+
+Notes = tuple[str, ...]
+
+FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
+PALETTE = "PALETTE COLOR"
+
+
+def read_layout(root: Attributes, pixel_keyword: str) -> tuple[Layout, Notes]:
+    """The layout of every frame and what had to be corrected; InputError where the header does not say enough.
+
+    `pixel_keyword` is that of the pixel data: float and double ones have bits of their own.
+    """
+    rows, columns = _required(root, "Rows"), _required(root, "Columns")
+    samples = root.integer("SamplesPerPixel", 1) or 1
+    photometric, notes = _read_photometric(root, samples)
+    if samples not in (1, 3) or (samples == 3) == photometric.startswith(("MONOCHROME", "PALETTE")):
+        message = f"{label('SamplesPerPixel')} {samples} with {photometric} is no image that can be drawn"
+        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
+    float_bits = FLOAT_BITS.get(pixel_keyword)
+    allocated = float_bits or _required(root, "BitsAllocated")
+    stored = float_bits or root.integer("BitsStored", allocated) or allocated
+    if not 1 <= allocated <= 64 or samples > allocated or stored < 1:
+        message = f"{label('BitsAllocated')} {allocated} with {label('BitsStored')} {stored} is not supported"
+        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
+    if stored > allocated:
+        notes = (*notes, f"{label('BitsStored')} {stored} is more than {label('BitsAllocated')}; taken as {allocated}")
+        stored = allocated
+    signed = root.integer("PixelRepresentation", 0) == 1
+    if signed and samples == 3:
+        notes = (*notes, f"{label('PixelRepresentation')} says that colours are signed; taken as unsigned")
+    layout = Layout(
+        rows=rows,
+        columns=columns,
+        samples=samples,
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=_read_high_bit(root, allocated, stored),
+        signed=signed and samples == 1,
+        photometric_interpretation=photometric,
+        planar=samples == 3 and root.integer("PlanarConfiguration", 0) == 1,
+        kind="float" if float_bits else "integer",
+    )
+    return layout, notes
+
+
+def _read_photometric(root: Attributes, samples: int) -> tuple[str, Notes]:
+    """The defined term, whatever its case and punctuation; what is missing follows from the number of samples."""
+    stated = root.text("PhotometricInterpretation")
+    if stated is None:
+        term = "RGB" if samples == 3 else "MONOCHROME2"
+        return term, (f"{label('PhotometricInterpretation')} is missing; taken as {term}",)
+    words = stated.upper().replace("_", " ").replace("-", " ").split()
+    term = PALETTE if words == PALETTE.split() else "".join(words) if words[0] == "MONOCHROME" else "_".join(words)
+    if term.startswith("MONOCHROME") and term not in ("MONOCHROME1", "MONOCHROME2"):
+        term = "MONOCHROME2"
+    return term, () if term == stated else (f"{label('PhotometricInterpretation')} {stated} is taken as {term}",)
+
+
+def _read_high_bit(root: Attributes, allocated: int, stored: int) -> int:
+    try:
+        high_bit = root.integer("HighBit")
+    except InputError:
+        high_bit = None
+    return high_bit if high_bit is not None and stored - 1 <= high_bit < allocated else stored - 1
+
+
+def _required(root: Attributes, keyword: str) -> int:
+    value = root.integer(keyword)
+    if not value or value < 0:
+        said = "missing" if value is None else value
+        raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is {said}")
+    return value

@@ -1,0 +1,96 @@
+"""The pixel data of one file, frame by frame: native, encapsulated, or a video stream (DICOM PS3.5 section 8, A.4)."""
+
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from dicomprep.dicom.attributes import label
+from dicomprep.dicom.encapsulation import FragmentStream, FrameTable, locate_frames
+from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of
+from dicomprep.dicom.sniff import GE_PRIVATE
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.pixels.codecs import decode_codestream, decode_native, is_supported
+from dicomprep.pixels.decoded import Decoded
+from dicomprep.pixels.stored import Layout
+from dicomprep.pixels.video import VIDEO_SYNTAXES, Video, can_decode_video
+
+__all__ = ["PixelData"]
+
+
+class PixelData:
+    """Where the frames lie, and how they are decoded; no more than a frame of them is in memory.
+
+    Raises InputError where nothing decodes `syntax`, or where the frames cannot be found.
+    """
+
+    def __init__(self, header: Header, element: PixelElement, layout: Layout, syntax: str) -> None:
+        _require_decoder(syntax)
+        self.layout, self.syntax = layout, syntax
+        self.frame_count = header.stated_frames
+        self.notes: tuple[str, ...] = ()
+        self._file, self._element = header.file, element
+        self._big_endian = header.encoding.big_endian or syntax == GE_PRIVATE
+        self._table: FrameTable | None = None
+        self._video: Video | None = None
+        if element.length is not None:
+            self._count_native(element.length)
+        elif syntax in VIDEO_SYNTAXES:
+            table = locate_frames(self._file, element.position, frame_count=1, end=element.end)
+            fragments = [fragment for frame in table.frames for fragment in frame]
+            self._video = Video(cast(BinaryIO, FragmentStream(self._file, fragments)), layout, self.frame_count)
+        else:
+            self._locate(header)
+
+    def decode(self, index: int, *, reduction: int) -> Decoded:
+        """Decode frame `index` (from 0); where the codec can, at 1/2ⁿ of its size for a `reduction` of n."""
+        if self._video is not None:
+            return self._video.frame(index)
+        if self._table is not None:
+            data = self._table.read(self._file, index)
+            return decode_codestream(data, self.layout, transfer_syntax=self.syntax, reduction=reduction)
+        return self._decode_native(index)
+
+    def _count_native(self, length: int) -> None:
+        held = 8 * length // self.layout.frame_bits
+        if held > self.frame_count:
+            self.notes = (f"the pixels have room for {held} frames; {label('NumberOfFrames')} is {self.frame_count}",)
+
+    def _locate(self, header: Header) -> None:
+        """Find the frames' fragments; there may be more than the header says."""
+        self._table = locate_frames(
+            self._file,
+            self._element.position,
+            frame_count=self.frame_count,
+            end=self._element.end,
+            extended_offsets=offsets_of(header.attributes),
+        )
+        self.notes = self._table.notes
+        self.frame_count = max(self.frame_count, len(self._table.frames))
+
+    def _decode_native(self, index: int) -> Decoded:
+        first_bit = index * self.layout.frame_bits
+        start, wanted = first_bit // 8, (first_bit % 8 + self.layout.frame_bits + 7) // 8
+        held = min(self._element.length or 0, max(0, self._file.size - self._element.position))
+        if start + wanted > held:
+            share = 100 * max(0, held - start) / wanted
+            message = f"{max(0, held - start):,} of the frame's {wanted:,} bytes are there ({share:.1f} %)"
+            raise InputError(ErrorCode.TRUNCATED, message)
+        if self._element.swapped and self.layout.bits_allocated <= 8:
+            data = self._read_swapped(start, wanted)
+        else:
+            data = self._file.read_at(self._element.position + start, wanted)
+        return decode_native(data, self.layout, big_endian=self._big_endian, bit_offset=first_bit % 8)
+
+    def _read_swapped(self, start: int, length: int) -> bytes:
+        """Bytes out of big-endian words."""
+        even, end = start // 2 * 2, (start + length + 1) // 2 * 2
+        words = np.frombuffer(self._file.read_at(self._element.position + even, end - even), ">u2")
+        return words.astype("<u2").tobytes()[start - even :][:length]
+
+
+def _require_decoder(syntax: str) -> None:
+    if is_supported(syntax) or (syntax in VIDEO_SYNTAXES and can_decode_video()):
+        return
+    remedy = "; it comes with the extra: pip install 'dicomprep[video]'" if syntax in VIDEO_SYNTAXES else ""
+    reason = f"no decoder for transfer syntax {name_syntax(syntax)}{remedy}"
+    raise InputError(ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX, reason)

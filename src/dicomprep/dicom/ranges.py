@@ -1,0 +1,56 @@
+"""Which values are black and white where a file states neither window nor VOI LUT; the standard leaves it open.
+
+What a value means decides: counts, doses and probabilities begin at zero, Hounsfield units have an end, pictures of
+eight bits are ready for a display, and everything else gets a range that outliers do not move.
+"""
+
+from dicomprep.dicom.attributes import Attributes
+from dicomprep.dicom.grey import FrameAttributes
+from dicomprep.errors import InputError
+from dicomprep.pixels.intensity import Range
+from dicomprep.pixels.measure import RangeRule
+from dicomprep.pixels.stored import Layout
+
+__all__ = ["read_range"]
+
+COUNTS = frozenset({"NM", "PT"})
+"""Modalities whose values are counts or concentrations, even those of 8 bits."""
+
+HOUNSFIELD_LIMITS = (-1024.0, 3071.0)
+"""12 bits of Hounsfield units from air; below lies only what a scanner fills the corners with."""
+
+
+def read_range(frame: FrameAttributes, layout: Layout, *, rescaled: bool) -> Range | RangeRule:
+    """The range itself where the header gives it, else the rule by which it is measured.
+
+    `rescaled` says that a modality transform turns stored values into others.
+    """
+    root = frame.root
+    modality = root.text("Modality")
+    if root.text("SegmentationType") == "FRACTIONAL":
+        return Range(0.0, _maximum_fraction(root), "zero to Maximum Fractional Value")
+    if root.text("SegmentationType") == "LABELMAP" or modality == "RTDOSE":
+        return RangeRule(percentiles=(0, 100), from_zero=True)
+    if modality in COUNTS:
+        return RangeRule(from_zero=True)
+    if layout.bits_stored <= 8 and not layout.signed and layout.kind == "integer" and not rescaled:
+        return Range(0.0, float(2**layout.bits_stored - 1), "all stored values")
+    if modality == "CT" and _is_in_hounsfield_units(frame):
+        return RangeRule(limits=HOUNSFIELD_LIMITS)
+    return RangeRule()
+
+
+def _is_in_hounsfield_units(frame: FrameAttributes) -> bool:
+    rescale = frame.find("PixelValueTransformationSequence", "RescaleSlope", "RescaleIntercept")
+    try:
+        stated = rescale.number("RescaleIntercept") is not None and rescale.number("RescaleSlope") is not None
+    except InputError:
+        return False
+    return stated and (rescale.text("RescaleType") or "HU") == "HU"
+
+
+def _maximum_fraction(root: Attributes) -> float:
+    try:
+        return float(root.integer("MaximumFractionalValue") or 255)
+    except InputError:
+        return 255.0

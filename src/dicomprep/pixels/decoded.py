@@ -1,0 +1,67 @@
+"""What every decoder gives back, and what is held against the header before and after it decodes."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.pixels.codestream import Codestream
+from dicomprep.pixels.geometry import EVERY_PIXEL, Grid
+from dicomprep.pixels.stored import Layout, expand_bits
+
+__all__ = ["Decoded", "checked", "matched"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Samples of one frame, masked and sign-extended: (rows, columns) or (rows, columns, 3)."""
+
+    pixels: NDArray[Any]
+    photometric_interpretation: str
+    bits_stored: int
+    decoder: str
+    notes: tuple[str, ...] = ()
+    grid: Grid = EVERY_PIXEL
+    """Where the samples lie in the image, of which some codecs decode a smaller version."""
+
+
+def checked(stream: Codestream, layout: Layout, data: bytes) -> Codestream:
+    """Refuse a codestream that is cut or that is not the image of which the header speaks."""
+    found = (stream.rows, stream.columns, stream.components)
+    wanted = (layout.rows, layout.columns, layout.samples)
+    if found != wanted:
+        said = "{}×{} with {} component(s)"
+        message = f"the codestream is {said.format(*found)}, the header says {said.format(*wanted)}"
+        raise InputError(ErrorCode.CORRUPT_PIXELS, message)
+    if not stream.complete:
+        raise InputError(ErrorCode.TRUNCATED, f"the codestream breaks off after {len(data):,} bytes")
+    return stream
+
+
+def matched(
+    pixels: NDArray[Any],
+    stream: Codestream,
+    layout: Layout,
+    decoder: str,
+    *,
+    photometric: str | None = None,
+    notes: tuple[str, ...] = (),
+) -> Decoded:
+    """Give decoded samples the header's type, with the bits that the codestream really has."""
+    bits = stream.bits
+    if pixels.ndim == 3 and pixels.shape[-1] == 1:
+        pixels = pixels[..., 0]
+    if bits > layout.bits_stored and not stream.signed and int(pixels.max()) < 2**layout.bits_stored:
+        bits = layout.bits_stored  # the codestream has room for more, as a word of native data has
+    elif bits != layout.bits_stored:
+        notes = (*notes, f"the header says {layout.bits_stored} bits stored, the codestream has {bits}")
+    if stream.signed and layout.samples == 3:
+        pixels = pixels.astype(np.int64) + 2 ** (stream.bits - 1)
+        notes = (*notes, "the codestream's colours are signed; their middle is taken as half of the range")
+    width = next(width for width in (8, 16, 32) if bits <= width)
+    typed = pixels.astype(np.dtype(f"{'i' if layout.signed else 'u'}{width // 8}"), copy=False)
+    true_layout = replace(layout, bits_allocated=width, bits_stored=bits, high_bit=bits - 1)
+    label = photometric or layout.photometric_interpretation
+    return Decoded(expand_bits(typed, true_layout), label, bits, decoder, notes)

@@ -1,0 +1,141 @@
+"""The JPEG family: DCT of 8 and 12 bits, Lossless, JPEG-LS (ITU-T T.81, T.87; DICOM PS3.5 8.2.1, 8.2.3)."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.pixels.codestream import Codestream, read_jpeg, with_color_transform
+from dicomprep.pixels.decoded import Decoded, checked, matched
+from dicomprep.pixels.geometry import Grid
+from dicomprep.pixels.stored import Layout
+
+__all__ = ["decode_dct", "decode_jpeg_ls", "decode_lossless"]
+
+_LOSSLESS = 0xC3
+_FILLER = b"\x55" * 1024
+_HARMLESS = re.compile("Invalid SOS parameters|Unknown Adobe color transform|unknown JFIF revision|ICC")
+"""What libjpeg-turbo may remark although the picture is what was encoded."""
+
+_ZERO_BITS = np.array([0, *((1 - 2**k) % 2**16 for k in range(1, 16)), 2**15])
+"""Differences that a code of nothing but zero bits may stand for; the rest of a row is filled with one of them."""
+
+
+def decode_dct(data: bytes, layout: Layout, reduction: int = 0) -> Decoded:
+    """Baseline, extended and progressive DCT of 8 or 12 bits, Huffman or arithmetic coded.
+
+    8 bits at 1/2ⁿ of the size for a `reduction` of n up to 3.
+    """
+    stream = checked(read_jpeg(data), layout, data)
+    reduction = min(3, reduction) if stream.bits <= 8 else 0
+    ycbcr = layout.samples == 3 and _is_ycbcr(stream, layout)
+    pixels, notes = _decode(data, stream, ycbcr=ycbcr, reduction=reduction)
+    said = layout.photometric_interpretation
+    if layout.samples == 3 and (said == "RGB") == ycbcr:
+        notes = (*notes, f"the header says {said}, the codestream holds {'YCbCr' if ycbcr else 'RGB'}")
+    photometric = "RGB" if layout.samples == 3 else said
+    decoded = matched(pixels, stream, layout, "libjpeg-turbo", photometric=photometric, notes=notes)
+    return replace(decoded, grid=Grid(2**reduction))
+
+
+def decode_lossless(data: bytes, layout: Layout) -> Decoded:
+    """By libjpeg-turbo, for liblj92 and jpg_0xc3 crash on streams without a Huffman table.
+
+    Components come out as they were put in, whatever colour space JFIF or Adobe markers speak of.
+    """
+    stream = checked(read_jpeg(data), layout, data)
+    pixels, notes = _decode(data, stream, ycbcr=False, reduction=0)
+    return matched(pixels, stream, layout, "libjpeg-turbo", notes=notes)
+
+
+def decode_jpeg_ls(data: bytes, layout: Layout) -> Decoded:
+    """Lossless and near-lossless, by CharLS."""
+    stream = checked(read_jpeg(data), layout, data)
+    return matched(imagecodecs.jpegls_decode(data), stream, layout, "CharLS")
+
+
+def _decode(data: bytes, stream: Codestream, *, ycbcr: bool, reduction: int) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Samples (RGB where there are three) and what libjpeg-turbo remarked; InputError where it had to invent some."""
+    color = stream.components == 3
+    if stream.bits > 8:
+        return _decode_deep(data, stream, ycbcr=ycbcr), ()
+    if color:
+        data = with_color_transform(data, stream, ycbcr=ycbcr)
+    least = [(length + 2**reduction - 1) >> reduction if reduction else 0 for length in (stream.rows, stream.columns)]
+    space = "RGB" if color else "GRAY"
+    try:
+        return simplejpeg.decode_jpeg(data, space, min_height=least[0], min_width=least[1]), ()
+    except ValueError as error:
+        remark = str(error)
+    if "remature end" in remark:
+        raise InputError(ErrorCode.TRUNCATED, "the codestream ends before the picture does")
+    if not _HARMLESS.search(remark) and not _is_padding(data, remark):
+        raise InputError(ErrorCode.CORRUPT_PIXELS, f"the codestream is damaged: {remark}")
+    decode = partial(simplejpeg.decode_jpeg, colorspace=space, min_height=least[0], min_width=least[1], strict=False)
+    pixels = decode(data)
+    _require_enough(data, pixels, decode)  # for only one thing is remarked at a time
+    return pixels, (f"libjpeg-turbo remarks: {remark}",)
+
+
+def _decode_deep(data: bytes, stream: Codestream, *, ycbcr: bool) -> NDArray[Any]:
+    """Samples of more than 8 bits, of which libjpeg-turbo's warnings do not come through.
+
+    A stream that ran short shows: it gives another picture when more bytes stand before its end marker. Lossless
+    ones need that second look only where the last sample is what libjpeg-turbo would invent.
+    """
+    color = stream.components == 3
+    coded, wanted = ("YCBCR" if ycbcr else "RGB", "RGB") if color else (None, None)
+    decode = partial(imagecodecs.jpeg8_decode, colorspace=coded, outcolorspace=wanted)
+    pixels = decode(data)
+    if stream.process != _LOSSLESS or _ends_as_invented(pixels, stream):
+        _require_enough(data, pixels, decode)
+    return pixels
+
+
+def _require_enough(data: bytes, pixels: NDArray[Any], decode: Callable[[bytes], NDArray[Any]]) -> None:
+    """Refuse a stream that ran short: one of which more bytes before the end marker change what is decoded."""
+    end = data.rfind(b"\xff\xd9")
+    if not np.array_equal(pixels, decode(data[:end] + _FILLER + data[end:])):
+        raise InputError(ErrorCode.TRUNCATED, "the codestream ends before the picture does")
+
+
+def _ends_as_invented(pixels: NDArray[Any], stream: Codestream) -> bool:
+    """Whether the last sample is what its neighbours predict (T.81 table H.1), or as if there were none."""
+    if min(pixels.shape[:2]) < 2:
+        return True
+    last, left, above, corner = (pixels[i, j].astype(np.int64) for i, j in ((-1, -1), (-1, -2), (-2, -1), (-2, -2)))
+    predictions = {
+        1: left,
+        2: above,
+        3: corner,
+        4: left + above - corner,
+        5: left + (above - corner) // 2,
+        6: above + (left - corner) // 2,
+        7: (left + above) // 2,
+    }
+    predicted = predictions.get(stream.predictor, last)
+    filled = np.isin((last - predicted) % 2**16, _ZERO_BITS)
+    return bool(np.any(filled | (last == left) | (last == 2 ** (stream.bits - 1))))
+
+
+def _is_padding(data: bytes, remark: str) -> bool:
+    """Whether the few bytes that are left over before the end marker say nothing: some encoders fill up a word."""
+    count = re.search(r"(\d+) extraneous bytes before marker 0xd9", remark)
+    end = data.rfind(b"\xff\xd9")
+    return count is not None and int(count[1]) < 8 and not data[end - int(count[1]) : end].strip(b"\0\xff")
+
+
+def _is_ycbcr(stream: Codestream, layout: Layout) -> bool:
+    """Whether three JPEG components are YCbCr: the codestream's own markers first, then the header."""
+    if stream.adobe_transform is not None:
+        return stream.adobe_transform == 1
+    if stream.component_ids == (0x52, 0x47, 0x42):
+        return False
+    return stream.jfif or layout.photometric_interpretation != "RGB"

@@ -1,0 +1,109 @@
+"""MPEG-2, MPEG-4 AVC and HEVC, frame by frame, by FFmpeg (DICOM PS3.5 8.2.5 to 8.2.8, A.4.5 to A.4.8).
+
+Needs the extra `video`. All frames are one stream: a frame is had by decoding those before it, once.
+"""
+
+import importlib.util
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.pixels.decoded import Decoded
+from dicomprep.pixels.stored import Layout
+
+__all__ = ["VIDEO_SYNTAXES", "Video", "can_decode_video"]
+
+UID = "1.2.840.10008.1.2.4"
+VIDEO_SYNTAXES = frozenset(f"{UID}.{n}{part}" for n in range(100, 107) for part in ("", ".1")) | {
+    f"{UID}.107",
+    f"{UID}.108",
+}
+
+FORMATS = "h264,hevc,mpegvideo,mpeg,mpegts,mov"
+"""Elementary streams and the containers that the standard allows; nothing that names other files."""
+
+HD_ROWS = 720
+"""From here on, colours are those of ITU-R BT.709 where a stream does not say; below, those of BT.601."""
+
+
+def can_decode_video() -> bool:
+    """Whether the extra `video` is installed."""
+    return importlib.util.find_spec("av") is not None
+
+
+class Video:
+    """The frames of one stream, cheapest in ascending order."""
+
+    def __init__(self, stream: BinaryIO, layout: Layout, frame_count: int) -> None:
+        self._stream, self._layout, self._frame_count = stream, layout, frame_count
+        self._at = 0
+        self._frames: Iterator[Decoded] = iter(())
+
+    def frame(self, index: int) -> Decoded:
+        """Decode up to frame `index` (from 0): RGB, uint8, or uint16 where the stream has more than 8 bits.
+
+        Raises InputError: `truncated` where the stream ends before the frame, `corrupt_pixels` where it is damaged.
+        """
+        if index < self._at or self._at == 0:
+            self._stream.seek(0)
+            self._at, self._frames = 0, self._decode()
+        try:
+            for decoded in self._frames:
+                self._at += 1
+                if self._at > index:
+                    return decoded
+        except (ValueError, OSError) as error:
+            reason = str(error).split(":")[0].removeprefix("[Errno 1094995529] ")
+            message = f"the video is damaged after {self._at} frames: {reason}"
+            raise InputError(ErrorCode.CORRUPT_PIXELS, message) from error
+        raise InputError(ErrorCode.TRUNCATED, f"the video ends after {self._at} frames")
+
+    def _decode(self) -> Iterator[Decoded]:
+        import av
+
+        options = {"format_whitelist": FORMATS, "err_detect": "explode"}
+        with av.open(self._stream, options=options) as container:
+            video = container.streams.video[0]
+            video.codec_context.options = {"err_detect": "explode"}
+            video.codec_context.thread_count = 1  # the other cores have files of their own
+            for packet in self._whole_packets(container.demux(video)):
+                for frame in packet.decode():
+                    yield self._convert(frame, video.codec_context.name)
+
+    def _whole_packets(self, packets: Iterator[Any]) -> Iterator[Any]:
+        """All packets but the last one of a stream that ends early: it may be cut, which FFmpeg does not always see."""
+        for number, (packet, following) in enumerate(pairwise(packets), 1):
+            last = following.size == 0  # what FFmpeg closes a stream with
+            if not (last and number < self._frame_count):
+                yield packet
+        yield following
+
+    def _convert(self, frame: Any, codec: str) -> Decoded:  # noqa: ANN401
+        from av.video.reformatter import Interpolation
+
+        found, wanted = (frame.height, frame.width), (self._layout.rows, self._layout.columns)
+        if found != wanted:
+            said = "the video is {}×{}, the header says {}×{}".format(*found, *wanted)
+            raise InputError(ErrorCode.CORRUPT_PIXELS, said)
+        if frame.is_corrupt:
+            raise ValueError("a frame is incomplete")
+        deep = max(component.bits for component in frame.format.components) > 8
+        pixels: NDArray[Any] = frame.to_ndarray(
+            format="rgb48le" if deep else "rgb24",
+            src_colorspace=_color_matrix(frame),
+            interpolation=Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND,
+        )
+        return Decoded(np.ascontiguousarray(pixels), "RGB", 16 if deep else 8, f"FFmpeg {codec}")
+
+
+def _color_matrix(frame: Any) -> int:  # noqa: ANN401
+    """As the stream says (ITU-T H.273, table 4), else as its size suggests."""
+    from av.video.reformatter import Colorspace
+
+    stated = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601, 9: Colorspace.BT2020}
+    usual = Colorspace.ITU709 if frame.height >= HD_ROWS else Colorspace.ITU601
+    return int(stated.get(int(frame.colorspace), usual))
