@@ -11,7 +11,7 @@ from dicomprep.database import queries
 from dicomprep.database.connect import connect, migrate
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.inspection import inspect_file, text_picture
-from dicomprep.stages.write import encode_png
+from dicomprep.pixels.png import encode_png
 
 __all__ = ["print_failures", "print_inspection", "print_status"]
 
@@ -68,7 +68,7 @@ def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, pn
         return 1
     if png is not None:
         try:
-            png.write_bytes(encode_png(inspection.thumbnail))
+            png.write_bytes(encode_png(inspection.thumbnail.pixels))
         except OSError as error:
             raise ConfigError(f"{png} cannot be written: {error.strerror}") from error
         print(f"{'Picture':<16} {printable(str(png))}")
