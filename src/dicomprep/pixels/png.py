@@ -33,7 +33,7 @@ def encode_png(pixels: NDArray[Any]) -> bytes:
     np.subtract(plain[1:], plain[:-1], out=filtered[1:, 1:])
     color_type = 2 if pixels.ndim == 3 else 0
     header = struct.pack(">2I5B", columns, rows, 8 * pixels.itemsize, color_type, 0, 0, 0)
-    content = bytes(imagecodecs.zlibng_encode(filtered.ravel(), level=LEVEL))
+    content = bytes(imagecodecs.zlibng_encode(filtered.tobytes(), level=LEVEL))
     return SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", content) + _chunk(b"IEND", b"")
 
 
