@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -19,9 +21,9 @@ from pydicom.uid import (
 )
 
 from dicomprep.config import ImageOptions
-from dicomprep.dicom.attributes import label
+from dicomprep.dicom.attributes import Attributes, _convert_plainly, label
 from dicomprep.dicom.encapsulation import FrameTable, locate_frames
-from dicomprep.dicom.header import name_syntax
+from dicomprep.dicom.header import WANTED, name_syntax
 from dicomprep.dicom.sniff import sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window
@@ -30,7 +32,7 @@ from dicomprep.stages.normalize import normalize
 from dicomprep.storage import Inflated, open_source
 from tests.building import gradient, make_dicom
 from tests.reading import decoded_frames, opened_header, opened_image
-from tests.reference_table import FOLDER
+from tests.reference_table import FOLDER, REFERENCE
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
 
@@ -921,3 +923,55 @@ def test_the_header_tells_who_and_what_it_is(tmp_path: Path) -> None:
     insert(path, b"\x20\x00\x13\x00IS\x02\x00x ")
     with opened_image(path) as image:
         assert image.instance.instance_number is None
+
+
+# Values that are read without pydicom
+
+
+@pytest.mark.parametrize("path", [path for path, row in REFERENCE.items() if row.status != "failed"])
+def test_values_are_those_of_pydicom(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def values() -> dict[str, Any]:
+        with opened_header(FOLDER / path) as header:
+            return {keyword: read(header.attributes, keyword) for keyword in WANTED}
+
+    def read(attributes: Attributes, keyword: str) -> list[Any]:
+        found: list[Any] = []
+        for method in (Attributes.integers, Attributes.numbers, Attributes.text, Attributes.content):
+            try:
+                found.append(method(attributes, keyword))
+            except InputError as error:
+                found.append(error.code)
+        return found
+
+    plainly = values()
+    monkeypatch.setattr("dicomprep.dicom.attributes._convert_plainly", lambda _element, _kind: None)
+    assert plainly == values()
+
+
+@pytest.mark.parametrize(
+    ("vr", "content", "value"),
+    [
+        ("DS", b"1.5\\ 2e3 \\\\-3 ", [1.5, 2000, -3]),
+        ("IS", b" 12\\-7 ", [12, -7]),
+        ("US", b"\1\0\0\x80", [1, 32768]),
+        ("SS", b"\1\0\0\x80", [1, -32768]),
+        ("FD", struct.pack("<d", 0.1), [0.1]),
+        ("DS", b"", []),
+        ("DS", b"1,5 ", None),
+        ("US", b"\1\0\0", None),
+        ("UN", b"12", None),
+        ("OB", b"12", None),
+    ],
+)
+def test_plain_values(vr: str, content: bytes, value: list[float] | None) -> None:
+    element = RawDataElement(Tag(0x00281050), vr, len(content), content, 0, False, True)
+    assert _convert_plainly(element, float) == value
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [(b"ABC \0", ["ABC"]), (b"\\B ", ["B"]), (b"M\xfcller", None), (b"\x1b$B", None), (b"  ", [])],
+)
+def test_plain_texts(content: bytes, value: list[str] | None) -> None:
+    element = RawDataElement(Tag(0x00100020), "LO", len(content), content, 0, False, True)
+    assert _convert_plainly(element, str) == value
