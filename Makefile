@@ -1,16 +1,20 @@
 # make preprocess DICOM_DIR=…   set everything up and turn DICOM files into images (without DICOM_DIR: sample files)
 # make test                     set everything up and run the tests
+# make bench                    measure against the seed's design; writes docs/benchmarks.md
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 OPTIONS ?=
 
-.PHONY: preprocess test check format lock clean
+.PHONY: preprocess test bench check format lock clean
 
 preprocess: .venv/ready $(if $(DICOM_DIR),,samp_ds)
 	$(BIN)/python scripts/01_preprocess.py --dicom_dir '$(or $(DICOM_DIR),samp_ds)' $(OPTIONS)
 
 test: .venv/ready
 	$(BIN)/pytest -n auto -q
+
+bench: .venv/ready
+	$(BIN)/python -m benchmarks.run $(OPTIONS)
 
 check: .venv/ready
 	$(BIN)/ruff check

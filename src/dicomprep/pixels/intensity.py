@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -147,11 +148,9 @@ def draw_grey(pixels: NDArray[Any], *, grey: Grey, bits_stored: int, depth: int)
     the same shape and is uint8 or uint16 as `depth` (8 or 16) says. A table serves where it is smaller than the
     image; both ways give the same result.
     """
-    if pixels.dtype.kind in "iu" and bits_stored <= 16 and pixels.size >= 2 ** (bits_stored - 1):
-        signed = pixels.dtype.kind == "i"
-        table = _grey_table(grey, bits_stored, signed, depth)
-        index = pixels.view(f"u{pixels.dtype.itemsize}") & (2**bits_stored - 1) if signed else pixels
-        return np.take(table, index, mode="clip")
+    if pixels.dtype.kind in "iu" and pixels.itemsize <= 2 and pixels.size >= 2 ** (bits_stored - 1):
+        table = _grey_table(grey, bits_stored, pixels.dtype.str, depth)
+        return np.asarray(cv2.LUT(pixels.view(f"u{pixels.itemsize}"), table))
     return _quantize(_shade(pixels.astype(np.float64), grey), depth)
 
 
@@ -208,11 +207,12 @@ def _describe_table(table: object, kind: str) -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=16)
-def _grey_table(grey: Grey, bits: int, signed: bool, depth: int) -> NDArray[Any]:
-    stored = np.arange(2**bits, dtype=np.float64)
-    if signed:
-        stored[2 ** (bits - 1) :] -= 2**bits
-    table = _quantize(_shade(stored, grey), depth)
+def _grey_table(grey: Grey, bits: int, dtype: str, depth: int) -> NDArray[Any]:
+    """The grey of every value of an integer type of 8 or 16 bits; of those that `bits` bits cannot hold, nothing."""
+    low = -(2 ** (bits - 1)) if np.dtype(dtype).kind == "i" else 0
+    stored = np.arange(low, low + 2**bits)
+    table = np.zeros(2 ** (8 * np.dtype(dtype).itemsize), np.uint8 if depth == 8 else np.uint16)
+    table[stored] = _quantize(_shade(stored.astype(np.float64), grey), depth)  # values below zero count from the end
     table.flags.writeable = False
     return table
 
