@@ -112,15 +112,14 @@ def locate_frames(
     basic, fragments = _scan(file, position, file.size if end is None else end)
     if len(fragments) == frame_count:
         return FrameTable([[fragment] for fragment in fragments])
-    starts = [f.item_offset for f in fragments if _begins_codestream(file, f.offset)]
-    frames = _split(fragments, starts)
+    for name, offsets in (("extended", extended_offsets), ("basic", basic)) if frame_count > 1 else ():
+        if offsets and (split := _split(fragments, offsets)) and len(split) == frame_count:
+            return FrameTable(split, (f"{len(fragments)} fragments, frames told by the {name} offset table",))
+    frames = _split(fragments, _codestream_starts(file, fragments))
     if len(frames) > frame_count:
         return FrameTable(frames, (f"{label('NumberOfFrames')} is {frame_count}, but there are {len(frames)} frames",))
     if frame_count == 1:
         return FrameTable([fragments])
-    for name, offsets in (("extended", extended_offsets), ("basic", basic)):
-        if offsets and (split := _split(fragments, offsets)) and len(split) == frame_count:
-            return FrameTable(split, (f"{len(fragments)} fragments, frames told by the {name} offset table",))
     if len(frames) == frame_count or (fragments and fragments[-1].cut and len(frames) < frame_count):
         return FrameTable(frames, (f"{len(fragments)} fragments, frames told by the codestreams' first markers",))
     if len(fragments) < frame_count:
@@ -166,6 +165,16 @@ def _split(fragments: Sequence[Fragment], offsets: Sequence[int]) -> list[list[F
         return []
     ends = [*numbers[1:], len(fragments)]
     return [list(fragments[start:end]) for start, end in zip(numbers, ends, strict=True)]
+
+
+def _codestream_starts(file: SourceFile | Inflated, fragments: Sequence[Fragment]) -> list[int]:
+    """Offsets of fragments that begin as the first one does: other codecs' markers occur in its data by chance."""
+    if not fragments or not _begins_codestream(file, fragments[0].offset):
+        return []
+    first = file.read_at(fragments[0].offset, 8)
+    known = next((start for start in _CODESTREAM_STARTS if first.startswith(start)), first)
+    wanted = first[: max(4, len(known))] if known == b"\xff\x0a" else known  # with the size, which frames share
+    return [f.item_offset for f in fragments if file.read_at(f.offset, len(wanted)) == wanted]
 
 
 def _begins_codestream(file: SourceFile | Inflated, offset: int) -> bool:

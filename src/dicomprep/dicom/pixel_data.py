@@ -41,6 +41,11 @@ class PixelData:
         else:
             self._locate(header)
 
+    @property
+    def is_encapsulated(self) -> bool:
+        """Each frame has a codestream of its own."""
+        return self._table is not None
+
     def decode(self, index: int, *, reduction: int) -> Decoded:
         """Decode frame `index` (from 0); where the codec can, at 1/2ⁿ of its size for a `reduction` of n."""
         if self._video is not None:

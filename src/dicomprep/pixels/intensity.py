@@ -28,6 +28,9 @@ Values = NDArray[np.float64]
 NARROW = 0.2
 """A window of less than this share of the stored range is narrow."""
 
+COARSE = 32
+"""A table of which one step is more than this part of its whole rise is a staircase."""
+
 NEAR = 0.25
 """Padding that lies farther from the window than this share of its width is far away."""
 
@@ -173,8 +176,17 @@ def may_be_averaged(grey: Grey, *, bits_stored: int) -> bool:
     if grey.padding is not None and not _fades_into_background(grey, grey.padding):
         return False
     voi = grey.voi
-    span = voi.width if isinstance(voi, Window) else len(voi.values) if isinstance(voi, LookupTable) else math.inf
+    span = voi.width if isinstance(voi, Window) else _rise(voi) if isinstance(voi, LookupTable) else math.inf
     return span >= NARROW * abs(grey.modality.slope) * 2**bits_stored
+
+
+def _rise(table: LookupTable) -> int:
+    """Over how many input values a table rises or falls; 0 where it does both, or in coarse steps."""
+    steps = np.diff(table.values.astype(np.int64))
+    (changes,) = np.nonzero(steps)
+    if len(changes) == 0 or steps.min() < 0 < steps.max() or np.abs(steps).max() * COARSE > np.abs(steps.sum()):
+        return 0
+    return int(changes[-1] - changes[0] + 1)
 
 
 def _fades_into_background(grey: Grey, padding: tuple[int, int]) -> bool:

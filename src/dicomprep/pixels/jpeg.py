@@ -34,7 +34,7 @@ def decode_dct(data: bytes, layout: Layout, reduction: int = 0) -> Decoded:
     8 bits at 1/2ⁿ of the size for a `reduction` of n up to 3.
     """
     stream = checked(read_jpeg(data), layout, data)
-    reduction = min(3, reduction) if stream.bits <= 8 else 0
+    reduction = min(3, reduction) if stream.bits <= 8 and not layout.signed else 0
     ycbcr = layout.samples == 3 and _is_ycbcr(stream, layout)
     pixels, notes = _decode(data, stream, ycbcr=ycbcr, reduction=reduction)
     said = layout.photometric_interpretation

@@ -41,7 +41,7 @@ class Video:
     def __init__(self, stream: BinaryIO, layout: Layout, frame_count: int) -> None:
         self._stream, self._layout, self._frame_count = stream, layout, frame_count
         self._at = 0
-        self._frames: Iterator[Decoded] = iter(())
+        self._frames: Iterator[tuple[Any, str]] = iter(())
 
     def frame(self, index: int) -> Decoded:
         """Decode up to frame `index` (from 0): RGB, uint8, or uint16 where the stream has more than 8 bits.
@@ -52,27 +52,32 @@ class Video:
             self._stream.seek(0)
             self._at, self._frames = 0, self._decode()
         try:
-            for decoded in self._frames:
+            for frame, codec in self._frames:
                 self._at += 1
+                if frame.is_corrupt:
+                    raise ValueError("a frame is incomplete")
                 if self._at > index:
-                    return decoded
-        except (ValueError, OSError) as error:
+                    return self._convert(frame, codec)
+        except (ValueError, OSError, EOFError) as error:
             reason = str(error).split(":")[0].removeprefix("[Errno 1094995529] ")
             message = f"the video is damaged after {self._at} frames: {reason}"
             raise InputError(ErrorCode.CORRUPT_PIXELS, message) from error
         raise InputError(ErrorCode.TRUNCATED, f"the video ends after {self._at} frames")
 
-    def _decode(self) -> Iterator[Decoded]:
+    def _decode(self) -> Iterator[tuple[Any, str]]:
+        """Frames as FFmpeg has them, and its codec; only those that are wanted become RGB."""
         import av
 
         options = {"format_whitelist": FORMATS, "err_detect": "explode"}
         with av.open(self._stream, options=options) as container:
-            video = container.streams.video[0]
+            video = next(iter(container.streams.video), None)
+            if video is None or video.codec_context is None:
+                raise ValueError("it holds no video stream that can be decoded")
             video.codec_context.options = {"err_detect": "explode"}
             video.codec_context.thread_count = 1  # the other cores have files of their own
             for packet in self._whole_packets(container.demux(video)):
                 for frame in packet.decode():
-                    yield self._convert(frame, video.codec_context.name)
+                    yield frame, video.codec_context.name
 
     def _whole_packets(self, packets: Iterator[Any]) -> Iterator[Any]:
         """All packets but the last one of a stream that ends early: it may be cut, which FFmpeg does not always see."""
@@ -89,8 +94,6 @@ class Video:
         if found != wanted:
             said = "the video is {}×{}, the header says {}×{}".format(*found, *wanted)
             raise InputError(ErrorCode.CORRUPT_PIXELS, said)
-        if frame.is_corrupt:
-            raise ValueError("a frame is incomplete")
         deep = max(component.bits for component in frame.format.components) > 8
         pixels: NDArray[Any] = frame.to_ndarray(
             format="rgb48le" if deep else "rgb24",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import label
@@ -37,7 +38,7 @@ from dicomprep.pixels.intensity import (
     may_be_averaged,
     value_span,
 )
-from dicomprep.pixels.measure import measure_range, overview_shape
+from dicomprep.pixels.measure import RangeRule, measure_range, overview_shape
 from dicomprep.pixels.stored import Layout
 from dicomprep.storage import SourceFile
 
@@ -66,7 +67,7 @@ class Image:
 
         `options` say which windows replace the file's own, and how large and how faithful the image shall be.
         """
-        self._reader.prepare(self.frame_count, options)
+        self._reader.options = options
         for index in indices:
             try:
                 yield self._reader.frame(index)
@@ -129,15 +130,10 @@ class _Reader:
     layout: Layout
     notes: tuple[str, ...]
     options: ImageOptions = field(default_factory=ImageOptions)
+    palette: tuple[NDArray[np.uint16], int] | None = None
     range: Range | None = None
+    """What all frames without a window share, once one has asked for it."""
     early: dict[int, Decoded] = field(default_factory=dict)
-
-    def prepare(self, frame_count: int, options: ImageOptions) -> None:
-        """Where nothing states a window for grey values, find the range that all frames share."""
-        self.options = options
-        first = FrameAttributes(self.header.attributes, 0)
-        if self._is_grey and not options.windows and self._stated(first)[1] is None:
-            self.range = self._find_range(frame_count)
 
     def frame(self, index: int) -> Frame:
         """Decode one frame and join it with what the header says of it."""
@@ -148,9 +144,9 @@ class _Reader:
             grey, grey_notes = self._grey(view)
             notes = (*notes, *grey_notes)
         decoded = self.early.pop(index, None) or self.data.decode(index, reduction=self._reduction(aspect, grey))
-        palette, first = None, 0
-        if self._is_palette:
-            palette, first = read_palette(self.header.attributes, big_endian=self.header.encoding.big_endian)
+        if self._is_palette and self.palette is None:
+            self.palette = read_palette(self.header.attributes, big_endian=self.header.encoding.big_endian)
+        palette, first = self.palette or (None, 0)
         return Frame(
             index=index,
             pixels=decoded.pixels,
@@ -178,11 +174,11 @@ class _Reader:
     def _grey(self, view: FrameAttributes) -> tuple[tuple[Grey, ...], tuple[str, ...]]:
         """The rules of a frame: one for each window asked for, else the file's own."""
         modality, stated, notes = self._stated(view)
-        own = stated or self.range or Range(0.0, float(2**self.layout.bits_stored - 1), "all stored values")
         asked = tuple(Window(*window) for window in self.options.windows)
+        own = asked or (stated or self._shared_range(),)
         inverted = read_inversion(self.header.attributes, self.layout)
         padding, more_notes = read_padding(self.header.attributes, self.layout)
-        return tuple(Grey(modality, voi, inverted, padding) for voi in asked or (own,)), (*notes, *more_notes)
+        return tuple(Grey(modality, voi, inverted, padding) for voi in own), (*notes, *more_notes)
 
     def _stated(
         self, view: FrameAttributes
@@ -210,13 +206,30 @@ class _Reader:
         geometry = plan_geometry(shape, aspect=aspect, size=self.options.size, fit=self.options.fit)
         return spare_halvings(geometry, spare=share * spare)
 
-    def _find_range(self, frame_count: int) -> Range:
+    def _shared_range(self) -> Range:
         """One range for all frames: as the header gives it, else as measured."""
-        first = FrameAttributes(self.header.attributes, 0)
-        modality = self._stated(first)[0]
-        rule = read_range(first, self.layout, rescaled=modality != Rescale())
-        if isinstance(rule, Range):
-            return rule
+        if self.range is None:
+            first = FrameAttributes(self.header.attributes, 0)
+            modality = self._stated(first)[0]
+            rule = read_range(first, self.layout, rescaled=modality != Rescale())
+            if isinstance(rule, Range) and self._has_deeper_pixels():
+                rule = RangeRule()
+            self.range = rule if isinstance(rule, Range) else self._measure(rule, modality)
+        return self.range
+
+    def _has_deeper_pixels(self) -> bool:
+        """Whether the codestreams have more bits than the header says, as far as the first one shows."""
+        if not self.data.is_encapsulated:
+            return False
+        aspect, _ = read_aspect(FrameAttributes(self.header.attributes, 0))
+        try:
+            self.early[0] = self.data.decode(0, reduction=self._reduction(aspect, ()))
+        except InputError:
+            return False
+        return self.early[0].bits_stored > self.layout.bits_stored
+
+    def _measure(self, rule: RangeRule, modality: Rescale | LookupTable) -> Range:
+        frame_count = self.data.frame_count
         full = (self.layout.rows, self.layout.columns)
         padding, _ = read_padding(self.header.attributes, self.layout)
         shape = full if rule.is_extreme else overview_shape(full)
