@@ -673,7 +673,7 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
         (
             {"WindowCenter": 40, "WindowWidth": 81},
             [],
-            ["black up to -0.5 (", "white from 79.5 (", "a grey of 255 is 0.314"],
+            ["black up to -0.5 (", "white from 79.5 (", "one of 255 grey steps is 0.314"],
         ),
         ({"WindowCenter": 40, "WindowWidth": 80, "VOILUTFunction": "LINEAR_EXACT"}, [], ["black up to 0 ("]),
         ({"WindowCenter": 40, "WindowWidth": 80}, ["--window", "lung"], ["width 1500, LINEAR", "; --window"]),
@@ -694,8 +694,19 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
             [],
             ["2 high, 1 wide mm: Pixel Spacing (0028,0030)", "2 times as high as wide square"],
         ),
-        ({"PhotometricInterpretation": "MONOCHROME1"}, [], ["bright: MONOCHROME1", "white up to"]),
-        ({"PixelPaddingValue": 7}, [], ["stored values 7 … 7, ", " of the pixels, are drawn as background"]),
+        (
+            {"PhotometricInterpretation": "MONOCHROME1"},
+            [],
+            ["bright: MONOCHROME1", "white up to", "none that can be used: values are taken as they are stored"],
+        ),
+        (
+            {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "IDENTITY"},
+            [],
+            ["dark: MONOCHROME1, by Presentation LUT Shape (2050,0020) IDENTITY"],
+        ),
+        ({"WindowCenter": 40, "WindowWidth": 0}, [], ["no window can be used: ", "Window Width (0028,1051) 0 is not"]),
+        ({"VOILUTSequence": [{"LUTDescriptor": [2, 0, 16]}]}, [], ["VOI LUT Sequence (0028,3010) is not used: it"]),
+        ({"PixelPaddingValue": 7}, [], ["stored values 7 … 7, ", " of all pixels, are drawn as background"]),
         (
             {
                 "LossyImageCompression": "01",

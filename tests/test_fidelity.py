@@ -414,3 +414,26 @@ def test_a_few_bright_letters_give_one_range_at_every_size(tmp_path: Path) -> No
     pixels[letters > 0] = 65535
     path = stored_file(tmp_path, kind, pixels, Modality="CR", **NO_WINDOW)
     assert ranges_differ_by(path) <= 0.01
+
+
+@pytest.mark.parametrize("kind", ["plateau", "steps", "valley"])
+def test_a_table_that_rises_suddenly_counts_as_a_narrow_window(kind: str, tmp_path: Path) -> None:
+    values = np.arange(4096)
+    entries = {
+        "plateau": np.clip((values - 2000) * 655, 0, 65535),
+        "steps": values // 512 * 9362,
+        "valley": np.abs(values - 2048) * 31,
+    }[kind]
+    table = [{"LUTDescriptor": [4096, 0, 16], "LUTData": entries.astype("<u2").tobytes()}]
+    pixels = (4095 * picture(SHAPES[0], 5)).astype(np.uint16)
+    path = stored_file(tmp_path, TWELVE, pixels, VOILUTSequence=table, **NO_WINDOW)
+    (drawn,) = process_dicom(path, size=64, fidelity="draft")
+    assert "decoded_at" not in drawn.transform["intensity"]
+
+
+def test_a_table_that_rises_evenly_is_no_matter(tmp_path: Path) -> None:
+    table = [{"LUTDescriptor": [4096, 0, 16], "LUTData": (np.arange(4096) * 16).astype("<u2").tobytes()}]
+    pixels = (4095 * picture(SHAPES[0], 5)).astype(np.uint16)
+    path = stored_file(tmp_path, TWELVE, pixels, VOILUTSequence=table, **NO_WINDOW)
+    (drawn,) = process_dicom(path, size=64)
+    assert "decoded_at" in drawn.transform["intensity"]

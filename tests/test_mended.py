@@ -29,7 +29,7 @@ from dicomprep.models import Frame
 from dicomprep.pixels.intensity import Range, Rescale, Window
 from dicomprep.stages.normalize import normalize
 from tests.building import make_dicom
-from tests.reading import decoded_frames
+from tests.reading import decoded_frames, opened_image
 from tests.test_codecs import UID, Pixels, as_bits, htj2k, jpeg, jpeg2000, jpeg_lossless, jpeg_ls, picture, rle
 from tests.test_header import insert, item, words
 
@@ -582,3 +582,29 @@ def test_frames_in_several_fragments_are_found_by_their_first_markers(tmp_path: 
     frames = decoded_frames(path)
     assert len(frames) == len(MOVIE)
     assert frames[0].notes == (f"Number of Frames (0028,0008) is 1, but there are {len(MOVIE)} frames",)
+
+
+def test_a_frame_is_not_torn_apart_where_a_fragment_begins_like_another_codec(tmp_path: Path) -> None:
+    """FF 0A begins a JPEG XL codestream, and occurs in any other's data."""
+    stream = even(jpeg2000(GREY, 12))
+    middle = bytes(stream[:400]), b"\xff\x0a" + stream[402:]
+    path = with_element(bare(tmp_path, GREY, transfer_syntax=JPEG2000Lossless), fragments(*middle))
+    with opened_image(path) as image:
+        assert image.frame_count == 1
+
+
+def test_a_table_that_fits_is_believed_before_markers(tmp_path: Path) -> None:
+    streams = [even(jpeg(frame, 8)) for frame in MOVIE]
+    parts = [part for stream in streams for part in (stream[:600], stream[:4] + stream[604:])]
+    starts = [0, *accumulate(len(part) + 8 for part in parts)][:-1:2]
+    path = bare(tmp_path, BYTES, transfer_syntax=JPEGBaseline8Bit, NumberOfFrames=len(MOVIE))
+    with opened_image(with_element(path, fragments(*parts, starts=starts))) as image:
+        assert image.frame_count == len(MOVIE)
+
+
+def test_deeper_codestreams_than_the_header_says_have_a_range_of_their_own(tmp_path: Path) -> None:
+    shallow = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "Modality": "CR"}
+    path = made(tmp_path, GREY, jpeg_ls(GREY, 16), transfer_syntax=JPEGLSLossless, **shallow)
+    (frame,) = decoded_frames(path)
+    assert isinstance(frame.grey[0].voi, Range)
+    assert frame.grey[0].voi.high > 3000

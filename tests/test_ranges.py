@@ -301,3 +301,23 @@ def test_with_a_window_given_nothing_is_measured(path: Path, monkeypatch: pytest
 def test_a_stated_window_is_taken_as_it_is(path: Path) -> None:
     make_dicom(path, TISSUE, **HU, WindowCenter=40, WindowWidth=400)
     assert vois_of(path) == [Window(40, 400)]
+
+
+# Frames of which only some have a window
+
+
+def test_a_frame_without_a_window_gets_the_measured_range_though_the_first_has_one(path: Path) -> None:
+    groups = [{"FrameVOILUTSequence": [{"WindowCenter": 40, "WindowWidth": 400}]}, {"FrameVOILUTSequence": [{}]}]
+    make_dicom(path, np.stack([TISSUE, TISSUE]), **HU, PerFrameFunctionalGroupsSequence=groups)
+    first, second = vois_of(path)
+    assert first == Window(40, 400)
+    assert isinstance(second, Range)
+    assert second == vois_of(make_dicom(path, TISSUE, **HU))[0]
+
+
+def test_a_hot_pixel_beside_an_empty_middle_does_not_decide(path: Path) -> None:
+    """With a dark column wherever one looks at regular distances."""
+    frame = np.zeros((256, 256), np.uint16)
+    frame[:, 20:110] = frame[:, 150:240] = np.random.default_rng(3).integers(200, 900, (256, 90))
+    frame[100, 50] = 30_000
+    assert range_of(path, np.stack([frame] * 8), Modality="MR").high < 1000

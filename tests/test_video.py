@@ -11,8 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 import dicomprep
+from dicomprep.config import ImageOptions
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.video import VIDEO_SYNTAXES
+from dicomprep.models import Frame
+from dicomprep.pixels.video import VIDEO_SYNTAXES, Video
 from tests.building import make_dicom
 from tests.reading import decoded_frames, opened_image
 
@@ -164,3 +166,30 @@ def test_without_the_extra_a_video_is_refused_with_the_remedy(
     path = video_file(tmp_path / "a.dcm", b"\0\0\1\xb3", syntax, pictures())
     with pytest.raises(InputError, match=rf"{syntax}\); it comes with the extra: pip install 'dicomprep\[video\]'"):
         dicomprep.process_dicom(path)
+
+
+@pytest.mark.parametrize("kind", ["mpeg2", "avc", "hevc", "avc in mp4", "avc in a transport stream"])
+def test_damaged_video_is_an_input_error_or_pictures(kind: str, tmp_path: Path) -> None:
+    syntax, codec, container = KINDS[kind]
+    expected = pictures()[:4]
+    stream = encode(expected, codec, container)
+    random = np.random.default_rng(7)
+    for number in range(40):
+        damaged = bytearray(stream)
+        for at in random.integers(0, len(stream), random.integers(1, 30)):
+            damaged[at] = random.integers(0, 256)
+        start, length = random.integers(0, len(stream), 2)
+        del damaged[start : start + length // 8]
+        with opened_image(video_file(tmp_path / f"{number}.dcm", bytes(damaged), syntax, expected)) as image:
+            for frame in image.frames(range(4), ImageOptions()):
+                assert isinstance(frame, Frame) or isinstance(frame[1], InputError)
+
+
+def test_only_frames_that_are_asked_for_are_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = pictures()
+    path = video_file(tmp_path / "a.dcm", encode(expected, "libx264", "h264"), f"{UID}.102", expected)
+    converted: list[int] = []
+    convert = Video._convert
+    monkeypatch.setattr(Video, "_convert", lambda *args: (converted.append(1), convert(*args))[1])
+    (drawn,) = dicomprep.process_dicom(path, frames="middle")
+    assert (drawn.frame_number, len(converted)) == (COUNT // 2, 1)

@@ -63,9 +63,10 @@ def explain_thumbnail(thumbnail: Thumbnail, aspect: float) -> Rows:
 
 
 def _explain_grey(grey: Grey, frame: Frame, origins: Origins, options: ImageOptions) -> Rows:
-    units = f" {origins.units}" if origins.units else ""
+    unit = origins.table_units if isinstance(grey.modality, LookupTable) else origins.units
+    units = f" {unit}" if unit else ""
     yield "Modality rule", _explain_modality(grey.modality, origins)
-    yield "VOI rule", _explain_voi(grey.voi, units, "--window" if options.windows else origins.voi)
+    yield "VOI rule", _explain_voi(grey.voi, units, origins, asked=bool(options.windows))
     drawn = draw_grey(frame.pixels, grey=grey, bits_stored=frame.bits_stored, depth=8)
     padding = np.zeros(drawn.shape, bool)
     if grey.padding is not None:
@@ -75,35 +76,33 @@ def _explain_grey(grey: Grey, frame: Frame, origins: Origins, options: ImageOpti
     if ends is not None and measured.size:
         first, last = ("white", "black") if grey.inverted else ("black", "white")
         low, high = (np.mean(measured == level) for level in ((255, 0) if grey.inverted else (0, 255)))
-        step = (ends[1] - ends[0]) / 255
-        yield (
-            "Shown",
-            f"{first} up to {ends[0]:g}{units} ({low:.1%} of the pixels), {last} from {ends[1]:g}{units} ({high:.1%}); "
-            f"a grey of 255 is {step:.3g}{units}",
-        )
+        step = f"; one of 255 grey steps is {(ends[1] - ends[0]) / 255:.3g}{units}" if ends[1] > ends[0] else ""
+        shares = f"{first} up to {ends[0]:g}{units} ({low:.1%} of the pixels{' but padding' if padding.any() else ''})"
+        yield "Shown", f"{shares}, {last} {'from' if step else 'above'} {ends[1]:g}{units} ({high:.1%}){step}"
     label = frame.photometric_interpretation
-    why = " (MONOCHROME1, or Presentation LUT Shape INVERSE)" if grey.inverted else ""
-    yield "Low values", f"{'bright' if grey.inverted else 'dark'}: {label}{why}"
+    shape = f", by Presentation LUT Shape (2050,0020) {origins.shape}" if origins.shape else ""
+    yield "Low values", f"{'bright' if grey.inverted else 'dark'}: {label}{shape}"
     if grey.padding is not None:
-        share = f"{padding.mean():.1%} of the pixels"
+        share = f"{padding.mean():.1%} of all pixels"
         yield "Padding", f"stored values {grey.padding[0]} … {grey.padding[1]}, {share}, are drawn as background"
 
 
 def _explain_modality(modality: Rescale | LookupTable, origins: Origins) -> str:
     if isinstance(modality, LookupTable):
-        return f"a table of {len(modality.values)} entries from {modality.first}; {origins.modality}"
-    if not origins.modality:
-        return "none is stated: values are taken as they are stored"
+        return f"a table of {len(modality.values)} entries from {modality.first}; {origins.modality_table}"
+    if not origins.rescale:
+        return "none that can be used: values are taken as they are stored"
     sign = "−" if modality.intercept < 0 else "+"
     shift = f" {sign} {abs(modality.intercept):g}" if modality.intercept else ""
     formula = f"{modality.slope:g} × stored value{shift}"
-    return f"{origins.units or 'value'} = {formula}; {origins.modality}"
+    return f"{origins.units or 'value'} = {formula}; {origins.rescale}"
 
 
-def _explain_voi(voi: Window | LookupTable | Range, units: str, origin: str) -> str:
+def _explain_voi(voi: Window | LookupTable | Range, units: str, origins: Origins, *, asked: bool) -> str:
     if isinstance(voi, LookupTable):
-        return f"a table of {len(voi.values)} entries of {voi.bits} bits from {voi.first}{units}; {origin}"
+        return f"a table of {len(voi.values)} entries of {voi.bits} bits from {voi.first}{units}; {origins.voi_table}"
     if isinstance(voi, Window):
-        section = SECTIONS[voi.function]
-        return f"window center {voi.center:g}, width {voi.width:g}{units}, {voi.function} (PS3.3 {section}); {origin}"
-    return f"no window is stated: {voi.low:g} … {voi.high:g}{units} ({voi.rule})"
+        section, whose = SECTIONS[voi.function], "--window" if asked else origins.window
+        return f"window center {voi.center:g}, width {voi.width:g}{units}, {voi.function} (PS3.3 {section}); {whose}"
+    none = "no window can be used" if origins.window or origins.voi_table else "no window is stated"
+    return f"{none}: {voi.low:g} … {voi.high:g}{units} ({voi.rule})"

@@ -158,8 +158,10 @@ def _find_table(
 ) -> tuple[LookupTable | None, Notes]:
     """The first table of a sequence; one that is malformed is not used, and that is noted."""
     item = attributes.item(keyword)
-    if item is None or "LUTData" not in item:
+    if item is None:
         return None, ()
+    if "LUTData" not in item:
+        return None, (f"{label(keyword)} is not used: it holds no {label('LUTData')}",)
     try:
         table = _read_table(item, big_endian=big_endian)
     except InputError as error:

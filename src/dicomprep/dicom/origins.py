@@ -17,12 +17,20 @@ _UNITS = {"GY": "Gy", "US": ""}
 class Origins:
     """Attributes and places, in words."""
 
-    modality: str
-    """Of the modality transform; empty where there is none."""
-    voi: str
-    """Of the window or VOI LUT; empty where there is none."""
+    rescale: str
+    """Of slope and intercept; empty where there are none that can be read."""
+    modality_table: str
+    """Of a Modality LUT; empty where there is none."""
+    window: str
+    """Of the window; empty where there is none."""
+    voi_table: str
+    """Of a VOI LUT; empty where there is none."""
     units: str
-    """Of modality values; empty where they are unknown."""
+    """Of rescaled values; empty where they are unknown."""
+    table_units: str
+    """Of what a Modality LUT gives."""
+    shape: str
+    """Presentation LUT Shape; empty where it is not stated."""
     spacing: str
     """Height and width of a pixel, and the attribute that says so; empty where none does."""
     loss: str
@@ -32,39 +40,50 @@ class Origins:
 def read_origins(frame: FrameAttributes) -> Origins:
     """Trace each rule to its attribute and its place: the frame's functional groups, the shared ones, or the file."""
     rescale, place = frame.trace("PixelValueTransformationSequence", "RescaleSlope", "RescaleIntercept")
-    modality = ""
-    if "ModalityLUTSequence" in frame.root:
-        modality = f"{label('ModalityLUTSequence')} of the file"
-    elif rescale.has_value("RescaleSlope") or rescale.has_value("RescaleIntercept"):
-        modality = f"{label('RescaleSlope')} and Intercept of {place}"
-    elif "DoseGridScaling" in frame.root:
-        modality = f"{label('DoseGridScaling')} of the file"
+    stated = ""
+    if _numbers(rescale, "RescaleSlope") or _numbers(rescale, "RescaleIntercept"):
+        stated = f"{label('RescaleSlope')} and Intercept of {place}"
+    elif "DoseGridScaling" in frame.root and not rescale.has_value("RescaleSlope"):
+        stated = f"{label('DoseGridScaling')} of the file"
+    table = frame.root.item("ModalityLUTSequence")
+    window, voi_table = _trace_voi(frame)
     return Origins(
-        modality=modality,
-        voi=_trace_voi(frame),
-        units=_read_units(frame.root, rescale) if modality else "",
+        rescale=stated,
+        modality_table=f"{label('ModalityLUTSequence')} of the file" if table else "",
+        window=window,
+        voi_table=voi_table,
+        units=_read_units(frame.root, rescale) if stated else "",
+        table_units=_written((table.text("ModalityLUTType") or "") if table else ""),
+        shape=frame.root.text("PresentationLUTShape") or "",
         spacing=_trace_spacing(frame),
         loss=_read_loss(frame.root),
     )
 
 
-def _trace_voi(frame: FrameAttributes) -> str:
+def _trace_voi(frame: FrameAttributes) -> tuple[str, str]:
+    """Whose window it would be, and whose VOI LUT."""
     found, place = frame.trace("FrameVOILUTSequence", "VOILUTSequence", "WindowCenter")
-    if found.item("VOILUTSequence") is not None:
-        keyword, count = "VOILUTSequence", len(found.items("VOILUTSequence"))
-    elif found.has_value("WindowCenter"):
-        keyword, count = "WindowCenter", len(_numbers(found, "WindowCenter"))
-    else:
-        return ""
     name = found.text("WindowCenterWidthExplanation")
-    first = f", the first of {count}" if count > 1 else ""
-    return f"{label(keyword)} of {place}{first}" + (f", “{name}”" if name else "")
+    window = _first_of("WindowCenter", place, len(_numbers(found, "WindowCenter"))) + (f", “{name}”" if name else "")
+    tables = len(found.items("VOILUTSequence"))
+    return (
+        window if found.has_value("WindowCenter") else "",
+        _first_of("VOILUTSequence", place, tables) if tables else "",
+    )
+
+
+def _first_of(keyword: str, place: str, count: int) -> str:
+    return f"{label(keyword)} of {place}" + (f", the first of {count}" if count > 1 else "")
 
 
 def _read_units(root: Attributes, rescale: Attributes) -> str:
     modality = root.text("Modality") or ""
-    stated = rescale.text("RescaleType") or root.text("Units") or root.text("DoseUnits")
-    return _UNITS.get(stated or "", stated) or UNITS_OF_MODALITY.get(modality, "")
+    stated = rescale.text("RescaleType") or root.text("Units") or root.text("DoseUnits") or ""
+    return _written(stated) or UNITS_OF_MODALITY.get(modality, "")
+
+
+def _written(units: str) -> str:
+    return _UNITS.get(units, units)
 
 
 def _trace_spacing(frame: FrameAttributes) -> str:

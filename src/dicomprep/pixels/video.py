@@ -58,7 +58,9 @@ class Video:
                     raise ValueError("a frame is incomplete")
                 if self._at > index:
                     return self._convert(frame, codec)
-        except (ValueError, OSError, EOFError) as error:
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:
             reason = str(error).split(":")[0].removeprefix("[Errno 1094995529] ")
             message = f"the video is damaged after {self._at} frames: {reason}"
             raise InputError(ErrorCode.CORRUPT_PIXELS, message) from error
@@ -81,11 +83,13 @@ class Video:
 
     def _whole_packets(self, packets: Iterator[Any]) -> Iterator[Any]:
         """All packets but the last one of a stream that ends early: it may be cut, which FFmpeg does not always see."""
+        following = None
         for number, (packet, following) in enumerate(pairwise(packets), 1):
             last = following.size == 0  # what FFmpeg closes a stream with
             if not (last and number < self._frame_count):
                 yield packet
-        yield following
+        if following is not None:
+            yield following
 
     def _convert(self, frame: Any, codec: str) -> Decoded:  # noqa: ANN401
         from av.video.reformatter import Interpolation
