@@ -608,3 +608,23 @@ def test_deeper_codestreams_than_the_header_says_have_a_range_of_their_own(tmp_p
     (frame,) = decoded_frames(path)
     assert isinstance(frame.grey[0].voi, Range)
     assert frame.grey[0].voi.high > 3000
+
+
+def test_a_jp2_file_may_have_a_long_box_and_a_text_that_looks_like_one(tmp_path: Path) -> None:
+    stream = jpeg2000(GREY, 12)
+    text = struct.pack(">I4s", 24, b"uuid") + b"jp2c\xff\x4f".ljust(16, b"x")
+    long_box = struct.pack(">I4sQ", 1, b"jp2c", 16 + len(stream)) + stream
+    signature = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+    path = made(tmp_path, GREY, signature + text + long_box, transfer_syntax=JPEG2000Lossless)
+    assert_near(only_frame(path).pixels, GREY)
+
+
+def test_a_table_of_several_frames_is_believed_where_their_number_is_missing(tmp_path: Path) -> None:
+    streams = [GREY.tobytes(), (GREY + np.uint16(1)).tobytes()]
+    parts = [part for stream in streams for part in (stream[:1000], stream[1000:])]
+    starts = [0, 2 * 8 + len(streams[0])]
+    path = with_element(bare(tmp_path, GREY, transfer_syntax=f"{UID}.1.98"), fragments(*parts, starts=starts))
+    first, second = decoded_frames(path)
+    assert_near(first.pixels, GREY)
+    assert_near(second.pixels, (GREY + np.uint16(1)) & 0xFFF)
+    assert first.notes == ("Number of Frames (0028,0008) is 1, but there are 2 frames",)

@@ -112,9 +112,9 @@ def locate_frames(
     basic, fragments = _scan(file, position, file.size if end is None else end)
     if len(fragments) == frame_count:
         return FrameTable([[fragment] for fragment in fragments])
-    for name, offsets in (("extended", extended_offsets), ("basic", basic)) if frame_count > 1 else ():
-        if offsets and (split := _split(fragments, offsets)) and len(split) == frame_count:
-            return FrameTable(split, (f"{len(fragments)} fragments, frames told by the {name} offset table",))
+    told = _told_by_table(fragments, {"extended": extended_offsets, "basic": basic}, frame_count)
+    if told is not None:
+        return told
     frames = _split(fragments, _codestream_starts(file, fragments))
     if len(frames) > frame_count:
         return FrameTable(frames, (f"{label('NumberOfFrames')} is {frame_count}, but there are {len(frames)} frames",))
@@ -165,6 +165,19 @@ def _split(fragments: Sequence[Fragment], offsets: Sequence[int]) -> list[list[F
         return []
     ends = [*numbers[1:], len(fragments)]
     return [list(fragments[start:end]) for start, end in zip(numbers, ends, strict=True)]
+
+
+def _told_by_table(
+    fragments: Sequence[Fragment], tables: dict[str, Sequence[int] | None], frame_count: int
+) -> FrameTable | None:
+    """Frames by an offset table that fits fragments and header; one of several frames outdoes a header of one."""
+    for name, offsets in tables.items():
+        frames = _split(fragments, offsets or ())
+        if len(frames) > 1 and frame_count == 1:
+            return FrameTable(frames, (f"{label('NumberOfFrames')} is 1, but there are {len(frames)} frames",))
+        if len(frames) == frame_count > 1:
+            return FrameTable(frames, (f"{len(fragments)} fragments, frames told by the {name} offset table",))
+    return None
 
 
 def _codestream_starts(file: SourceFile | Inflated, fragments: Sequence[Fragment]) -> list[int]:

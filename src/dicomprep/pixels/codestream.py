@@ -99,9 +99,16 @@ def with_color_transform(data: bytes, stream: Codestream, *, ycbcr: bool) -> byt
 
 
 def bare_jpeg2000(data: bytes) -> bytes:
-    """The codestream without the JP2 file around it, whose word on colour does not count (PS3.5 A.4.4)."""
-    start = data.find(b"jp2c\xff\x4f") if data[:12] == JP2_SIGNATURE else -1
-    return data[start + 4 :] if start >= 0 else data
+    """The codestream without the JP2 file around it, whose word on colour does not count (PS3.5 A.4.4; T.800 I.4)."""
+    at = 0 if data[:12] == JP2_SIGNATURE else len(data)
+    while at + 16 <= len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        head = 16 if length == 1 else 8
+        length = int.from_bytes(data[at + 8 : at + 16], "big") if length == 1 else length or len(data) - at
+        if kind == b"jp2c":
+            return data[at + head : at + length]
+        at += max(length, head)
+    return data
 
 
 def read_jpeg2000(data: bytes) -> Codestream:
