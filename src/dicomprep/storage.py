@@ -72,6 +72,13 @@ class SourceFile:
             offset, length = offset + len(piece), length - len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def view_at(self, offset: int, length: int) -> memoryview:
+        """The same as `read_at`, without a copy where the file is in memory anyway."""
+        whole = self._whole
+        if whole is None:
+            return memoryview(self.read_at(offset, length))
+        return memoryview(whole)[offset : offset + length]
+
     def _read(self, offset: int, length: int) -> bytes:
         try:
             return os.pread(self._descriptor, length, offset)
@@ -113,6 +120,10 @@ class Inflated:
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`."""
         return self._content[offset : offset + length]
+
+    def view_at(self, offset: int, length: int) -> memoryview:
+        """The same without a copy."""
+        return memoryview(self._content)[offset : offset + length]
 
     def stream(self) -> BinaryIO:
         """The data set from its beginning."""

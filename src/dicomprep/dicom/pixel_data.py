@@ -81,9 +81,9 @@ class PixelData:
             message = f"{max(0, held - start):,} of the frame's {wanted:,} bytes are there ({share:.1f} %)"
             raise InputError(ErrorCode.TRUNCATED, message)
         if self._element.swapped and self.layout.bits_allocated <= 8:
-            data = self._read_swapped(start, wanted)
+            data = memoryview(self._read_swapped(start, wanted))
         else:
-            data = self._file.read_at(self._element.position + start, wanted)
+            data = self._file.view_at(self._element.position + start, wanted)
         return decode_native(data, self.layout, big_endian=self._big_endian, bit_offset=first_bit % 8)
 
     def _read_swapped(self, start: int, length: int) -> bytes:

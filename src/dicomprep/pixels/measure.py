@@ -92,7 +92,10 @@ def _unpadded(pixels: NDArray[Any], padding: tuple[int, int] | None) -> Values:
 def _overview(pixels: NDArray[Any], padding: tuple[int, int] | None, shape: tuple[int, int]) -> Values:
     """Values to measure: means over areas, or, where some are no measurements, some of them as they are."""
     if padding is None and pixels.dtype.kind in "iu":
-        wide = pixels.astype(np.float32 if pixels.dtype.itemsize <= 2 else np.float64)
-        return resample(wide, shape=shape).astype(np.float64).ravel()
+        block = max(1, round(pixels.shape[0] / shape[0]))
+        rows, columns = (length // block for length in pixels.shape)
+        whole = pixels[: rows * block, : columns * block]  # blocks without a rest are averaged many times faster
+        wide = whole if whole.itemsize == 2 else whole.astype(np.float32 if whole.itemsize == 1 else np.float64)
+        return resample(wide, shape=(rows, columns)).astype(np.float64).ravel()
     stride = max(1, round((pixels.size / 2**20) ** 0.5))
     return _unpadded(pixels[::stride, ::stride], padding)
