@@ -290,6 +290,7 @@ SMALL = (512, 512)
 TWELVE = KINDS["JPEG 2000, 12 bits"]
 COMB = np.where(np.arange(4096) % 256 < 128, 0, 65535).astype("<u2").tobytes()
 STEP = np.linspace(0, 65535, 400).astype("<u2").tobytes()
+NARROW_WINDOW = {"WindowCenter": 1800, "WindowWidth": 200}
 NO_WINDOW = {"WindowCenter": None, "WindowWidth": None}
 MODALITY_LUT = {"ModalityLUTSequence": [{"LUTDescriptor": [4096, 0, 16], "LUTData": COMB}]}
 NOT_REDUCED: dict[str, tuple[Kind, dict[str, Any]]] = {
@@ -437,3 +438,34 @@ def test_a_table_that_rises_evenly_is_no_matter(tmp_path: Path) -> None:
     path = stored_file(tmp_path, TWELVE, pixels, VOILUTSequence=table, **NO_WINDOW)
     (drawn,) = process_dicom(path, size=64)
     assert "decoded_at" in drawn.transform["intensity"]
+
+
+def test_bright_padding_of_a_picture_of_eight_bits_gives_no_rim(tmp_path: Path) -> None:
+    """Its range is all that eight bits can hold, for which the first frame is decoded early."""
+    pixels = (60 * picture(SHAPES[0], 5)).astype(np.uint8)
+    pixels[:, :300] = 255
+    stream = imagecodecs.jpeg2k_encode(pixels, reversible=True, codecformat="j2k")
+    path = make_dicom(
+        tmp_path / "a.dcm",
+        pixels,
+        transfer_syntax=f"{UID}.90",
+        codestreams=[stream],
+        Modality="OT",
+        PixelPaddingValue=255,
+    )
+    (drawn,) = process_dicom(path, size=64)
+    (exact,) = process_dicom(path, size=64, fidelity="exact")
+    np.testing.assert_array_equal(drawn.array, exact.array)
+    assert drawn.array.max() < 70
+
+
+def test_a_frame_with_a_narrow_window_is_decoded_in_full_beside_one_without(tmp_path: Path) -> None:
+    pixels = np.stack([(4095 * picture(SHAPES[0], seed)).astype(np.uint16) for seed in (5, 6, 7)])
+    streams = [
+        imagecodecs.jpeg2k_encode(frame, reversible=True, codecformat="j2k", bitspersample=12) for frame in pixels
+    ]
+    groups = [{"FrameVOILUTSequence": [{}]}, {"FrameVOILUTSequence": [{}]}, {"FrameVOILUTSequence": [NARROW_WINDOW]}]
+    described = {"BitsStored": 12, "HighBit": 11, "Modality": "MR", "PerFrameFunctionalGroupsSequence": groups}
+    path = make_dicom(tmp_path / "a.dcm", pixels, transfer_syntax=f"{UID}.90", codestreams=streams, **described)
+    last = process_dicom(path, size=64)[2]  # at which frames are wanted as they are decoded for their range
+    assert "decoded_at" not in last.transform["intensity"]

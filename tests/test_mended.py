@@ -628,3 +628,11 @@ def test_a_table_of_several_frames_is_believed_where_their_number_is_missing(tmp
     assert_near(first.pixels, GREY)
     assert_near(second.pixels, (GREY + np.uint16(1)) & 0xFFF)
     assert first.notes == ("Number of Frames (0028,0008) is 1, but there are 2 frames",)
+
+
+def test_a_table_that_lists_the_fragments_of_one_frame_does_not_tear_it_apart(tmp_path: Path) -> None:
+    stream = even(jpeg2000(GREY, 12))
+    parts = [stream[:400], stream[400:1000], stream[1000:]]
+    starts = [0, *accumulate(len(part) + 8 for part in parts[:-1])]
+    path = with_element(bare(tmp_path, GREY, transfer_syntax=JPEG2000Lossless), fragments(*parts, starts=starts))
+    assert_near(only_frame(path).pixels, GREY)

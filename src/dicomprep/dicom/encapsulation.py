@@ -112,10 +112,12 @@ def locate_frames(
     basic, fragments = _scan(file, position, file.size if end is None else end)
     if len(fragments) == frame_count:
         return FrameTable([[fragment] for fragment in fragments])
-    told = _told_by_table(fragments, {"extended": extended_offsets, "basic": basic}, frame_count)
-    if told is not None:
-        return told
-    frames = _split(fragments, _codestream_starts(file, fragments))
+    starts = _codestream_starts(file, fragments)
+    if frame_count > 1 or not starts:  # of one frame, its own markers know better than a table that lists fragments
+        told = _told_by_table(fragments, {"extended": extended_offsets, "basic": basic}, frame_count)
+        if told is not None:
+            return told
+    frames = _split(fragments, starts)
     if len(frames) > frame_count:
         return FrameTable(frames, (f"{label('NumberOfFrames')} is {frame_count}, but there are {len(frames)} frames",))
     if frame_count == 1:

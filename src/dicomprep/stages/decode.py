@@ -212,21 +212,24 @@ class _Reader:
             first = FrameAttributes(self.header.attributes, 0)
             modality = self._stated(first)[0]
             rule = read_range(first, self.layout, rescaled=modality != Rescale())
-            if isinstance(rule, Range) and self._has_deeper_pixels():
+            if isinstance(rule, Range) and self._has_deeper_pixels(first):
                 rule = RangeRule()
             self.range = rule if isinstance(rule, Range) else self._measure(rule, modality)
         return self.range
 
-    def _has_deeper_pixels(self) -> bool:
+    def _has_deeper_pixels(self, first: FrameAttributes) -> bool:
         """Whether the codestreams have more bits than the header says, as far as the first one shows."""
         if not self.data.is_encapsulated:
             return False
-        aspect, _ = read_aspect(FrameAttributes(self.header.attributes, 0))
+        padding, _ = read_padding(self.header.attributes, self.layout)
+        reduction = 0 if padding else self._reduction(read_aspect(first)[0], ())
         try:
-            self.early[0] = self.data.decode(0, reduction=self._reduction(aspect, ()))
+            decoded = self.data.decode(0, reduction=reduction)
         except InputError:
             return False
-        return self.early[0].bits_stored > self.layout.bits_stored
+        if self._stated(first)[1] is None:
+            self.early[0] = decoded
+        return decoded.bits_stored > self.layout.bits_stored
 
     def _measure(self, rule: RangeRule, modality: Rescale | LookupTable) -> Range:
         frame_count = self.data.frame_count
@@ -252,10 +255,11 @@ class _Reader:
                 decoded = self.data.decode(index, reduction=reduction)
             except InputError:
                 continue  # met again, and then reported, when the frame's turn comes
+            modality, stated, _ = self._stated(view)
             affordable = (len(self.early) + 1) * self.layout.decoded_bytes <= RANGE_BYTES
-            if affordable and reduction == self._reduction(read_aspect(view)[0], ()):
+            if affordable and stated is None and reduction == self._reduction(read_aspect(view)[0], ()):
                 self.early[index] = decoded
-            yield decoded.pixels, self._stated(view)[0]
+            yield decoded.pixels, modality
 
     def _icc_profile(self) -> bytes | None:
         root = self.header.attributes
