@@ -83,7 +83,7 @@ class ImageOptions:
     frames: str = "all"
     """all, first, middle, every=K or max=K (spread evenly)."""
     fidelity: Fidelity = Fidelity.HIGH
-    """high and draft let JPEG and JPEG 2000 decode at a fraction of the size; high stays above 40 dB (PSNR) of exact."""
+    """high and draft let JPEG and JPEG 2000 decode at a fraction of the size; high is above 40 dB (PSNR) of exact."""
     names: Names = Names.PATH
     """path: as the source's folder and file; hash: saying nothing of the source."""
 
