@@ -12,7 +12,7 @@ from pydicom.uid import UID_dictionary
 
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.header import NEWER_SYNTAXES
-from dicomprep.pixels.codecs import NATIVE_SYNTAXES, decode_codestream, is_supported, spare_rows
+from dicomprep.pixels.codecs import NATIVE_SYNTAXES, decode_codestream, is_supported, reduces
 from dicomprep.pixels.video import VIDEO_SYNTAXES
 from dicomprep.stages.normalize import normalize
 from tests.building import make_dicom
@@ -94,7 +94,7 @@ def _rows() -> Iterator[tuple[str, ...]]:
     decoders, exact, lossy = _decoded()
     for uid, full_name in names.items():
         name = full_name.partition(":")[0]
-        reduced = "yes" if spare_rows(uid) else ""
+        reduced = "yes" if reduces(uid) else ""
         if uid in NATIVE_SYNTAXES:
             yield name, uid, "natively", "every kind below", "", ""
         elif uid in VIDEO_SYNTAXES:

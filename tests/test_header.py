@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
+from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -22,14 +24,15 @@ from pydicom.uid import (
 
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import Attributes, _convert_plainly, label
+from dicomprep.dicom.elements import PIXEL_KEYWORDS, WANTED, WANTED_TAGS, scan_dataset
 from dicomprep.dicom.encapsulation import FrameTable, locate_frames
-from dicomprep.dicom.header import WANTED, name_syntax
+from dicomprep.dicom.header import name_syntax
 from dicomprep.dicom.sniff import sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window
 from dicomprep.stages.decode import decode
 from dicomprep.stages.normalize import normalize
-from dicomprep.storage import Inflated, open_source
+from dicomprep.storage import HEAD_BYTES, Inflated, open_source
 from tests.building import gradient, make_dicom
 from tests.reading import decoded_frames, opened_header, opened_image
 from tests.reference_table import FOLDER, REFERENCE
@@ -925,7 +928,38 @@ def test_the_header_tells_who_and_what_it_is(tmp_path: Path) -> None:
         assert image.instance.instance_number is None
 
 
-# Values that are read without pydicom
+# Headers and values that are read without pydicom
+
+
+@pytest.mark.parametrize("path", sorted(REFERENCE))
+def test_a_scanned_header_is_that_of_pydicom(path: str) -> None:
+    content = (FOLDER / path).read_bytes()
+    encoding = sniff(content[:HEAD_BYTES])
+    scanned = None if encoding is None or encoding.deflated else scan_dataset(content, encoding, encoding.offset)
+    if encoding is None or scanned is None:
+        return
+    stream = BytesIO(content)
+    stream.seek(encoding.offset)
+    expected = read_dataset(
+        stream,
+        encoding.implicit,
+        not encoding.big_endian,
+        stop_when=lambda tag, *_: int(tag) in PIXEL_KEYWORDS,
+        specific_tags=list(WANTED_TAGS),
+    )
+    dataset, position = scanned
+    assert position == stream.tell()
+    assert list(dataset.keys()) == list(expected.keys())
+    for tag in expected.keys():  # noqa: SIM118  (elements stay as they are)
+        assert dataset.get_item(tag) == expected.get_item(tag)
+
+
+def test_most_headers_are_scanned() -> None:
+    encodings = {path: sniff((FOLDER / path).read_bytes()[:HEAD_BYTES]) for path in REFERENCE}
+    plain = {path: encoding for path, encoding in encodings.items() if encoding and not encoding.deflated}
+    scanned = [path for path, e in plain.items() if scan_dataset((FOLDER / path).read_bytes(), e, e.offset)]
+    with_pixels = [path for path, row in REFERENCE.items() if row.status == "done"]
+    assert len(set(scanned) & set(with_pixels)) > 0.8 * len(with_pixels)
 
 
 @pytest.mark.parametrize("path", [path for path, row in REFERENCE.items() if row.status != "failed"])

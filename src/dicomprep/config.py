@@ -16,7 +16,7 @@ __all__ = ["WINDOW_PRESETS", "Budget", "Config", "Fidelity", "Fit", "GroupBy", "
 
 E = TypeVar("E", bound=StrEnum)
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 """Raised when the same options would give other pixels than before, so that old images are redone."""
 
 WINDOW_PRESETS = {
@@ -46,11 +46,6 @@ class Fidelity(StrEnum):
     EXACT = "exact"
     HIGH = "high"
     DRAFT = "draft"
-
-    @property
-    def share(self) -> float | None:
-        """Of the rows that keep 40 dB, the share that is decoded at least; None: all that there are."""
-        return {Fidelity.EXACT: None, Fidelity.HIGH: 1.0, Fidelity.DRAFT: 0.5}[self]
 
 
 class Names(StrEnum):
@@ -83,7 +78,7 @@ class ImageOptions:
     frames: str = "all"
     """all, first, middle, every=K or max=K (spread evenly)."""
     fidelity: Fidelity = Fidelity.HIGH
-    """high and draft let JPEG and JPEG 2000 decode at a fraction of the size; high is above 40 dB (PSNR) of exact."""
+    """high and draft decode or average large frames at 1/2, 1/4 … of the size; high is above 40 dB (PSNR) of exact."""
     names: Names = Names.PATH
     """path: as the source's folder and file; hash: saying nothing of the source."""
 

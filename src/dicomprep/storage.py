@@ -176,23 +176,33 @@ def publish(output_dir: Path, relative: str, content: bytes) -> None:
 
     Raises EnvironmentFault where that fails, InputError where this one name is too long for the file system.
     """
-    place = output_dir / relative
-    scratch = output_dir / SCRATCH / f"{os.getpid()}"
+    folder = os.fspath(output_dir)
+    place, scratch = os.path.join(folder, relative), os.path.join(folder, SCRATCH, str(os.getpid()))
     try:
         try:
-            scratch.write_bytes(content)
+            _write_file(scratch, content)
         except FileNotFoundError:
-            scratch.parent.mkdir(parents=True, exist_ok=True)
-            scratch.write_bytes(content)
+            os.makedirs(os.path.dirname(scratch), exist_ok=True)
+            _write_file(scratch, content)
         try:
-            scratch.replace(place)
+            os.replace(scratch, place)
         except FileNotFoundError:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            scratch.replace(place)
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            os.replace(scratch, place)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise InputError(ErrorCode.LIMIT_EXCEEDED, "the path of its thumbnail would be too long") from error
         raise EnvironmentFault(f"{place} cannot be written: {error.strerror}") from error
+
+
+def _write_file(path: str, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        written = os.write(descriptor, content)
+        while written < len(content):
+            written += os.write(descriptor, content[written:])
+    finally:
+        os.close(descriptor)
 
 
 def clear_scratch(output_dir: Path) -> None:

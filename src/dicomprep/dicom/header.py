@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from dicomprep.dicom.attributes import Attributes, label
+from dicomprep.dicom.elements import PIXEL_KEYWORDS, SCANNED_BYTES, WANTED_TAGS, scan_dataset
 from dicomprep.dicom.sniff import Encoding, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
@@ -20,7 +20,6 @@ from dicomprep.storage import Inflated, SourceFile
 
 __all__ = ["NEWER_SYNTAXES", "Header", "PixelElement", "name_syntax", "read_header"]
 
-PIXEL_KEYWORDS = {0x7FE00010: "PixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00008: "FloatPixelData"}
 NEWER_SYNTAXES = {
     "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
     "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
@@ -31,33 +30,6 @@ NEWER_SYNTAXES = {
 """Transfer syntaxes that pydicom has no name for."""
 
 MAX_FRAMES = 2**20
-
-WANTED = (
-    # identity and context
-    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "Modality",
-    "PatientID", "IssuerOfPatientID", "SpecificCharacterSet",
-    # pixels
-    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelDataProviderURL",
-    "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
-    # grey
-    "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "VOILUTSequence", "WindowCenter", "WindowWidth",
-    "VOILUTFunction", "PresentationLUTShape", "PixelPaddingValue", "PixelPaddingRangeLimit",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "RescaleType", "SegmentationType",
-    "MaximumFractionalValue", "DoseGridScaling",
-    # what `inspect` explains
-    "WindowCenterWidthExplanation", "Units", "DoseUnits", "LossyImageCompression", "LossyImageCompressionRatio",
-    "LossyImageCompressionMethod",
-    # colour
-    "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
-    "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
-    "BluePaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData",
-    "SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData", "ICCProfile",
-    "OpticalPathSequence",
-    # shape
-    "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",
-)  # fmt: skip
-_WANTED_TAGS = [tag for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +104,17 @@ def read_header(source: SourceFile, *, max_bytes: int) -> Header:
     start = encoding.offset
     if encoding.deflated:
         file, start = _inflate(source, start, max_bytes), 0
+    dataset, pixels = _read_until_pixels(file, start, encoding)
+    return Header(Attributes(dataset), encoding, encoding.transfer_syntax or "", pixels, file)
+
+
+def _read_until_pixels(
+    file: SourceFile | Inflated, start: int, encoding: Encoding
+) -> tuple[Dataset, PixelElement | None]:
+    """The wanted attributes, and the pixels if there are any; InputError `truncated` where there could have been."""
+    scanned = scan_dataset(file.view_at(0, SCANNED_BYTES), encoding, start)
+    if scanned is not None:
+        return scanned[0], _pixel_element(file, scanned[1], encoding)
     stream = file.stream()
     dataset = _read_dataset(stream, start, encoding)
     pixels = _pixel_element(file, stream.tell(), encoding)
@@ -140,7 +123,7 @@ def read_header(source: SourceFile, *, max_bytes: int) -> Header:
         _read_dataset(watched, start, encoding)
         if watched.cut:
             raise InputError(ErrorCode.TRUNCATED, "the file ends in the middle of its header")
-    return Header(Attributes(dataset), encoding, encoding.transfer_syntax or "", pixels, file)
+    return dataset, pixels
 
 
 class _Watched:
@@ -166,7 +149,7 @@ def _read_dataset(stream: "BinaryIO | _Watched", start: int, encoding: Encoding)
     stream.seek(start)
     try:
         return read_dataset(
-            stream, encoding.implicit, not encoding.big_endian, stop_when=_at_pixels, specific_tags=_WANTED_TAGS
+            stream, encoding.implicit, not encoding.big_endian, stop_when=_at_pixels, specific_tags=list(WANTED_TAGS)
         )
     except (MemoryError, InputError):
         raise

@@ -9,8 +9,8 @@ from dicomprep.dicom.encapsulation import FragmentStream, FrameTable, locate_fra
 from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of
 from dicomprep.dicom.sniff import GE_PRIVATE
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs import decode_codestream, decode_native, is_supported
-from dicomprep.pixels.decoded import Decoded
+from dicomprep.pixels.codecs import decode_codestream, decode_native, is_supported, reduces
+from dicomprep.pixels.decoded import Decoded, reduced
 from dicomprep.pixels.stored import Layout
 from dicomprep.pixels.video import VIDEO_SYNTAXES, Video, can_decode_video
 
@@ -46,14 +46,19 @@ class PixelData:
         """Each frame has a codestream of its own."""
         return self._table is not None
 
+    @property
+    def reduces_by_means(self) -> bool:
+        """A reduced frame is one of means of blocks, and can be reduced further."""
+        return not self.is_encapsulated or not reduces(self.syntax)
+
     def decode(self, index: int, *, reduction: int) -> Decoded:
-        """Decode frame `index` (from 0); where the codec can, at 1/2ⁿ of its size for a `reduction` of n."""
-        if self._video is not None:
-            return self._video.frame(index)
-        if self._table is not None:
-            data = self._table.read(self._file, index)
-            return decode_codestream(data, self.layout, transfer_syntax=self.syntax, reduction=reduction)
-        return self._decode_native(index)
+        """Decode frame `index` (from 0) at 1/2ⁿ of its size for a `reduction` of n, as far as that can be."""
+        if self._table is None:
+            whole = self._decode_native(index) if self._video is None else self._video.frame(index)
+            return reduced(whole, times=reduction)
+        data = self._table.read(self._file, index)
+        decoded = decode_codestream(data, self.layout, transfer_syntax=self.syntax, reduction=reduction)
+        return reduced(decoded, times=reduction) if self.reduces_by_means else decoded
 
     def _count_native(self, length: int) -> None:
         held = 8 * length // self.layout.frame_bits

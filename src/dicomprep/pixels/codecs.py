@@ -22,6 +22,7 @@ __all__ = [
     "decode_codestream",
     "decode_native",
     "is_supported",
+    "reduces",
     "spare_rows",
 ]
 
@@ -36,14 +37,22 @@ def is_supported(transfer_syntax: str) -> bool:
     return transfer_syntax in NATIVE_SYNTAXES or transfer_syntax in _ALL_DECODERS
 
 
-def spare_rows(transfer_syntax: str) -> float | None:
-    """How many rows must be decoded for one of a thumbnail to stay within 40 dB of decoding them all, as measured.
+def reduces(transfer_syntax: str) -> bool:
+    """Whether the codec itself can decode at a fraction of the size."""
+    return transfer_syntax in _REDUCING_DECODERS
 
-    Blocks of a DCT become means; what a wavelet keeps is aliased, and takes more averaging afterwards. None where
-    the codec knows no reduced resolution.
+
+def spare_rows(transfer_syntax: str, *, bits_stored: int, draft: bool = False) -> float:
+    """How many rows are decoded for one of a thumbnail, at least, to stay within 40 dB of all of them, as measured.
+
+    Blocks become means, here or by a DCT; what a wavelet keeps is aliased, and takes more averaging afterwards, most
+    of all in pictures of 8 bits, which may hold lettering. A draft has half of that.
     """
-    decoder = _REDUCING_DECODERS.get(transfer_syntax)
-    return _SPARE[decoder] if decoder else None
+    if _REDUCING_DECODERS.get(transfer_syntax) is not decode_jpeg2000:
+        return 1.0 if draft else 2.0
+    if draft:
+        return 1.75
+    return 3.5 if bits_stored <= 8 else 2.7
 
 
 def decode_native(data: bytes | memoryview, layout: Layout, *, big_endian: bool, bit_offset: int) -> Decoded:
@@ -185,5 +194,3 @@ _REDUCING_DECODERS: dict[str, Callable[[bytes, Layout, int], Decoded]] = {
 """Those that can decode at a fraction of the size, for a fraction of the time."""
 
 _ALL_DECODERS: dict[str, Callable[..., Decoded]] = {**_DECODERS, **_REDUCING_DECODERS}
-
-_SPARE: dict[Callable[[bytes, Layout, int], Decoded], float] = {decode_dct: 2.0, decode_jpeg2000: 3.5}

@@ -75,7 +75,7 @@ def read_jpeg(data: bytes) -> Codestream:
         components=components,
         bits=bits,
         process=process,
-        complete=data.find(b"\xff\xd9", at) >= 0,
+        complete=data.rfind(b"\xff\xd9", at) >= 0,
         adobe_transform=adobe,
         jfif=jfif,
         component_ids=tuple(header[6::3][:components]),

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codestream import Codestream
-from dicomprep.pixels.geometry import EVERY_PIXEL, Grid
+from dicomprep.pixels.geometry import EVERY_PIXEL, Grid, halve
 from dicomprep.pixels.stored import Layout, expand_bits
 
-__all__ = ["Decoded", "checked", "matched"]
+__all__ = ["Decoded", "checked", "matched", "reduced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,11 @@ def matched(
     true_layout = replace(layout, bits_allocated=width, bits_stored=bits, high_bit=bits - 1)
     label = photometric or layout.photometric_interpretation
     return Decoded(expand_bits(typed, true_layout), label, bits, decoder, notes)
+
+
+def reduced(decoded: Decoded, *, times: int) -> Decoded:
+    """The same frame at 1/2ⁿ of its size, as means of blocks; unchanged where its samples are of more than 16 bits."""
+    if times == 0 or decoded.pixels.dtype.str[1:] not in ("u1", "u2", "i2"):
+        return decoded
+    grid = Grid(decoded.grid.step * 2**times, decoded.grid.phase)
+    return replace(decoded, pixels=halve(decoded.pixels, times=times), grid=grid)

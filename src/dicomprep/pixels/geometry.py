@@ -1,6 +1,7 @@
 """Where pixels go: crop, antialiased scaling that makes pixels square, placing on the canvas; and the way back."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -11,6 +12,8 @@ __all__ = [
     "EVERY_PIXEL",
     "Geometry",
     "Grid",
+    "describe_geometry",
+    "halve",
     "place",
     "plan_geometry",
     "resample",
@@ -49,6 +52,7 @@ class Geometry:
     """Rows and columns of the canvas."""
 
 
+@lru_cache(maxsize=64)
 def plan_geometry(shape: tuple[int, int], *, aspect: float, size: int, fit: str) -> Geometry:
     """Plan how (rows, columns) with pixels of `aspect` (height over width) fill a square of `size`.
 
@@ -76,6 +80,12 @@ def plan_geometry(shape: tuple[int, int], *, aspect: float, size: int, fit: str)
     )
 
 
+@lru_cache(maxsize=64)
+def describe_geometry(geometry: Geometry) -> dict[str, Any]:
+    """The geometry as JSON-able values; frames of one shape share them."""
+    return asdict(geometry)
+
+
 def resample(pixels: NDArray[Any], *, shape: tuple[int, int]) -> NDArray[Any]:
     """Scale (rows, columns[, 3]) to `shape`: means over areas where it shrinks, cubic where it grows."""
     rows, columns = pixels.shape[:2]
@@ -84,6 +94,19 @@ def resample(pixels: NDArray[Any], *, shape: tuple[int, int]) -> NDArray[Any]:
         pixels = cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA)
     if shape != smaller:
         pixels = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return pixels
+
+
+def halve(pixels: NDArray[Any], *, times: int) -> NDArray[Any]:
+    """Means of blocks of 2×2, again and again: (rows, columns[, 3]) uint8, uint16 or int16.
+
+    Many times faster than means over other areas. Where a length is odd its last sample counts twice.
+    """
+    for _ in range(times):
+        rows, columns = pixels.shape[:2]
+        if rows % 2 or columns % 2:
+            pixels = cv2.copyMakeBorder(pixels, 0, rows % 2, 0, columns % 2, cv2.BORDER_REPLICATE)
+        pixels = cv2.resize(pixels, ((columns + 1) // 2, (rows + 1) // 2), interpolation=cv2.INTER_AREA)
     return pixels
 
 
@@ -112,15 +135,18 @@ def _resample_grid(pixels: NDArray[Any], geometry: Geometry, grid: Grid) -> NDAr
     """Means over areas of a coarser grid, whose samples are first moved to where the source's crop begins."""
     origin = np.divide(geometry.crop_origin, grid.step) + grid.phase
     (top, left), (down, right) = origin.astype(int), origin % 1
-    moved = cv2.sepFilter2D(
-        pixels[top:, left:], cv2.CV_32F, _shift_kernel(right), _shift_kernel(down), anchor=(1, 1),
-        borderType=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
+    moved = pixels[top:, left:]
+    if down or right:
+        moved = cv2.sepFilter2D(
+            moved, cv2.CV_32F, _shift_kernel(right), _shift_kernel(down), anchor=(1, 1), borderType=cv2.BORDER_REPLICATE
+        )
     extent = np.divide(geometry.crop_shape, grid.step)
     moved = moved[: int(np.ceil(extent[0])), : int(np.ceil(extent[1]))]
     y, x = np.divide(geometry.scaled_shape, extent)
     rows, columns = geometry.scaled_shape
     scaled = cv2.resize(moved, None, fx=x, fy=y, interpolation=cv2.INTER_AREA)[:rows, :columns]
+    if scaled.dtype == pixels.dtype:
+        return scaled
     limits = np.iinfo(pixels.dtype)
     return np.clip(np.rint(scaled), limits.min, limits.max).astype(pixels.dtype)
 

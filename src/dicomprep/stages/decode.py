@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.config import ImageOptions
+from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.attributes import label
 from dicomprep.dicom.grey import (
     FrameAttributes,
@@ -27,7 +27,7 @@ from dicomprep.dicom.ranges import read_range
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels
 from dicomprep.pixels.codecs import spare_rows
-from dicomprep.pixels.decoded import Decoded
+from dicomprep.pixels.decoded import Decoded, reduced
 from dicomprep.pixels.geometry import plan_geometry, spare_halvings
 from dicomprep.pixels.intensity import (
     Grey,
@@ -171,6 +171,11 @@ class _Reader:
     def _is_palette(self) -> bool:
         return self.layout.photometric_interpretation == "PALETTE COLOR"
 
+    @property
+    def _is_averageable(self) -> bool:
+        """Samples are no single bits, no floats, and not wider than what is averaged fast."""
+        return self.layout.bits_stored >= 8 and self.layout.kind == "integer" and self.layout.bits_allocated <= 16
+
     def _grey(self, view: FrameAttributes) -> tuple[tuple[Grey, ...], tuple[str, ...]]:
         """The rules of a frame: one for each window asked for, else the file's own."""
         modality, stated, notes = self._stated(view)
@@ -196,15 +201,16 @@ class _Reader:
 
     def _reduction(self, aspect: float, grey: tuple[Grey, ...]) -> int:
         """How often a codec may halve the frame, where its values may be averaged before they are drawn."""
-        share, layout = self.options.fidelity.share, self.layout
-        spare = spare_rows(self.data.syntax)
-        if share is None or spare is None or self._is_palette or layout.bits_stored < 8:
+        layout, fidelity = self.layout, self.options.fidelity
+        if fidelity is Fidelity.EXACT or self._is_palette or not self._is_averageable:
             return 0
         if not all(may_be_averaged(rule, bits_stored=layout.bits_stored) for rule in grey):
             return 0
+        draft = fidelity is Fidelity.DRAFT
+        spare = spare_rows(self.data.syntax, bits_stored=layout.bits_stored, draft=draft)
         shape = (layout.rows, layout.columns)
         geometry = plan_geometry(shape, aspect=aspect, size=self.options.size, fit=self.options.fit)
-        return spare_halvings(geometry, spare=share * spare)
+        return spare_halvings(geometry, spare=spare)
 
     def _shared_range(self) -> Range:
         """One range for all frames: as the header gives it, else as measured."""
@@ -236,8 +242,7 @@ class _Reader:
         full = (self.layout.rows, self.layout.columns)
         padding, _ = read_padding(self.header.attributes, self.layout)
         shape = full if rule.is_extreme else overview_shape(full)
-        reducible = spare_rows(self.data.syntax) is not None and self.layout.bits_stored >= 8
-        averaged = reducible and padding is None and isinstance(modality, Rescale)
+        averaged = self._is_averageable and padding is None and isinstance(modality, Rescale)
         count = frame_count if rule.is_extreme else min(RANGE_FRAMES, frame_count)
         indices = np.unique(np.linspace(0, frame_count - 1, count).round().astype(int)).tolist()
         samples = self._sample(indices, reduction=round(math.log2(full[0] / shape[0])) if averaged else 0)
@@ -251,15 +256,17 @@ class _Reader:
         """
         for index in indices:
             view = FrameAttributes(self.header.attributes, index)
+            wanted = self._reduction(read_aspect(view)[0], ())
+            further = max(0, reduction - wanted) if self.data.reduces_by_means else 0
             try:
-                decoded = self.data.decode(index, reduction=reduction)
+                decoded = self.data.decode(index, reduction=reduction - further)
             except InputError:
                 continue  # met again, and then reported, when the frame's turn comes
             modality, stated, _ = self._stated(view)
             affordable = (len(self.early) + 1) * self.layout.decoded_bytes <= RANGE_BYTES
-            if affordable and stated is None and reduction == self._reduction(read_aspect(view)[0], ()):
+            if affordable and stated is None and reduction - further == wanted:
                 self.early[index] = decoded
-            yield decoded.pixels, modality
+            yield reduced(decoded, times=further).pixels, modality
 
     def _icc_profile(self) -> bytes | None:
         root = self.header.attributes

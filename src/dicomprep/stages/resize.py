@@ -1,10 +1,8 @@
 """Normalized → Thumbnail: antialiased scaling to a square in which the pixels are square."""
 
-from dataclasses import asdict
-
 from dicomprep.config import ImageOptions
 from dicomprep.models import Normalized, Thumbnail
-from dicomprep.pixels.geometry import place, plan_geometry
+from dicomprep.pixels.geometry import describe_geometry, place, plan_geometry
 
 __all__ = ["resize"]
 
@@ -12,5 +10,5 @@ __all__ = ["resize"]
 def resize(normalized: Normalized, options: ImageOptions) -> Thumbnail:
     """Scale to `options.size` by `options.fit`; the geometry goes along, so that points can be mapped back."""
     geometry = plan_geometry(normalized.source_shape, aspect=normalized.aspect, size=options.size, fit=options.fit)
-    transform = {"geometry": asdict(geometry), "intensity": normalized.intensity}
+    transform = {"geometry": describe_geometry(geometry), "intensity": normalized.intensity}
     return Thumbnail(place(normalized.pixels, geometry, grid=normalized.grid), transform)
