@@ -1,9 +1,12 @@
 # make preprocess DICOM_DIR=…   set everything up and turn DICOM files into images (without DICOM_DIR: sample files)
 # make test                     set everything up and run the tests
-# make bench                    measure against the seed's design; writes docs/benchmarks.md
+# make bench                    measure everything and write docs/benchmarks.md; PARTS="seed floor" measures some of it
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 OPTIONS ?=
+PARTS ?=
+INSTALL := install --quiet --disable-pip-version-check
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
 
 .PHONY: preprocess test bench check format lock clean
 
@@ -13,8 +16,8 @@ preprocess: .venv/ready $(if $(DICOM_DIR),,samp_ds)
 test: .venv/ready
 	$(BIN)/pytest -n auto -q
 
-bench: .venv/ready
-	$(BIN)/python -m benchmarks.run $(OPTIONS)
+bench: .venv/bench-ready
+	$(BIN)/python -m benchmarks $(PARTS) $(OPTIONS)
 
 check: .venv/ready
 	$(BIN)/ruff check
@@ -31,13 +34,20 @@ samp_ds: .venv/ready
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/pip $(INSTALL) --require-hashes -r requirements.lock
+	$(BIN)/pip $(INSTALL) --no-deps --editable .
+	touch $@
+
+.venv/bench-ready: .venv/ready requirements-bench.lock requirements-dicom2jpg.lock
+	$(BIN)/pip $(INSTALL) --require-hashes -r requirements-bench.lock
+	$(PYTHON) -m venv .venv/dicom2jpg
+	-.venv/dicom2jpg/bin/pip $(INSTALL) --require-hashes -r requirements-dicom2jpg.lock
 	touch $@
 
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
-		--no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.lock
+	$(COMPILE) --group dev pyproject.toml -o requirements.lock
+	$(COMPILE) --group bench --constraint requirements.lock -o requirements-bench.lock
+	$(COMPILE) --group dicom2jpg -o requirements-dicom2jpg.lock
 
 clean:
 	rm -rf .venv samp_ds thumbnails dicomprep.db dicomprep.db.key dicomprep.db.lock

@@ -1,8 +1,11 @@
-"""A corpus to measure on: real DICOM structure, synthetic anatomy with realistic noise, nine classes."""
+"""Files to measure on: real DICOM structure, synthetic anatomy with realistic noise, nine classes."""
 
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import imagecodecs
@@ -13,35 +16,62 @@ from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
-__all__ = ["CLASSES", "make_class"]
+__all__ = ["CLASSES", "Each", "Kind", "write_file"]
 
 Pixels = NDArray[Any]
-Encode = Callable[[Pixels], bytes]
-
-CT = {"RescaleSlope": "1", "RescaleIntercept": "-1024", "WindowCenter": "40", "WindowWidth": "400"}
-WIDE = {"WindowCenter": "2000", "WindowWidth": "3500"}
-CLASSES = {
-    "ct": (1200, "raw CT, 512×512, 12 bits"),
-    "ct_jpegls": (400, "the same in JPEG-LS"),
-    "ct_jpegll": (400, "the same in JPEG Lossless"),
-    "ct_j2k": (120, "the same in JPEG 2000"),
-    "cr": (100, "raw radiographs, 2500×2048, MONOCHROME1, no window"),
-    "mg": (10, "mammograms in JPEG 2000, 3328×2560"),
-    "us": (2, "ultrasound loops in JPEG, 40 frames of 768×1024"),
-    "mr": (6, "enhanced MR, 100 frames of 256×256"),
-    "dbt": (1, "tomosynthesis in JPEG 2000, 10 frames of 2457×1890, no window"),
-}
-"""Files at scale 1, enough for start-up to matter little, and what they are."""
 
 
-def make_class(name: str, folder: Path, *, scale: float, seed: int = 1) -> int:
-    """Write the files of one class below `folder`; the number of frames in them."""
-    count = max(1, round(CLASSES[name][0] * scale))
-    return sum(_write(folder, name, number, seed) for number in range(count))
+class Each(Protocol):
+    """`map`, or one that spreads the work over processes."""
+
+    def __call__(self, function: Callable[[int], bytes], numbers: range, /) -> Iterator[bytes]:
+        """Apply `function` to all numbers, in their order."""
 
 
-def anatomy(rows: int, columns: int, bits: int, *, seed: int, noise: float = 0.006) -> Pixels:
-    """A smooth body with texture and noise on a dark background: (rows, columns) uint16."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What all files of a class have in common."""
+
+    what: str
+    modality: str
+    sop_class: uid.UID
+    syntax: uid.UID
+    shape: tuple[int, int]
+    """(rows, columns)"""
+    bits: int = 12
+    encode: Callable[[Pixels, int], bytes] | None = None
+    """Takes the bits stored, too. None: native pixels."""
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    series: bool = False
+    """All files are slices of one patient's series and lie in one folder; else each is a patient with a folder."""
+    distinct: int | None = None
+    """So many frames of a file differ, and are repeated; None: all."""
+
+    @property
+    def color(self) -> bool:
+        """Whether it has three samples a pixel."""
+        return self.modality == "US"
+
+
+def write_file(kind: Kind, name: str, folder: Path, *, number: int, frames: int, each: Each = map) -> None:
+    """Write file `number` of class `name`; every number and name has its own pixels and identifiers."""
+    study = name if kind.series else f"{name}{number}"
+    path = folder / study / (f"im{number:05d}.dcm" if kind.series else "image.dcm")
+    distinct = min(frames, kind.distinct or frames)
+    content = list(each(partial(_frame, kind, zlib.crc32(name.encode()), number), range(distinct)))
+    dataset = _header(kind, patient=study, number=number, frames=frames)
+    if kind.encode is None:
+        dataset.PixelData = (b"".join(content) * -(-frames // distinct))[: frames * len(content[0])]
+    else:
+        dataset.PixelData = encapsulate((content * -(-frames // distinct))[:frames])
+        dataset["PixelData"].is_undefined_length = True
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def anatomy(shape: tuple[int, int], bits: int, *, seed: list[int], noise: float = 0.006) -> Pixels:
+    """A smooth body with texture and noise on a dark background: (rows, columns)."""
+    rows, columns = shape
     random = np.random.default_rng(seed)
     coarse = random.normal(size=(rows // 64 + 2, columns // 64 + 2)).astype(np.float32)
     fine = random.normal(size=(rows // 8 + 2, columns // 8 + 2)).astype(np.float32) * 0.25
@@ -55,98 +85,142 @@ def anatomy(rows: int, columns: int, bits: int, *, seed: int, noise: float = 0.0
     return np.clip(image * (2**bits - 1), 0, 2**bits - 1).astype(np.uint16)
 
 
-def _write(folder: Path, name: str, number: int, seed: int) -> int:
-    """One file of a class; its frames."""
-    seeds: Iterator[int] = iter(range(seed * 1_000_003 + number * 1009, 2**62))
-
-    def images(count: int, rows: int, columns: int, bits: int, noise: float = 0.006) -> list[Pixels]:
-        return [anatomy(rows, columns, bits, seed=next(seeds), noise=noise) for _ in range(count)]
-
-    def j2k(bits: int) -> Encode:
-        return lambda pixels: openjpeg.encode(pixels, bits_stored=bits, photometric_interpretation=2, use_mct=False)
-
-    if name.startswith("ct"):
-        syntax, encode = {
-            "ct": (uid.ExplicitVRLittleEndian, None),
-            "ct_jpegls": (uid.JPEGLSLossless, imagecodecs.jpegls_encode),
-            "ct_jpegll": (uid.JPEGLosslessSV1, lambda pixels: imagecodecs.ljpeg_encode(pixels, bitspersample=16)),
-            "ct_j2k": (uid.JPEG2000Lossless, j2k(12)),
-        }[name]
-        return _save(
-            folder / "study" / f"im{number:05d}.dcm",
-            images(1, 512, 512, 12),
-            syntax,
-            encode,
-            bits=12,
-            modality="CT",
-            tags=CT,
-        )
-    path = folder / f"study{number}" / f"{name}.dcm"
-    if name == "mg":
-        return _save(path, images(1, 3328, 2560, 12), uid.JPEG2000Lossless, j2k(12), bits=12, modality="MG", tags=WIDE)
-    if name == "dbt":
-        return _save(path, images(10, 2457, 1890, 10), uid.JPEG2000Lossless, j2k(10), bits=10, modality="MG", tags={})
-    if name == "cr":
-        shape = {"PhotometricInterpretation": "MONOCHROME1"}
-        return _save(
-            path, images(1, 2500, 2048, 12), uid.ImplicitVRLittleEndian, None, bits=12, modality="CR", tags=shape
-        )
-    if name == "mr":
-        return _save(
-            path, images(100, 256, 256, 12), uid.ExplicitVRLittleEndian, None, bits=12, modality="MR", tags=WIDE
-        )
-    frames = [cv2.merge([(image >> 4).astype(np.uint8)] * 3) for image in images(40, 768, 1024, 12, noise=0.02)]
-    color = {"PhotometricInterpretation": "YBR_FULL_422", "SamplesPerPixel": 3, "PlanarConfiguration": 0}
-    jpeg: Encode = lambda pixels: imagecodecs.jpeg8_encode(pixels, level=90, subsampling="422")  # noqa: E731
-    return _save(path, frames, uid.JPEGBaseline8Bit, jpeg, bits=8, modality="US", tags=color)
+def _frame(kind: Kind, seed: int, number: int, index: int) -> bytes:
+    """The bytes of one frame as the file holds them."""
+    pixels: Pixels
+    if kind.color:
+        grey = anatomy(kind.shape, 12, seed=[seed, number, index], noise=0.02) >> 4
+        pixels = cv2.merge([grey.astype(np.uint8)] * 3)
+    else:
+        pixels = anatomy(kind.shape, kind.bits, seed=[seed, number, index])
+    return pixels.tobytes() if kind.encode is None else kind.encode(pixels, kind.bits)
 
 
-def _save(  # noqa: PLR0913
-    path: Path,
-    frames: list[Pixels],
-    syntax: uid.UID,
-    encode: Encode | None,
-    *,
-    bits: int,
-    modality: str,
-    tags: dict[str, Any],
-) -> int:
+def _header(kind: Kind, *, patient: str, number: int, frames: int) -> Dataset:
+    """All but the pixels, as long as scanners write it."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = uid.SecondaryCaptureImageStorage
-    instance = uid.generate_uid(entropy_srcs=[str(path)])
+    dataset.file_meta.TransferSyntaxUID = kind.syntax
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = kind.sop_class
+    instance = _identifier("instance", patient, number)
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = instance
-    dataset.file_meta.TransferSyntaxUID = syntax
     described = {
-        "PatientID": path.parent.name,
-        "PatientName": "Family^Given",
-        "StudyInstanceUID": uid.generate_uid(entropy_srcs=[str(path.parent)]),
-        "SeriesInstanceUID": uid.generate_uid(entropy_srcs=["series", str(path.parent)]),
-        "Modality": modality,
-        "StudyDate": "20200101",
-        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
-        "PixelSpacing": [0.7, 0.7],
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "Rows": frames[0].shape[0],
-        "Columns": frames[0].shape[1],
-        "BitsAllocated": 8 if bits <= 8 else 16,
-        "BitsStored": bits,
-        "HighBit": bits - 1,
-        "PixelRepresentation": 0,
-        "NumberOfFrames": len(frames),
-        **tags,
+        **_acquisition(kind, patient, number),
+        **_pixel_module(kind),
+        **({"NumberOfFrames": frames} if frames > 1 else {}),
+        **kind.tags,
     }
     for keyword, value in described.items():
         setattr(dataset, keyword, value)
     dataset.add_new(0x00190010, "LO", "LAB")
-    for number in range(1, 60):  # scanners write long headers
-        dataset.add_new(0x00191000 + number, "LO", f"private {number}")
-    if encode is None:
-        dataset.PixelData = b"".join(frame.tobytes() for frame in frames)
-    else:
-        dataset.PixelData = encapsulate([encode(frame) for frame in frames])
-        dataset["PixelData"].is_undefined_length = True
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.save_as(path, enforce_file_format=True)
-    return len(frames)
+    for private in range(1, 60):
+        dataset.add_new(0x00191000 + private, "LO", f"private {private}")
+    return dataset
+
+
+def _acquisition(kind: Kind, patient: str, number: int) -> dict[str, Any]:
+    return {
+        "PatientID": patient,
+        "PatientName": f"Family^{patient}",
+        "PatientBirthDate": "19500101",
+        "StudyInstanceUID": _identifier("study", patient),
+        "SeriesInstanceUID": _identifier("series", patient),
+        "InstanceNumber": number,
+        "Modality": kind.modality,
+        "StudyDate": "20200101",
+        "SeriesDescription": "series",
+        "Manufacturer": "X",
+        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+        "KVP": "120",
+        "BodyPartExamined": "CHEST",
+        "PixelSpacing": [0.7, 0.7],
+        "SliceThickness": "1.25",
+    }
+
+
+def _pixel_module(kind: Kind) -> dict[str, Any]:
+    return {
+        "Rows": kind.shape[0],
+        "Columns": kind.shape[1],
+        "SamplesPerPixel": 3 if kind.color else 1,
+        "PhotometricInterpretation": "YBR_FULL_422" if kind.color else "MONOCHROME2",
+        **({"PlanarConfiguration": 0} if kind.color else {}),
+        "BitsAllocated": 8 if kind.bits <= 8 else 16,
+        "BitsStored": kind.bits,
+        "HighBit": kind.bits - 1,
+        "PixelRepresentation": 0,
+    }
+
+
+def _identifier(*of: object) -> uid.UID:
+    return uid.generate_uid(entropy_srcs=[str(part) for part in of])
+
+
+def _jpegls(pixels: Pixels, _bits: int) -> bytes:
+    return bytes(imagecodecs.jpegls_encode(pixels))
+
+
+def _lossless(pixels: Pixels, _bits: int) -> bytes:
+    return bytes(imagecodecs.ljpeg_encode(pixels, bitspersample=16))
+
+
+def _j2k(pixels: Pixels, bits: int) -> bytes:
+    return bytes(openjpeg.encode(pixels, bits_stored=bits, photometric_interpretation=2, use_mct=False))
+
+
+def _jpeg(pixels: Pixels, _bits: int) -> bytes:
+    return bytes(imagecodecs.jpeg8_encode(pixels, level=90, subsampling="422"))
+
+
+_CT_TAGS = {"RescaleSlope": "1", "RescaleIntercept": "-1024", "WindowCenter": "40", "WindowWidth": "400"}
+_WIDE = {"WindowCenter": "2000", "WindowWidth": "3500"}
+_CT = partial(Kind, modality="CT", sop_class=uid.CTImageStorage, shape=(512, 512), tags=_CT_TAGS, series=True)
+CLASSES = {
+    "ct": _CT("raw CT, 512×512, 12 bits", syntax=uid.ExplicitVRLittleEndian),
+    "ct_jpegls": _CT("the same in JPEG-LS", syntax=uid.JPEGLSLossless, encode=_jpegls),
+    "ct_jpegll": _CT("the same in JPEG Lossless", syntax=uid.JPEGLosslessSV1, encode=_lossless),
+    "ct_j2k": _CT("the same in JPEG 2000", syntax=uid.JPEG2000Lossless, encode=_j2k),
+    "cr": Kind(
+        "raw radiographs, 2500×2048, MONOCHROME1, no window",
+        modality="CR",
+        sop_class=uid.ComputedRadiographyImageStorage,
+        syntax=uid.ImplicitVRLittleEndian,
+        shape=(2500, 2048),
+        tags={"PhotometricInterpretation": "MONOCHROME1"},
+    ),
+    "mg": Kind(
+        "mammograms in JPEG 2000, 3328×2560",
+        modality="MG",
+        sop_class=uid.DigitalMammographyXRayImageStorageForPresentation,
+        syntax=uid.JPEG2000Lossless,
+        shape=(3328, 2560),
+        encode=_j2k,
+        tags=_WIDE,
+    ),
+    "us": Kind(
+        "ultrasound loops in JPEG, 40 frames of 768×1024",
+        modality="US",
+        sop_class=uid.UltrasoundMultiFrameImageStorage,
+        syntax=uid.JPEGBaseline8Bit,
+        shape=(768, 1024),
+        bits=8,
+        encode=_jpeg,
+    ),
+    "mr": Kind(
+        "enhanced MR, 100 frames of 256×256",
+        modality="MR",
+        sop_class=uid.EnhancedMRImageStorage,
+        syntax=uid.ExplicitVRLittleEndian,
+        shape=(256, 256),
+        tags=_WIDE,
+    ),
+    "dbt": Kind(
+        "tomosynthesis in JPEG 2000, one file, frames of 2457×1890, no window",
+        modality="MG",
+        sop_class=uid.BreastTomosynthesisImageStorage,
+        syntax=uid.JPEG2000Lossless,
+        shape=(2457, 1890),
+        bits=10,
+        encode=_j2k,
+    ),
+}

@@ -7,15 +7,19 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path, PurePosixPath
 from threading import Timer
 from typing import Any
 
 from dicomprep.errors import EnvironmentFault
-from dicomprep.models import Outcome, Task
-from dicomprep.pipeline import Settings, process
+from dicomprep.models import Outcome, Settings, Task
+from dicomprep.processing import process
 
 Heartbeat = Callable[[], None]
+
+WORK, PROCESS = f"{__name__}:faulty_work", f"{__name__}:faulty_process"
+"""Where workers find what follows."""
 
 
 def _spin() -> None:
@@ -107,12 +111,24 @@ def faulty_process(task: Task, settings: Settings, heartbeat: Heartbeat) -> Outc
         time.sleep(float(rest))
     elif word == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
-    elif word == "tail" and rest in FAULTS:  # dies when its second frame is to be drawn
-        return process(task, settings, _nth_beat(2, FAULTS[rest]))
-    elif word == "growing":
-        file = Path(task.source.root, task.source.path)
-        return process(task, settings, lambda: _grow(file))
-    return process(task, settings, heartbeat)
+    return process(task, settings, _BEATS[word](task, rest) if word in _BEATS else heartbeat)
+
+
+def _slow_beat(task: Task, fault: str) -> Heartbeat:
+    """Every frame takes its time and leaves a mark of who made it; `fault` happens in the middle of a share."""
+    marks = Path(f"{task.source.root}.marks")
+    marks.mkdir(exist_ok=True)
+    beats = count()
+
+    def beat() -> None:
+        time.sleep(0.02)
+        (marks / f"{os.getpid()}").touch()
+        if fault in FAULTS and task.share is not None and next(beats) == 3:
+            FAULTS[fault]()
+        if fault == "growing" and task.share is not None and next(beats) == 3:
+            _grow(Path(task.source.root, task.source.path))
+
+    return beat
 
 
 def _nth_beat(count: int, then: Callable[[], object]) -> Heartbeat:
@@ -123,6 +139,14 @@ def _nth_beat(count: int, then: Callable[[], object]) -> Heartbeat:
 def _grow(file: Path) -> None:
     with file.open("ab") as stream:
         stream.write(b"\0\0")
+
+
+_BEATS: dict[str, Callable[[Task, str], Heartbeat]] = {
+    "tail": lambda _task, rest: _nth_beat(2, FAULTS.get(rest, int)),  # dies when its second frame is to be drawn
+    "growing": lambda task, _rest: lambda: _grow(Path(task.source.root, task.source.path)),
+    "long": _slow_beat,
+}
+"""What happens whenever a frame of a file of this name is finished."""
 
 
 def _is_first(mark: Path) -> bool:

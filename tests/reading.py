@@ -33,9 +33,4 @@ def opened_image(path: Path, *, max_bytes: int = PLENTY) -> Iterator[Image]:
 def decoded_frames(path: Path, options: ImageOptions = EXACT) -> list[Frame]:
     """All frames of a file, by default in full; the InputError of the first one that cannot be decoded."""
     with opened_image(path) as image:
-        frames: list[Frame] = []
-        for frame in image.frames(range(image.frame_count), options):
-            if not isinstance(frame, Frame):
-                raise frame[1]
-            frames.append(frame)
-    return frames
+        return [image.frame(index, options) for index in range(image.frame_count)]

@@ -17,6 +17,7 @@ import numpy as np
 import dicomprep
 from dicomprep import pipeline
 from dicomprep.config import Config
+from dicomprep.preloading import PROCESS
 from tests.building import make_dicom
 
 PROJECT = Path(__file__).parent.parent
@@ -59,7 +60,7 @@ class Place:
         defaults = {"output_dir": self.output, "db": str(self.db), "workers": 2, "size": SIZE}
         return Config.of(**{"dicom_dir": self.source} | defaults | options)
 
-    def run(self, *, work: Any = pipeline.process, sources: Any = None, **options: Any) -> dicomprep.Result:
+    def run(self, *, work: str = PROCESS, sources: Any = None, **options: Any) -> dicomprep.Result:
         """One run of the pipeline in this process."""
         return pipeline.run(self.config(**options), work=work, sources=sources)
 

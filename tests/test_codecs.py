@@ -22,6 +22,7 @@ from pydicom.pixels import get_encoder
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs import decode_codestream, is_supported
 from dicomprep.pixels.codestream import identify_syntax, read_jpegxl_shape
+from dicomprep.pixels.decoded import Detail
 from dicomprep.pixels.stored import Layout
 from tests.damaging import CUTS, DAMAGED, SAMPLES, sample
 
@@ -218,7 +219,7 @@ def test_a_cut_codestream_never_gives_pixels(case: Case, ending: str) -> None:
         cut = CUTS[ending](stream, max(1, len(stream) * percent // 100))
         for reduction in (0, 1, 3) if case.encode in REDUCING else (0,):
             try:
-                decode_codestream(cut, layout, transfer_syntax=case.syntax, reduction=reduction)
+                decode_codestream(cut, layout, transfer_syntax=case.syntax, detail=Detail(reduction))
                 drawn.append((percent, reduction))
             except InputError as error:
                 assert error.code in BROKEN, percent
@@ -486,10 +487,10 @@ def test_a_few_bytes_of_padding_before_the_end_are_noted(reduction: int, color: 
     """Some encoders fill up a word."""
     pixels = picture("u1", 8, color=color)
     stream, layout = jpeg(pixels, 8), layout_of(pixels, photometric="YBR_FULL" if color else None)
-    plain = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.50", reduction=reduction)
+    plain = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.50", detail=Detail(reduction))
     for count in range(1, 8):
         padded = stream[:-2] + bytes(count) + stream[-2:]
-        decoded = decode_codestream(padded, layout, transfer_syntax=f"{UID}.4.50", reduction=reduction)
+        decoded = decode_codestream(padded, layout, transfer_syntax=f"{UID}.4.50", detail=Detail(reduction))
         np.testing.assert_array_equal(decoded.pixels, plain.pixels)
         # libjpeg-turbo has read up to four bytes ahead and does not count them
         assert count <= 4 or "extraneous bytes before marker 0xd9" in decoded.notes[0]
@@ -551,7 +552,7 @@ def test_jpeg_colour_is_told_by_adobe_then_ids_then_jfif_then_label(
     layout = layout_of(flat_color(), photometric=label)
     for coded_rgb in (True, False):
         stream = color_jpeg(coded_rgb=coded_rgb, markers=MARKERS[marker], ids=ids)
-        decoded = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.50", reduction=reduction)
+        decoded = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.50", detail=Detail(reduction))
         assert decoded.photometric_interpretation == "RGB"
         right = np.abs(decoded.pixels.astype(int) - [200, 100, 30]).max() <= 4
         assert right == (taken_as_rgb == coded_rgb)

@@ -15,7 +15,7 @@ import pytest
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Casualty, Limits
 from dicomprep.errors import EnvironmentFault, ErrorCode
-from tests.faulty import faulty_work
+from tests import faulty
 from tests.running import PROJECT, call, is_alive, make_files, started
 
 MEGABYTE = 2**20
@@ -36,7 +36,7 @@ CULPRITS = {
 
 def make_engine(settings: object = None, *, workers: int = 2, seconds: float = 30, megabytes: int = 256) -> LocalEngine:
     limits = Limits(seconds, megabytes * MEGABYTE)
-    return LocalEngine(faulty_work, settings, workers=workers, limits=limits, preload=["tests.faulty"])
+    return LocalEngine(faulty.WORK, settings, workers=workers, limits=limits)
 
 
 def feed(engine: LocalEngine, tasks: Iterable[str], *, weight: int = 0) -> Iterator[Any]:
@@ -198,8 +198,8 @@ ORPHAN_MAKER = """
     import time
     from dicomprep.engines.local import LocalEngine
     from dicomprep.engines.worker import Limits
-    from tests.faulty import faulty_work
-    engine = LocalEngine(faulty_work, None, workers=2, limits=Limits(100, 2**28), preload=["tests.faulty"])
+    from tests import faulty
+    engine = LocalEngine(faulty.WORK, None, workers=2, limits=Limits(100, 2**28))
     engine.submit("good-1")
     while not engine.idle:
         engine.poll()

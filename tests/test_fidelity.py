@@ -21,6 +21,7 @@ from dicomprep import process_dicom
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.models import Frame
 from dicomprep.pixels.codecs import decode_codestream
+from dicomprep.pixels.decoded import Detail
 from dicomprep.pixels.geometry import place, plan_geometry
 from dicomprep.stages.normalize import normalize
 from dicomprep.stages.resize import resize
@@ -33,6 +34,9 @@ Pixels = NDArray[Any]
 UID = "1.2.840.10008.1.2.4"
 HIGH, DRAFT = 40.0, 35.0
 """Decibels that `high` promises for pictures like these, and those that `draft` is found to keep."""
+
+ROUNDED = 48.0
+"""Decibels that are left where only the lowest bits were left out."""
 
 ROWS_PER_ROW = {"means": (2.0, 1.0), "wavelet": (2.7, 1.75), "wavelet of 8 bits": (3.5, 1.75)}
 """Decoded rows for one of the thumbnail, at least, with `high` and with `draft`."""
@@ -181,12 +185,27 @@ def decibels(one: Pixels, other: Pixels) -> float:
     return float(-10 * np.log10(max(np.mean(difference**2), 1e-12)))
 
 
-def figures(path: Path, *, fidelity: str = "high", **options: Any) -> tuple[float, int]:
-    """The lowest decibels of a file's frames against decoding in full, and how often the first one was halved."""
+class Figures(NamedTuple):
+    """What leaving detail out does to a file."""
+
+    noise: float
+    """The lowest decibels of its frames against decoding in full; 120 where they are the same."""
+    halved: int
+    """How often the first one was."""
+    rounded: bool
+    """Whether its lowest bits were left out."""
+
+    @property
+    def least(self) -> float:
+        """What `high` promises then."""
+        return HIGH if self.halved else ROUNDED if self.rounded else 120
+
+
+def figures(path: Path, *, fidelity: str = "high", **options: Any) -> Figures:
     drawn = process_dicom(path, fidelity=fidelity, **options)
     expected = exactly(path, ImageOptions(**options))
     noise = min(decibels(frame.array, exact) for frame, exact in zip(drawn, expected, strict=True))
-    return noise, decoded_at(drawn[0].transform)
+    return Figures(noise, decoded_at(drawn[0].transform), "decoded_to" in drawn[0].transform["intensity"])
 
 
 # How near it comes
@@ -199,7 +218,7 @@ def test_a_smaller_version_gives_the_same_thumbnail(name: str, shape: tuple[int,
     most = 3 if 50 <= kind.process < 60 else 5
     for size, fit, depth in SETTINGS:
         for (fidelity, least), spare in zip((("high", HIGH), ("draft", DRAFT)), kind.spare, strict=True):
-            noise, halved = figures(path, size=size, fit=fit, depth=depth, fidelity=fidelity)
+            noise, halved, _ = figures(path, size=size, fit=fit, depth=depth, fidelity=fidelity)
             expected = halvings(shape, size=size, fit=fit, spare=spare)
             assert halved == min(most, expected), (size, fit, fidelity)
             assert noise >= least, (size, fit, depth, fidelity)
@@ -233,8 +252,8 @@ REDUCED = {
 @pytest.mark.parametrize("path", SAMPLES)
 def test_a_sample_is_the_same_or_nearly_so(path: str, fit: str) -> None:
     for size, depth in ((64, 8), (96, 16), (128, 8), (224, 16)):
-        noise, halved = figures(FOLDER / path, size=size, fit=fit, depth=depth)
-        assert noise >= (HIGH if halved else 120), size
+        found = figures(FOLDER / path, size=size, fit=fit, depth=depth)
+        assert found.noise >= found.least, size
 
 
 def test_some_samples_are_halved() -> None:
@@ -282,7 +301,7 @@ def test_odd_sizes_are_rounded_up_as_the_standard_says(name: str, shape: tuple[i
     kind = KINDS[name]
     pixels = kind.stored(np.linspace(0, 1, shape[0])[:, np.newaxis] * np.linspace(0.3, 1, shape[1]))
     syntax, stream = f"{UID}.{kind.process}", kind.encode(pixels)
-    decoded = decode_codestream(stream, layout_of(pixels), transfer_syntax=syntax, reduction=levels)
+    decoded = decode_codestream(stream, layout_of(pixels), transfer_syntax=syntax, detail=Detail(levels))
     assert decoded.pixels.shape == tuple(-(-length // 2**levels) for length in shape)
     plan = plan_geometry(shape, aspect=1.0, size=32, fit="stretch")
     drawn, exact = place(decoded.pixels, plan, grid=decoded.grid), place(pixels, plan)
@@ -335,21 +354,24 @@ def test_a_plain_file_of_that_size_is_reduced(tmp_path: Path) -> None:
 def test_nothing_is_reduced_with(name: str, tmp_path: Path) -> None:
     kind, attributes = NOT_REDUCED[name]
     path = stored_file(tmp_path, kind, kind.stored(picture(SMALL, 3, kind.planes)), **attributes)
-    assert figures(path, size=32) == (120, 0)
-    assert figures(path, size=32, fidelity="draft") == (120, 0)
+    high = figures(path, size=32)
+    assert high.halved == 0
+    assert high.noise >= high.least
+    assert figures(path, size=32, fidelity="draft").halved == 0
+    assert figures(path, size=32, depth=16) == (120, 0, False)
 
 
 def test_nothing_is_reduced_for_a_narrow_window_among_three(tmp_path: Path) -> None:
     path = stored_file(tmp_path, TWELVE, TWELVE.stored(picture(SMALL, 3)), RescaleIntercept=-1024, RescaleSlope=1)
     for window, halved in (("lung", 2), ("brain", 0), ("lung,bone,brain", 0), ("lung,bone,1000/3000", 2)):
-        noise, found = figures(path, size=32, window=window)
-        assert found == halved
-        assert noise >= (HIGH if halved else 120)
+        found = figures(path, size=32, window=window)
+        assert found.halved == halved
+        assert found.noise >= found.least
 
 
 def test_nothing_is_reduced_with_a_modality_lut_and_no_window(tmp_path: Path) -> None:
     path = stored_file(tmp_path, TWELVE, TWELVE.stored(picture(SMALL, 3)), **MODALITY_LUT, **NO_WINDOW)
-    assert figures(path, size=32) == (120, 0)
+    assert figures(path, size=32) == (120, 0, False)
 
 
 def test_indices_of_a_palette_are_never_averaged(tmp_path: Path) -> None:
@@ -363,7 +385,7 @@ def test_indices_of_a_palette_are_never_averaged(tmp_path: Path) -> None:
         kind = KINDS[name]
         labels = {"PhotometricInterpretation": "PALETTE COLOR", **NO_WINDOW, **palette}
         path = stored_file(tmp_path, kind, kind.stored(picture(SMALL, 3)), **labels)
-        assert figures(path, size=32) == (120, 0)
+        assert figures(path, size=32) == (120, 0, False)
 
 
 @pytest.mark.parametrize("window", [{}, NO_WINDOW], ids=["window", "no window"])
@@ -386,8 +408,8 @@ def test_what_pillow_cannot_read_is_decoded_in_full(tmp_path: Path) -> None:
     """A codestream with a stray box in it; tiles of which one would vanish."""
     tiles = Kind(201, lambda p: htj2k(p, tile=(255, 255)), "u2", 16)
     path = stored_file(tmp_path, tiles, tiles.stored(picture(SMALL, 3)))
-    assert figures(path, size=32) == (120, 0)
-    assert figures(FOLDER / "GDCMJ2K_TextGBR.dcm", size=64) == (120, 0)
+    assert figures(path, size=32) == (120, 0, False)
+    assert figures(FOLDER / "GDCMJ2K_TextGBR.dcm", size=64) == (120, 0, False)
 
 
 # The range of a file without a window

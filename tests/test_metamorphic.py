@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from dicomprep import process_dicom
 from dicomprep.config import ImageOptions
-from dicomprep.models import Frame
 from dicomprep.stages.normalize import normalize
 from dicomprep.stages.resize import resize
 from tests.building import make_dicom
@@ -185,8 +184,7 @@ def test_neither_data_set_nor_samples_are_changed(tmp_path: Path) -> None:
     with opened_image(path) as image:
         header = image._reader.header.attributes.dataset
         before = header.to_json_dict()
-        (frame,) = image.frames([0], ImageOptions())
-        assert isinstance(frame, Frame)
+        frame = image.frame(0, ImageOptions())
         frame.pixels.flags.writeable = False
         resize(normalize(frame, ImageOptions()), ImageOptions())
         np.testing.assert_array_equal(frame.pixels, GREY)

@@ -20,8 +20,8 @@ from dicomprep import ConfigError, EnvironmentFault
 from dicomprep.models import Source
 from dicomprep.naming import source_name
 from dicomprep.privacy import KEY_BYTES
+from tests import faulty
 from tests.building import make_dicom
-from tests.faulty import faulty_process
 from tests.running import PROJECT, SIZE, Place, call, cli, frames_of, make_files, started, wait_until
 
 SETTLED = ("files", "frames", "groups")
@@ -48,7 +48,7 @@ def times_of(place: Place) -> dict[str, int]:
 def test_bad_files_take_nothing_along_and_are_not_tried_again(place: Place) -> None:
     good = [f"s{number % 9}/{number:03d}.dcm" for number in range(100)]
     make_files(place.source, *good, "s1/segfault.dcm", "s2/hang.dcm", "memory.dcm")
-    first = place.run(work=faulty_process, timeout=2, max_memory=256)
+    first = place.run(work=faulty.PROCESS, timeout=2, max_memory=256)
     statuses = place.statuses()
     assert {path: statuses.pop(path) for path in ("s1/segfault.dcm", "s2/hang.dcm", "memory.dcm")} == {
         "s1/segfault.dcm": ("quarantined", "worker_crashed"),
@@ -62,7 +62,7 @@ def test_bad_files_take_nothing_along_and_are_not_tried_again(place: Place) -> N
     place.check()
 
     tables, images, times = place.tables(*SETTLED), place.images(), times_of(place)
-    again = place.run(work=faulty_process, timeout=2, max_memory=256)
+    again = place.run(work=faulty.PROCESS, timeout=2, max_memory=256)
     assert (again.found, again.processed, again.unchanged) == (103, 0, 103)
     assert place.tables(*SETTLED) == tables
     assert (place.images(), times_of(place)) == (images, times)
@@ -73,7 +73,7 @@ def test_bad_files_take_nothing_along_and_are_not_tried_again(place: Place) -> N
 )
 def test_a_file_that_kills_in_the_middle_leaves_no_image_behind(place: Place, fault: str, code: str) -> None:
     make_files(place.source, f"s/tail-{fault}.dcm:4", f"s/tail-{fault}2:4", f"s/tail-{fault}_frame0000.dcm")
-    place.run(work=faulty_process, timeout=1, max_memory=256)
+    place.run(work=faulty.PROCESS, timeout=1, max_memory=256)
     assert place.statuses()[f"s/tail-{fault}.dcm"][1] == code
     assert len(place.images()) == 5
     place.check()
@@ -86,7 +86,7 @@ def test_every_file_found_has_one_status(place: Place) -> None:
     make_dicom(place.source / "skipped.dcm", PixelData=None)
     (place.source / "false.dcm").write_text("no DICOM, but called so")
     (place.source / "notes.txt").write_text("no DICOM")
-    result = place.run(work=faulty_process)
+    result = place.run(work=faulty.PROCESS)
     assert place.statuses() == {
         "done.dcm": ("done", None),
         "mute": ("done", None),
@@ -225,7 +225,7 @@ def test_a_deleted_output_folder_is_made_again_even_if_the_run_that_does_breaks_
     images = place.images()
     shutil.rmtree(place.output)
     with pytest.raises(EnvironmentFault):
-        place.run(work=faulty_process, workers=1)
+        place.run(work=faulty.PROCESS, workers=1)
     assert 0 < len(place.images()) < len(images)
     place.run()
     assert place.images() == images
@@ -283,8 +283,8 @@ def test_what_moved_is_neither_redone_nor_doubled(place: Place, move: Callable[[
 
 def test_a_killer_that_moved_is_not_doubled(place: Place) -> None:
     make_files(place.source, "a.dcm", "segfault.dcm")
-    place.run(work=faulty_process)
-    place.run(work=faulty_process, dicom_dir=move_root(place))
+    place.run(work=faulty.PROCESS)
+    place.run(work=faulty.PROCESS, dicom_dir=move_root(place))
     paths = place.rows("SELECT path FROM inputs ORDER BY path")
     assert paths == [f"{place.base}/elsewhere/a.dcm", f"{place.base}/elsewhere/segfault.dcm"]
 
@@ -357,7 +357,7 @@ def test_names_of_new_files_do_not_depend_on_who_is_read_first(place: Place) -> 
     make_files(place.source, "first.dcm")
     place.run()
     make_files(place.source, "s/late.dcm:2", "s/late_frame0001.dcm")
-    place.run(work=faulty_process)
+    place.run(work=faulty.PROCESS)
     assert dict(place.rows("SELECT path, name FROM files"))["s/late.dcm"] == "s/late"
 
 
@@ -518,7 +518,7 @@ def test_a_file_that_changes_while_it_is_read_is_left_to_the_next_run(place: Pla
     make_files(place.source, "a.dcm", "growing.dcm:3")
     place.run()
     os.utime(place.source / "growing.dcm")
-    first = place.run(work=faulty_process)
+    first = place.run(work=faulty.PROCESS)
     assert place.statuses() == {"a.dcm": ("done", None), "growing.dcm": ("unstable", "changed")}
     assert (first.failed, first.frames, sorted(place.images())) == (1, 0, ["in/a.png"])
     place.check()
@@ -595,7 +595,7 @@ def test_what_stands_in_the_way_is_a_fault_of_the_surroundings(place: Place, blo
 def test_a_full_disk_ends_the_run_and_records_only_what_is_there(place: Place) -> None:
     make_files(place.source, *(f"s/{number:02d}.dcm" for number in range(40)), "t/full.dcm", "u/last.dcm:3")
     with pytest.raises(EnvironmentFault, match=r"cannot be written: File too large"):
-        place.run(work=faulty_process)
+        place.run(work=faulty.PROCESS)
     recorded = dict(place.rows("SELECT thumbnail_path, size FROM frames"))
     images = place.images()
     assert recorded == {path: len(images[path]) for path in recorded}
@@ -609,9 +609,9 @@ def test_a_full_disk_ends_the_run_and_records_only_what_is_there(place: Place) -
 HOLDING = """
     import sys
     from pathlib import Path
-    from tests.faulty import faulty_process
+    from tests import faulty
     from tests.running import Place
-    Place(Path(sys.argv[1])).run(work=faulty_process)
+    Place(Path(sys.argv[1])).run(work=faulty.PROCESS)
 """
 
 

@@ -1,15 +1,16 @@
 """The Python calls: `preprocess` for a folder, `process_dicom` for one file."""
 
 import warnings
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dicomprep.config import Config
-from dicomprep.errors import InputError
 from dicomprep.models import Pixels
 from dicomprep.naming import frame_filename, source_name
-from dicomprep.pipeline import draw, run
+from dicomprep.preloading import preload
+from dicomprep.processing import draw
 from dicomprep.result import Result
 from dicomprep.stages.decode import decode
 from dicomprep.storage import open_source
@@ -37,6 +38,9 @@ def preprocess(dicom_dir: str | Path, **options: Any) -> Result:  # noqa: ANN401
     Raises ConfigError for wrong ones and EnvironmentFault where disk or database fail. Bad files do not raise:
     they are counted in the result and recorded in the database.
     """
+    preload()
+    from dicomprep.pipeline import run
+
     return run(Config.of(dicom_dir, **options))
 
 
@@ -52,9 +56,8 @@ def process_dicom(path: str | Path, **options: Any) -> list[Processed]:  # noqa:
     processed = []
     with warnings.catch_warnings(action="ignore"), open_source(str(path)) as file:
         image = decode(file, max_bytes=config.budget.max_memory * 2**20)
-        for index, drawn in draw(image, config.image):
-            if isinstance(drawn, InputError):
-                raise drawn
+        for index in config.image.select_frames(image.frame_count):
+            drawn = draw(image, index, config.image)
             filename = frame_filename(name, index, image.frame_count)
-            processed.append(Processed(drawn.pixels, filename, index, drawn.transform))
+            processed.append(Processed(drawn.pixels, filename, index, deepcopy(drawn.transform)))
     return processed

@@ -17,6 +17,7 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Outcome, Source, Status, Task
 from dicomprep.planning import Planner
 from dicomprep.result import Result, Watcher
+from dicomprep.sharing import Parts
 from dicomprep.stages.record import Ledger, record
 from dicomprep.storage import open_source
 from dicomprep.timing import Timer
@@ -39,6 +40,7 @@ class Batch:
     planner: Planner
     ledger: Ledger
     engine: LocalEngine
+    parts: Parts
     ready: deque[Task] = field(default_factory=deque)
     unrecorded: list[Outcome] = field(default_factory=list)
     begun: float = field(default_factory=time.perf_counter)
@@ -57,7 +59,7 @@ class Batch:
                         self.engine.stop()
                     while self.ready and self.engine.wants_more:
                         task = self.ready.popleft()
-                        self.engine.submit(task, task.source.size)
+                        self.engine.submit(task, task.weight)
                     busy = self.discovery_seconds is not None or len(self.ready) > 0
                     self._take(self.engine.poll(0.1 if busy else 0))
         finally:
@@ -86,13 +88,23 @@ class Batch:
             self.ready.extendleft(reversed(self.planner.resolve(digests)))
         for outcome in outcomes:
             if not outcome.task.digest_only:
-                self._count(outcome)
+                self._join(outcome)
         if answers:
             self._tell()
         frames = sum(len(outcome.written) for outcome in self.unrecorded)
         late = time.perf_counter() - self.recorded_at > RECORD_SECONDS
         if late or len(self.unrecorded) >= RECORD_FILES or frames >= RECORD_FRAMES:
             self._record()
+
+    def _join(self, outcome: Outcome) -> None:
+        """Hand on what a worker left of a long file; count a file of which all is there."""
+        if outcome.rest is not None:
+            if not self.result.interrupted:
+                self.ready.extendleft(reversed(self.parts.divide(outcome)))
+            return
+        whole = outcome if outcome.task.share is None else self.parts.join(outcome)
+        if whole is not None:
+            self._count(whole)
 
     def _count(self, outcome: Outcome) -> None:
         result = self.result
@@ -102,7 +114,7 @@ class Batch:
             return
         self.unrecorded.append(outcome)
         result.processed += 1
-        result.frames += 0 if outcome.status is Status.UNSTABLE else len(outcome.written)
+        result.frames += len(outcome.written) if outcome.keeps_images else 0
         result.statuses[outcome.status] += 1
         if outcome.error_code is not None:
             result.codes[outcome.error_code] += 1

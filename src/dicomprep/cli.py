@@ -14,6 +14,7 @@ from cyclopts.token import Token
 
 from dicomprep.config import Budget, Config, ImageOptions, Splits
 from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode, InputError, LabelError
+from dicomprep.preloading import preload
 from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
@@ -224,6 +225,7 @@ def _samples() -> Path:
 
 
 def _run(config: Config, sources: Any = None) -> int:  # noqa: ANN401
+    preload()
     from dicomprep.console import ConsoleWatcher, print_summary
     from dicomprep.pipeline import run
 

@@ -11,7 +11,7 @@ import numpy as np
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.explanation import explain_frame, explain_image, explain_thumbnail
-from dicomprep.models import Frame, Pixels, Thumbnail
+from dicomprep.models import Pixels, Thumbnail
 from dicomprep.pixels.geometry import resample
 from dicomprep.stages.decode import NoImage, decode
 from dicomprep.stages.normalize import normalize
@@ -42,9 +42,7 @@ def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_by
             rows += explain_image(image)
             if not 0 <= frame_number < image.frame_count:
                 raise ConfigError(f"{path} has frames 0 to {image.frame_count - 1}, none of number {frame_number}.")
-            frame = next(iter(image.frames([frame_number], options)))
-            if not isinstance(frame, Frame):
-                return Inspection(tuple(rows), None, frame[1])
+            frame = image.frame(frame_number, options)
             rows += explain_frame(frame, image.origins(frame_number), options)
             thumbnail = resize(normalize(frame, options), options)
         except NoImage as error:

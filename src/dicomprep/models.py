@@ -5,20 +5,25 @@ Path → Source → Frame → Normalized → Thumbnail → Written → Outcome �
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
 from dicomprep.pixels.geometry import EVERY_PIXEL, Grid
-from dicomprep.pixels.intensity import Grey
+from dicomprep.pixels.intensity import Grey, Range
 
 __all__ = [
     "Frame",
+    "FrameFailure",
     "Instance",
     "Normalized",
     "Outcome",
+    "Settings",
+    "Share",
     "Source",
     "Status",
     "Task",
@@ -56,6 +61,28 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """What every worker is told, once."""
+
+    image: ImageOptions
+    splits: Splits
+    output_dir: Path
+    key: bytes
+    max_bytes: int
+    workers: int = 1
+    """How many there are to share the frames of a long file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Some frames of a long file, for one worker."""
+
+    indices: tuple[int, ...]
+    range: Range | None = None
+    """What all frames without a window share, where it has been measured already."""
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A source that is to be processed, and the name its images shall have."""
 
@@ -67,6 +94,13 @@ class Task:
     """Only take the digest: the parent asks whether this is a known file that moved."""
     recorded: bool = False
     """An input by an earlier run: it stays one, even if its content is no DICOM any more."""
+    share: Share | None = None
+    """Only these frames; None for the file as a whole."""
+
+    @property
+    def weight(self) -> int:
+        """About so many bytes must be read, so that heavy tasks are not piled on one worker."""
+        return self.source.size if self.share is None else self.source.size // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +133,8 @@ class Frame:
     """Rows and columns of the image; `pixels` has fewer where a codec decoded at a reduced resolution."""
     grid: Grid = EVERY_PIXEL
     """Where `pixels` lie in the image."""
+    step: int = 0
+    """`pixels` are rounded to about such steps, fine detail more coarsely; 0: not at all."""
     grey: tuple[Grey, ...] = ()
     """From stored values to a display, for one sample a pixel that is no palette index: three give red, green, blue."""
     palette: NDArray[np.uint16] | None = None
@@ -149,6 +185,15 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameFailure:
+    """Why a frame could not be drawn."""
+
+    index: int
+    code: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one input: small, and all that comes back from a worker."""
 
@@ -162,3 +207,13 @@ class Outcome:
     """Frames that the file says it holds."""
     instance: Instance = field(default_factory=Instance)
     digest: bytes = b""
+    failures: int = 0
+    """Frames that could not be drawn."""
+    first_failure: FrameFailure | None = None
+    rest: Share | None = None
+    """Frames that are left to others: what became of the input is known when they are done."""
+
+    @property
+    def keeps_images(self) -> bool:
+        """What was written stays; images of a file that failed as a whole are removed again."""
+        return self.status in (Status.DONE, Status.PARTIAL)

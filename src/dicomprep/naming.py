@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from pathlib import PurePosixPath
+from functools import lru_cache
 
 from dicomprep.storage import OWN_PREFIX, readable_path
 
@@ -31,9 +31,9 @@ def source_name(root_name: str, path: str) -> tuple[str, str]:
     >>> source_name("samp_ds", "a/1.2.840.5")
     ('a', 'a/1.2.840.5')
     """
-    *folders, file = PurePosixPath(path).parts
+    folder, _, file = path.rpartition("/")
     stem = file[:-4] if file.lower().endswith(".dcm") and len(file) > 4 else file
-    study_id = "/".join(_component(folder) for folder in folders or [root_name or "root"])
+    study_id = _study_id(folder or root_name or "root")
     return study_id, f"{study_id}/{_component(stem)}"
 
 
@@ -62,8 +62,8 @@ def is_hashed(name: str) -> bool:
 
 def frame_stem(name: str) -> str | None:
     """The name of the multi-frame file one of whose frames would be called `name`, if any."""
-    match = re.fullmatch(r"(.+)_frame\d{4,}", name, re.DOTALL)
-    return match[1] if match else None
+    stem, _, number = name.rpartition("_frame")
+    return stem if stem and len(number) >= 4 and number.isdecimal() else None
 
 
 def with_suffix_hash(name: str, path: str) -> str:
@@ -74,6 +74,12 @@ def with_suffix_hash(name: str, path: str) -> str:
 def thumbnail_path(filename: str) -> str:
     """Where the image of a name lies below the output folder, with forward slashes."""
     return f"{filename}.png"
+
+
+@lru_cache(maxsize=64)
+def _study_id(folder: str) -> str:
+    """The path of a folder as names have it; kept, for most files lie in the folder of the one before."""
+    return "/".join(_component(part) for part in folder.split("/"))
 
 
 def _component(text: str) -> str:

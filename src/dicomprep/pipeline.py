@@ -1,83 +1,33 @@
-"""The table of contents: what becomes of one file (`process`), and of a folder of them (`run`)."""
+"""What becomes of a folder of files: the parent of a run, which never opens one itself (workers do: `processing`)."""
 
 import os
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from dicomprep.batch import Batch
-from dicomprep.config import Config, ImageOptions, Splits
+from dicomprep.config import Config
 from dicomprep.database.connect import connect, displayed_database, is_sqlite_path
 from dicomprep.database.store import Store
-from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
 from dicomprep.engines.local import LocalEngine
-from dicomprep.engines.worker import Limits, Work
-from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode, InputError
-from dicomprep.models import Frame, Outcome, Source, Status, Task, Thumbnail, Written
-from dicomprep.naming import frame_filename, thumbnail_path
+from dicomprep.engines.worker import Limits
+from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.models import Settings, Source
 from dicomprep.planning import Planner
+from dicomprep.preloading import PROCESS
 from dicomprep.result import Result, Watcher
-from dicomprep.splits import identify_group
-from dicomprep.stages.decode import Image, NoImage, decode
+from dicomprep.sharing import Parts
 from dicomprep.stages.discover import discover
-from dicomprep.stages.normalize import normalize
 from dicomprep.stages.record import Ledger
-from dicomprep.stages.resize import resize
-from dicomprep.stages.write import write
-from dicomprep.storage import SourceFile, clear_scratch, open_source
+from dicomprep.storage import clear_scratch
 from dicomprep.version import VERSION
 
-__all__ = ["Settings", "draw", "key_path", "process", "run"]
+__all__ = ["key_path", "run"]
 
 LOCK = ".dicomprep.lock"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a worker must know."""
-
-    image: ImageOptions
-    splits: Splits
-    output_dir: Path
-    key: bytes
-    max_bytes: int
-
-
-def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lambda: None) -> Outcome:
-    """Make and write all images of one file; what cannot be done is said in the outcome."""
-    if task.source.error is not None:
-        return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, task.source.error)
-    try:
-        with warnings.catch_warnings(action="ignore"), open_source(_full_path(task.source)) as file:
-            an_input = task.recorded or task.source.path.lower().endswith(DICOM_SUFFIXES)
-            if not an_input and sniff(file.head()) is None:  # it is not read any further
-                return Outcome(task, None)
-            digest = file.digest()
-            if task.digest_only:
-                return Outcome(task, None, digest=digest)
-            outcome = replace(_process_open(task, file, settings, heartbeat), digest=digest)
-            if file.has_changed() or (file.size, file.mtime_ns) != (task.source.size, task.source.mtime_ns):
-                reason = "it changed while it was being read"
-                return replace(outcome, status=Status.UNSTABLE, error_code=ErrorCode.CHANGED, error_detail=reason)
-            return outcome
-    except InputError as error:
-        return Outcome(task, Status.FAILED, error.code, error.detail)
-
-
-def draw(image: Image, options: ImageOptions) -> Iterator[tuple[int, Thumbnail | InputError]]:
-    """The thumbnails of the frames that `options` select; where one cannot be made, the reason."""
-    for frame in image.frames(options.select_frames(image.frame_count), options):
-        if not isinstance(frame, Frame):
-            yield frame
-            continue
-        try:
-            yield frame.index, resize(normalize(frame, options), options)
-        except InputError as error:
-            yield frame.index, error
 
 
 def run(
@@ -85,7 +35,7 @@ def run(
     *,
     watcher: Watcher | None = None,
     sources: Iterable[Source] | None = None,
-    work: Work = process,
+    work: str = PROCESS,
 ) -> Result:
     """Process all files below `config.dicom_dir`, or `sources`; record every input once; never stop for a bad one.
 
@@ -110,21 +60,22 @@ def run(
         options = asdict(replace(config, dicom_dir=Path(root), output_dir=output_dir, db=displayed_database(config.db)))
         run_id = store.begin_run(version=VERSION, root=root, options=options)
         ledger = Ledger(store, run_id, config.image.fingerprint(), config.splits, key, output_dir)
-        settings = Settings(config.image, config.splits, output_dir, key, config.budget.max_memory * 2**20)
-        limits = Limits(config.budget.timeout, settings.max_bytes)
-        engine = LocalEngine(work, settings, workers=config.workers, limits=limits, preload=[__name__])
-        stack.enter_context(engine)
+        engine = stack.enter_context(_engine(config, output_dir, key, work))
         watcher.began(result, config.workers)
         planner = Planner(store, config, key)
         found = discover(root, exclude=_own_paths(config), passed_over=result.passed_over)
-        Batch(result, watcher, planner, ledger, engine).run(found if sources is None else sources)
+        Batch(result, watcher, planner, ledger, engine, Parts(config.workers)).run(
+            found if sources is None else sources
+        )
         if sources is None and not result.interrupted:
             store.drop_unseen(root, run_id)
     return result
 
 
-def _full_path(source: Source) -> str:
-    return os.path.join(source.root, source.path)
+def _engine(config: Config, output_dir: Path, key: bytes, work: str) -> LocalEngine:
+    max_bytes = config.budget.max_memory * 2**20
+    settings = Settings(config.image, config.splits, output_dir, key, max_bytes, config.workers)
+    return LocalEngine(work, settings, workers=config.workers, limits=Limits(config.budget.timeout, max_bytes))
 
 
 def key_path(config: Config) -> Path:
@@ -159,60 +110,3 @@ def _alone(config: Config) -> Iterator[None]:
             except OSError as error:
                 raise EnvironmentFault(f"{lock.parent} cannot be written to: {error.strerror}") from error
         yield
-
-
-def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: Callable[[], None]) -> Outcome:
-    try:
-        image = decode(file, max_bytes=settings.max_bytes)
-    except NoImage as error:
-        return Outcome(task, Status.SKIPPED, error.code, error.detail, instance=error.instance)
-    except InputError as error:
-        return Outcome(task, Status.FAILED, error.code, error.detail)
-    written: list[Written] = []
-    failures = 0
-    first: tuple[int, InputError] | None = None
-    try:
-        for index, drawn in draw(image, settings.image):
-            heartbeat()
-            if isinstance(drawn, InputError):
-                failures += 1
-                first = first or (index, drawn)
-                continue
-            filename = frame_filename(task.name, index, image.frame_count)
-            place = thumbnail_path(filename)
-            done = write(
-                drawn,
-                frame_number=index,
-                filename=filename,
-                thumbnail_path=place,
-                output_dir=settings.output_dir,
-            )
-            written.append(done)
-    except InputError as error:  # of the file as a whole: its frames cannot even be found
-        return Outcome(task, Status.FAILED, error.code, error.detail, instance=image.instance)
-    outcome = _identified(task, image, settings, written)
-    return outcome if first is None else _with_failures(outcome, failures, *first)
-
-
-def _identified(task: Task, image: Image, settings: Settings, written: list[Written]) -> Outcome:
-    """The outcome of a file whose images are written, and whose they are."""
-    instance = image.instance
-    if written:
-        kind, key = identify_group(
-            settings.key,
-            settings.splits,
-            patient_id=image.patient_id,
-            study_instance_uid=instance.study_instance_uid,
-            folder=task.study_id,
-        )
-        instance = replace(instance, group_kind=kind, group_key=key)
-    return Outcome(task, Status.DONE, written=tuple(written), frame_count=image.frame_count, instance=instance)
-
-
-def _with_failures(outcome: Outcome, failures: int, index: int, error: InputError) -> Outcome:
-    """Partial or failed, with the first reason."""
-    detail = error.detail
-    if outcome.frame_count > 1:
-        detail += f" (frame {index}; {failures:,} of {failures + len(outcome.written):,} frames failed)"
-    status = Status.PARTIAL if outcome.written else Status.FAILED
-    return replace(outcome, status=status, error_code=error.code, error_detail=detail)

@@ -1,21 +1,19 @@
 """Which of the files found need work, and what their images shall be called."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from sqlalchemy import Connection
+
 from dicomprep.config import Config, Names
-from dicomprep.database.queries import Known, any_files, find_known, find_moved, find_taken_names
+from dicomprep.database.queries import any_files, find_given_names, find_moved, find_settled, find_taken_names
 from dicomprep.database.store import Store
-from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Source, Task
 from dicomprep.naming import frame_stem, hashed_name, is_hashed, source_name, with_suffix_hash
 from dicomprep.storage import actual_path, readable_path
 
 __all__ = ["Planner"]
-
-TRIED_AGAIN = frozenset({ErrorCode.UNREADABLE, ErrorCode.CHANGED})
-"""What may be gone at the next run without the file's size or time having changed."""
 
 
 @dataclass(slots=True)
@@ -27,34 +25,32 @@ class Planner:
     key: bytes
     unchanged: int = 0
     moved: int = 0
-    _may_have_moved: bool = False
+    _any_recorded: bool = False
+    """Whether earlier runs recorded anything."""
     _fingerprint: str = ""
-    _claimed: set[str] = field(default_factory=set)
-    """Names that were given out and are not yet recorded."""
+    _claimed: dict[str, str | None] = field(default_factory=dict)
+    """Names that were given out and are not yet recorded, with the stems of those that could be a frame's."""
 
     def __post_init__(self) -> None:
         self._fingerprint = self.config.image.fingerprint()
         with self.store.transaction() as connection:
-            self._may_have_moved = any_files(connection)
+            self._any_recorded = any_files(connection)
 
     def plan(self, sources: Sequence[Source]) -> list[Task]:
         """The tasks that a batch of sources makes; a file not seen before is first asked for its digest."""
+        root, due = sources[0].root, {readable_path(source.path): source for source in sources}
         with self.store.transaction() as connection:
-            known = find_known(connection, sources[0].root, [source.path for source in sources])
-        tasks: list[Task] = []
-        new: list[Source] = []
-        for source in sources:
-            record = known.get(readable_path(source.path))
-            if record is None or (not self._is_settled(source, record) and self._is_misnamed(record)):
-                new.append(source)
-            elif self._is_settled(source, record):
-                self.unchanged += 1
-            else:
-                tasks.append(Task(source, record.study_id, record.name, recorded=True))
-        for task in self._name(new):
-            recorded = readable_path(task.source.path) in known
-            ask = self._may_have_moved and not recorded and not task.source.error
-            tasks.append(replace(task, digest_only=ask, recorded=recorded))
+            if self._any_recorded:
+                settled = find_settled(connection, root, list(due), fingerprint=self._fingerprint)
+                due = {path: s for path, s in due.items() if (path, s.size, s.mtime_ns) not in settled}
+            self.unchanged += len(sources) - len(due)
+            given = find_given_names(connection, root, list(due)) if self._any_recorded else {}
+            names = {path: names for path, names in given.items() if not self._is_misnamed(names[1])}
+            names |= self._name(connection, {path: source for path, source in due.items() if path not in names})
+        tasks = []
+        for path, source in due.items():
+            ask = self._any_recorded and path not in given and not source.error
+            tasks.append(Task(source, *names[path], digest_only=ask, recorded=path in given))
         return tasks
 
     def resolve(self, outcomes: Sequence[Outcome]) -> list[Task]:
@@ -82,36 +78,37 @@ class Planner:
     def release(self, outcomes: Iterable[Outcome]) -> None:
         """These are recorded: the database remembers their names from now on."""
         for outcome in outcomes:
-            self._claimed.discard(outcome.task.name)
+            self._claimed.pop(outcome.task.name, None)
 
-    def _is_settled(self, source: Source, record: Known) -> bool:
-        """Whether what is recorded of a file still holds, whatever it is."""
-        same = (source.size, source.mtime_ns) == (record.size, record.mtime_ns)
-        return same and record.fingerprint == self._fingerprint and record.error_code not in TRIED_AGAIN
-
-    def _is_misnamed(self, record: Known) -> bool:
+    def _is_misnamed(self, name: str) -> bool:
         """Whether names that tell of the source are asked for and this one is hashed, or the reverse."""
-        return is_hashed(record.name) != (self.config.image.names is Names.HASH)
+        return is_hashed(name) != (self.config.image.names is Names.HASH)
 
-    def _name(self, sources: Sequence[Source]) -> list[Task]:
-        if not sources:
-            return []
-        wishes = [self._wish(source) for source in sources]
-        options = [_options(name, source) for (_, name), source in zip(wishes, sources, strict=True)]
-        names = [name for choices in options for name in choices]
-        stems = [stem for name in names if (stem := frame_stem(name))]
-        with self.store.transaction() as connection:
-            taken, taken_stems = find_taken_names(connection, names, stems)
-        taken |= self._claimed
-        taken_stems |= {stem for name in self._claimed if (stem := frame_stem(name))}
-        tasks = []
-        for source, (study_id, _), choices in zip(sources, wishes, options, strict=True):
-            name = next(n for n in choices if not {n, frame_stem(n)} & taken and n not in taken_stems)
-            taken.add(name)
-            taken_stems.add(frame_stem(name) or "")
-            self._claimed.add(name)
-            tasks.append(Task(source, study_id, name))
-        return tasks
+    def _name(self, connection: Connection, sources: Mapping[str, Source]) -> dict[str, tuple[str, str]]:
+        """(study_id, name) for new sources, by their readable paths as these are."""
+        wishes = {path: self._wish(source) for path, source in sources.items()}
+        names: dict[str, tuple[str, str]] = {}
+        for option in (_plain_name, _own_name_below_root, _own_name):
+            left = {path: option(wishes[path][1], source) for path, source in sources.items() if path not in names}
+            if not left:
+                break
+            names |= {path: (wishes[path][0], name) for path, name in self._claim(connection, left)}
+        return names
+
+    def _claim(self, connection: Connection, wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Those of the names wanted that are free; nobody else gets them from now on."""
+        stems = {name: frame_stem(name) for name in wanted.values()}
+        used, used_stems = find_taken_names(connection, list(stems), [stem for stem in stems.values() if stem])
+        used |= self._claimed.keys()
+        used_stems |= {stem for stem in self._claimed.values() if stem}
+        for path, name in wanted.items():
+            stem = stems[name]
+            if name in used or stem in used or name in used_stems:
+                continue
+            used.add(name)
+            used_stems.add(stem or "")
+            self._claimed[name] = stem
+            yield path, name
 
     def _wish(self, source: Source) -> tuple[str, str]:
         if self.config.image.names is Names.HASH:
@@ -119,13 +116,16 @@ class Planner:
         return source_name(os.path.basename(source.root), source.path)
 
 
-def _options(name: str, source: Source) -> tuple[str, str, str]:
-    """Names for a source, the plain one first; the last is its own for certain."""
-    return (
-        name,
-        with_suffix_hash(name, source.path),
-        with_suffix_hash(name, os.path.join(source.root, source.path)),
-    )
+def _plain_name(name: str, _source: Source) -> str:
+    return name
+
+
+def _own_name_below_root(name: str, source: Source) -> str:
+    return with_suffix_hash(name, source.path)
+
+
+def _own_name(name: str, source: Source) -> str:
+    return with_suffix_hash(name, os.path.join(source.root, source.path))
 
 
 def _best_match(source: Source, rows: Sequence[tuple[int, str, str, str]]) -> tuple[int, str, str, str] | None:

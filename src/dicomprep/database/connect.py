@@ -56,7 +56,7 @@ def connect(db: str, *, must_exist: bool = False) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     try:
-        engine = create_engine(url)
+        engine = create_engine(url, paramstyle="qmark" if url.get_backend_name() == "sqlite" else "format")
     except ModuleNotFoundError as error:
         raise ConfigError(f"--db needs the driver {error.name}: pip install dicomprep[postgres]") from error
     except (ArgumentError, NoSuchModuleError) as error:

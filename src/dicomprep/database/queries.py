@@ -4,23 +4,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, bindparam, func, literal_column, or_, select
 
+from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, groups, images, inputs, labels, meta, runs
+from dicomprep.errors import ErrorCode
 from dicomprep.models import Status
 from dicomprep.storage import actual_path, readable_path
 
 __all__ = [
     "Failure",
-    "Known",
     "Run",
     "any_files",
     "count_by",
     "count_frames",
     "count_groups",
     "count_labelled",
-    "find_known",
+    "find_given_names",
     "find_moved",
+    "find_settled",
     "find_taken_names",
     "find_thumbnail",
     "last_options",
@@ -33,17 +35,25 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A recorded file, as far as deciding whether it must be read again goes."""
+_BELOW_ROOT = files.c.root == bindparam("root")
 
-    size: int
-    mtime_ns: int
-    fingerprint: str
-    status: str
-    error_code: str | None
-    study_id: str
-    name: str
+_MAY_BE_GONE: list[ColumnElement[str]] = [
+    literal_column(f"'{code}'") for code in (ErrorCode.UNREADABLE, ErrorCode.CHANGED)
+]
+"""What can end without the file's size or time having changed."""
+
+_SETTLED = select(files.c.path, files.c.size, files.c.mtime_ns).where(
+    _BELOW_ROOT,
+    files.c.fingerprint == bindparam("fingerprint"),
+    or_(files.c.error_code.is_(None), files.c.error_code.not_in(_MAY_BE_GONE)),
+    any_of(files.c.path),
+)
+_GIVEN_NAMES = select(files.c.path, files.c.study_id, files.c.name).where(_BELOW_ROOT, any_of(files.c.path))
+_TAKEN_NAMES = select(files.c.name).where(any_of(files.c.name))
+_TAKEN_STEMS = select(files.c.frame_stem).where(any_of(files.c.frame_stem))
+_MOVED = select(files.c.id, files.c.root, files.c.path, files.c.fingerprint, files.c.digest).where(
+    any_of(files.c.digest)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,39 +87,47 @@ def any_files(connection: Connection) -> bool:
     return connection.execute(select(files.c.id).limit(1)).first() is not None
 
 
-def find_known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, Known]:
-    """The recorded files among `paths` below `root`, by readable path."""
-    wanted = [readable_path(path) for path in paths]
-    columns = (files.c[name] for name in Known.__dataclass_fields__)
-    statement = select(files.c.path, *columns).where(files.c.root == readable_path(root), files.c.path.in_(wanted))
-    return {path: Known(*rest) for path, *rest in connection.execute(statement)}
+def find_settled(
+    connection: Connection, root: str, paths: Sequence[str], *, fingerprint: str
+) -> set[tuple[str, int, int]]:
+    """Of the files at readable `paths` below `root`, those whose record holds while they are the same.
+
+    As (readable path, size, mtime_ns). Not among them: what was recorded under other options, and what failed for a
+    reason that may be gone.
+    """
+    rows = look_up(connection, _SETTLED, paths, readable_path(root), fingerprint)
+    return {(path, size, mtime_ns) for path, size, mtime_ns in rows}
+
+
+def find_given_names(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """(study_id, name) of the recorded files among the readable `paths` below `root`."""
+    rows = look_up(connection, _GIVEN_NAMES, paths, readable_path(root))
+    return {path: (study_id, name) for path, study_id, name in rows}
 
 
 def find_taken_names(connection: Connection, names: Sequence[str], stems: Sequence[str]) -> tuple[set[str], set[str]]:
-    """Of `names` those that are taken, and those of which a frame is: by a file, or by one of frames `stems`."""
-    statement = select(files.c.name, files.c.frame_stem).where(
-        or_(files.c.name.in_([*names, *stems]), files.c.frame_stem.in_(names))
-    )
-    rows = connection.execute(statement).all()
-    return {row.name for row in rows}, {row.frame_stem for row in rows if row.frame_stem}
+    """Of `names` and `stems` those that files have, and of `names` those of which a file is called like a frame."""
+    taken = {row[0] for row in look_up(connection, _TAKEN_NAMES, [*names, *stems])}
+    return taken, {row[0] for row in look_up(connection, _TAKEN_STEMS, names)}
 
 
 def find_moved(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, list[tuple[int, str, str, str]]]:
-    """Recorded files by digest: (id, root, path, fingerprint) of each."""
-    statement = select(files.c.digest, files.c.id, files.c.root, files.c.path, files.c.fingerprint)
+    """Recorded files by digest: (id, root, path, fingerprint) of each, the first recorded first."""
     found: dict[bytes, list[tuple[int, str, str, str]]] = {}
-    for digest, *rest in connection.execute(statement.where(files.c.digest.in_(digests)).order_by(files.c.id)):
-        found.setdefault(digest, []).append((rest[0], rest[1], rest[2], rest[3]))
+    for file_id, root, path, fingerprint, digest in sorted(look_up(connection, _MOVED, digests)):
+        found.setdefault(digest, []).append((file_id, root, path, fingerprint))
     return found
 
 
 def count_by(connection: Connection, what: str) -> dict[str, int]:
     """Counts by `status` or `error_code` of inputs, or by `split` or `modality` of images."""
-    view = inputs if what in ("status", "error_code") else images
-    column = view.c[what]
-    statement = (
-        select(column, func.count()).where(column.is_not(None)).group_by(column).order_by(func.count().desc(), column)
-    )
+    of_images = what in ("split", "modality")  # a file's row says how many it has: quicker than counting them
+    column = groups.c.split if what == "split" else files.c[what]
+    count = func.sum(files.c.frames) if of_images else func.count()
+    statement = select(column, count).select_from(files.join(groups) if what == "split" else files)
+    statement = statement.where(column.is_not(None)).group_by(column).order_by(count.desc(), column)
+    if of_images:
+        statement = statement.where(files.c.frames > 0)
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 

@@ -2,25 +2,35 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, delete, exists, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
+from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, read_meta, write_meta
 from dicomprep.database.schema import files, frames, groups, labels, runs
 from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode, LabelError
-from dicomprep.models import Outcome, Source, Written
+from dicomprep.models import Outcome, Source, Status
 from dicomprep.naming import frame_stem
 from dicomprep.privacy import fingerprint_key, load_key, make_key
 from dicomprep.storage import OWN_PREFIX, actual_path, readable_path
 
 __all__ = ["Store"]
+
+_RECORDED = select(files.c.path, files.c.id, files.c.attempts).where(
+    files.c.root == bindparam("root"), any_of(files.c.path)
+)
+_GROUPS = select(groups.c.key, groups.c.id).where(any_of(groups.c.key))
+_FRAMES = select(frames.c.id, frames.c.file_id, frames.c.frame_number, frames.c.thumbnail_path).where(
+    any_of(frames.c.file_id)
+)
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
 class Store:
@@ -101,16 +111,25 @@ class Store:
             connection.execute(update(runs).where(runs.c.id == run_id).values(finished_at=_now(), **counts))
 
     def record(
-        self, outcomes: Sequence[Outcome], *, run_id: int, fingerprint: str, splits: dict[str, str]
+        self, outcomes: Sequence[Outcome], *, run_id: int, fingerprint: str, assign: Callable[[str, str], str]
     ) -> list[str]:
-        """Record what became of inputs, all or none; the thumbnails that no row names any more.
+        """Record what became of inputs below one root, all or none; the thumbnails that no row names any more.
 
-        `splits` gives the split of every group key among the outcomes; one recorded before stays.
+        `assign` gives the split of a group that is new, from its kind and key; one recorded before stays.
         """
         with self.transaction() as connection:
-            group_ids = self._ensure_groups(connection, outcomes, splits)
-            ids = self._upsert_files(connection, outcomes, group_ids, run_id, fingerprint)
-            return self._replace_frames(connection, zip(ids, outcomes, strict=True))
+            group_ids = _ensure_groups(connection, outcomes, assign)
+            rows = [_file_row(outcome, group_ids, run_id, fingerprint) for outcome in outcomes]
+            insert(connection, files, rows, key=("root", "path"), replace=True)
+            paths = [row[1] for row in rows]
+            recorded = look_up(connection, _RECORDED, paths, rows[0][0])
+            known = {path: (file_id, attempts) for path, file_id, attempts in recorded}
+            ids = [known[path][0] for path in paths]
+            before = [file_id for file_id, attempts in known.values() if attempts > 1]
+            unnamed = _remove_frames(connection, before, zip(ids, outcomes, strict=True)) if before else []
+            frame_rows = _frame_rows(zip(ids, outcomes, strict=True))
+            insert(connection, frames, frame_rows, key=("file_id", "frame_number"), replace=True)
+            return unnamed
 
     def move(self, sources: Sequence[tuple[int, Source]]) -> None:
         """Record that known files lie elsewhere now: (file id, where it is)."""
@@ -148,109 +167,99 @@ class Store:
 
     def drop_unseen(self, root: str, run_id: int) -> None:
         """Forget what could not be looked at by an earlier run and was not met by this one, which saw all of `root`."""
-        never_seen = (files.c.size == 0) & (files.c.mtime_ns == 0) & (files.c.error_code == ErrorCode.UNREADABLE)
+        unreadable = (files.c.status == Status.FAILED) & (files.c.error_code == ErrorCode.UNREADABLE)  # has an index
+        never_seen = unreadable & (files.c.size == 0) & (files.c.mtime_ns == 0)
         stale = never_seen & (files.c.root == readable_path(root)) & (files.c.run_id < run_id)
         with self.transaction() as connection:
             connection.execute(delete(files).where(stale))
 
-    def _ensure_groups(
-        self, connection: Connection, outcomes: Sequence[Outcome], splits: dict[str, str]
-    ) -> dict[str, int]:
-        kinds = {o.instance.group_key: o.instance.group_kind for o in outcomes if o.instance.group_key}
-        if not kinds:
-            return {}
-        rows = [{"key": key, "kind": kind, "split": splits[key]} for key, kind in kinds.items()]
-        connection.execute(self._insert(groups).on_conflict_do_nothing(index_elements=["key"]), rows)
-        found = connection.execute(select(groups.c.key, groups.c.id).where(groups.c.key.in_(kinds)))
-        return {row[0]: row[1] for row in found}
 
-    def _upsert_files(
-        self,
-        connection: Connection,
-        outcomes: Sequence[Outcome],
-        group_ids: dict[str, int],
-        run_id: int,
-        fingerprint: str,
-    ) -> list[int]:
-        rows = [_file_row(outcome, group_ids, run_id, fingerprint) for outcome in outcomes]
-        insert = self._insert(files)
-        changed = {name: insert.excluded[name] for name in rows[0] if name not in ("root", "path", "attempts")}
-        changed["attempts"] = files.c.attempts + 1
-        connection.execute(insert.on_conflict_do_update(index_elements=["root", "path"], set_=changed), rows)
-        wanted = files.c.path.in_([row["path"] for row in rows]) & (files.c.root == rows[0]["root"])
-        found = connection.execute(select(files.c.path, files.c.id).where(wanted))
-        ids = {row[0]: row[1] for row in found}
-        return [ids[row["path"]] for row in rows]
-
-    def _replace_frames(self, connection: Connection, recorded: Iterable[tuple[int, Outcome]]) -> list[str]:
-        pairs = list(recorded)
-        now = {(file_id, written.frame_number) for file_id, outcome in pairs for written in outcome.written}
-        named = {written.thumbnail_path for _, outcome in pairs for written in outcome.written}
-        columns = (frames.c.id, frames.c.file_id, frames.c.frame_number, frames.c.thumbnail_path)
-        by_file = frames.c.file_id.in_([file_id for file_id, _ in pairs])
-        before = connection.execute(select(*columns).where(by_file)).all()
-        gone = [{"gone_id": row.id} for row in before if (row.file_id, row.frame_number) not in now]
-        if gone:
-            connection.execute(delete(frames).where(frames.c.id == bindparam("gone_id")), gone)
-        rows = [_frame_row(file_id, written) for file_id, outcome in pairs for written in outcome.written]
-        if rows:
-            insert = self._insert(frames)
-            changed = {name: insert.excluded[name] for name in rows[0] if name not in ("file_id", "frame_number")}
-            statement = insert.on_conflict_do_update(index_elements=["file_id", "frame_number"], set_=changed)
-            connection.execute(statement, rows)
-        return [row.thumbnail_path for row in before if row.thumbnail_path not in named]
-
-    def _insert(self, table: Any) -> Any:  # noqa: ANN401
-        """An INSERT that knows ON CONFLICT, as this database writes it."""
-        return (sqlite if self.engine.dialect.name == "sqlite" else postgresql).insert(table)
+def _ensure_groups(
+    connection: Connection, outcomes: Sequence[Outcome], assign: Callable[[str, str], str]
+) -> dict[str, int]:
+    """The ids of all groups among the outcomes, by key."""
+    kinds = {o.instance.group_key: o.instance.group_kind for o in outcomes if o.instance.group_key}
+    ids = _find_groups(connection, list(kinds))
+    new = [key for key in kinds if key not in ids]
+    insert(connection, groups, [(key, kinds[key], assign(kinds[key], key)) for key in new], key=("key",), replace=False)
+    return ids | _find_groups(connection, new)
 
 
-def _file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerprint: str) -> dict[str, Any]:
-    instance = outcome.instance
-    return {
-        **_place(outcome.task.source),
-        "digest": outcome.digest,
-        "fingerprint": fingerprint,
-        "study_id": outcome.task.study_id,
-        "name": outcome.task.name,
-        "frame_stem": frame_stem(outcome.task.name),
-        "status": outcome.status,
-        "error_code": outcome.error_code,
-        "error_detail": _text(outcome.error_detail, 4000),
-        "frame_count": outcome.frame_count,
-        "frames": len(outcome.written),
-        "attempts": 1,
-        "run_id": run_id,
-        "group_id": group_ids.get(instance.group_key),
-        "transfer_syntax": _text(instance.transfer_syntax, 64),
-        "sop_class_uid": _text(instance.sop_class_uid, 64),
-        "sop_instance_uid": _text(instance.sop_instance_uid, 64),
-        "study_instance_uid": _text(instance.study_instance_uid, 64),
-        "series_instance_uid": _text(instance.series_instance_uid, 64),
-        "instance_number": instance.instance_number,
-        "modality": _text(instance.modality, 16),
-    }
+def _find_groups(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
+    return dict(look_up(connection, _GROUPS, keys))
+
+
+def _remove_frames(
+    connection: Connection, file_ids: Sequence[int], recorded: Iterable[tuple[int, Outcome]]
+) -> list[str]:
+    """Remove the frames that known files have no longer; the thumbnails of theirs that nothing names any more."""
+    now: set[tuple[int, int]] = set()
+    named: set[str] = set()
+    for file_id, outcome in recorded:
+        now.update((file_id, written.frame_number) for written in outcome.written)
+        named.update(written.thumbnail_path for written in outcome.written)
+    gone: list[dict[str, int]] = []
+    unnamed: list[str] = []
+    for frame_id, file_id, frame_number, place in look_up(connection, _FRAMES, file_ids):
+        if (file_id, frame_number) not in now:
+            gone.append({"gone_id": frame_id})
+        if place not in named:
+            unnamed.append(place)
+    if gone:
+        connection.execute(delete(frames).where(frames.c.id == bindparam("gone_id")), gone)
+    return unnamed
+
+
+def _file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerprint: str) -> tuple[object, ...]:
+    """The columns of `files` in their order, without `id`."""
+    task, source, instance = outcome.task, outcome.task.source, outcome.instance
+    return (
+        readable_path(source.root),
+        readable_path(source.path),
+        source.size,
+        source.mtime_ns,
+        outcome.digest,
+        fingerprint,
+        task.study_id,
+        task.name,
+        frame_stem(task.name),
+        outcome.status and outcome.status.value,
+        outcome.error_code and outcome.error_code.value,
+        _text(outcome.error_detail, 4000),
+        outcome.frame_count,
+        len(outcome.written),
+        1,  # attempts
+        run_id,
+        group_ids.get(instance.group_key),
+        _text(instance.transfer_syntax, 64),
+        _text(instance.sop_class_uid, 64),
+        _text(instance.sop_instance_uid, 64),
+        _text(instance.study_instance_uid, 64),
+        _text(instance.series_instance_uid, 64),
+        instance.instance_number,
+        _text(instance.modality, 16),
+    )
+
+
+def _frame_rows(recorded: Iterable[tuple[int, Outcome]]) -> list[tuple[object, ...]]:
+    """The columns of `frames` in their order, without `id`."""
+    rows: list[tuple[object, ...]] = []
+    transform: dict[str, Any] | None = None
+    encoded = ""
+    for file_id, outcome in recorded:
+        for w in outcome.written:
+            if w.transform != transform:  # the frames of a file, and the files of a series, mostly share theirs
+                transform, encoded = w.transform, _encode(w.transform)
+            place = (w.filename, w.thumbnail_path, w.width, w.height, w.size, w.digest)
+            rows.append((file_id, w.frame_number, *place, encoded))
+    return rows
 
 
 def _text(value: str | None, most: int) -> str | None:
     """Text from a file as any database takes it: no lone surrogates, no NUL, not longer than its column."""
-    if value is None:
-        return None
+    if value is None or (value.isprintable() and len(value) <= most):
+        return value
     return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:most]
-
-
-def _frame_row(file_id: int, written: Written) -> dict[str, Any]:
-    return {
-        "file_id": file_id,
-        "frame_number": written.frame_number,
-        "filename": written.filename,
-        "thumbnail_path": written.thumbnail_path,
-        "width": written.width,
-        "height": written.height,
-        "size": written.size,
-        "digest": written.digest,
-        "transform": json.dumps(written.transform, separators=(",", ":"), default=str),
-    }
 
 
 def _place(source: Source) -> dict[str, Any]:
@@ -263,7 +272,10 @@ def _place(source: Source) -> dict[str, Any]:
 
 
 def _holds_images(folder: Path) -> bool:
-    return folder.is_dir() and any(not entry.name.startswith(OWN_PREFIX) for entry in folder.iterdir())
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return any(not entry.name.startswith(OWN_PREFIX) for entry in entries)
 
 
 def _make_folder(folder: Path) -> None:

@@ -47,15 +47,16 @@ class Attributes:
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
+        self._raw: dict[BaseTag, Any] = dict(dataset.items())  # a tenth of the time of asking the data set
         self.salvaged: dict[str, None] = {}
         """What was read although it is not written as the standard wants, in words, in order."""
 
     def __contains__(self, keyword: str) -> bool:
-        return _tag(keyword) in self.dataset
+        return _tag(keyword) in self._raw
 
     def has_value(self, keyword: str) -> bool:
         """Whether the attribute is there and not empty."""
-        element = self.dataset.get_item(_tag(keyword)) if keyword in self else None
+        element = self._raw.get(_tag(keyword))
         return element is not None and element.value not in (None, b"", "")
 
     def integer(self, keyword: str, default: int | None = None) -> int | None:
@@ -105,7 +106,7 @@ class Attributes:
 
     def _salvage_numbers(self, keyword: str) -> list[float]:
         """Numbers such as `40,5` or `40 HU`, which pydicom refuses; none if any is something else."""
-        raw = self.dataset.get_item(_tag(keyword)).value
+        raw = self._raw[_tag(keyword)].value
         text = raw.decode("ascii", "replace") if isinstance(raw, bytes) else raw
         parts = text.split("\\") if isinstance(text, str) else map(str, text or ())
         matches = [_NUMBER.fullmatch(part) for part in parts]
@@ -116,7 +117,10 @@ class Attributes:
         return values
 
     def _convert(self, keyword: str, kind: Any) -> list[Any]:  # noqa: ANN401
-        plain = _convert_plainly(self.dataset.get_item(_tag(keyword)), kind)
+        element = self._raw.get(_tag(keyword))
+        if element is None:
+            return []
+        plain = _convert_plainly(element, kind)
         if plain is not None:
             return plain
         value = self._value(keyword)

@@ -10,7 +10,7 @@ from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of
 from dicomprep.dicom.sniff import GE_PRIVATE
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs import decode_codestream, decode_native, is_supported, reduces
-from dicomprep.pixels.decoded import Decoded, reduced
+from dicomprep.pixels.decoded import Decoded, Detail, reduced
 from dicomprep.pixels.stored import Layout
 from dicomprep.pixels.video import VIDEO_SYNTAXES, Video, can_decode_video
 
@@ -47,18 +47,23 @@ class PixelData:
         return self._table is not None
 
     @property
+    def is_video(self) -> bool:
+        """A frame can be decoded only after those before it."""
+        return self._video is not None
+
+    @property
     def reduces_by_means(self) -> bool:
         """A reduced frame is one of means of blocks, and can be reduced further."""
         return not self.is_encapsulated or not reduces(self.syntax)
 
-    def decode(self, index: int, *, reduction: int) -> Decoded:
-        """Decode frame `index` (from 0) at 1/2ⁿ of its size for a `reduction` of n, as far as that can be."""
+    def decode(self, index: int, detail: Detail) -> Decoded:
+        """Decode frame `index` (from 0) in as much detail as is wanted, at least."""
         if self._table is None:
             whole = self._decode_native(index) if self._video is None else self._video.frame(index)
-            return reduced(whole, times=reduction)
+            return reduced(whole, times=detail.reduction)
         data = self._table.read(self._file, index)
-        decoded = decode_codestream(data, self.layout, transfer_syntax=self.syntax, reduction=reduction)
-        return reduced(decoded, times=reduction) if self.reduces_by_means else decoded
+        decoded = decode_codestream(data, self.layout, transfer_syntax=self.syntax, detail=detail)
+        return reduced(decoded, times=detail.reduction) if self.reduces_by_means else decoded
 
     def _count_native(self, length: int) -> None:
         held = 8 * length // self.layout.frame_bits

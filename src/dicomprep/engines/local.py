@@ -10,15 +10,15 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Self
 
-from dicomprep.engines.worker import Alive, Casualty, Fault, Limits, Retired, Work, serve
+from dicomprep.engines.worker import Alive, Casualty, Fault, Limits, Retired, serve
 from dicomprep.errors import EnvironmentFault, ErrorCode
 
-__all__ = ["LocalEngine"]
+__all__ = ["LocalEngine", "prepare"]
 
 QUEUED_TASKS, QUEUED_BYTES = 8, 4 * 2**20
 """A worker is given so much ahead: enough not to wait, not so much that others run dry at the end."""
@@ -31,6 +31,9 @@ STOP_SECONDS = 3.0
 
 IDLE_DEATHS = 5
 """Workers that die before they do anything: after so many in a row, no more are started."""
+
+
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
 
 
 @dataclass(slots=True, eq=False)
@@ -46,18 +49,28 @@ class _Slot:
     overdue: bool = False
 
 
+def prepare(work: str) -> None:
+    """Begin to load what `work` (`module:function`) needs, in the process that workers will be copies of.
+
+    It takes most of a second, and can be done while this process is still loading its own.
+    """
+    if sys.platform == "win32":
+        return
+    _CONTEXT.set_forkserver_preload([work.partition(":")[0]])
+    with _plain_main(), _single_threaded(), _undisturbed():
+        forkserver.ensure_running()
+
+
 class LocalEngine:
-    """Runs `work(task, settings, heartbeat)` in `workers` processes.
+    """Runs `work(task, settings, heartbeat)`, named as `module:function`, in `workers` processes.
 
     `submit` while `wants_more`, `poll` for results and casualties until `idle`. A task whose worker dies is tried
     once more in a fresh worker, then given up; the worker's other tasks are done by others.
     """
 
-    def __init__(self, work: Work, settings: object, *, workers: int, limits: Limits, preload: list[str]) -> None:
+    def __init__(self, work: str, settings: object, *, workers: int, limits: Limits) -> None:
         self._work, self._settings, self._workers, self._limits = work, settings, workers, limits
-        self._context: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
-        if sys.platform != "win32":
-            self._context.set_forkserver_preload(preload)
+        prepare(work)
         self._slots: list[_Slot] = []
         self._pending: deque[tuple[Any, int]] = deque()
         self._weights: dict[int, int] = {}
@@ -224,9 +237,9 @@ class LocalEngine:
                 slot.process.kill()
 
     def _start(self) -> _Slot:
-        here, there = self._context.Pipe()
-        lifeline, held = self._context.Pipe(duplex=False)
-        process = self._context.Process(
+        here, there = _CONTEXT.Pipe()
+        lifeline, held = _CONTEXT.Pipe(duplex=False)
+        process = _CONTEXT.Process(
             target=serve,
             args=(there, lifeline, self._work, self._settings, self._limits),
             daemon=True,

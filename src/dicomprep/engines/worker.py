@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -57,11 +58,18 @@ class Retired:
     """The worker leaves by itself; what it had not begun is for others."""
 
 
-def serve(connection: Connection, lifeline: Connection, work: Work, settings: object, limits: Limits) -> None:
-    """Work until the connection closes or None is received. Runs in its own process; ends when `lifeline` closes."""
+def serve(connection: Connection, lifeline: Connection, work: str, settings: object, limits: Limits) -> None:
+    """Work until the connection closes or None is received. Runs in its own process; ends when `lifeline` closes.
+
+    `work` is where the function of that kind is: `module:function`.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the parent decides what ends
         signal.signal(number, signal.SIG_IGN)
     _end_with(lifeline)
+    module, _, function = work.partition(":")
+    do: Work = getattr(import_module(module), function)
+    if "cv2" in sys.modules:  # no environment variable keeps it from making a thread for every core
+        sys.modules["cv2"].setNumThreads(1)
     ceiling = _limit_memory(limits.bytes)
     clock = _Clock(connection, limits.seconds)
     waiting: deque[Any] = deque()
@@ -72,7 +80,7 @@ def serve(connection: Connection, lifeline: Connection, work: Work, settings: ob
                 if message is None:
                     return
                 waiting.extend(message)
-            answer = _answer(work, waiting.popleft(), settings, clock)
+            answer = _answer(do, waiting.popleft(), settings, clock)
             connection.send(answer)
             worn = isinstance(answer, Casualty) or _data_bytes() > ceiling - limits.bytes // 2
             if worn:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codestream import Codestream, identify_syntax, read_jpegxl_shape
-from dicomprep.pixels.decoded import Decoded, checked, matched
+from dicomprep.pixels.decoded import WHOLE, Decoded, Detail, checked, matched
 from dicomprep.pixels.jpeg import decode_dct, decode_jpeg_ls, decode_lossless
 from dicomprep.pixels.stored import Layout, expand_bits, unpack_native
 from dicomprep.pixels.wavelet import decode_jpeg2000
@@ -67,8 +67,8 @@ def decode_native(data: bytes | memoryview, layout: Layout, *, big_endian: bool,
     return Decoded(expand_bits(pixels, layout), layout.photometric_interpretation, layout.bits_stored, "native")
 
 
-def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, reduction: int = 0) -> Decoded:
-    """Decode one frame; where the codec can, at 1/2ⁿ of its size for a `reduction` of n.
+def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail = WHOLE) -> Decoded:
+    """Decode one frame, in as much detail as is wanted.
 
     Raises InputError: `truncated` where the end of the codestream is missing, `corrupt_pixels` where it is
     damaged or contradicts the header, `unsupported_transfer_syntax` where nothing here decodes it.
@@ -80,7 +80,7 @@ def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, redu
     try:
         found = _syntax_found(data, transfer_syntax)
         decoded = (
-            _REDUCING_DECODERS[found](data, layout, reduction)
+            _REDUCING_DECODERS[found](data, layout, detail)
             if found in _REDUCING_DECODERS
             else _DECODERS[found](data, layout)
         )
@@ -187,7 +187,7 @@ _DECODERS: dict[str, Callable[[bytes, Layout], Decoded]] = {
     **{f"{UID}.4.{process}": decode_jpeg_ls for process in (80, 81)},
     **{f"{UID}.4.{process}": _decode_jpegxl for process in (110, 111, 112)},
 }
-_REDUCING_DECODERS: dict[str, Callable[[bytes, Layout, int], Decoded]] = {
+_REDUCING_DECODERS: dict[str, Callable[[bytes, Layout, Detail], Decoded]] = {
     **{f"{UID}.4.{process}": decode_dct for process in range(50, 57)},
     **{f"{UID}.4.{process}": decode_jpeg2000 for process in (90, 91, 92, 93, 201, 202, 203)},
 }

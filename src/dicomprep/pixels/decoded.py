@@ -11,7 +11,22 @@ from dicomprep.pixels.codestream import Codestream
 from dicomprep.pixels.geometry import EVERY_PIXEL, Grid, halve
 from dicomprep.pixels.stored import Layout, expand_bits
 
-__all__ = ["Decoded", "checked", "matched", "reduced"]
+__all__ = ["WHOLE", "Decoded", "Detail", "checked", "matched", "reduced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """How much of a frame is wanted; a codec that cannot leave anything out gives all of it."""
+
+    reduction: int = 0
+    """It may be halved so often."""
+    tolerance: float = 0.0
+    """Stored values may be rounded to steps of so much."""
+    shrink: float = 1.0
+    """So many rows and columns of the image become one of the thumbnail."""
+
+
+WHOLE = Detail()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +40,8 @@ class Decoded:
     notes: tuple[str, ...] = ()
     grid: Grid = EVERY_PIXEL
     """Where the samples lie in the image, of which some codecs decode a smaller version."""
+    step: int = 0
+    """Samples are rounded to about such steps, fine detail more coarsely; 0: they are as they were stored."""
 
 
 def checked(stream: Codestream, layout: Layout, data: bytes) -> Codestream:

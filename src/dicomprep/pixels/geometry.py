@@ -1,5 +1,6 @@
 """Where pixels go: crop, antialiased scaling that makes pixels square, placing on the canvas; and the way back."""
 
+import math
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = [
     "place",
     "plan_geometry",
     "resample",
+    "shrink_of",
     "spare_halvings",
     "to_source",
     "to_thumbnail",
@@ -110,10 +112,14 @@ def halve(pixels: NDArray[Any], *, times: int) -> NDArray[Any]:
     return pixels
 
 
+def shrink_of(geometry: Geometry) -> float:
+    """How many rows or columns of the source become one of the thumbnail, where there are fewer of them."""
+    return float(min(np.divide(geometry.crop_shape, geometry.scaled_shape)))
+
+
 def spare_halvings(geometry: Geometry, *, spare: float) -> int:
     """How often the source may be halved before it has less than `spare` samples for one of the thumbnail's."""
-    shrinks = min(np.divide(geometry.crop_shape, geometry.scaled_shape))
-    return max(0, int(np.floor(np.log2(shrinks / spare))))
+    return max(0, math.floor(math.log2(shrink_of(geometry) / spare)))
 
 
 def place(pixels: NDArray[Any], geometry: Geometry, *, grid: Grid = EVERY_PIXEL) -> NDArray[Any]:

@@ -21,6 +21,7 @@ __all__ = [
     "draw_grey",
     "linear_ends",
     "may_be_averaged",
+    "stored_values_per_grey",
     "value_span",
 ]
 
@@ -180,6 +181,16 @@ def may_be_averaged(grey: Grey, *, bits_stored: int) -> bool:
     return span >= NARROW * abs(grey.modality.slope) * 2**bits_stored
 
 
+def stored_values_per_grey(grey: Grey) -> float:
+    """How far stored values of neighbouring greys of 8 bits are apart; 0 where that differs or every value counts."""
+    width = grey.voi.width if isinstance(grey.voi, Window) else 0.0
+    if isinstance(grey.voi, Range):
+        width = grey.voi.high - grey.voi.low
+    if isinstance(grey.modality, LookupTable) or grey.padding is not None:
+        return 0.0
+    return max(0.0, width / abs(grey.modality.slope) / 255)
+
+
 def _rise(table: LookupTable) -> int:
     """Over how many input values a table rises or falls; 0 where it does both, or in coarse steps."""
     steps = np.diff(table.values.astype(np.int64))
@@ -200,8 +211,9 @@ def _fades_into_background(grey: Grey, padding: tuple[int, int]) -> bool:
     return bool(np.all((beyond >= 0) & (beyond <= NEAR)))
 
 
+@lru_cache(maxsize=64)
 def describe_grey(grey: Grey) -> dict[str, Any]:
-    """What `grey` does, as JSON-able values: enough to turn a grey back into a stored value."""
+    """What `grey` does, as JSON-able values: enough to turn a grey back into a stored value. Frames share them."""
     modality: dict[str, Any] = _describe_table(grey.modality, "modality") or asdict(grey.modality)
     voi: dict[str, Any] = _describe_table(grey.voi, "voi") or asdict(grey.voi)
     described: dict[str, Any] = {"modality": modality, "voi": voi}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codestream import Codestream, read_jpeg, with_color_transform
-from dicomprep.pixels.decoded import Decoded, checked, matched
+from dicomprep.pixels.decoded import Decoded, Detail, checked, matched
 from dicomprep.pixels.geometry import Grid
 from dicomprep.pixels.stored import Layout
 
@@ -28,13 +28,13 @@ _ZERO_BITS = np.array([0, *((1 - 2**k) % 2**16 for k in range(1, 16)), 2**15])
 """Differences that a code of nothing but zero bits may stand for; the rest of a row is filled with one of them."""
 
 
-def decode_dct(data: bytes, layout: Layout, reduction: int = 0) -> Decoded:
+def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     """Baseline, extended and progressive DCT of 8 or 12 bits, Huffman or arithmetic coded.
 
-    8 bits at 1/2ⁿ of the size for a `reduction` of n up to 3.
+    8 bits at 1/2, 1/4 or 1/8 of the size, where that is wanted.
     """
     stream = checked(read_jpeg(data), layout, data)
-    reduction = min(3, reduction) if stream.bits <= 8 and not layout.signed else 0
+    reduction = min(3, detail.reduction) if stream.bits <= 8 and not layout.signed else 0
     ycbcr = layout.samples == 3 and _is_ycbcr(stream, layout)
     pixels, notes = _decode(data, stream, ycbcr=ycbcr, reduction=reduction)
     said = layout.photometric_interpretation

@@ -19,7 +19,7 @@ UP = 2
 """The filter that stores each byte as its difference to the one above (9.2)."""
 
 EVEN = 0.6
-"""With more zeros than this after filtering, zlib-ng is faster (up to four times); else libdeflate (up to two times)."""
+"""Above this share of zeros after filtering zlib-ng is faster, up to four times; below libdeflate, up to two times."""
 
 
 def encode_png(pixels: NDArray[Any]) -> bytes:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.pixels.codestream import Codestream, bare_jpeg2000, read_jpeg2000
-from dicomprep.pixels.decoded import Decoded, checked, matched
+from dicomprep.pixels.decoded import Decoded, Detail, checked, matched
 from dicomprep.pixels.geometry import Grid
+from dicomprep.pixels.packets import without_fine_passes
 from dicomprep.pixels.stored import Layout
 
 __all__ = ["decode_jpeg2000"]
@@ -18,17 +19,22 @@ __all__ = ["decode_jpeg2000"]
 _END = b"\xff\xd9"
 
 
-def decode_jpeg2000(data: bytes, layout: Layout, reduction: int = 0) -> Decoded:
+def decode_jpeg2000(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     """Part 1, Part 2 and High-Throughput, by OpenJPEG.
 
-    At 1/2ⁿ of the size for a `reduction` of n, as far as the codestream has levels for it. (OpenJPH is faster, but lets
-    lossy samples beyond the range wrap around and does not tell of a stream that is cut.)
+    At a fraction of the size, as far as the codestream has levels for it, and without its lowest bits. (OpenJPH is
+    faster, but lets lossy samples beyond the range wrap around and does not tell of a stream that is cut.)
     """
     data = bare_jpeg2000(data)
     stream = checked(read_jpeg2000(data), layout, data)
     if data[stream.end : stream.end + 2] != _END:  # OpenJPEG insists on it
         data = data[: stream.end] + _END
-    levels = min(reduction, stream.levels) if _is_reducible(stream, layout) else 0
+    levels = min(detail.reduction, stream.levels) if _is_reducible(stream, layout) else 0
+    as_stated = (stream.bits, stream.signed) == (layout.bits_stored, layout.signed)
+    tolerance = (
+        detail.tolerance if as_stated else 0.0
+    )  # else rounding might carry a value beyond what the header has room for
+    data, step = without_fine_passes(data, reduction=levels, tolerance=tolerance, shrink=detail.shrink)
     pixels = _decode_reduced(data, stream, levels) if levels else None
     if pixels is None:
         levels, pixels = 0, imagecodecs.jpeg2k_decode(data, planar=False)
@@ -37,7 +43,7 @@ def decode_jpeg2000(data: bytes, layout: Layout, reduction: int = 0) -> Decoded:
     photometric = "RGB" if label in ("YBR_RCT", "YBR_ICT") else label
     decoded = matched(pixels, stream, layout, "OpenJPEG", photometric=photometric)
     # samples of a low-pass image lie on every 2ⁿ-th pixel, not in the middle of a block (T.800 annex F)
-    return replace(decoded, grid=Grid(2**levels, phase=0.5 - 0.5 / 2**levels))
+    return replace(decoded, grid=Grid(2**levels, phase=0.5 - 0.5 / 2**levels), step=step)
 
 
 def _is_reducible(stream: Codestream, layout: Layout) -> bool:

@@ -27,8 +27,8 @@ from dicomprep.dicom.ranges import read_range
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels
 from dicomprep.pixels.codecs import spare_rows
-from dicomprep.pixels.decoded import Decoded, reduced
-from dicomprep.pixels.geometry import plan_geometry, spare_halvings
+from dicomprep.pixels.decoded import WHOLE, Decoded, Detail, reduced
+from dicomprep.pixels.geometry import plan_geometry, shrink_of, spare_halvings
 from dicomprep.pixels.intensity import (
     Grey,
     LookupTable,
@@ -36,6 +36,7 @@ from dicomprep.pixels.intensity import (
     Rescale,
     Window,
     may_be_averaged,
+    stored_values_per_grey,
     value_span,
 )
 from dicomprep.pixels.measure import RangeRule, measure_range, overview_shape
@@ -43,6 +44,9 @@ from dicomprep.pixels.stored import Layout
 from dicomprep.storage import SourceFile
 
 __all__ = ["Image", "decode"]
+
+HIDING_SHRINK = 2.0
+"""Means over so many rows and columns hide that samples were rounded."""
 
 RANGE_FRAMES = 8
 """From so many frames, spread evenly, the range of a file without a window is measured; a maximum from all of them."""
@@ -62,17 +66,30 @@ class Image:
     layout: Layout
     _reader: "_Reader"
 
-    def frames(self, indices: Sequence[int], options: ImageOptions) -> Iterator[Frame | tuple[int, InputError]]:
-        """The frames of `indices`, decoded one at a time; where one cannot be, its index and the reason.
+    def frame(self, index: int, options: ImageOptions) -> Frame:
+        """Decode one frame (from 0); InputError where that cannot be done.
 
         `options` say which windows replace the file's own, and how large and how faithful the image shall be.
         """
         self._reader.options = options
-        for index in indices:
-            try:
-                yield self._reader.frame(index)
-            except InputError as error:
-                yield index, error
+        return self._reader.frame(index)
+
+    @property
+    def is_divisible(self) -> bool:
+        """Any frame can be decoded without those before it."""
+        return not self._reader.data.is_video
+
+    def held(self) -> frozenset[int]:
+        """Frames that are decoded already, for they were needed to measure the file's range."""
+        return frozenset(self._reader.early)
+
+    def shared_range(self) -> Range | None:
+        """What all frames without a window share; None where none has asked for it yet."""
+        return self._reader.range
+
+    def share_range(self, found: Range | None) -> None:
+        """Take over what was measured when the file was opened elsewhere."""
+        self._reader.range = found
 
     def origins(self, index: int) -> Origins:
         """Where the rules of a frame come from, in words."""
@@ -143,7 +160,7 @@ class _Reader:
         if self._is_grey:
             grey, grey_notes = self._grey(view)
             notes = (*notes, *grey_notes)
-        decoded = self.early.pop(index, None) or self.data.decode(index, reduction=self._reduction(aspect, grey))
+        decoded = self.early.pop(index, None) or self.data.decode(index, self._detail(aspect, grey))
         if self._is_palette and self.palette is None:
             self.palette = read_palette(self.header.attributes, big_endian=self.header.encoding.big_endian)
         palette, first = self.palette or (None, 0)
@@ -154,6 +171,7 @@ class _Reader:
             photometric_interpretation=decoded.photometric_interpretation,
             source_shape=(self.layout.rows, self.layout.columns),
             grid=decoded.grid,
+            step=decoded.step,
             grey=grey,
             palette=palette,
             palette_first=first,
@@ -199,18 +217,22 @@ class _Reader:
         voi, more_notes = read_voi(view, span=span, big_endian=big_endian)
         return modality, voi, (*notes, *more_notes)
 
-    def _reduction(self, aspect: float, grey: tuple[Grey, ...]) -> int:
-        """How often a codec may halve the frame, where its values may be averaged before they are drawn."""
-        layout, fidelity = self.layout, self.options.fidelity
-        if fidelity is Fidelity.EXACT or self._is_palette or not self._is_averageable:
-            return 0
-        if not all(may_be_averaged(rule, bits_stored=layout.bits_stored) for rule in grey):
-            return 0
-        draft = fidelity is Fidelity.DRAFT
-        spare = spare_rows(self.data.syntax, bits_stored=layout.bits_stored, draft=draft)
+    def _detail(self, aspect: float, grey: tuple[Grey, ...]) -> Detail:
+        """How much of a frame must be decoded for a thumbnail of it."""
+        layout, options = self.layout, self.options
+        if options.fidelity is Fidelity.EXACT or self._is_palette or not self._is_averageable:
+            return WHOLE
+        draft = options.fidelity is Fidelity.DRAFT
         shape = (layout.rows, layout.columns)
-        geometry = plan_geometry(shape, aspect=aspect, size=self.options.size, fit=self.options.fit)
-        return spare_halvings(geometry, spare=spare)
+        geometry = plan_geometry(shape, aspect=aspect, size=options.size, fit=options.fit)
+        reduction = 0
+        if all(may_be_averaged(rule, bits_stored=layout.bits_stored) for rule in grey):
+            spare = spare_rows(self.data.syntax, bits_stored=layout.bits_stored, draft=draft)
+            reduction = spare_halvings(geometry, spare=spare)
+        shrink, tolerance = shrink_of(geometry), 0.0
+        if options.depth == 8 and shrink >= HIDING_SHRINK:
+            tolerance = min(map(stored_values_per_grey, grey), default=0.0) * (4 if draft else 1)
+        return Detail(reduction, tolerance, shrink)
 
     def _shared_range(self) -> Range:
         """One range for all frames: as the header gives it, else as measured."""
@@ -228,9 +250,9 @@ class _Reader:
         if not self.data.is_encapsulated:
             return False
         padding, _ = read_padding(self.header.attributes, self.layout)
-        reduction = 0 if padding else self._reduction(read_aspect(first)[0], ())
+        detail = WHOLE if padding else self._detail(read_aspect(first)[0], ())
         try:
-            decoded = self.data.decode(0, reduction=reduction)
+            decoded = self.data.decode(0, detail)
         except InputError:
             return False
         if self._stated(first)[1] is None:
@@ -256,10 +278,10 @@ class _Reader:
         """
         for index in indices:
             view = FrameAttributes(self.header.attributes, index)
-            wanted = self._reduction(read_aspect(view)[0], ())
+            wanted = self._detail(read_aspect(view)[0], ()).reduction
             further = max(0, reduction - wanted) if self.data.reduces_by_means else 0
             try:
-                decoded = self.data.decode(index, reduction=reduction - further)
+                decoded = self.data.decode(index, Detail(reduction - further))
             except InputError:
                 continue  # met again, and then reported, when the frame's turn comes
             modality, stated, _ = self._stated(view)

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator
+from operator import attrgetter
 
 from dicomprep.models import Source
 
@@ -22,25 +23,30 @@ def discover(root: str, *, exclude: Collection[str] = (), passed_over: Counter[s
         folder = folders.pop()
         try:
             with os.scandir(os.path.join(root, folder)) as listing:
-                entries = sorted((e for e in listing if e.path not in exclude), key=_order)
+                entries = sorted((e for e in listing if e.path not in exclude), key=attrgetter("name"))
         except OSError as error:
             yield Source(root, folder or ".", 0, 0, f"the folder cannot be listed: {error.strerror}")
             continue
         folders += [os.path.join(folder, e.name) for e in reversed(entries) if e.is_dir(follow_symlinks=False)]
+        later = []
         for entry in entries:
-            if entry.is_file(follow_symlinks=False):
+            if not entry.is_file(follow_symlinks=False):
+                _pass_over(entry, passed_over)
+            elif entry.name.lower().endswith(".dcm"):
                 yield _source(root, folder, entry)
-            elif not entry.is_dir(follow_symlinks=False):
-                passed_over["symbolic link" if entry.is_symlink() else "special file"] += 1
+            else:
+                later.append(entry)
+        for entry in later:  # so `scan.dcm` is named before `scan`, which may be no image at all
+            yield _source(root, folder, entry)
 
 
-def _order(entry: os.DirEntry[str]) -> tuple[bool, str]:
-    """Files called `.dcm` come first: so `scan.dcm` is named before `scan`, which may be no image at all."""
-    return not entry.name.lower().endswith(".dcm"), entry.name
+def _pass_over(entry: os.DirEntry[str], passed_over: Counter[str]) -> None:
+    if not entry.is_dir(follow_symlinks=False):
+        passed_over["symbolic link" if entry.is_symlink() else "special file"] += 1
 
 
 def _source(root: str, folder: str, entry: os.DirEntry[str]) -> Source:
-    path = os.path.join(folder, entry.name)
+    path = f"{folder}/{entry.name}" if folder else entry.name
     try:
         status = entry.stat(follow_symlinks=False)
     except OSError as error:

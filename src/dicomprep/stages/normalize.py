@@ -32,9 +32,14 @@ def normalize(frame: Frame, options: ImageOptions) -> Normalized:
             intensity["icc"] = "to sRGB"
         except ValueError as error:
             intensity["icc"] = str(error)
-    source = {"photometric_interpretation": frame.photometric_interpretation, "decoder": frame.decoder}
+    source: dict[str, Any] = {
+        "photometric_interpretation": frame.photometric_interpretation,
+        "decoder": frame.decoder,
+    }
     if frame.grid.step > 1:
         source["decoded_at"] = f"1/{frame.grid.step} of its rows and columns"
+    if frame.step:
+        source["decoded_to"] = f"steps of {frame.step} stored values"
     notes = {"notes": list(frame.notes)} if frame.notes else {}
     return Normalized(pixels, frame.source_shape, frame.grid, frame.aspect, {**source, **intensity, **notes})
 

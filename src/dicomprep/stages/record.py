@@ -7,7 +7,7 @@ from pathlib import Path
 from dicomprep.config import Splits
 from dicomprep.database.store import Store
 from dicomprep.errors import ErrorCode
-from dicomprep.models import Outcome, Status
+from dicomprep.models import Outcome
 from dicomprep.splits import assign_split
 from dicomprep.storage import remove_images
 
@@ -33,16 +33,17 @@ def record(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
     """Record a batch: all of it or, with EnvironmentFault, nothing. Splits are assigned here, at insertion."""
     if not outcomes:
         return
-    whole = [replace(o, written=()) if o.status is Status.UNSTABLE else o for o in outcomes]
-    groups = {o.instance.group_key: o.instance.group_kind for o in whole if o.instance.group_key}
-    splits = {
-        key: assign_split(ledger.key, ledger.splits, group_kind=kind, group_key=key) for key, kind in groups.items()
-    }
-    stale = ledger.store.record(whole, run_id=ledger.run_id, fingerprint=ledger.fingerprint, splits=splits)
-    named = {written.thumbnail_path for outcome in whole for written in outcome.written}
-    unnamed = [w.thumbnail_path for outcome in outcomes for w in outcome.written]
-    leftovers = [path for o in whole if not o.written for path in _leftovers(o, ledger.output_dir)]
-    remove_images(ledger.output_dir, {*stale, *unnamed, *leftovers} - named)
+    whole = [replace(o, written=()) if o.written and not o.keeps_images else o for o in outcomes]
+
+    def assign(kind: str, key: str) -> str:
+        return assign_split(ledger.key, ledger.splits, group_kind=kind, group_key=key)
+
+    stale = ledger.store.record(whole, run_id=ledger.run_id, fingerprint=ledger.fingerprint, assign=assign)
+    stale += [written.thumbnail_path for o in outcomes if not o.keeps_images for written in o.written]
+    stale += [path for o in whole if not o.written for path in _leftovers(o, ledger.output_dir)]
+    if stale:
+        named = {written.thumbnail_path for outcome in whole for written in outcome.written}
+        remove_images(ledger.output_dir, set(stale) - named)
 
 
 def _leftovers(outcome: Outcome, output_dir: Path) -> list[str]:

@@ -1,0 +1,114 @@
+"""The processor time of whole runs over that of their unavoidable parts."""
+
+import json
+import sqlite3
+import statistics
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from benchmarks.bench import Bench, Claim, Results, table, verdict
+from benchmarks.cache import Corpus
+from benchmarks.floor import PARTS, Plan, spend
+from benchmarks.launching import fresh, preprocess
+
+__all__ = ["ASKED", "claims", "describe", "draw", "measure"]
+
+ASKED = 1.3
+
+
+def measure(bench: Bench) -> Results:
+    """Milliseconds for a frame of each class: of the whole run, and of each part."""
+    return {name: _measure_class(bench, name) for name in bench.classes}
+
+
+def _measure_class(bench: Bench, name: str) -> Results:
+    full, few = bench.full(name), bench.few(name)
+    full.warm()
+    few.warm()
+    wholes: list[float] = []
+    floors: list[dict[str, float]] = []
+    thumbnails = bench.cache / "thumbnails"
+    preprocess(few.folder, thumbnails)
+    plan = _plan(thumbnails)
+    for _ in range(bench.runs):
+        wholes.append(preprocess(full.folder, bench.out).cpu / full.frames * 1000)
+        floors.append(_floor(few, bench, thumbnails, plan))
+    parts = {part: statistics.median(floor[part] for floor in floors) for part in PARTS}
+    whole = statistics.median(wholes)
+    ratio = whole / sum(parts.values())
+    print(f"  {name}: {ratio:.2f}× of {sum(parts.values()):.2f} ms", flush=True)
+    return {"ratio": ratio, "whole": whole, "parts": parts, "step": plan.step, "decoder": plan.decoder}
+
+
+def _plan(out: Path) -> Plan:
+    """How a run decoded, from what it recorded with a frame."""
+    with closing(sqlite3.connect(out / "bench.db")) as database:
+        recorded = json.loads(database.execute("select transform from frames").fetchone()[0])
+    decoded_at = recorded["intensity"].get("decoded_at", "1/1 ").split()[0]
+    rows, columns = recorded["geometry"]["scaled_shape"]
+    return Plan(recorded["intensity"]["decoder"], int(decoded_at.partition("/")[2]), (rows, columns))
+
+
+def _floor(corpus: Corpus, bench: Bench, thumbnails: Path, plan: Plan) -> dict[str, float]:
+    """Milliseconds for a frame of each part, by two processes at once, as many as a run has workers.
+
+    A single file is done by both: it is the same work.
+    """
+    files = corpus.files()
+    shares = [files[::2], files[1::2]] if len(files) > 1 else [files, files]
+    scratches = [fresh(bench.cache / "floor" / str(number)) for number in range(2)]
+    work = partial(_spend, root=corpus.folder, thumbnails=thumbnails, plan=plan)
+    with ProcessPoolExecutor(2) as pool:
+        spent = list(pool.map(work, shares, scratches))
+    frames = sum(len(share) for share in shares) * corpus.extent.frames
+    return {part: sum(found[part] for found in spent) / frames * 1000 for part in PARTS}
+
+
+def _spend(files: list[Path], scratch: Path, *, root: Path, thumbnails: Path, plan: Plan) -> dict[str, float]:
+    return spend(files, root, thumbnails, plan, scratch)
+
+
+def claims(results: Results) -> list[Claim]:
+    """What was asked of each class."""
+    return [
+        Claim(f"{name}: processor time over its floor", f"{r['ratio']:.2f}×", f"≤ {ASKED}×", r["ratio"] <= ASKED)
+        for name, r in results.items()
+    ]
+
+
+def describe(results: Results) -> str:
+    """The section of the page."""
+    rows = []
+    for name, r in results.items():
+        shares = [f"{100 * r['parts'][part] / r['whole']:.0f} %" for part in PARTS]
+        rest = f"{100 * (1 - sum(r['parts'].values()) / r['whole']):.0f} %"
+        how = r["decoder"] + (f", 1/{r['step']}" if r["step"] > 1 else "")
+        rows.append((name, how, *shares, rest, f"{r['ratio']:.2f}×", verdict(reached=r["ratio"] <= ASKED)))
+    head = ["class", "decoded by, at", *PARTS, "all else", "whole over floor", f"reached (≤ {ASKED}×)"]
+    return f"{INTRODUCTION}\n{table(head, rows)}"
+
+
+def draw(results: Results, images: Path) -> dict[str, str]:
+    """The pictures of the section and what they show."""
+    from benchmarks.plots import draw_stacked
+
+    bars = {}
+    for name, r in results.items():
+        floor = sum(r["parts"].values())
+        bars[name] = {part: r["parts"][part] / floor for part in PARTS} | {"all else": max(0.0, r["ratio"] - 1)}
+    path = images / "bench_floor.svg"
+    draw_stacked(path, bars, label="processor time, in floors", line=(ASKED, "asked"))
+    return {path.name: "Processor time of whole runs by class, the unavoidable parts being 1"}
+
+
+INTRODUCTION = """## Against the floor
+
+Processor time (user and system, of all processes, start-up included) of a whole run for a frame, over the sum of its
+unavoidable parts: reading the file, entropy decoding at the resolution at which dicomprep decodes, resampling a drawn
+8-bit picture of that size, encoding the thumbnail as PNG, writing it under a temporary name and renaming it. The parts
+are measured in a plain loop over the same libraries (`benchmarks/floor.py`), in two processes at once as the workers
+are, in turn with the whole runs; medians. Native frames are resampled at their full size there, also where dicomprep
+takes means of stored values first. Shares are of the whole run's time.
+"""

@@ -1,0 +1,106 @@
+"""docs/benchmarks.md and its pictures from benchmarks/results.json."""
+
+import json
+import os
+import platform
+from types import ModuleType
+from typing import Any
+
+from benchmarks import (
+    against_floor,
+    against_others,
+    against_seed,
+    memory,
+    profiles,
+    scale,
+    starting,
+    two_workers,
+)
+from benchmarks.bench import Bench, Claim
+from benchmarks.corpus import CLASSES
+from benchmarks.launching import ROOT
+
+__all__ = ["PARTS", "update", "write_page"]
+
+RESULTS = ROOT / "benchmarks" / "results.json"
+PAGE = ROOT / "docs" / "benchmarks.md"
+PARTS: dict[str, ModuleType] = {
+    "seed": against_seed,
+    "floor": against_floor,
+    "others": against_others,
+    "workers": two_workers,
+    "scale": scale,
+    "memory": memory,
+    "start": starting,
+    "profile": profiles,
+}
+
+
+def update(part: str, bench: Bench) -> None:
+    """Measure a part and put what was found to what is known; other classes and parts stay."""
+    known = _load()
+    measured = PARTS[part].measure(bench)
+    results = known.setdefault("results", {})
+    results[part] = results.get(part, {}) | measured
+    known["machine"] = _machine()
+    known.setdefault("scales", {})[part] = bench.scale
+    RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_page() -> None:
+    """The page: a summary, a section for each part that was measured, and what is left."""
+    known = _load()
+    sections, claims = [], []
+    for part, module in PARTS.items():
+        if part in known.get("results", {}):
+            results = _in_order(known["results"][part])
+            pictures = module.draw(results, PAGE.parent / "images")
+            shown = "".join(f"\n![{text}](images/{name})\n" for name, text in pictures.items())
+            sections.append(module.describe(results) + shown)
+            claims += module.claims(results)
+    page = HEAD.format(summary=_summary(known, claims), machine=known.get("machine", "no machine yet"))
+    PAGE.write_text("\n".join([page, *sections, _what_is_left(claims)]))
+
+
+def _load() -> dict[str, Any]:
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def _in_order(results: dict[str, Any]) -> dict[str, Any]:
+    """Classes as the corpus has them, whichever was measured last."""
+    order = {name: number for number, name in enumerate(CLASSES)}
+    return dict(sorted(results.items(), key=lambda item: order.get(item[0], len(order))))
+
+
+def _machine() -> str:
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores, {memory_gb:.0f} GB, {platform.system()}, Python {platform.python_version()}"
+
+
+def _summary(known: dict[str, Any], claims: list[Claim]) -> str:
+    reached = sum(claim.reached for claim in claims)
+    small = [part for part, size in known.get("scales", {}).items() if size != 1]
+    warning = f" **Measured on too few files to mean anything: {', '.join(small)}.**" if small else ""
+    return f"Of {len(claims)} figures that were asked for, {reached} are reached.{warning}"
+
+
+def _what_is_left(claims: list[Claim]) -> str:
+    """The figures that are not reached."""
+    left = [claim for claim in claims if not claim.reached]
+    lines = [f"- {claim.what}: {claim.found}, asked {claim.asked}\n" for claim in left]
+    return "## What is left\n\n" + ("".join(lines) or "Nothing: every figure that was asked for is reached.\n")
+
+
+HEAD = """# How fast it is
+
+Made by `make bench` on a machine with {machine}.
+It takes an hour and 17 GB in the system's temporary folder (`OPTIONS="--cache FOLDER"` names another);
+`make bench PARTS="seed floor"` measures parts of it again.
+
+{summary} The [last section](#what-is-left) lists what is not.
+
+All files are generated (`benchmarks/corpus.py`): real DICOM structure with long headers, synthetic anatomy with
+realistic noise, nine classes. Everything is read once before it is measured, so that no side waits for the disk.
+Machines differ, so comparisons are shown as ratios of what was measured on the same machine in turn; sizes and rates
+are this machine's.
+"""

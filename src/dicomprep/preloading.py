@@ -1,0 +1,13 @@
+"""What workers do, by name: this process need not load it, and they can begin to before anything else is ready."""
+
+from dicomprep.engines.local import prepare
+
+__all__ = ["PROCESS", "preload"]
+
+PROCESS = "dicomprep.processing:process"
+"""What becomes of one file. Decoders and pydicom take most of a second to load, and only workers need them."""
+
+
+def preload() -> None:
+    """Let the process that workers are copies of load all that; returns at once."""
+    prepare(PROCESS)

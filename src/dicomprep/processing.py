@@ -1,0 +1,170 @@
+"""What becomes of one file, in a worker: process(task). Stages in their order, one frame at a time."""
+
+import os
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from dicomprep.config import ImageOptions
+from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.models import FrameFailure, Outcome, Settings, Share, Source, Status, Task, Thumbnail, Written
+from dicomprep.naming import frame_filename, thumbnail_path
+from dicomprep.sharing import judged
+from dicomprep.splits import identify_group
+from dicomprep.stages.decode import Image, NoImage, decode
+from dicomprep.stages.normalize import normalize
+from dicomprep.stages.resize import resize
+from dicomprep.stages.write import write
+from dicomprep.storage import SourceFile, open_source
+
+__all__ = ["draw", "process"]
+
+SHARED_SECONDS = 0.2
+"""Frames that would take longer than this, all together, are shared with other workers."""
+
+REOPENING = 3
+"""They must take so many times as long as opening the file, which every worker has to do for itself."""
+
+
+def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lambda: None) -> Outcome:
+    """Make and write the images of one file, or of a share of it; what cannot be done is said in the outcome."""
+    if task.source.error is not None:
+        return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, task.source.error)
+    try:
+        with warnings.catch_warnings(action="ignore"), open_source(_full_path(task.source)) as file:
+            an_input = task.recorded or task.share or task.source.path.lower().endswith(DICOM_SUFFIXES)
+            if not an_input and sniff(file.head()) is None:  # it is not read any further
+                return Outcome(task, None)
+            digest = b"" if task.share else file.digest()
+            if task.digest_only:
+                return Outcome(task, None, digest=digest)
+            outcome = replace(_process_open(task, file, settings, heartbeat), digest=digest)
+            if file.has_changed() or (file.size, file.mtime_ns) != (task.source.size, task.source.mtime_ns):
+                return _unstable(outcome)
+            return outcome
+    except InputError as error:
+        return Outcome(task, Status.FAILED, error.code, error.detail)
+
+
+def draw(image: Image, index: int, options: ImageOptions) -> Thumbnail:
+    """The thumbnail of one frame; InputError where it cannot be made."""
+    return resize(normalize(image.frame(index, options), options), options)
+
+
+def _unstable(outcome: Outcome) -> Outcome:
+    return replace(
+        outcome,
+        status=Status.UNSTABLE,
+        error_code=ErrorCode.CHANGED,
+        error_detail="it changed while it was being read",
+        first_failure=None,
+        rest=None,
+    )
+
+
+def _full_path(source: Source) -> str:
+    return os.path.join(source.root, source.path)
+
+
+def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: Callable[[], None]) -> Outcome:
+    began = time.perf_counter()
+    try:
+        image = decode(file, max_bytes=settings.max_bytes)
+    except NoImage as error:
+        return Outcome(task, Status.SKIPPED, error.code, error.detail, instance=error.instance)
+    except InputError as error:
+        return Outcome(task, Status.FAILED, error.code, error.detail)
+    work = _Work(task, image, settings, opening_seconds=time.perf_counter() - began)
+    try:
+        for index in work.indices():
+            work.make(index)
+            heartbeat()
+    except InputError as error:  # of all frames alike: their names are too long for the file system
+        return Outcome(task, Status.FAILED, error.code, error.detail, instance=image.instance)
+    return work.outcome()
+
+
+@dataclass(slots=True)
+class _Work:
+    """The frames of one file that this worker makes, and what it leaves to others."""
+
+    task: Task
+    image: Image
+    settings: Settings
+    opening_seconds: float
+    written: list[Written] = field(default_factory=list)
+    failures: int = 0
+    first_failure: FrameFailure | None = None
+    rest: Share | None = None
+
+    def __post_init__(self) -> None:
+        if self.task.share is not None:
+            self.image.share_range(self.task.share.range)
+
+    def indices(self) -> Iterator[int]:
+        """Which frames to make next, as long as none of them are better left to others."""
+        share = self.task.share
+        left = deque(self.settings.image.select_frames(self.image.frame_count) if share is None else share.indices)
+        may_share = share is None and self.settings.workers > 1 and self.image.is_divisible
+        yield left.popleft()
+        began, made = time.perf_counter(), 0
+        while left:
+            yield left.popleft()
+            made += 1
+            expected = (time.perf_counter() - began) / made * len(left)
+            if may_share and expected > max(SHARED_SECONDS, REOPENING * self.opening_seconds):
+                may_share = False
+                left = self._divide(left)
+
+    def make(self, index: int) -> None:
+        """Draw and write one frame, or note why not."""
+        try:
+            thumbnail = draw(self.image, index, self.settings.image)
+        except InputError as error:
+            self.failures += 1
+            self.first_failure = self.first_failure or FrameFailure(index, error.code, error.detail)
+            return
+        filename = frame_filename(self.task.name, index, self.image.frame_count)
+        self.written.append(
+            write(
+                thumbnail,
+                frame_number=index,
+                filename=filename,
+                thumbnail_path=thumbnail_path(filename),
+                output_dir=self.settings.output_dir,
+            )
+        )
+
+    def outcome(self) -> Outcome:
+        """What became of the frames, and whose they are."""
+        instance = self.image.instance
+        if self.written:
+            kind, key = identify_group(
+                self.settings.key,
+                self.settings.splits,
+                patient_id=self.image.patient_id,
+                study_instance_uid=instance.study_instance_uid,
+                folder=self.task.study_id,
+            )
+            instance = replace(instance, group_kind=kind, group_key=key)
+        return judged(
+            Outcome(
+                self.task,
+                Status.DONE,
+                written=tuple(self.written),
+                frame_count=self.image.frame_count,
+                instance=instance,
+                failures=self.failures,
+                first_failure=self.first_failure,
+                rest=self.rest,
+            )
+        )
+
+    def _divide(self, left: deque[int]) -> deque[int]:
+        """Keep what is decoded already; the rest is for everyone."""
+        held = self.image.held()
+        self.rest = Share(tuple(index for index in left if index not in held), self.image.shared_range())
+        return deque(index for index in left if index in held)

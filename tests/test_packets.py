@@ -1,0 +1,142 @@
+"""JPEG 2000 packet headers rewritten: the same picture without its lowest bits, or not touched at all."""
+
+import io
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import openjpeg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from dicomprep.pixels.packets import without_fine_passes
+
+Pixels = NDArray[Any]
+WAY_BEYOND = 1e-9
+"""A thumbnail of so many more pixels that nothing is blotted out."""
+
+
+def textured(shape: tuple[int, ...], *, bits: int, seed: int = 0, signed: bool = False) -> Pixels:
+    """Slopes and noise that fill most of the bits."""
+    random = np.random.default_rng(seed)
+    slopes = np.add.outer(*(np.linspace(0, 0.4, length) for length in shape[:2])).reshape(
+        *shape[:2], *[1] * len(shape[2:])
+    )
+    values = np.clip(slopes + random.normal(0.1, 0.03, shape), 0, 1) * (2**bits - 1)
+    if signed:
+        return (values - 2 ** (bits - 1)).astype(np.int8 if bits <= 8 else np.int16)
+    return values.astype(np.uint8 if bits <= 8 else np.uint16)
+
+
+def encoded(pixels: Pixels, *, bits: int, **options: Any) -> bytes:
+    return imagecodecs.jpeg2k_encode(
+        pixels, codecformat="j2k", bitspersample=bits, **{"reversible": True, "level": 0, **options}
+    )
+
+
+def by_pillow(**options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(textured((300, 200), bits=8)).save(file, "JPEG2000", no_jp2=True, irreversible=False, **options)
+    return file.getvalue()
+
+
+def decoded(stream: bytes) -> NDArray[np.int64]:
+    return imagecodecs.jpeg2k_decode(stream).astype(np.int64)
+
+
+@given(
+    rows=st.integers(1, 300),
+    columns=st.integers(1, 300),
+    bits=st.integers(2, 16),
+    signed=st.booleans(),
+    resolutions=st.integers(1, 7),
+    seed=st.integers(0, 9),
+)
+def test_headers_are_read_and_written_again(
+    rows: int, columns: int, bits: int, signed: bool, resolutions: int, seed: int
+) -> None:
+    pixels = textured((rows, columns), bits=bits, signed=signed, seed=seed)
+    stream = encoded(pixels, bits=bits, resolutions=min(resolutions, max(1, min(rows, columns).bit_length())))
+    rewritten, step = without_fine_passes(stream, reduction=0, tolerance=1, shrink=WAY_BEYOND)
+    assert step == 1
+    np.testing.assert_array_equal(decoded(rewritten), pixels)
+
+
+@pytest.mark.parametrize("progression", ["LRCP", "RLCP", "RPCL", "PCRL", "CPRL"])
+@pytest.mark.parametrize("block", [(64, 64), (32, 32), (16, 64)])
+def test_every_order_and_size_of_code_blocks(progression: str, block: tuple[int, int]) -> None:
+    stream = by_pillow(progression=progression, codeblock_size=block)
+    rewritten, step = without_fine_passes(stream, reduction=0, tolerance=1, shrink=WAY_BEYOND)
+    assert step == 1
+    np.testing.assert_array_equal(decoded(rewritten), textured((300, 200), bits=8))
+
+
+@pytest.mark.parametrize("step", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("encoder", ["imagecodecs", "pylibjpeg"])
+def test_samples_are_rounded_to_the_step(encoder: str, step: int) -> None:
+    pixels = textured((301, 517), bits=12)
+    stream = encoded(pixels, bits=12) if encoder == "imagecodecs" else openjpeg.encode(pixels, bits_stored=12)
+    thin, found = without_fine_passes(stream, reduction=0, tolerance=step * 1.4, shrink=WAY_BEYOND)
+    assert found == step
+    error = decoded(thin) - pixels
+    assert (np.abs(error).max() == 0) == (step == 1)
+    assert error.std() < 0.9 * step
+    assert abs(error.mean()) < 0.3 * step  # OpenJPEG rounds halves of a step down
+
+
+def test_what_means_blot_out_goes_first() -> None:
+    pixels = textured((512, 512), bits=12)
+    stream = encoded(pixels, bits=12)
+    for shrink in (2.3, 4.6):
+        thin, _ = without_fine_passes(stream, reduction=0, tolerance=1, shrink=shrink)
+        error = decoded(thin) - pixels
+        block = round(shrink)
+        side = 512 // block * block
+        means = error[:side, :side].reshape(side // block, block, side // block, block).mean((1, 3))
+        assert error.std() > 0.5
+        assert means.std() < 0.6 * error.std()
+
+
+def test_resolutions_that_are_not_decoded_are_left_as_they_are() -> None:
+    pixels = textured((512, 400), bits=12)
+    stream = encoded(pixels, bits=12)
+    thin, _ = without_fine_passes(stream, reduction=2, tolerance=64, shrink=8)
+    assert abs(len(thin) - len(stream)) < 400
+    assert thin[-100:] == stream[-100:]
+
+
+@pytest.mark.parametrize(
+    ("name", "stream"),
+    [
+        ("lossy", encoded(textured((300, 300), bits=8), bits=8, reversible=False, level=60)),
+        ("colour", encoded(textured((300, 300, 3), bits=8), bits=8)),
+        ("high throughput", imagecodecs.htj2k_encode(textured((300, 300), bits=12), reversible=True)),
+        ("tiles", by_pillow(tile_size=(128, 128))),
+        ("layers", by_pillow(quality_mode="rates", quality_layers=[20, 5, 1])),
+        ("precincts", by_pillow(precinct_size=(64, 64))),
+        ("JPEG", imagecodecs.jpeg8_encode(textured((64, 64), bits=8))),
+        ("nothing", b""),
+    ],
+)
+def test_streams_of_other_kinds_are_not_touched(name: str, stream: bytes) -> None:
+    assert without_fine_passes(stream, reduction=0, tolerance=8, shrink=2) == (stream, 0)
+
+
+def test_a_tolerance_of_less_than_a_value_changes_nothing() -> None:
+    stream = encoded(textured((300, 300), bits=12), bits=12)
+    assert without_fine_passes(stream, reduction=0, tolerance=0.99, shrink=4) == (stream, 0)
+
+
+@given(data=st.data())
+def test_damaged_streams_are_left_to_the_decoder(data: st.DataObject) -> None:
+    stream = bytearray(STREAM)
+    for _ in range(data.draw(st.integers(1, 8))):
+        stream[data.draw(st.integers(0, min(len(stream), 400) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(stream)))
+    without_fine_passes(bytes(stream[:cut]), reduction=data.draw(st.integers(0, 7)), tolerance=8, shrink=2)
+
+
+STREAM = encoded(textured((200, 200), bits=12), bits=12)

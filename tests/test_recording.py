@@ -1,0 +1,197 @@
+"""Outcomes as rows: all of them, once, and each value in its own column."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from dicomprep.database import bulk, queries
+from dicomprep.database.bulk import PIECE, any_of, look_up
+from dicomprep.database.schema import files, frames
+from dicomprep.database.store import Store
+from dicomprep.errors import ErrorCode
+from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
+from tests.running import Place
+
+INSTANCE = Instance("1.2", "1.3", "1.4", "1.5", "1.6", 7, "CT", "patient", "key of P")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[Store]:
+    opened = Store(str(place.db))
+    opened.begin_run(version="x", root="/in", options={})
+    yield opened
+    opened.close()
+
+
+def written(name: str, number: int, **transform: Any) -> Written:
+    place = f"{name}_frame{number:04d}"
+    return Written(number, place, f"{place}.png", 16, 17, 100 + number, bytes([number] * 16), transform)
+
+
+def outcome(number: int, frame_count: int = 1, *, instance: Instance = INSTANCE) -> Outcome:
+    task = Task(Source("/in", f"s/{number}.dcm", 1000 + number, 2000 + number), "s", f"s/{number}")
+    images = tuple(written(task.name, index) for index in range(frame_count))
+    return Outcome(
+        task, Status.DONE, written=images, frame_count=frame_count, instance=instance, digest=b"%016d" % number
+    )
+
+
+def record(store: Store, *outcomes: Outcome, run_id: int = 1) -> list[str]:
+    return store.record(outcomes, run_id=run_id, fingerprint="f1", assign=lambda kind, key: f"{kind[:3]}-{len(key)}")
+
+
+def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
+    full = replace(
+        outcome(1, frame_count=2),
+        status=Status.PARTIAL,
+        error_code=ErrorCode.TRUNCATED,
+        error_detail="short\0",
+        frame_count=3,
+    )
+    record(store, replace(full, task=replace(full.task, name="s/1_frame0001")))
+    with store.transaction() as connection:
+        (file,) = connection.execute(select(files)).mappings().all()
+        last = connection.execute(select(frames)).mappings().all()[-1]
+    assert dict(file) == {
+        "id": 1,
+        "root": "/in",
+        "path": "s/1.dcm",
+        "size": 1001,
+        "mtime_ns": 2001,
+        "digest": b"0000000000000001",
+        "fingerprint": "f1",
+        "study_id": "s",
+        "name": "s/1_frame0001",
+        "frame_stem": "s/1",
+        "status": "partial",
+        "error_code": "truncated",
+        "error_detail": "short\\0",
+        "frame_count": 3,
+        "frames": 2,
+        "attempts": 1,
+        "run_id": 1,
+        "group_id": 1,
+        "transfer_syntax": "1.2",
+        "sop_class_uid": "1.3",
+        "sop_instance_uid": "1.4",
+        "study_instance_uid": "1.5",
+        "series_instance_uid": "1.6",
+        "instance_number": 7,
+        "modality": "CT",
+    }
+    assert dict(last) == {
+        "id": 2,
+        "file_id": 1,
+        "frame_number": 1,
+        "filename": "s/1_frame0001",
+        "thumbnail_path": "s/1_frame0001.png",
+        "width": 16,
+        "height": 17,
+        "size": 101,
+        "digest": bytes([1] * 16),
+        "transform": "{}",
+    }
+    assert place.rows("SELECT key, kind, split FROM groups") == [("key of P", "patient", "pat-8")]
+
+
+def test_what_is_recorded_again_keeps_its_ids_and_loses_what_it_had(place: Place, store: Store) -> None:
+    record(store, outcome(1, 3), outcome(2, 2))
+    before = place.rows("SELECT id, filename FROM frames")
+    renamed = replace(outcome(2, 2), written=(written("s/new", 0), written("s/2", 1)))
+    assert record(store, outcome(1, 1), renamed, outcome(3)) == [
+        "s/1_frame0001.png",
+        "s/1_frame0002.png",
+        "s/2_frame0000.png",
+    ]
+    assert place.rows("SELECT path, id, attempts, frames FROM files ORDER BY id") == [
+        ("s/1.dcm", 1, 2, 1),
+        ("s/2.dcm", 2, 2, 2),
+        ("s/3.dcm", 3, 1, 1),
+    ]
+    assert place.rows("SELECT id, filename FROM frames ORDER BY id")[:3] == [
+        before[0],
+        (before[3][0], "s/new_frame0000"),
+        before[4],
+    ]
+
+
+def test_a_file_that_comes_twice_in_a_batch_is_one_row(place: Place, store: Store) -> None:
+    record(store, outcome(1, 3), outcome(1, 1))
+    assert place.rows("SELECT attempts, frames FROM files") == [(2, 1)]
+
+
+def test_each_frame_keeps_its_own_transform(place: Place, store: Store) -> None:
+    transforms: list[dict[str, Any]] = [{"a": (1, 2)}, {"a": (1, 2)}, {"a": (1, 3)}, {}, {"a": (1, 2)}]
+    images = tuple(written("s/1", number, **transform) for number, transform in enumerate(transforms))
+    record(store, replace(outcome(1), written=images), replace(outcome(2), written=(written("s/2", 0, a=(1, 2)),)))
+    recorded = [json.loads(text) for text in place.rows("SELECT transform FROM frames ORDER BY id")]
+    assert recorded == json.loads(json.dumps([*transforms, {"a": (1, 2)}]))
+
+
+def test_a_split_that_was_assigned_stays(place: Place, store: Store) -> None:
+    record(store, outcome(1))
+    other = replace(INSTANCE, group_key="another")
+    new: list[str] = []
+
+    def assign(_kind: str, key: str) -> str:
+        new.append(key)
+        return "new"
+
+    store.record([outcome(2), outcome(3, instance=other)], run_id=1, fingerprint="f1", assign=assign)
+    assert new == ["another"]
+    assert place.rows("SELECT key, split FROM groups ORDER BY id") == [("key of P", "pat-8"), ("another", "new")]
+    assert place.rows("SELECT group_id FROM files ORDER BY id") == [1, 1, 2]
+
+
+@pytest.mark.parametrize("count", [1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 3])
+def test_any_number_is_recorded_and_found(place: Place, store: Store, count: int) -> None:
+    outcomes = [outcome(number) for number in range(count)]
+    for attempt in (1, 2):
+        assert record(store, *outcomes) == []
+        assert place.rows("SELECT count(*), sum(attempts), sum(id) FROM files") == [
+            (count, attempt * count, count * (count + 1) // 2)
+        ]
+    with store.transaction() as connection:
+        found = list(look_up(connection, _IDS, [outcome.task.source.path for outcome in outcomes], "/in"))
+        assert Counter(row[0] for row in found) == Counter(range(1, count + 1))
+        assert list(look_up(connection, _IDS, [], "/in")) == []
+
+
+_IDS = select(files.c.id).where(files.c.root == bindparam("root"), any_of(files.c.path))
+
+
+def test_counts_agree_with_the_views(place: Place, store: Store) -> None:
+    outcomes = [
+        outcome(number, 1 + number % 3, instance=replace(INSTANCE, group_key=f"{10 ** (number % 2)}"))
+        for number in range(9)
+    ]
+    outcomes[3] = replace(outcomes[3], instance=replace(outcomes[3].instance, modality="MR"))
+    outcomes[4] = replace(outcomes[4], instance=replace(outcomes[4].instance, modality=None))
+    outcomes[5] = Outcome(outcomes[5].task, Status.FAILED, ErrorCode.TRUNCATED, instance=Instance(modality="US"))
+    record(store, *outcomes)
+    for what, view in {"status": "inputs", "error_code": "inputs", "split": "images", "modality": "images"}.items():
+        with store.transaction() as connection:
+            counted = queries.count_by(connection, what)
+        assert counted == dict(place.rows(f"SELECT {what}, count(*) FROM {view} WHERE {what} IS NOT NULL GROUP BY 1"))
+
+
+def test_the_statements_suit_postgresql() -> None:
+    dialect = PGDialect_psycopg(paramstyle="format")
+    insert = bulk._insert_text(files, ("root", "path"), dialect, replace=True)
+    assert insert.count("%s") == len(files.columns) - 1
+    assert "DO UPDATE" in insert
+    assert "RETURNING" not in insert
+    assert "DO NOTHING" in bulk._insert_text(files, ("root", "path"), dialect, replace=False)
+    assert bulk._query_text(_IDS, dialect).count("%s") == 1 + PIECE
