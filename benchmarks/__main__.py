@@ -5,12 +5,14 @@ kept in benchmarks/results.json, from which the page is made; `report` only make
 """
 
 import argparse
+import shutil
 import tempfile
 import time
 from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.corpus import CLASSES
+from benchmarks.launching import discarded
 from benchmarks.report import PARTS, update, write_page
 
 
@@ -32,6 +34,7 @@ def main() -> None:
             update(part, bench)
             print(f"  {part} took {time.perf_counter() - begun:.0f} s", flush=True)
         write_page()
+    shutil.rmtree(discarded(bench.cache), ignore_errors=True)
 
 
 if __name__ == "__main__":

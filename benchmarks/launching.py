@@ -7,7 +7,6 @@ handed to it, so that none is missed.
 import ctypes
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ROOT", "Run", "count_images", "fresh", "preprocess", "preprocess_command", "run"]
+__all__ = ["ROOT", "Run", "count_images", "discarded", "fresh", "preprocess", "preprocess_command", "run"]
 
 ROOT = Path(__file__).parent.parent
 PR_SET_CHILD_SUBREAPER = 36
@@ -66,10 +65,21 @@ def count_images(out: Path) -> int:
 
 
 def fresh(folder: Path) -> Path:
-    """The folder, empty."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """The folder, empty.
+
+    What was there is put aside, not deleted: for a minute after that, ext4 is slow at making new files.
+    """
+    if folder.exists():
+        aside = discarded(folder.parent)
+        aside.mkdir(exist_ok=True)
+        folder.rename(aside / f"{len(list(aside.iterdir()))}")
     folder.mkdir(parents=True)
     return folder
+
+
+def discarded(cache: Path) -> Path:
+    """Where results are kept that nobody needs any more."""
+    return cache / "discarded"
 
 
 def main(command: list[str]) -> None:

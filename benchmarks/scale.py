@@ -35,7 +35,6 @@ def measure(bench: Bench) -> Results:
         raise RuntimeError(f"{made:,} images of {files:,} files")
     unchanged = statistics.median(run(*command).seconds for _ in range(bench.runs))
     opened = _count_opened(command, folder, bench.cache / "strace.txt")
-    shutil.rmtree(bench.out)
     results = {**_judge(samples, files), "recorded": _rows_per_second(output), "unchanged": files / unchanged}
     print(f"  {files:,} files: {results['rates'][1]:.0f} and then {results['unchanged']:.0f} files/s", flush=True)
     return {"files": files, **results, "opened": opened, "curve": _curve(samples)}

@@ -208,7 +208,7 @@ def test_a_reader_never_sees_half_an_image(tmp_path: Path) -> None:
 def test_a_failed_write_keeps_the_old_image(tmp_path: Path) -> None:
     """The temporary file's place is taken, as on a disk that is full."""
     publish(tmp_path, "s/a.png", b"old")
-    (tmp_path / SCRATCH / str(os.getpid())).mkdir()
+    (tmp_path / SCRATCH / str(os.getpid()) / "image").mkdir()
     with pytest.raises(EnvironmentFault, match=r"a\.png cannot be written"):
         publish(tmp_path, "s/a.png", b"new")
     assert (tmp_path / "s/a.png").read_bytes() == b"old"

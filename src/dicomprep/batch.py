@@ -27,7 +27,7 @@ __all__ = ["Batch"]
 PLANNED_FILES = 256
 """So many files are compared with the database at a time."""
 
-RECORD_SECONDS, RECORD_FILES, RECORD_FRAMES = 1.0, 500, 5000
+RECORD_SECONDS, RECORD_FILES, RECORD_FRAMES = 1.0, 2000, 5000
 """Rows are committed when so much has come together."""
 
 
@@ -43,6 +43,7 @@ class Batch:
     parts: Parts
     ready: deque[Task] = field(default_factory=deque)
     unrecorded: list[Outcome] = field(default_factory=list)
+    unrecorded_frames: int = 0
     begun: float = field(default_factory=time.perf_counter)
     recorded_at: float = field(default_factory=time.perf_counter)
     recording_seconds: float = 0.0
@@ -91,9 +92,8 @@ class Batch:
                 self._join(outcome)
         if answers:
             self._tell()
-        frames = sum(len(outcome.written) for outcome in self.unrecorded)
         late = time.perf_counter() - self.recorded_at > RECORD_SECONDS
-        if late or len(self.unrecorded) >= RECORD_FILES or frames >= RECORD_FRAMES:
+        if late or len(self.unrecorded) >= RECORD_FILES or self.unrecorded_frames >= RECORD_FRAMES:
             self._record()
 
     def _join(self, outcome: Outcome) -> None:
@@ -113,6 +113,7 @@ class Batch:
             self.planner.release([outcome])
             return
         self.unrecorded.append(outcome)
+        self.unrecorded_frames += len(outcome.written)
         result.processed += 1
         result.frames += len(outcome.written) if outcome.keeps_images else 0
         result.statuses[outcome.status] += 1
@@ -122,7 +123,7 @@ class Batch:
 
     def _record(self) -> None:
         began = time.perf_counter()
-        recorded, self.unrecorded = self.unrecorded, []
+        recorded, self.unrecorded, self.unrecorded_frames = self.unrecorded, [], 0
         record(recorded, self.ledger)
         self.planner.release(recorded)
         self.recorded_at = time.perf_counter()

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -177,7 +178,8 @@ def publish(output_dir: Path, relative: str, content: bytes) -> None:
     Raises EnvironmentFault where that fails, InputError where this one name is too long for the file system.
     """
     folder = os.fspath(output_dir)
-    place, scratch = os.path.join(folder, relative), os.path.join(folder, SCRATCH, str(os.getpid()))
+    place = os.path.join(folder, relative)
+    scratch = os.path.join(folder, SCRATCH, str(os.getpid()), "image")  # in a shared folder workers wait for each other
     try:
         try:
             _write_file(scratch, content)
@@ -207,11 +209,7 @@ def _write_file(path: str, content: bytes) -> None:
 
 def clear_scratch(output_dir: Path) -> None:
     """Remove what a killed run left half-written; call it only while no other run writes there."""
-    folder = output_dir / SCRATCH
-    if folder.is_dir():
-        for leftover in folder.iterdir():
-            leftover.unlink(missing_ok=True)
-        folder.rmdir()
+    shutil.rmtree(output_dir / SCRATCH, ignore_errors=True)
 
 
 def remove_images(output_dir: Path, paths: Iterable[str]) -> None:

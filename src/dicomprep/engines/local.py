@@ -15,13 +15,16 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Self
 
-from dicomprep.engines.worker import Alive, Casualty, Fault, Limits, Retired, serve
+from dicomprep.engines.worker import Alive, Casualty, Fault, Limits, Retired, is_readable, serve
 from dicomprep.errors import EnvironmentFault, ErrorCode
 
 __all__ = ["LocalEngine", "prepare"]
 
-QUEUED_TASKS, QUEUED_BYTES = 8, 4 * 2**20
-"""A worker is given so much ahead: enough not to wait, not so much that others run dry at the end."""
+QUEUED_TASKS, QUEUED_BYTES = 32, 16 * 2**20
+"""A worker is given so much ahead, some hundredths of a second: enough not to wait, not so much that others run dry."""
+
+NAP_SECONDS = 0.004
+"""So long answers are left to come together: to be woken for each of them takes longer than to deal with it."""
 
 GRACE_SECONDS = 5.0
 """What a worker is given beyond its own limit before it is killed from here."""
@@ -108,6 +111,8 @@ class LocalEngine:
         if not self._stopping:
             self._hand_out()
         ready = wait([slot.connection for slot in self._slots], seconds) if self._slots else []
+        if ready and min(len(slot.tasks) for slot in self._slots) > 2:  # nobody is waiting for this process
+            time.sleep(NAP_SECONDS)
         answers: list[Any] = []
         for slot in [slot for slot in self._slots if slot.connection in ready]:
             alive = self._receive(slot, answers)
@@ -169,7 +174,7 @@ class LocalEngine:
         """Take what a worker has sent; False where it is gone."""
         slot.heard = time.monotonic()
         try:
-            while slot.connection.poll(0):
+            while is_readable(slot.connection):
                 message = slot.connection.recv()
                 if isinstance(message, Fault):
                     raise EnvironmentFault(message.message)
