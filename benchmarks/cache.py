@@ -52,19 +52,6 @@ class Corpus:
                     pass
 
 
-FULL = {
-    "ct": Extent(5000),
-    "ct_jpegls": Extent(1500),
-    "ct_jpegll": Extent(2400),
-    "ct_j2k": Extent(400),
-    "cr": Extent(400),
-    "mg": Extent(160),
-    "us": Extent(20, 40),
-    "mr": Extent(100, 100),
-    "dbt": Extent(1, 160),
-}
-"""Enough of each class to keep dicomprep busy for some seconds."""
-
 FEW = {
     "ct": Extent(1500),
     "ct_jpegls": Extent(1000),
@@ -76,27 +63,35 @@ FEW = {
     "mr": Extent(8, 100),
     "dbt": Extent(1, 10),
 }
-"""The same for slower programs: the first files of the class, of the tomosynthesis one with fewer frames."""
+"""Enough of each class to keep slow programs busy for some seconds."""
 
+COPIES = {"ct": 8, "ct_jpegls": 3, "ct_jpegll": 4, "ct_j2k": 2, "cr": 8, "mg": 25, "us": 25, "mr": 25}
+"""Under so many names dicomprep is given each of them (hard links), so that starting up does not count much."""
 
-def full(name: str, *, cache: Path, scale: float) -> Corpus:
-    """All files of a class."""
-    return make(CLASSES[name], name, FULL[name].scaled(scale), cache=cache)
+ONE_FILE = {"dbt": Extent(1, 160)}
+"""What dicomprep is given of classes that are one file."""
 
 
 def few(name: str, *, cache: Path, scale: float) -> Corpus:
-    """The first files of a class, as many as slower programs can take."""
-    every, extent = full(name, cache=cache, scale=scale), FEW[name].scaled(scale)
-    if extent.frames != every.extent.frames:
-        return make(CLASSES[name], name, extent, cache=cache)
+    """The files of a class, as many as slower programs can take."""
+    return make(CLASSES[name], name, FEW[name].scaled(scale), cache=cache)
+
+
+def full(name: str, *, cache: Path, scale: float) -> Corpus:
+    """The same files under more names; or one longer file."""
+    if name in ONE_FILE:
+        return make(CLASSES[name], name, ONE_FILE[name].scaled(scale), cache=cache)
+    once, copies = few(name, cache=cache, scale=scale), COPIES[name]
 
     def link(folder: Path) -> None:
-        for file in every.files()[: extent.files]:
-            copy = folder / file.relative_to(every.folder)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.hardlink_to(file)
+        for number in range(copies):
+            for file in once.files():
+                copy = folder / f"{number}" / file.relative_to(once.folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.hardlink_to(file)
 
-    return Corpus(keep(every.folder.with_name(f"{every.folder.name}_first{extent.files}"), link), extent)
+    extent = Extent(once.extent.files * copies, once.extent.frames)
+    return Corpus(keep(once.folder.with_name(f"{once.folder.name}_times{copies}"), link), extent)
 
 
 def make(kind: Kind, name: str, extent: Extent, *, cache: Path) -> Corpus:

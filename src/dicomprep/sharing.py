@@ -13,7 +13,7 @@ def judged(outcome: Outcome) -> Outcome:
     """The outcome with the state that its frames have earned: done, partial or failed, with the first reason."""
     first = outcome.first_failure
     if first is None:
-        return replace(outcome, status=Status.DONE)
+        return outcome if outcome.status is Status.DONE else replace(outcome, status=Status.DONE)
     detail = first.detail
     if outcome.frame_count > 1:
         tried = outcome.failures + len(outcome.written)

@@ -60,6 +60,8 @@ class SourceFile:
 
     def head(self) -> bytes:
         """The first bytes, enough to tell what the file is, without reading the rest."""
+        if self._content is not None:
+            return self._content[:HEAD_BYTES]
         return self._read(0, min(self.size, HEAD_BYTES))
 
     def read_at(self, offset: int, length: int) -> bytes:

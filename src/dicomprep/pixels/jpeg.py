@@ -121,7 +121,7 @@ def _ends_as_invented(pixels: NDArray[Any], stream: Codestream) -> bool:
         7: (left + above) // 2,
     }
     predicted = predictions.get(stream.predictor, last)
-    filled = np.isin((last - predicted) % 2**16, _ZERO_BITS)
+    filled = np.equal.outer((last - predicted) % 2**16, _ZERO_BITS).any(axis=-1)
     return bool(np.any(filled | (last == left) | (last == 2 ** (stream.bits - 1))))
 
 

@@ -96,6 +96,8 @@ def expand_bits(pixels: NDArray[Any], layout: Layout) -> NDArray[Any]:
         signed: NDArray[Any] = pixels.view(f"i{pixels.dtype.itemsize}")
         return (signed << left) >> (left + shift)
     mask = pixels.dtype.type(2**layout.bits_stored - 1)
+    if shift == 0 and pixels.size and pixels.max() <= mask:  # nothing to clear, which is faster to see than to do
+        return pixels
     return (pixels >> shift) & mask if shift else pixels & mask
 
 
