@@ -16,19 +16,22 @@ from dicomprep.engines.worker import Casualty
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Outcome, Source, Status, Task
 from dicomprep.planning import Planner
+from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
 from dicomprep.sharing import Parts
-from dicomprep.stages.record import Ledger, record
 from dicomprep.storage import open_source
 from dicomprep.timing import Timer
 
 __all__ = ["Batch"]
 
-PLANNED_FILES = 256
-"""So many files are compared with the database at a time."""
+PLANNED_FILES, PLANNED_AHEAD = 256, 2048
+"""So many files are compared with the database at a time, and so many beforehand, for it is not always free."""
 
 RECORD_SECONDS, RECORD_FILES, RECORD_FRAMES = 1.0, 2000, 5000
 """Rows are committed when so much has come together."""
+
+MOST_UNRECORDED = 5
+"""Times as much, and the next batch is waited for: the database is slower than the workers."""
 
 
 @dataclass(slots=True)
@@ -38,15 +41,16 @@ class Batch:
     result: Result
     watcher: Watcher
     planner: Planner
-    ledger: Ledger
     engine: LocalEngine
     parts: Parts
+    recorder: Recorder
     ready: deque[Task] = field(default_factory=deque)
+    digests: list[Outcome] = field(default_factory=list)
+    """Of files that may have moved; whether they have is looked up for many at a time."""
     unrecorded: list[Outcome] = field(default_factory=list)
     unrecorded_frames: int = 0
     begun: float = field(default_factory=time.perf_counter)
     recorded_at: float = field(default_factory=time.perf_counter)
-    recording_seconds: float = 0.0
     discovery_seconds: float | None = None
 
     def run(self, sources: Iterable[Source]) -> None:
@@ -54,9 +58,10 @@ class Batch:
         remaining = iter(sources)
         try:
             with _on_interrupt(self._interrupt):
-                while self._plan(remaining) or self.ready or not self.engine.idle:
+                while self._plan(remaining) or self.ready or self.digests or not self.engine.idle:
                     if self.result.interrupted:
                         self.ready.clear()
+                        self.digests.clear()
                         self.engine.stop()
                     while self.ready and self.engine.wants_more:
                         task = self.ready.popleft()
@@ -65,13 +70,19 @@ class Batch:
                     self._take(self.engine.poll(0.1 if busy else 0))
         finally:
             self._record()
+            self._settle(wait=True)
+            self.recorder.close()
             self._finish()
 
     def _plan(self, sources: Iterator[Source]) -> bool:
         """Compare the next sources with what is recorded; False where there are no more."""
-        if self.discovery_seconds is not None or self.result.interrupted:
+        if self.result.interrupted:
             return False
-        if len(self.ready) >= PLANNED_FILES:
+        if self.digests and self._settle(wait=not self.ready):
+            self._resolve()
+        if self.discovery_seconds is not None:
+            return False
+        if len(self.ready) >= PLANNED_AHEAD or not self._settle(wait=not self.ready):
             return True
         found = list(islice(sources, PLANNED_FILES))
         if not found:
@@ -84,17 +95,23 @@ class Batch:
     def _take(self, answers: list[Outcome | Casualty]) -> None:
         """Count what came back, and record it when enough has come together."""
         outcomes = [_outcome_of(answer) if isinstance(answer, Casualty) else answer for answer in answers]
-        digests = [outcome for outcome in outcomes if outcome.task.digest_only]
-        if digests and not self.result.interrupted:
-            self.ready.extendleft(reversed(self.planner.resolve(digests)))
+        self.digests += [outcome for outcome in outcomes if outcome.task.digest_only]
         for outcome in outcomes:
             if not outcome.task.digest_only:
                 self._join(outcome)
         if answers:
             self._tell()
+        amount = max(len(self.unrecorded) / RECORD_FILES, self.unrecorded_frames / RECORD_FRAMES)
         late = time.perf_counter() - self.recorded_at > RECORD_SECONDS
-        if late or len(self.unrecorded) >= RECORD_FILES or self.unrecorded_frames >= RECORD_FRAMES:
+        if (late or amount >= 1) and self._settle(wait=amount >= MOST_UNRECORDED):
             self._record()
+
+    def _resolve(self) -> None:
+        """Plan what turned out not to have moved, when enough has come together or nothing else is left to do."""
+        if len(self.digests) >= PLANNED_FILES or (self.digests and not self.ready):
+            self.ready.extendleft(reversed(self.planner.resolve(self.digests)))
+            self.digests = []
+            self._tell()
 
     def _join(self, outcome: Outcome) -> None:
         """Hand on what a worker left of a long file; count a file of which all is there."""
@@ -122,12 +139,20 @@ class Batch:
         self.watcher.met(outcome)
 
     def _record(self) -> None:
-        began = time.perf_counter()
+        """Begin to record what has come together."""
+        self._settle(wait=True)
         recorded, self.unrecorded, self.unrecorded_frames = self.unrecorded, [], 0
-        record(recorded, self.ledger)
-        self.planner.release(recorded)
         self.recorded_at = time.perf_counter()
-        self.recording_seconds += self.recorded_at - began
+        if recorded:
+            self.recorder.begin(recorded)
+
+    def _settle(self, *, wait: bool) -> bool:
+        """Whether no recording is under way, so that the database may be asked."""
+        recorded = self.recorder.settle(wait=wait)
+        if recorded is None:
+            return False
+        self.planner.release(recorded)
+        return True
 
     def _tell(self) -> None:
         self.result.unchanged, self.result.moved = self.planner.unchanged, self.planner.moved
@@ -135,8 +160,8 @@ class Batch:
         self.watcher.advanced(self.result)
 
     def _finish(self) -> None:
-        result, seconds = self.result, time.perf_counter() - self.begun
-        with self.ledger.store.transaction() as connection:
+        result, ledger, seconds = self.result, self.recorder.ledger, time.perf_counter() - self.begun
+        with ledger.store.transaction() as connection:
             result.total_frames = queries.count_frames(connection)
             result.frames_by_split = queries.count_by(connection, "split")
             result.groups_by_split = queries.count_groups(connection)
@@ -147,11 +172,13 @@ class Batch:
                 seconds if self.discovery_seconds is None else self.discovery_seconds,
             ),
             Timer.of("Processing", result.frames, seconds),
-            Timer.of("DB Insert", result.frames, self.recording_seconds),
+            Timer.of("DB Insert", result.frames, self.recorder.seconds),
         )
         counts = {name: getattr(result, name) for name in ("found", "processed", "unchanged", "other_files", "frames")}
         interrupted = int(result.interrupted)
-        self.ledger.store.finish_run(self.ledger.run_id, seconds=seconds, interrupted=interrupted, **counts)
+        self.recorder.ledger.store.finish_run(
+            self.recorder.ledger.run_id, seconds=seconds, interrupted=interrupted, **counts
+        )
 
     def _interrupt(self) -> None:
         self.result.interrupted = True

@@ -18,6 +18,7 @@ from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.models import Settings, Source
 from dicomprep.planning import Planner
 from dicomprep.preloading import PROCESS
+from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
 from dicomprep.sharing import Parts
 from dicomprep.stages.discover import discover
@@ -62,11 +63,9 @@ def run(
         ledger = Ledger(store, run_id, config.image.fingerprint(), config.splits, key, output_dir)
         engine = stack.enter_context(_engine(config, output_dir, key, work))
         watcher.began(result, config.workers)
-        planner = Planner(store, config, key)
+        batch = Batch(result, watcher, Planner(store, config, key), engine, Parts(config.workers), Recorder(ledger))
         found = discover(root, exclude=_own_paths(config), passed_over=result.passed_over)
-        Batch(result, watcher, planner, ledger, engine, Parts(config.workers)).run(
-            found if sources is None else sources
-        )
+        batch.run(found if sources is None else sources)
         if sources is None and not result.interrupted:
             store.drop_unseen(root, run_id)
     return result

@@ -49,7 +49,7 @@ WANTED = (
 WANTED_TAGS = [BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None]
 
 _CHARACTER_SET = BaseTag(0x00080005)
-_UNDEFINED = 0xFFFFFFFF
+_UNDEFINED, _DELIMITERS = 0xFFFFFFFF, 0xFFFE
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _NAMES: dict[bytes, str | None] = {b"": None, **{vr: vr.decode() for vr in _SHORT_VRS | _LONG_VRS}}
@@ -94,7 +94,7 @@ def _scan(buffer: bytes | memoryview, at: int, encoding: Encoding) -> tuple[_Ele
         number |= group << 16
         if number in PIXEL_KEYWORDS:
             return elements, at
-        if length == _UNDEFINED:
+        if length == _UNDEFINED or group == _DELIMITERS:
             return None
         tag = _WANTED.get(number)
         if tag is not None:
