@@ -94,7 +94,7 @@ def _what_is_left(claims: list[Claim]) -> str:
 HEAD = """# How fast it is
 
 Made by `make bench` on a machine with {machine}.
-It takes an hour and 17 GB in the system's temporary folder (`OPTIONS="--cache FOLDER"` names another);
+It takes an hour and some 10 GB in the system's temporary folder (`OPTIONS="--cache FOLDER"` names another);
 `make bench PARTS="seed floor"` measures parts of it again.
 
 {summary} The [last section](#what-is-left) lists what is not.

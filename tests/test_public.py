@@ -58,11 +58,22 @@ def test_another_name_is_an_attribute_error() -> None:
         _ = dicomprep.nonsense
 
 
+def loaded_with(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+
+
 @pytest.mark.parametrize("module", ["dicomprep", "dicomprep.cli"])
 def test_importing_is_light(module: str) -> None:
-    code = f"import sys, {module}; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    assert set(loaded) & HEAVY == set()
+    assert loaded_with(module) & HEAVY == set()
+
+
+def test_the_parent_of_a_run_loads_no_decoder() -> None:
+    assert loaded_with("dicomprep.pipeline") & {"pydicom", "imagecodecs", "simplejpeg", "PIL.Image", "av"} == set()
+
+
+def test_workers_load_no_database() -> None:
+    assert loaded_with("dicomprep.processing") & {"sqlalchemy", "sqlite3", "rich", "cyclopts"} == set()
 
 
 @pytest.mark.parametrize("error", [ConfigError, EnvironmentFault, InputError, LabelError, ExportError])
