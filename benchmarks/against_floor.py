@@ -110,6 +110,6 @@ unavoidable parts: reading the file, entropy decoding at the resolution at which
 8-bit picture of that size, encoding the thumbnail as PNG, writing it under a temporary name and renaming it. The parts
 are measured in a plain loop over the same libraries (`benchmarks/floor.py`), in two processes at once as the workers
 are, in turn with the whole runs; medians. Native frames are resampled at their full size there, also where dicomprep
-takes means of stored values first; JPEG 2000 is decoded to its last bit there, while dicomprep leaves out bits that would
-not be seen. Shares are of the whole run's time.
+takes means of stored values first; JPEG 2000 is decoded to its last bit there, while dicomprep leaves out bits that
+would not be seen. Shares are of the whole run's time.
 """

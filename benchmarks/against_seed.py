@@ -98,8 +98,8 @@ INTRODUCTION = """## Against the seed's design
 Frames per second of whole runs, start-up and database included, two workers each, both sides in turn, medians. The
 seed's design (`benchmarks/seed_design.py`) reads and decodes a file again for each of its frames. dicomprep is given
 so many files that it runs for several seconds: those of the seed's design, each under several names (hard links). The
-seed's design would need minutes to hours for them, and is given each once. Its cost per frame grows with the frames of a
-*file*, not with the number of files, so the files of both sides have the same number of frames, with one exception:
+seed's design would need minutes to hours for them, and is given each once. Its cost per frame grows with the frames of
+a *file*, not with the number of files, so the files of both sides have the same number of frames, with one exception:
 tomosynthesis is one file, of 10 frames for the seed's design (which keeps one worker busy, for a file is its unit of
 work), and of more for dicomprep, whose cost per frame does not grow with them; with as many frames the seed's would be
 slower still. Where the seed's side takes minutes, it is run fewer times.
