@@ -38,7 +38,6 @@ class ConsoleWatcher(Watcher):
             console=self._console,
             transient=True,
             expand=True,
-            refresh_per_second=4,
             disable=not self._console.is_terminal,
         )
         self._task: TaskID | None = None
