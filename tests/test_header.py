@@ -22,6 +22,7 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
+from dicomprep import process_dicom
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import Attributes, _convert_plainly, label
 from dicomprep.dicom.elements import PIXEL_KEYWORDS, WANTED, WANTED_TAGS, scan_dataset
@@ -952,6 +953,15 @@ def test_a_scanned_header_is_that_of_pydicom(path: str) -> None:
     assert list(dataset.keys()) == list(expected.keys())
     for tag in expected.keys():  # noqa: SIM118  (elements stay as they are)
         assert dataset.get_item(tag) == expected.get_item(tag)
+
+
+@pytest.mark.parametrize("character_set", [b"ISO_IR\0 100", b"\0\0", b"\xff\xfe", b"ISO 2022 IR 87\\\\x"])
+def test_a_damaged_character_set_does_not_cost_the_image(tmp_path: Path, character_set: bytes) -> None:
+    path = make_dicom(tmp_path / "a.dcm", SpecificCharacterSet="ISO_IR 100")
+    content = path.read_bytes()
+    assert content.count(b"ISO_IR 100") == 1
+    path.write_bytes(content.replace(b"ISO_IR 100", character_set.ljust(10)[:10]))
+    assert len(process_dicom(path)) == 1
 
 
 def test_most_headers_are_scanned() -> None:

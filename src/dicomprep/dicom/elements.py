@@ -106,9 +106,12 @@ def _scan(buffer: bytes | memoryview, at: int, encoding: Encoding) -> tuple[_Ele
 
 @lru_cache(maxsize=64)
 def _character_encodings(character_set: bytes) -> list[str]:
-    """The Python encodings that Specific Character Set (0008,0005) names."""
+    """The Python encodings that Specific Character Set (0008,0005) names; the default where it is damaged."""
     raw = RawDataElement(_CHARACTER_SET, "CS", len(character_set), character_set, 0, False, True)
-    return list(convert_encodings(convert_raw_data_element(raw).value))
+    try:
+        return list(convert_encodings(convert_raw_data_element(raw).value))
+    except (AttributeError, LookupError, TypeError, ValueError):  # pydicom means to forgive that, too
+        return [default_encoding]
 
 
 _WANTED: dict[int, BaseTag] = {int(tag): tag for tag in WANTED_TAGS}
