@@ -121,7 +121,7 @@ def _slow_beat(task: Task, fault: str) -> Heartbeat:
     beats = count()
 
     def beat() -> None:
-        time.sleep(0.02)
+        time.sleep(0.04)
         (marks / f"{os.getpid()}").touch()
         if fault in FAULTS and task.share is not None and next(beats) == 3:
             FAULTS[fault]()

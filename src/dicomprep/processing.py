@@ -166,5 +166,8 @@ class _Work:
     def _divide(self, left: deque[int]) -> deque[int]:
         """Keep what is decoded already; the rest is for everyone."""
         held = self.image.held()
-        self.rest = Share(tuple(index for index in left if index not in held), self.image.shared_range())
+        others = tuple(index for index in left if index not in held)
+        if not others:
+            return left
+        self.rest = Share(others, self.image.shared_range())
         return deque(index for index in left if index in held)

@@ -55,7 +55,8 @@ def _joined(parts: Sequence[Outcome]) -> Outcome:
     """One outcome of parts; where one of them failed as a whole, the file did."""
     opened = parts[0]
     written = tuple(sorted((w for part in parts for w in part.written), key=lambda w: w.frame_number))
-    whole = replace(opened, rest=None, written=written)
+    instance = next((part.instance for part in parts if part.instance.group_key), opened.instance)
+    whole = replace(opened, rest=None, written=written, instance=instance)
     broken = next((part for part in parts if part.error_code and part.first_failure is None), None)
     if broken is not None:
         code, detail = broken.error_code, broken.error_detail
