@@ -176,9 +176,7 @@ class Batch:
         )
         counts = {name: getattr(result, name) for name in ("found", "processed", "unchanged", "other_files", "frames")}
         interrupted = int(result.interrupted)
-        self.recorder.ledger.store.finish_run(
-            self.recorder.ledger.run_id, seconds=seconds, interrupted=interrupted, **counts
-        )
+        ledger.store.finish_run(ledger.run_id, seconds=seconds, interrupted=interrupted, **counts)
 
     def _interrupt(self) -> None:
         self.result.interrupted = True

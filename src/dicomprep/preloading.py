@@ -1,6 +1,6 @@
 """What workers do, by name: this process need not load it, and they can begin to before anything else is ready."""
 
-from dicomprep.engines.local import prepare
+from dicomprep.engines.launching import prepare
 
 __all__ = ["PROCESS", "preload"]
 

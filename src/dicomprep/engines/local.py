@@ -1,39 +1,25 @@
 """Workers as processes of this machine, each of which can die without taking anything along."""
 
-import multiprocessing
-import os
 import signal
-import sys
 import time
-import types
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Self
 
+from dicomprep.engines.launching import CONTEXT, launching, prepare
 from dicomprep.engines.worker import Alive, Casualty, Fault, Limits, Retired, is_readable, serve
 from dicomprep.errors import EnvironmentFault, ErrorCode
 
-__all__ = ["LocalEngine", "prepare"]
+__all__ = ["LocalEngine"]
 
 QUEUED_TASKS, QUEUED_BYTES = 32, 16 * 2**20
 """A worker is given so much ahead, some hundredths of a second: enough not to wait, not so much that others run dry."""
 
 NAP_SECONDS = 0.004
 """So long answers are left to come together: to be woken for each of them takes longer than to deal with it."""
-
-WORKER_ENVIRONMENT = {
-    # no thread pools of their own: the processes are the parallelism
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    # glibc keeps the memory of one frame for the next: to be given thousands of fresh pages each time takes
-    # half of a mammogram's time
-    "MALLOC_MMAP_THRESHOLD_": f"{32 * 2**20}",
-    "MALLOC_TRIM_THRESHOLD_": f"{128 * 2**20}",
-}
 
 GRACE_SECONDS = 5.0
 """What a worker is given beyond its own limit before it is killed from here."""
@@ -43,9 +29,6 @@ STOP_SECONDS = 3.0
 
 IDLE_DEATHS = 5
 """Workers that die before they do anything: after so many in a row, no more are started."""
-
-
-_CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
 
 
 @dataclass(slots=True, eq=False)
@@ -59,18 +42,6 @@ class _Slot:
     weight: int = 0
     heard: float = field(default_factory=time.monotonic)
     overdue: bool = False
-
-
-def prepare(work: str) -> None:
-    """Begin to load what `work` (`module:function`) needs, in the process that workers will be copies of.
-
-    It takes most of a second, and can be done while this process is still loading its own.
-    """
-    if sys.platform == "win32":
-        return
-    _CONTEXT.set_forkserver_preload([work.partition(":")[0]])
-    with _plain_main(), _worker_environment(), _undisturbed():
-        forkserver.ensure_running()
 
 
 class LocalEngine:
@@ -251,16 +222,16 @@ class LocalEngine:
                 slot.process.kill()
 
     def _start(self) -> _Slot:
-        here, there = _CONTEXT.Pipe()
-        lifeline, held = _CONTEXT.Pipe(duplex=False)
-        process = _CONTEXT.Process(
+        here, there = CONTEXT.Pipe()
+        lifeline, held = CONTEXT.Pipe(duplex=False)
+        process = CONTEXT.Process(
             target=serve,
             args=(there, lifeline, self._work, self._settings, self._limits),
             daemon=True,
             name="dicomprep worker",
         )
         try:
-            with _plain_main(), _worker_environment(), _undisturbed():
+            with launching():
                 process.start()
         except OSError as error:
             raise EnvironmentFault(f"No worker process can be started: {error}") from error
@@ -269,46 +240,6 @@ class LocalEngine:
         slot = _Slot(process, here, held)
         self._slots.append(slot)
         return slot
-
-
-@contextmanager
-def _plain_main() -> Iterator[None]:
-    """Keep workers from importing the caller's script again: they need nothing of it, and it may have no guard."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold signals back while workers are prepared: what starts them inherits that, and is not ended by Ctrl-C."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # it would let signals through again when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _worker_environment() -> Iterator[None]:
-    """What workers find in their environment."""
-    before = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
-    os.environ.update(WORKER_ENVIRONMENT)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _cause(exitcode: int | None) -> str:

@@ -1,0 +1,83 @@
+"""How worker processes come to be: what they are copies of, what they inherit, and what they must not."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
+from typing import Any
+
+__all__ = ["CONTEXT", "launching", "prepare"]
+
+WORKER_ENVIRONMENT = {
+    # no thread pools of their own: the processes are the parallelism
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    # glibc keeps the memory of one frame for the next: to be given thousands of fresh pages each time takes
+    # half of a mammogram's time
+    "MALLOC_MMAP_THRESHOLD_": f"{32 * 2**20}",
+    "MALLOC_TRIM_THRESHOLD_": f"{128 * 2**20}",
+}
+
+CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
+
+
+def prepare(work: str) -> None:
+    """Begin to load what `work` (`module:function`) needs, in the process that workers will be copies of.
+
+    It takes most of a second, and can be done while this process is still loading its own.
+    """
+    if sys.platform == "win32":
+        return
+    CONTEXT.set_forkserver_preload([work.partition(":")[0]])
+    with launching():
+        forkserver.ensure_running()
+
+
+@contextmanager
+def launching() -> Iterator[None]:
+    """Within, processes may be started: with their own environment, no signals, and nothing of the caller's script."""
+    with _plain_main(), _worker_environment(), _undisturbed():
+        yield
+
+
+@contextmanager
+def _plain_main() -> Iterator[None]:
+    """Keep workers from importing the caller's script again: they need nothing of it, and it may have no guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold signals back while workers are prepared: what starts them inherits that, and is not ended by Ctrl-C."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it would let signals through again when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _worker_environment() -> Iterator[None]:
+    """What workers find in their environment."""
+    before = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
+    os.environ.update(WORKER_ENVIRONMENT)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
