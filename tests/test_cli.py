@@ -573,6 +573,16 @@ def test_an_interrupt_while_workers_are_being_prepared_is_no_traceback(place: De
     assert run.process.returncode == 130
 
 
+def test_an_interrupt_while_a_dataclass_is_made_is_no_death_by_signal(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text(
+        "from dicomprep import cli\n"
+        "cli._run = lambda *_: exec('raise KeyboardInterrupt')\n"
+        "cli.main(['preprocess', '.'])\n"
+    )
+    done = call([sys.executable, "-m", "interrupted"], tmp_path)
+    assert (done.returncode, done.stderr) == (130, "Error: Interrupted.\n")
+
+
 def command_line(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()

@@ -24,6 +24,7 @@ app = App(
     version=VERSION,
     help_format="plaintext",
     help="Raw DICOM files in; training-ready images out.",
+    suppress_keyboard_interrupt=False,
 )
 
 Flat = Parameter(name="*")
@@ -201,6 +202,9 @@ def main(arguments: Iterable[str] | None = None) -> None:
     except EnvironmentFault as error:
         _leave(3, error)
     except KeyboardInterrupt:
+        # An interrupt within exec(), as dataclasses use it when a module is loaded, makes the interpreter end itself
+        # by SIGINT in place of the code given to sys.exit(), until another exec() succeeds.
+        exec("")  # noqa: S102
         _leave(130, "Interrupted.")
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
