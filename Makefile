@@ -1,5 +1,6 @@
 # make preprocess DICOM_DIR=…   set everything up and turn DICOM files into images (without DICOM_DIR: sample files)
 # make test                     set everything up and run the tests
+# make faults                   try to break it, for an hour or so, and write docs/reliability.md
 # make bench                    measure everything and write docs/benchmarks.md; PARTS="seed floor" measures some of it
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -8,13 +9,17 @@ PARTS ?=
 INSTALL := install --quiet --disable-pip-version-check
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
 
-.PHONY: preprocess test bench check format lock clean
+.PHONY: preprocess test faults bench check format lock clean
 
 preprocess: .venv/ready $(if $(DICOM_DIR),,samp_ds)
 	$(BIN)/python scripts/01_preprocess.py --dicom_dir '$(or $(DICOM_DIR),samp_ds)' $(OPTIONS)
 
 test: .venv/ready
 	$(BIN)/pytest -n auto -q
+
+faults: .venv/ready
+	$(BIN)/pytest tests/faults -n auto -q --thorough
+	$(BIN)/python -m tests.faults.figures
 
 bench: .venv/bench-ready
 	$(BIN)/python -m benchmarks $(PARTS) $(OPTIONS)

@@ -1,4 +1,4 @@
-"""What all tests share: the sample files of pydicom, one run over them, and how hypothesis searches."""
+"""What all tests share: the sample files of pydicom, how hypothesis searches, how many faults are tried."""
 
 from pathlib import Path
 
@@ -16,6 +16,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("steady")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--thorough`: fault injection with all that it can try."""
+    parser.addoption("--thorough", action="store_true", help="try all faults, not only the quick part")
 
 
 @pytest.fixture(scope="session")

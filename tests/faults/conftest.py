@@ -1,0 +1,19 @@
+"""What all fault injection shares: how much is tried, and where figures go."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.figures import keep
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether everything is tried (`make faults`) or a part that takes seconds (`make test`)."""
+    return bool(pytestconfig.getoption("--thorough"))
+
+
+@pytest.fixture(scope="session")
+def note(thorough: bool) -> Callable[..., None]:
+    """`note(title, **figures)`: what was found, for docs/reliability.md; only a thorough run is worth a note."""
+    return keep if thorough else lambda _title, **_figures: None
