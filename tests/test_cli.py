@@ -576,7 +576,8 @@ def test_an_interrupt_while_workers_are_being_prepared_is_no_traceback(place: De
 def test_an_interrupt_while_a_dataclass_is_made_is_no_death_by_signal(tmp_path: Path) -> None:
     (tmp_path / "interrupted.py").write_text(
         "from dicomprep import cli, console\n"
-        "cli._run = lambda *_: exec('raise KeyboardInterrupt')\n"
+        "from dicomprep.commands import preprocess\n"
+        "preprocess.run_and_report = lambda *_: exec('raise KeyboardInterrupt')\n"
         "cli.main(['preprocess', '.'])\n"
     )
     done = call([sys.executable, "-m", "interrupted"], tmp_path)

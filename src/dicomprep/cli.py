@@ -1,4 +1,4 @@
-"""The command line: each command is a function, its options are the function's parameters."""
+"""The command line: which commands there are, where their defaults come from, and how they end."""
 
 import os
 import sys
@@ -6,18 +6,23 @@ import tomllib
 from collections.abc import Iterable
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from cyclopts.argument import ArgumentCollection
 from cyclopts.token import Token
 
-from dicomprep.config import Budget, Config, ImageOptions, Splits
-from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode, InputError, LabelError
-from dicomprep.preloading import preload
+from dicomprep.commands.inspect import inspect
+from dicomprep.commands.label import label
+from dicomprep.commands.preprocess import preprocess
+from dicomprep.commands.retry import retry
+from dicomprep.commands.status import status
+from dicomprep.errors import ConfigError, EnvironmentFault, InputError, LabelError
 from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
+
+COMMANDS = (preprocess, status, retry, inspect, label)
 
 app = App(
     name="dicomprep",
@@ -26,168 +31,8 @@ app = App(
     help="Raw DICOM files in; training-ready images out.",
     suppress_keyboard_interrupt=False,
 )
-
-Flat = Parameter(name="*")
-Flag = Annotated[bool, Parameter(negative="")]
-DEFAULTS = Config(dicom_dir=Path())
-
-
-@app.command
-def preprocess(  # noqa: PLR0913
-    dicom_dir: Path | None = None,
-    *,
-    output_dir: Path = DEFAULTS.output_dir,
-    db: str = DEFAULTS.db,
-    workers: int = DEFAULTS.workers,
-    image: Annotated[ImageOptions, Flat] = DEFAULTS.image,
-    splits: Annotated[Splits, Flat] = DEFAULTS.splits,
-    budget: Annotated[Budget, Flat] = DEFAULTS.budget,
-    strict: Flag = False,
-    test: Flag = False,
-) -> int:
-    """Turn DICOM files into images and database records, with splits assigned.
-
-    Run it again whenever files have been added: what is done already is not done twice.
-
-    Parameters
-    ----------
-    dicom_dir
-        Directory containing DICOM files.
-    output_dir
-        Output directory for thumbnails.
-    db
-        SQLite database path, or a postgresql:// URL.
-    workers
-        Number of parallel workers.
-    strict
-        Exit with 1 when any file failed.
-    test
-        Use the test directory samp_ds instead; it is made of pydicom's sample files if it is not there.
-
-    """
-    if test:
-        dicom_dir = _samples()
-    if dicom_dir is None:
-        raise ConfigError("Which folder? Give DICOM_DIR, or --test for sample files.")
-    config = Config(
-        dicom_dir=dicom_dir,
-        output_dir=output_dir,
-        db=db,
-        workers=workers,
-        strict=strict,
-        image=image,
-        splits=splits,
-        budget=budget,
-    )
-    return _run(config)
-
-
-@app.command
-def retry(
-    *,
-    db: str = DEFAULTS.db,
-    code: list[ErrorCode] | None = None,
-    workers: int = DEFAULTS.workers,
-    timeout: float | None = None,
-    max_memory: int | None = None,
-) -> int:
-    """Try failed files again, with the options of the last run.
-
-    Parameters
-    ----------
-    db
-        SQLite database path, or a postgresql:// URL.
-    code
-        Only files that failed for this reason; may be given several times.
-    workers
-        Number of parallel workers.
-    timeout
-        Seconds that a file may take without finishing a frame.
-    max_memory
-        Megabytes that a worker may use for one file.
-
-    """
-    from dicomprep.retrying import due_runs
-
-    budget = {"timeout": timeout, "max_memory": max_memory}
-    changes = {name: value for name, value in budget.items() if value is not None}
-    worst = None
-    for config, sources in due_runs(db, codes=code, workers=workers, changes=changes):
-        worst = max(worst or 0, _run(config, sources))
-    if worst is None:
-        print("Nothing failed that could be tried again.")
-    return worst or 0
-
-
-@app.command
-def status(*, db: str = DEFAULTS.db, failures: Flag = False) -> int:
-    """Show what the database holds: inputs by state and reason, images by modality and split, the last runs.
-
-    Parameters
-    ----------
-    db
-        SQLite database path, or a postgresql:// URL.
-    failures
-        List every input that failed, with its reason.
-
-    """
-    from dicomprep.reporting import print_failures, print_status
-
-    (print_failures if failures else print_status)(db)
-    return 0
-
-
-@app.command
-def inspect(
-    file: Path,
-    *,
-    image: Annotated[ImageOptions, Flat] = DEFAULTS.image,
-    frame: int = 0,
-    png: Path | None = None,
-) -> int:
-    """Explain what one file is, and which transform is applied and why.
-
-    Parameters
-    ----------
-    file
-        A DICOM file.
-    frame
-        Which frame, from 0.
-    png
-        Write the picture here instead of showing it in the terminal.
-
-    """
-    from dicomprep.reporting import print_inspection
-
-    return print_inspection(file, image, frame_number=frame, png=png, max_bytes=DEFAULTS.budget.max_memory * 2**20)
-
-
-@app.command
-def label(
-    *,
-    db: str = DEFAULTS.db,
-    classes: str = "normal,abnormal",
-    annotator: str = "me",
-    port: int = 5001,
-) -> int:
-    """Label the images in the browser, one key for each class.
-
-    Parameters
-    ----------
-    db
-        SQLite database path, or a postgresql:// URL.
-    classes
-        Names to choose from, separated by commas.
-    annotator
-        Whose labels these are.
-    port
-        Where the page is: http://127.0.0.1:PORT.
-
-    """
-    from dicomprep.web.serve import serve_labels
-
-    serve_labels(db, classes=classes, annotator=annotator, port=port)
-    return 0
+for command in COMMANDS:
+    app.command(command)
 
 
 def main(arguments: Iterable[str] | None = None) -> None:
@@ -217,28 +62,6 @@ def _leave(code: int, reason: object) -> None:
 
     print(f"Error: {printable(str(reason))}", file=sys.stderr)
     sys.exit(code)
-
-
-def _samples() -> Path:
-    from dicomprep.samples import make_samples
-
-    folder = Path("samp_ds")
-    if not folder.is_dir():
-        make_samples(folder)
-    return folder
-
-
-def _run(config: Config, sources: Any = None) -> int:  # noqa: ANN401
-    preload()
-    from dicomprep.console import ConsoleWatcher, print_summary
-    from dicomprep.pipeline import run
-
-    result = run(config, watcher=ConsoleWatcher(config.dicom_dir), sources=sources)
-    if result.found == 0 and not result.interrupted:
-        print("No DICOMs found. Exiting.")
-        return 0
-    print_summary(result)
-    return result.exit_code
 
 
 def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

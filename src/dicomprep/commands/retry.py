@@ -1,0 +1,43 @@
+"""`dicomprep retry`."""
+
+from dicomprep.commands.options import DEFAULTS
+from dicomprep.commands.running import run_and_report
+from dicomprep.errors import ErrorCode
+
+__all__ = ["retry"]
+
+
+def retry(
+    *,
+    db: str = DEFAULTS.db,
+    code: list[ErrorCode] | None = None,
+    workers: int = DEFAULTS.workers,
+    timeout: float | None = None,
+    max_memory: int | None = None,
+) -> int:
+    """Try failed files again, with the options of the last run.
+
+    Parameters
+    ----------
+    db
+        SQLite database path, or a postgresql:// URL.
+    code
+        Only files that failed for this reason; may be given several times.
+    workers
+        Number of parallel workers.
+    timeout
+        Seconds that a file may take without finishing a frame.
+    max_memory
+        Megabytes that a worker may use for one file.
+
+    """
+    from dicomprep.retrying import due_runs
+
+    budget = {"timeout": timeout, "max_memory": max_memory}
+    changes = {name: value for name, value in budget.items() if value is not None}
+    worst = None
+    for config, sources in due_runs(db, codes=code, workers=workers, changes=changes):
+        worst = max(worst or 0, run_and_report(config, sources))
+    if worst is None:
+        print("Nothing failed that could be tried again.")
+    return worst or 0
