@@ -37,7 +37,7 @@ def store(place: Place) -> Iterator[Store]:
 
 def written(name: str, number: int, **transform: Any) -> Written:
     place = f"{name}_frame{number:04d}"
-    return Written(number, place, f"{place}.png", 16, 17, 100 + number, bytes([number] * 16), transform)
+    return Written(number, place, f"{place}.png", 16, 17, 100 + number, bytes([number] * 16), json.dumps(transform))
 
 
 def outcome(number: int, frame_count: int = 1, *, instance: Instance = INSTANCE) -> Outcome:

@@ -16,7 +16,7 @@ __all__ = ["WINDOW_PRESETS", "Budget", "Config", "Fidelity", "Fit", "GroupBy", "
 
 E = TypeVar("E", bound=StrEnum)
 
-RULES_VERSION = 4
+RULES_VERSION = 5
 """Raised when the same options would give other pixels than before, so that old images are redone."""
 
 WINDOW_PRESETS = {

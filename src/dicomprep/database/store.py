@@ -30,8 +30,6 @@ _FRAMES = select(frames.c.id, frames.c.file_id, frames.c.frame_number, frames.c.
     any_of(frames.c.file_id)
 )
 
-_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
-
 
 class Store:
     """A database that is open for writing."""
@@ -244,14 +242,10 @@ def _file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerpr
 def _frame_rows(recorded: Iterable[tuple[int, Outcome]]) -> list[tuple[object, ...]]:
     """The columns of `frames` in their order, without `id`."""
     rows: list[tuple[object, ...]] = []
-    transform: dict[str, Any] | None = None
-    encoded = ""
     for file_id, outcome in recorded:
         for w in outcome.written:
-            if w.transform != transform:  # the frames of a file, and the files of a series, mostly share theirs
-                transform, encoded = w.transform, _encode(w.transform)
             place = (w.filename, w.thumbnail_path, w.width, w.height, w.size, w.digest)
-            rows.append((file_id, w.frame_number, *place, encoded))
+            rows.append((file_id, w.frame_number, *place, w.transform))
     return rows
 
 

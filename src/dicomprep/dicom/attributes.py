@@ -3,8 +3,8 @@
 import math
 import re
 import struct
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, cached_property
 from typing import Any
 
 from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
@@ -45,11 +45,21 @@ def label(keyword: str) -> str:
 class Attributes:
     """Read access to one data set or item. Nothing of it is changed."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self._raw: dict[BaseTag, Any] = dict(dataset.items())  # a tenth of the time of asking the data set
+    def __init__(self, elements: Mapping[BaseTag, Any], make_dataset: Callable[[], Dataset]) -> None:
+        self._raw = elements  # looked at first: a tenth of the time of asking a data set
+        self._make_dataset = make_dataset
         self.salvaged: dict[str, None] = {}
         """What was read although it is not written as the standard wants, in words, in order."""
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "Attributes":
+        """The attributes of a data set that pydicom has read."""
+        return cls(dict(dataset.items()), lambda: dataset)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The same for pydicom, which is asked for all that is not plain."""
+        return self._make_dataset()
 
     def __contains__(self, keyword: str) -> bool:
         return _tag(keyword) in self._raw
@@ -95,14 +105,14 @@ class Attributes:
     def items(self, keyword: str) -> Sequence["Attributes"]:
         """The items of a sequence; none where it is missing or no sequence."""
         value = self._value(keyword)
-        return [Attributes(item) for item in value or () if isinstance(item, Dataset)] if _is_many(value) else []
+        return [Attributes.of(item) for item in value or () if isinstance(item, Dataset)] if _is_many(value) else []
 
     def item(self, keyword: str, index: int = 0) -> "Attributes | None":
         """One item of a sequence, or None."""
         value = self._value(keyword)
         if not _is_many(value) or not -len(value) <= index < len(value):
             return None
-        return Attributes(value[index]) if isinstance(value[index], Dataset) else None
+        return Attributes.of(value[index]) if isinstance(value[index], Dataset) else None
 
     def _salvage_numbers(self, keyword: str) -> list[float]:
         """Numbers such as `40,5` or `40 HU`, which pydicom refuses; none if any is something else."""

@@ -15,7 +15,7 @@ from pydicom.tag import BaseTag
 
 from dicomprep.dicom.sniff import Encoding
 
-__all__ = ["PIXEL_KEYWORDS", "SCANNED_BYTES", "WANTED", "WANTED_TAGS", "scan_dataset"]
+__all__ = ["PIXEL_KEYWORDS", "SCANNED_BYTES", "WANTED", "WANTED_TAGS", "scan_dataset", "to_dataset"]
 
 SCANNED_BYTES = 2**20
 """Pixels that begin later than this are left to pydicom as well."""
@@ -49,58 +49,68 @@ WANTED = (
 WANTED_TAGS = [BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None]
 
 _CHARACTER_SET = BaseTag(0x00080005)
-_UNDEFINED, _DELIMITERS = 0xFFFFFFFF, 0xFFFE
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_NAMES: dict[bytes, str | None] = {b"": None, **{vr: vr.decode() for vr in _SHORT_VRS | _LONG_VRS}}
+_NAMES = {vr: vr.decode() for vr in _SHORT_VRS | _LONG_VRS}
 
 _Elements = dict[BaseTag, RawDataElement]
 
 
-def scan_dataset(buffer: bytes | memoryview, encoding: Encoding, start: int) -> tuple[Dataset, int] | None:
-    """The wanted attributes of the data set that begins at `start`, and where its pixel element does (PS3.5 7.1).
+def scan_dataset(buffer: bytes | memoryview, encoding: Encoding, start: int) -> tuple[_Elements, int] | None:
+    """The wanted elements of the data set that begins at `start`, and where its pixel element does (PS3.5 7.1).
 
     None where it is not written as usual, or holds no pixels as far as `buffer` reaches.
     """
     try:
-        scanned = _scan(buffer, start, encoding)
+        return (_scan_implicit if encoding.implicit else _scan_explicit)(buffer, start, encoding)
     except struct.error:  # it ends before the pixels
         return None
-    if scanned is None:
-        return None
-    elements, position = scanned
+
+
+def to_dataset(elements: _Elements, encoding: Encoding) -> Dataset:
+    """A data set of scanned elements, for what only pydicom can read."""
     character_set = elements.get(_CHARACTER_SET)
     names = default_encoding if character_set is None else _character_encodings(character_set.value or b"")
     dataset = Dataset(elements)
     dataset.set_original_encoding(encoding.implicit, not encoding.big_endian, names)
-    return dataset, position
+    return dataset
 
 
-def _scan(buffer: bytes | memoryview, at: int, encoding: Encoding) -> tuple[_Elements, int] | None:
-    order, little = (">", False) if encoding.big_endian else ("<", True)
-    implicit = encoding.implicit
-    read_head, read_long = struct.Struct(f"{order}2H2sH").unpack_from, struct.Struct(f"{order}I").unpack_from
+def _scan_explicit(buffer: bytes | memoryview, at: int, encoding: Encoding) -> tuple[_Elements, int] | None:
+    order, known, little = (">", _KNOWN, False) if encoding.big_endian else ("<", _KNOWN_SWAPPED, True)
+    read_head, read_long = struct.Struct(f"{order}I2sH").unpack_from, struct.Struct(f"{order}I").unpack_from
     elements: _Elements = {}
     while True:
-        group, number, vr, length = read_head(buffer, at)
+        number, vr, length = read_head(buffer, at)
         value_at = at + 8
-        if implicit:
-            vr, (length,) = b"", read_long(buffer, at + 4)
-        elif vr in _LONG_VRS:
-            (length,) = read_long(buffer, value_at)
+        if vr in _LONG_VRS:
+            (length,) = read_long(buffer, value_at)  # an undefined one leads beyond the end
             value_at += 4
         elif vr not in _SHORT_VRS:
             return None
-        number |= group << 16
-        if number in PIXEL_KEYWORDS:
-            return elements, at
-        if length == _UNDEFINED or group == _DELIMITERS:
-            return None
-        tag = _WANTED.get(number)
+        tag = known.get(number)
         if tag is not None:
+            if tag in _ENDS:
+                return (elements, at) if tag in PIXEL_KEYWORDS else None
             name = _NAMES[vr]
             value = bytes(buffer[value_at : value_at + length]) if length else empty_value_for_VR(name, raw=True)
-            elements[tag] = RawDataElement(tag, name, length, value, value_at, implicit, little)
+            elements[tag] = RawDataElement(tag, name, length, value, value_at, False, little)
+        at = value_at + length
+
+
+def _scan_implicit(buffer: bytes | memoryview, at: int, encoding: Encoding) -> tuple[_Elements, int] | None:
+    order, known, little = (">", _KNOWN, False) if encoding.big_endian else ("<", _KNOWN_SWAPPED, True)
+    read_head = struct.Struct(f"{order}2I").unpack_from
+    elements: _Elements = {}
+    while True:
+        number, length = read_head(buffer, at)
+        value_at = at + 8
+        tag = known.get(number)
+        if tag is not None:
+            if tag in _ENDS:
+                return (elements, at) if tag in PIXEL_KEYWORDS else None
+            value = bytes(buffer[value_at : value_at + length]) if length else None
+            elements[tag] = RawDataElement(tag, None, length, value, value_at, True, little)
         at = value_at + length
 
 
@@ -114,4 +124,9 @@ def _character_encodings(character_set: bytes) -> list[str]:
         return [default_encoding]
 
 
-_WANTED: dict[int, BaseTag] = {int(tag): tag for tag in WANTED_TAGS}
+_ENDS = frozenset({*map(BaseTag, PIXEL_KEYWORDS), BaseTag(0xFFFEE000), BaseTag(0xFFFEE00D), BaseTag(0xFFFEE0DD)})
+"""Where scanning ends: at the pixels, or at a delimiter that has no place in a data set."""
+
+_KNOWN: dict[int, BaseTag] = {int(tag): tag for tag in (*WANTED_TAGS, *_ENDS)}
+_KNOWN_SWAPPED = {(tag & 0xFFFF) << 16 | tag >> 16: known for tag, known in _KNOWN.items()}
+"""As the four bytes of a tag are read in one piece in little endian: the element number first."""

@@ -12,7 +12,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.dicom.elements import PIXEL_KEYWORDS, SCANNED_BYTES, WANTED_TAGS, scan_dataset
+from dicomprep.dicom.elements import PIXEL_KEYWORDS, SCANNED_BYTES, WANTED_TAGS, scan_dataset, to_dataset
 from dicomprep.dicom.sniff import Encoding, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
@@ -104,17 +104,19 @@ def read_header(source: SourceFile, *, max_bytes: int) -> Header:
     start = encoding.offset
     if encoding.deflated:
         file, start = _inflate(source, start, max_bytes), 0
-    dataset, pixels = _read_until_pixels(file, start, encoding)
-    return Header(Attributes(dataset), encoding, encoding.transfer_syntax or "", pixels, file)
+    attributes, pixels = _read_until_pixels(file, start, encoding)
+    return Header(attributes, encoding, encoding.transfer_syntax or "", pixels, file)
 
 
 def _read_until_pixels(
     file: SourceFile | Inflated, start: int, encoding: Encoding
-) -> tuple[Dataset, PixelElement | None]:
+) -> tuple[Attributes, PixelElement | None]:
     """The wanted attributes, and the pixels if there are any; InputError `truncated` where there could have been."""
     scanned = scan_dataset(file.view_at(0, SCANNED_BYTES), encoding, start)
     if scanned is not None:
-        return scanned[0], _pixel_element(file, scanned[1], encoding)
+        elements, position = scanned
+        attributes = Attributes(elements, lambda: to_dataset(elements, encoding))
+        return attributes, _pixel_element(file, position, encoding)
     stream = file.stream()
     dataset = _read_dataset(stream, start, encoding)
     pixels = _pixel_element(file, stream.tell(), encoding)
@@ -123,7 +125,7 @@ def _read_until_pixels(
         _read_dataset(watched, start, encoding)
         if watched.cut:
             raise InputError(ErrorCode.TRUNCATED, "the file ends in the middle of its header")
-    return dataset, pixels
+    return Attributes.of(dataset), pixels
 
 
 class _Watched:

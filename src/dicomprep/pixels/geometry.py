@@ -40,6 +40,10 @@ class Grid:
 
 EVERY_PIXEL = Grid()
 
+SLIGHT_SHRINK = 1.15
+"""By so much rows and columns may be interpolated before whole blocks of them are averaged: above 48 dB of means over
+areas even of white noise, in a third of the time. 512 and 1024 need 8/7 for 224."""
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -88,15 +92,30 @@ def describe_geometry(geometry: Geometry) -> dict[str, Any]:
     return asdict(geometry)
 
 
-def resample(pixels: NDArray[Any], *, shape: tuple[int, int]) -> NDArray[Any]:
-    """Scale (rows, columns[, 3]) to `shape`: means over areas where it shrinks, cubic where it grows."""
+def resample(pixels: NDArray[Any], *, shape: tuple[int, int], exact: bool = True) -> NDArray[Any]:
+    """Scale (rows, columns[, 3]) to `shape`: means over areas where it shrinks, cubic where it grows.
+
+    Unless `exact`, means over areas that hardly differ may take their place.
+    """
     rows, columns = pixels.shape[:2]
     smaller = (min(rows, shape[0]), min(columns, shape[1]))
     if smaller != (rows, columns):
+        if not exact:
+            pixels = _interpolate_to_blocks(pixels, shape)
         pixels = cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA)
     if shape != smaller:
         pixels = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_CUBIC)
     return pixels
+
+
+def _interpolate_to_blocks(pixels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Make rows and columns a multiple of `shape` where that is near: whole blocks are averaged many times faster."""
+    near = (pixels.shape[0] // shape[0] * shape[0], pixels.shape[1] // shape[1] * shape[1])
+    if min(near[0] // shape[0], near[1] // shape[1]) < 2:
+        return pixels
+    if max(pixels.shape[0] / near[0], pixels.shape[1] / near[1]) > SLIGHT_SHRINK:
+        return pixels
+    return cv2.resize(pixels, near[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def halve(pixels: NDArray[Any], *, times: int) -> NDArray[Any]:
@@ -122,13 +141,17 @@ def spare_halvings(geometry: Geometry, *, spare: float) -> int:
     return max(0, math.floor(math.log2(shrink_of(geometry) / spare)))
 
 
-def place(pixels: NDArray[Any], geometry: Geometry, *, grid: Grid = EVERY_PIXEL) -> NDArray[Any]:
-    """Crop, scale and place (rows, columns[, 3]) on a black square as `geometry` says; `grid` is that of `pixels`."""
+def place(pixels: NDArray[Any], geometry: Geometry, *, grid: Grid = EVERY_PIXEL, exact: bool = True) -> NDArray[Any]:
+    """Crop, scale and place (rows, columns[, 3]) on a black square as `geometry` says; `grid` is that of `pixels`.
+
+    Unless `exact`, pixels are averaged over areas that may differ slightly, where that is faster.
+    """
     if grid == EVERY_PIXEL:
         (top, left), (rows, columns) = geometry.crop_origin, geometry.crop_shape
-        scaled = resample(pixels[top : top + rows, left : left + columns], shape=geometry.scaled_shape)
+        cropped = pixels[top : top + rows, left : left + columns]
+        scaled = resample(cropped, shape=geometry.scaled_shape, exact=exact)
     else:
-        scaled = _resample_grid(pixels, geometry, grid)
+        scaled = _resample_grid(pixels, geometry, grid, exact=exact)
     if geometry.scaled_shape == (geometry.size, geometry.size):
         return scaled
     canvas = np.zeros((geometry.size, geometry.size, *pixels.shape[2:]), pixels.dtype)
@@ -137,7 +160,7 @@ def place(pixels: NDArray[Any], geometry: Geometry, *, grid: Grid = EVERY_PIXEL)
     return canvas
 
 
-def _resample_grid(pixels: NDArray[Any], geometry: Geometry, grid: Grid) -> NDArray[Any]:
+def _resample_grid(pixels: NDArray[Any], geometry: Geometry, grid: Grid, *, exact: bool) -> NDArray[Any]:
     """Means over areas of a coarser grid, whose samples are first moved to where the source's crop begins."""
     origin = np.divide(geometry.crop_origin, grid.step) + grid.phase
     (top, left), (down, right) = origin.astype(int), origin % 1
@@ -148,6 +171,9 @@ def _resample_grid(pixels: NDArray[Any], geometry: Geometry, grid: Grid) -> NDAr
         )
     extent = np.divide(geometry.crop_shape, grid.step)
     moved = moved[: int(np.ceil(extent[0])), : int(np.ceil(extent[1]))]
+    if not exact and moved.shape[:2] == tuple(extent):
+        moved = _interpolate_to_blocks(moved, geometry.scaled_shape)
+        extent = np.array(moved.shape[:2])
     y, x = np.divide(geometry.scaled_shape, extent)
     rows, columns = geometry.scaled_shape
     scaled = cv2.resize(moved, None, fx=x, fy=y, interpolation=cv2.INTER_AREA)[:rows, :columns]

@@ -45,6 +45,8 @@ from dicomprep.storage import SourceFile
 
 __all__ = ["Image", "decode"]
 
+DEFAULT_OPTIONS = ImageOptions()
+
 HIDING_SHRINK = 2.0
 """Means over so many rows and columns hide that samples were rounded."""
 
@@ -146,7 +148,7 @@ class _Reader:
     data: PixelData
     layout: Layout
     notes: tuple[str, ...]
-    options: ImageOptions = field(default_factory=ImageOptions)
+    options: ImageOptions = DEFAULT_OPTIONS
     palette: tuple[NDArray[np.uint16], int] | None = None
     range: Range | None = None
     """What all frames without a window share, once one has asked for it."""

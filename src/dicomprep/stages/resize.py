@@ -1,6 +1,6 @@
 """Normalized → Thumbnail: antialiased scaling to a square in which the pixels are square."""
 
-from dicomprep.config import ImageOptions
+from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.models import Normalized, Thumbnail
 from dicomprep.pixels.geometry import describe_geometry, place, plan_geometry
 
@@ -11,4 +11,5 @@ def resize(normalized: Normalized, options: ImageOptions) -> Thumbnail:
     """Scale to `options.size` by `options.fit`; the geometry goes along, so that points can be mapped back."""
     geometry = plan_geometry(normalized.source_shape, aspect=normalized.aspect, size=options.size, fit=options.fit)
     transform = {"geometry": describe_geometry(geometry), "intensity": normalized.intensity}
-    return Thumbnail(place(normalized.pixels, geometry, grid=normalized.grid), transform)
+    exact = options.fidelity is Fidelity.EXACT
+    return Thumbnail(place(normalized.pixels, geometry, grid=normalized.grid, exact=exact), transform)

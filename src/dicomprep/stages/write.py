@@ -1,6 +1,8 @@
 """Thumbnail → Written: a PNG that is whole, in its place below the output folder."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from dicomprep.models import Thumbnail, Written
 from dicomprep.pixels.png import encode_png
@@ -21,5 +23,17 @@ def write(thumbnail: Thumbnail, *, frame_number: int, filename: str, thumbnail_p
         height=thumbnail.pixels.shape[0],
         size=len(content),
         digest=digest_bytes(content),
-        transform=thumbnail.transform,
+        transform=_as_json(thumbnail.transform),
     )
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_last: tuple[dict[str, Any], str] = ({}, "{}")
+
+
+def _as_json(transform: dict[str, Any]) -> str:
+    """The frames of a file, and the files of a series, mostly share their transform: it is encoded once for them."""
+    global _last  # noqa: PLW0603
+    if transform != _last[0]:
+        _last = (transform, _encode(transform))
+    return _last[1]
