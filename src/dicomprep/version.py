@@ -1,7 +1,5 @@
-"""Which dicomprep this is."""
-
-from importlib.metadata import version
+"""This program's version; pyproject.toml takes it from here."""
 
 __all__ = ["VERSION"]
 
-VERSION = version("dicomprep")
+VERSION = "0.1.0"

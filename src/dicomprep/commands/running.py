@@ -3,13 +3,14 @@
 from typing import Any
 
 from dicomprep.config import Config
-from dicomprep.preloading import preload
 
 __all__ = ["run_and_report"]
 
 
 def run_and_report(config: Config, sources: Any = None) -> int:  # noqa: ANN401
     """Process, print the summary, and return the exit code of DESIGN §2."""
+    from dicomprep.preloading import preload
+
     preload()
     from dicomprep.console import ConsoleWatcher, print_summary
     from dicomprep.pipeline import run
