@@ -5,6 +5,7 @@ import sqlite3
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from benchmarks.cache import Corpus
 from benchmarks.floor import PARTS, Plan, spend
 from benchmarks.launching import fresh, preprocess
 
-__all__ = ["ASKED", "claims", "describe", "draw", "measure"]
+__all__ = ["ASKED", "Loop", "claims", "describe", "draw", "measure"]
 
 ASKED = 1.3
 
@@ -24,22 +25,51 @@ def measure(bench: Bench) -> Results:
 
 
 def _measure_class(bench: Bench, name: str) -> Results:
-    full, few = bench.full(name), bench.few(name)
+    full = bench.full(name)
     full.warm()
-    few.warm()
     wholes: list[float] = []
     floors: list[dict[str, float]] = []
-    thumbnails = bench.cache / "thumbnails"
-    preprocess(few.folder, thumbnails)
-    plan = _plan(thumbnails)
+    loop = Loop.over(bench, name)
     for _ in range(bench.runs):
         wholes.append(preprocess(full.folder, bench.out).cpu / full.frames * 1000)
-        floors.append(_floor(few, bench, thumbnails, plan))
+        floors.append(loop.run(processes=2))
     parts = {part: statistics.median(floor[part] for floor in floors) for part in PARTS}
     whole = statistics.median(wholes)
     ratio = whole / sum(parts.values())
     print(f"  {name}: {ratio:.2f}× of {sum(parts.values()):.2f} ms", flush=True)
-    return {"ratio": ratio, "whole": whole, "parts": parts, "step": plan.step, "decoder": plan.decoder}
+    return {"ratio": ratio, "whole": whole, "parts": parts, "step": loop.plan.step, "decoder": loop.plan.decoder}
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The unavoidable parts of the files of a class, in plain loops."""
+
+    corpus: Corpus
+    scratch: Path
+    thumbnails: Path
+    plan: Plan
+
+    @classmethod
+    def over(cls, bench: Bench, name: str) -> "Loop":
+        """Over few files of a class, of which a run shows how they are decoded."""
+        corpus, thumbnails = bench.few(name), bench.cache / "thumbnails"
+        corpus.warm()
+        preprocess(corpus.folder, thumbnails)
+        return cls(corpus, bench.cache / "floor", thumbnails, _plan(thumbnails))
+
+    def run(self, *, processes: int) -> dict[str, float]:
+        """Milliseconds of processor time for a frame of each part, by so many processes at once.
+
+        They divide the files; a single file is done by all of them: it is the same work.
+        """
+        files = self.corpus.files()
+        shares = [files[number::processes] for number in range(processes)] if len(files) > 1 else [files] * processes
+        scratches = [fresh(self.scratch / str(number)) for number in range(processes)]
+        work = partial(_spend, root=self.corpus.folder, thumbnails=self.thumbnails, plan=self.plan)
+        with ProcessPoolExecutor(processes) as pool:
+            spent = list(pool.map(work, shares, scratches))
+        frames = sum(len(share) for share in shares) * self.corpus.extent.frames
+        return {part: sum(found[part] for found in spent) / frames * 1000 for part in PARTS}
 
 
 def _plan(out: Path) -> Plan:
@@ -49,21 +79,6 @@ def _plan(out: Path) -> Plan:
     decoded_at = recorded["intensity"].get("decoded_at", "1/1 ").split()[0]
     rows, columns = recorded["geometry"]["scaled_shape"]
     return Plan(recorded["intensity"]["decoder"], int(decoded_at.partition("/")[2]), (rows, columns))
-
-
-def _floor(corpus: Corpus, bench: Bench, thumbnails: Path, plan: Plan) -> dict[str, float]:
-    """Milliseconds for a frame of each part, by two processes at once, as many as a run has workers.
-
-    A single file is done by both: it is the same work.
-    """
-    files = corpus.files()
-    shares = [files[::2], files[1::2]] if len(files) > 1 else [files, files]
-    scratches = [fresh(bench.cache / "floor" / str(number)) for number in range(2)]
-    work = partial(_spend, root=corpus.folder, thumbnails=thumbnails, plan=plan)
-    with ProcessPoolExecutor(2) as pool:
-        spent = list(pool.map(work, shares, scratches))
-    frames = sum(len(share) for share in shares) * corpus.extent.frames
-    return {part: sum(found[part] for found in spent) / frames * 1000 for part in PARTS}
 
 
 def _spend(files: list[Path], scratch: Path, *, root: Path, thumbnails: Path, plan: Plan) -> dict[str, float]:
@@ -111,5 +126,6 @@ unavoidable parts: reading the file, entropy decoding at the resolution at which
 are measured in a plain loop over the same libraries (`benchmarks/floor.py`), in two processes at once as the workers
 are, in turn with the whole runs; medians. Native frames are resampled at their full size there, also where dicomprep
 takes means of stored values first; JPEG 2000 is decoded to its last bit there, while dicomprep leaves out bits that
-would not be seen. Shares are of the whole run's time.
+would not be seen; and 512 or 1024 rows are resampled in one go there, while dicomprep first makes them a multiple of
+what the thumbnail has. Shares are of the whole run's time.
 """

@@ -68,7 +68,7 @@ FEW = {
 COPIES = {"ct": 8, "ct_jpegls": 3, "ct_jpegll": 4, "ct_j2k": 2, "cr": 16, "mg": 50, "us": 50, "mr": 50}
 """Under so many names dicomprep is given each of them (hard links), so that starting up does not count much."""
 
-ONE_FILE = {"dbt": Extent(1, 160)}
+ONE_FILE = {"dbt": Extent(1, 480)}
 """What dicomprep is given of classes that are one file."""
 
 

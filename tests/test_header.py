@@ -25,7 +25,7 @@ from pydicom.uid import (
 from dicomprep import process_dicom
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import Attributes, _convert_plainly, label
-from dicomprep.dicom.elements import PIXEL_KEYWORDS, WANTED, WANTED_TAGS, scan_dataset, to_dataset
+from dicomprep.dicom.elements import PIXEL_KEYWORDS, TAGS, WANTED, scan_dataset, to_dataset
 from dicomprep.dicom.encapsulation import FrameTable, locate_frames
 from dicomprep.dicom.header import name_syntax
 from dicomprep.dicom.sniff import sniff
@@ -946,7 +946,7 @@ def test_a_scanned_header_is_that_of_pydicom(path: str) -> None:
         encoding.implicit,
         not encoding.big_endian,
         stop_when=lambda tag, *_: int(tag) in PIXEL_KEYWORDS,
-        specific_tags=list(WANTED_TAGS),
+        specific_tags=list(TAGS.values()),
     )
     elements, position = scanned
     dataset = to_dataset(elements, encoding)

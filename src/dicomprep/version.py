@@ -1,4 +1,4 @@
-"""This program's version; pyproject.toml takes it from here."""
+"""Which dicomprep this is; pyproject.toml takes the version from here."""
 
 __all__ = ["VERSION"]
 

@@ -12,6 +12,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
+from dicomprep.dicom.elements import TAGS
 from dicomprep.errors import ErrorCode, InputError
 
 __all__ = ["Attributes", "label"]
@@ -143,9 +144,11 @@ class Attributes:
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed: {error}") from error
 
     def _value(self, keyword: str) -> Any:  # noqa: ANN401
+        tag = _tag(keyword)
+        if tag not in self._raw:
+            return None
         try:
-            element = self.dataset.get(_tag(keyword))
-            return None if element is None else element.value
+            return self.dataset[tag].value
         except Exception as error:
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed: {error}") from error
 
@@ -183,7 +186,7 @@ def _vr(tag: BaseTag) -> str:
 @cache
 def _tag(keyword: str) -> BaseTag:
     """Looked up once: a data set finds an element by its tag many times faster than by its keyword."""
-    return Tag(keyword)
+    return TAGS.get(keyword) or Tag(keyword)
 
 
 def _is_many(value: object) -> bool:

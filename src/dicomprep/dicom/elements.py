@@ -15,7 +15,7 @@ from pydicom.tag import BaseTag
 
 from dicomprep.dicom.sniff import Encoding
 
-__all__ = ["PIXEL_KEYWORDS", "SCANNED_BYTES", "WANTED", "WANTED_TAGS", "scan_dataset", "to_dataset"]
+__all__ = ["PIXEL_KEYWORDS", "SCANNED_BYTES", "TAGS", "WANTED", "scan_dataset", "to_dataset"]
 
 SCANNED_BYTES = 2**20
 """Pixels that begin later than this are left to pydicom as well."""
@@ -46,7 +46,8 @@ WANTED = (
     # shape
     "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",
 )  # fmt: skip
-WANTED_TAGS = [BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None]
+TAGS = {keyword: BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None}
+"""The very objects under which scanned elements are kept: they are found without being compared."""
 
 _CHARACTER_SET = BaseTag(0x00080005)
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
@@ -127,6 +128,6 @@ def _character_encodings(character_set: bytes) -> list[str]:
 _ENDS = frozenset({*map(BaseTag, PIXEL_KEYWORDS), BaseTag(0xFFFEE000), BaseTag(0xFFFEE00D), BaseTag(0xFFFEE0DD)})
 """Where scanning ends: at the pixels, or at a delimiter that has no place in a data set."""
 
-_KNOWN: dict[int, BaseTag] = {int(tag): tag for tag in (*WANTED_TAGS, *_ENDS)}
+_KNOWN: dict[int, BaseTag] = {int(tag): tag for tag in (*TAGS.values(), *_ENDS)}
 _KNOWN_SWAPPED = {(tag & 0xFFFF) << 16 | tag >> 16: known for tag, known in _KNOWN.items()}
 """As the four bytes of a tag are read in one piece in little endian: the element number first."""

@@ -12,7 +12,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.dicom.elements import PIXEL_KEYWORDS, SCANNED_BYTES, WANTED_TAGS, scan_dataset, to_dataset
+from dicomprep.dicom.elements import PIXEL_KEYWORDS, SCANNED_BYTES, TAGS, scan_dataset, to_dataset
 from dicomprep.dicom.sniff import Encoding, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
@@ -151,7 +151,7 @@ def _read_dataset(stream: "BinaryIO | _Watched", start: int, encoding: Encoding)
     stream.seek(start)
     try:
         return read_dataset(
-            stream, encoding.implicit, not encoding.big_endian, stop_when=_at_pixels, specific_tags=list(WANTED_TAGS)
+            stream, encoding.implicit, not encoding.big_endian, stop_when=_at_pixels, specific_tags=list(TAGS.values())
         )
     except (MemoryError, InputError):
         raise

@@ -24,7 +24,7 @@ _FILLER = b"\x55" * 1024
 _HARMLESS = re.compile("Invalid SOS parameters|Unknown Adobe color transform|unknown JFIF revision|ICC")
 """What libjpeg-turbo may remark although the picture is what was encoded."""
 
-_ZERO_BITS = np.array([0, *((1 - 2**k) % 2**16 for k in range(1, 16)), 2**15])
+_ZERO_BITS = frozenset({0, *((1 - 2**k) % 2**16 for k in range(1, 16)), 2**15})
 """Differences that a code of nothing but zero bits may stand for; the rest of a row is filled with one of them."""
 
 
@@ -110,7 +110,17 @@ def _ends_as_invented(pixels: NDArray[Any], stream: Codestream) -> bool:
     """Whether the last sample is what its neighbours predict (T.81 table H.1), or as if there were none."""
     if min(pixels.shape[:2]) < 2:
         return True
-    last, left, above, corner = (pixels[i, j].astype(np.int64) for i, j in ((-1, -1), (-1, -2), (-2, -1), (-2, -2)))
+    corners = zip(*(np.ravel(pixels[i, j]).tolist() for i, j in ((-1, -1), (-1, -2), (-2, -1), (-2, -2))), strict=True)
+    for last, left, above, corner in corners:
+        predicted = _predict(stream.predictor, left, above, corner)
+        difference = 0 if predicted is None else (last - predicted) % 2**16
+        if difference in _ZERO_BITS or last in (left, 2 ** (stream.bits - 1)):
+            return True
+    return False
+
+
+def _predict(predictor: int, left: int, above: int, corner: int) -> int | None:
+    """A sample from those beside, above and diagonally before it; None where no such predictor is known."""
     predictions = {
         1: left,
         2: above,
@@ -120,9 +130,7 @@ def _ends_as_invented(pixels: NDArray[Any], stream: Codestream) -> bool:
         6: above + (left - corner) // 2,
         7: (left + above) // 2,
     }
-    predicted = predictions.get(stream.predictor, last)
-    filled = np.equal.outer((last - predicted) % 2**16, _ZERO_BITS).any(axis=-1)
-    return bool(np.any(filled | (last == left) | (last == 2 ** (stream.bits - 1))))
+    return predictions.get(predictor)
 
 
 def _is_padding(data: bytes, remark: str) -> bool:
