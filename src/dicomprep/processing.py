@@ -23,9 +23,9 @@ from dicomprep.storage import SourceFile, open_source
 __all__ = ["draw", "process"]
 
 QUIET_SECONDS = 1.0
-"""So long ago a file must have been changed last before it is read: one that is being copied in is changed all the time.
+"""So long ago a file must have been changed before it is read: one that is being copied in is changed all the time.
 
-A clock that is wrong, or another machine's, puts a change into the future: that is not waited for.
+A change in the future, by a clock that is wrong or another machine's, is not waited for.
 """
 
 SHARED_SECONDS = 0.2
