@@ -84,7 +84,8 @@ def _print_repaired(findings: Findings, repaired: Repaired, cleared: int) -> Non
         "whole again, but not as recorded": repaired.different,
         "could not be repaired": repaired.lost,
     }
-    print("\nRepaired")
+    if any(counts.values()):
+        print("\nRepaired")
     for meaning, count in counts.items():
         if count:
             print(f"  {count:>9,}  {meaning}")

@@ -361,7 +361,7 @@ def test_labels_stay_with_images_that_are_made_again(small: Place, say: Say) -> 
 
 
 def test_memory_does_not_grow_with_the_images(place: Place, thorough: bool, note: Note) -> None:
-    files, frames = (50, 2000) if thorough else (4, 50)
+    files, frames = (20, 1000) if thorough else (4, 50)
     make_files(place.source, *(f"s{n}/a.dcm:{frames}" for n in range(files)))
     place.run(timeout=600)
     before, peak, seconds = _measured(place)
