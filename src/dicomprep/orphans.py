@@ -51,7 +51,7 @@ class Leftovers:
                 places = [f"{folder}/{name}" if folder else name for name in names]
                 known = self.named(places)
                 for place in (p for p in places if p not in known and self._is_ours(p)):
-                    yield readable_path(place)
+                    yield place
                     removed = self._remove(place) or removed
             if removed:
                 self._remove_emptied(folder)
