@@ -1,5 +1,7 @@
 """DICOM files made to order."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 __all__ = ["dataset_of", "gradient", "make_dicom"]
+
+REST_NS = 60 * 10**9
+"""Files are made as if so long ago: one that was changed just now would be waited for."""
 
 
 def gradient(rows: int = 64, columns: int = 48) -> NDArray[np.uint16]:
@@ -65,6 +70,8 @@ def make_dicom(
     dataset.preamble = bytes(128)
     with config.disable_value_validation():
         dcmwrite(path, dataset, enforce_file_format=not unknown, **encoding)
+    rested = time.time_ns() - REST_NS
+    os.utime(path, ns=(rested, rested))
     return path
 
 

@@ -126,7 +126,7 @@ class Batch:
     def _count(self, outcome: Outcome) -> None:
         result = self.result
         if outcome.status is None:
-            result.other_files += 1
+            result.count_other(outcome.task.source.path)
             self.planner.release([outcome])
             return
         self.unrecorded.append(outcome)

@@ -17,12 +17,13 @@ from dicomprep.commands.label import label
 from dicomprep.commands.preprocess import preprocess
 from dicomprep.commands.retry import retry
 from dicomprep.commands.status import status
+from dicomprep.commands.verify import verify
 from dicomprep.errors import ConfigError, EnvironmentFault, InputError, LabelError
 from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
 
-COMMANDS = (preprocess, status, retry, inspect, label)
+COMMANDS = (preprocess, status, retry, verify, inspect, label)
 
 app = App(
     name="dicomprep",

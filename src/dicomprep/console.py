@@ -14,7 +14,7 @@ from dicomprep.models import Outcome, Status
 from dicomprep.result import Result, Watcher
 from dicomprep.storage import readable_path
 
-__all__ = ["ConsoleWatcher", "print_summary", "print_table", "printable"]
+__all__ = ["ConsoleWatcher", "print_nothing_found", "print_summary", "print_table", "printable"]
 
 RULE = "=" * 50
 MOST_LINES = 1000
@@ -132,6 +132,25 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def print_nothing_found(result: Result) -> None:
+    """That there is nothing to do, and what was there instead."""
+    for line in _not_taken(result):
+        print(f"  {line}")
+    print("No DICOMs found. Exiting.")
+
+
+def _not_taken(result: Result) -> Iterable[str]:
+    """What lies below the root and is no input."""
+    if result.other_files:
+        yield f"{result.other_files:,} other files (no DICOM)"
+    if result.archives:
+        named = ", ".join(map(readable_path, result.first_archives))
+        more = ", …" if result.archives > len(result.first_archives) else ""
+        yield f"{result.archives:,} archive{'s' * (result.archives > 1)} not opened: unpack them first ({named}{more})"
+    for kind, count in result.passed_over.items():
+        yield f"{count:,} {kind}{'s' * (count > 1)} not opened"
+
+
 def _facts(result: Result) -> Iterable[tuple[str, str]]:
     counts = result.statuses
     known = [f"{counts[status]:,} {word}" for status, word in _STATUS_WORDS.items() if counts[status]]
@@ -139,10 +158,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         moved = f" ({result.moved:,} moved)" if result.moved else ""
         known.append(f"{result.unchanged:,} unchanged{moved}")
     yield "Files", f"{result.found:,} found: {', '.join(known) or 'none'}"
-    if result.other_files:
-        yield "", f"{result.other_files:,} other files (no DICOM)"
-    for kind, count in result.passed_over.items():
-        yield "", f"{count:,} {kind}{'s' * (count > 1)} not opened"
+    yield from (("", line) for line in _not_taken(result))
     bad = {code: n for code, n in result.codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
     if bad:
         yield "Reasons", ", ".join(f"{count:,} {code}" for code, count in bad.items())

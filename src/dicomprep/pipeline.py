@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dicomprep.archives import is_archive
 from dicomprep.batch import Batch
 from dicomprep.config import Config
 from dicomprep.database.connect import connect, displayed_database, is_sqlite_path
@@ -26,7 +27,7 @@ from dicomprep.stages.record import Ledger
 from dicomprep.storage import clear_scratch
 from dicomprep.version import VERSION
 
-__all__ = ["key_path", "run"]
+__all__ = ["alone", "key_path", "own_paths", "run"]
 
 LOCK = ".dicomprep.lock"
 
@@ -44,14 +45,14 @@ def run(
     """
     root = os.path.abspath(config.dicom_dir)
     if sources is None and not os.path.isdir(root):
-        raise ConfigError(f"There is no folder {config.dicom_dir}.")
+        raise ConfigError(_why_no_folder(config.dicom_dir))
     connect(config.db).dispose()
     watcher = watcher or Watcher()
     output_dir = config.output_dir.absolute()
     result = Result(root=root, output_dir=config.output_dir, db=displayed_database(config.db), strict=config.strict)
     with ExitStack() as stack:
         stack.callback(watcher.ended, result)
-        stack.enter_context(_alone(config))
+        stack.enter_context(alone(config))
         store = Store(config.db)
         stack.callback(store.close)
         store.bind_output(output_dir)
@@ -64,11 +65,19 @@ def run(
         engine = stack.enter_context(_engine(config, output_dir, key, work))
         watcher.began(result, config.workers)
         batch = Batch(result, watcher, Planner(store, config, key), engine, Parts(config.workers), Recorder(ledger))
-        found = discover(root, exclude=_own_paths(config), passed_over=result.passed_over)
+        found = discover(root, exclude=own_paths(config), passed_over=result.passed_over)
         batch.run(found if sources is None else sources)
         if sources is None and not result.interrupted:
             store.drop_unseen(root, run_id)
     return result
+
+
+def _why_no_folder(path: Path) -> str:
+    if not path.is_file():
+        return f"There is no folder {path}."
+    if is_archive(path.name):
+        return f"{path} is an archive, and archives are not opened. Unpack it, then give the folder."
+    return f"{path} is a file. Give the folder that holds it; `dicomprep inspect` looks at a single file."
 
 
 def _engine(config: Config, output_dir: Path, key: bytes, work: str) -> LocalEngine:
@@ -84,7 +93,7 @@ def key_path(config: Config) -> Path:
     return config.output_dir.absolute().parent / "dicomprep.key"
 
 
-def _own_paths(config: Config) -> frozenset[str]:
+def own_paths(config: Config) -> frozenset[str]:
     """What this program writes; it may lie among the files that are searched."""
     own = [os.path.abspath(config.output_dir), str(key_path(config))]
     if is_sqlite_path(config.db):
@@ -93,7 +102,7 @@ def _own_paths(config: Config) -> frozenset[str]:
 
 
 @contextmanager
-def _alone(config: Config) -> Iterator[None]:
+def alone(config: Config) -> Iterator[None]:
     """Make the output folder and keep every other run out of it and of the database."""
     locks = [config.output_dir.absolute() / LOCK]
     if is_sqlite_path(config.db):

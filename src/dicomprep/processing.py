@@ -22,6 +22,12 @@ from dicomprep.storage import SourceFile, open_source
 
 __all__ = ["draw", "process"]
 
+QUIET_SECONDS = 1.0
+"""So long ago a file must have been changed before it is read: one that is being copied in is changed all the time.
+
+A change in the future, by a clock that is wrong or another machine's, is not waited for.
+"""
+
 SHARED_SECONDS = 0.2
 """Frames that would take longer than this, all together, are shared with other workers."""
 
@@ -38,6 +44,7 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
             an_input = task.recorded or task.share or task.source.path.lower().endswith(DICOM_SUFFIXES)
             if not an_input and sniff(file.head()) is None:  # it is not read any further
                 return Outcome(task, None)
+            _let_rest(file.mtime_ns, heartbeat)
             digest = b"" if task.share else file.digest()
             if task.digest_only:
                 return Outcome(task, None, digest=digest)
@@ -52,6 +59,13 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
 def draw(image: Image, index: int, options: ImageOptions) -> Thumbnail:
     """The thumbnail of one frame; InputError where it cannot be made."""
     return resize(normalize(image.frame(index, options), options), options)
+
+
+def _let_rest(mtime_ns: int, heartbeat: Callable[[], None]) -> None:
+    """Wait until a file has not been changed for a while; whoever changes it later is noticed by its time."""
+    while 0 <= (left := mtime_ns / 1e9 + QUIET_SECONDS - time.time()) <= QUIET_SECONDS:
+        time.sleep(min(left + 0.001, 0.1))
+        heartbeat()
 
 
 def _unstable(outcome: Outcome) -> Outcome:

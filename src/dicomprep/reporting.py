@@ -5,6 +5,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+from dicomprep.cells import neutral_cell
 from dicomprep.config import ImageOptions
 from dicomprep.console import print_table, printable
 from dicomprep.database import queries
@@ -46,7 +47,7 @@ def print_failures(db: str) -> None:
     with engine.connect() as connection:
         for failure in queries.list_failures(connection):
             detail = printable(failure.error_detail.strip().rpartition("\n")[2])
-            print(f"{failure.error_code}\t{printable(failure.path)}\t{detail}")
+            print(failure.error_code, neutral_cell(printable(failure.path)), neutral_cell(detail), sep="\t")
     engine.dispose()
 
 

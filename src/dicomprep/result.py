@@ -4,10 +4,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dicomprep.archives import is_archive
 from dicomprep.models import Outcome, Status
 from dicomprep.timing import Timer
 
 __all__ = ["Result", "Watcher"]
+
+
+ARCHIVES_NAMED = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +31,10 @@ class Result:
     """Of those, how many lie elsewhere than before."""
     other_files: int = 0
     """Files that are no DICOM."""
+    archives: int = 0
+    """Of those, how many are called like archives, which are not opened."""
+    first_archives: list[str] = field(default_factory=list)
+    """The paths of some of them."""
     passed_over: Counter[str] = field(default_factory=Counter)
     """What is no regular file and was not opened, by kind."""
     frames: int = 0
@@ -39,6 +47,14 @@ class Result:
     frames_by_split: dict[str, int] = field(default_factory=dict)
     groups_by_split: dict[str, int] = field(default_factory=dict)
     timers: tuple[Timer, ...] = ()
+
+    def count_other(self, path: str) -> None:
+        """Count a file that is no DICOM."""
+        self.other_files += 1
+        if is_archive(path):
+            self.archives += 1
+            if self.archives <= ARCHIVES_NAMED:
+                self.first_archives.append(path)
 
     @property
     def failed(self) -> int:

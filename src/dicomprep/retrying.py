@@ -13,7 +13,7 @@ from dicomprep.database.store import Store
 from dicomprep.models import Source
 from dicomprep.storage import actual_path
 
-__all__ = ["due_runs"]
+__all__ = ["due_runs", "recorded_config", "recorded_sources"]
 
 
 def due_runs(
@@ -31,19 +31,22 @@ def due_runs(
             with store.transaction() as connection:
                 paths = queries.paths_of_failures(connection, root, codes)
             store.make_due(root, paths)
-            config = _config(json.loads(options[root]), db, output_dir, {"workers": workers, **changes})
-            yield config, _sources(root, paths)
+            config = recorded_config(options[root], db, output_dir, {"workers": workers, **changes})
+            yield config, recorded_sources(root, paths)
     finally:
         store.close()
 
 
-def _config(options: dict[str, Any], db: str, output_dir: Path, changes: dict[str, Any]) -> Config:
+def recorded_config(recorded: str, db: str, output_dir: Path, changes: dict[str, Any]) -> Config:
+    """The configuration of a run from its recorded options, but with these places and `changes`."""
+    options = json.loads(recorded)
     flat = {**options["image"], **options["budget"], **options["splits"]}
     flat |= {"output_dir": output_dir, "strict": options["strict"], "db": db}
     return Config.of(options["dicom_dir"], **flat | changes)
 
 
-def _sources(root: str, paths: Sequence[str]) -> Iterator[Source]:
+def recorded_sources(root: str, paths: Sequence[str]) -> Iterator[Source]:
+    """Recorded inputs (readable paths below a readable root) as they are now."""
     folder = actual_path(root)
     for path in map(actual_path, paths):
         try:

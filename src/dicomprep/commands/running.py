@@ -12,12 +12,12 @@ def run_and_report(config: Config, sources: Any = None) -> int:  # noqa: ANN401
     from dicomprep.preloading import preload
 
     preload()
-    from dicomprep.console import ConsoleWatcher, print_summary
+    from dicomprep.console import ConsoleWatcher, print_nothing_found, print_summary
     from dicomprep.pipeline import run
 
     result = run(config, watcher=ConsoleWatcher(config.dicom_dir), sources=sources)
     if result.found == 0 and not result.interrupted:
-        print("No DICOMs found. Exiting.")
+        print_nothing_found(result)
         return 0
     print_summary(result)
     return result.exit_code

@@ -164,10 +164,13 @@ class Store:
             self.add_label(frame_id, None, annotator=annotator)
 
     def drop_unseen(self, root: str, run_id: int) -> None:
-        """Forget what could not be looked at by an earlier run and was not met by this one, which saw all of `root`."""
-        unreadable = (files.c.status == Status.FAILED) & (files.c.error_code == ErrorCode.UNREADABLE)  # has an index
-        never_seen = unreadable & (files.c.size == 0) & (files.c.mtime_ns == 0)
-        stale = never_seen & (files.c.root == readable_path(root)) & (files.c.run_id < run_id)
+        """Forget what an earlier run could not read, or not yet, and this one, which saw all of `root`, did not meet.
+
+        So nothing is left of a temporary name under which a file was copied in. None of these have images.
+        """
+        unread = (files.c.status == Status.FAILED) & (files.c.error_code == ErrorCode.UNREADABLE)  # has an index
+        unread |= files.c.status == Status.UNSTABLE
+        stale = unread & (files.c.root == readable_path(root)) & (files.c.run_id < run_id)
         with self.transaction() as connection:
             connection.execute(delete(files).where(stale))
 

@@ -12,9 +12,15 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["encode_png"]
+__all__ = ["SIGNATURE", "encode_png", "is_own_png"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+HEAD = struct.Struct(">8sI4sIIBB3sII4s")
+"""Signature and first chunk, and how the next one begins."""
+
+MOST_TOLD = 2**22
+"""So many inflated bytes tell how a file was made."""
+
 UP = 2
 """The filter that stores each byte as its difference to the one above (9.2)."""
 
@@ -34,6 +40,25 @@ def encode_png(pixels: NDArray[Any]) -> bytes:
     color_type = 2 if pixels.ndim == 3 else 0
     header = struct.pack(">2I5B", columns, rows, 8 * pixels.itemsize, color_type, 0, 0, 0)
     return SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", _compress(filtered)) + _chunk(b"IEND", b"")
+
+
+def is_own_png(content: bytes) -> bool:
+    """Whether a PNG file, whole or cut, has the form that `encode_png` gives: one filter for all rows, no other chunks.
+
+    What is too broken to tell is taken as such.
+    """
+    head = content[: HEAD.size]
+    if len(head) < HEAD.size:
+        return True
+    _, _, _, columns, _, bits, color_type, _, _, size, kind = HEAD.unpack(head)
+    if kind != b"IDAT":
+        return False
+    stride = columns * (3 if color_type == 2 else 1) * bits // 8 + 1
+    try:
+        rows = zlib.decompressobj().decompress(content[HEAD.size : HEAD.size + size], MOST_TOLD)
+    except zlib.error:
+        return True
+    return set(rows[::stride]) <= {UP}
 
 
 def _compress(filtered: NDArray[np.uint8]) -> bytes:

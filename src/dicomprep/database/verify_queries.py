@@ -1,0 +1,87 @@
+"""Reads of `verify`: what is recorded of images and inputs, a batch at a time; whether the database is sound."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from dicomprep.database.bulk import any_of, look_up
+from dicomprep.database.schema import files, frames, groups
+
+__all__ = [
+    "count_frames_of",
+    "dangling",
+    "find_files",
+    "find_frames",
+    "find_named",
+    "next_files",
+    "next_frames",
+    "unsound",
+]
+
+_FILE = (files.c.id, files.c.root, files.c.path, files.c.status, files.c.error_code, files.c.frames)
+_IMAGE = (frames.c.file_id, frames.c.thumbnail_path, frames.c.size, frames.c.digest)
+_NAMED = select(frames.c.thumbnail_path).where(any_of(frames.c.filename))
+_FILES = select(*_FILE, files.c.digest, files.c.fingerprint, files.c.group_id).where(any_of(files.c.id))
+_FRAMES = select(*_IMAGE).where(any_of(frames.c.file_id))
+
+MOST_FAULTS = 100
+"""So many faults of the database itself are named."""
+
+
+def next_frames(connection: Connection, *, after: int, limit: int) -> Sequence[Any]:
+    """(id, file_id, thumbnail_path, size, digest) of the images that follow one, by id."""
+    statement = select(frames.c.id, *_IMAGE).where(frames.c.id > after).order_by(frames.c.id).limit(limit)
+    return connection.execute(statement).all()
+
+
+def next_files(connection: Connection, *, after: int, limit: int) -> Sequence[Any]:
+    """(id, root, path, status, error_code, frames, group_id) of the inputs that follow one, by id.
+
+    `group_id` is None where the group is not recorded.
+    """
+    source = files.outerjoin(groups, files.c.group_id == groups.c.id)
+    statement = select(*_FILE, groups.c.id.label("group_id")).select_from(source)
+    return connection.execute(statement.where(files.c.id > after).order_by(files.c.id).limit(limit)).all()
+
+
+def count_frames_of(connection: Connection, first: int, last: int) -> dict[int, int]:
+    """How many images are recorded of the inputs with ids from `first` to `last`, by id; none is left out."""
+    statement = select(frames.c.file_id, func.count()).where(frames.c.file_id.between(first, last))
+    return {row[0]: row[1] for row in connection.execute(statement.group_by(frames.c.file_id))}
+
+
+def find_files(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+    """(id, root, path, status, error_code, frames, digest, fingerprint, group_id) of inputs, by id."""
+    return {row[0]: tuple(row) for row in look_up(connection, _FILES, ids)}
+
+
+def find_frames(connection: Connection, file_ids: Sequence[int]) -> dict[str, tuple[int, int, bytes]]:
+    """(file_id, size, digest) of the images of inputs, by thumbnail path."""
+    rows = look_up(connection, _FRAMES, file_ids)
+    return {place: (file_id, size, bytes(digest)) for file_id, place, size, digest in rows}
+
+
+def find_named(connection: Connection, places: Sequence[str]) -> set[str]:
+    """Of thumbnail paths (`….png`), those that an image has."""
+    return {row[0] for row in look_up(connection, _NAMED, [place.removesuffix(".png") for place in places])}
+
+
+def unsound(connection: Connection) -> list[str]:
+    """What is wrong with the database's file, as SQLite finds it; a server looks after its own."""
+    if connection.dialect.name != "sqlite":
+        return []
+    answers = connection.exec_driver_sql(f"PRAGMA integrity_check({MOST_FAULTS})").scalars()
+    return [line for answer in answers if answer != "ok" for line in answer.splitlines()]
+
+
+def dangling(connection: Connection) -> list[str]:
+    """Rows of SQLite that refer to a row that is not there, but for inputs without their group: those can be mended."""
+    if connection.dialect.name != "sqlite":
+        return []
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(MOST_FAULTS)
+    return [
+        f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there"
+        for row in broken
+        if row[2] != "groups"
+    ]
