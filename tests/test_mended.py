@@ -344,6 +344,14 @@ def test_photometric_interpretations_are_understood(
     assert_near(drawn(frame), drawn(proper))
 
 
+def test_a_photometric_interpretation_of_nothing_but_punctuation_is_missing(tmp_path: Path) -> None:
+    note = "Photometric Interpretation (0028,0004) is missing; taken as MONOCHROME2"
+    assert (
+        only_frame(made(tmp_path, GREY, PhotometricInterpretation="_"), note).photometric_interpretation
+        == "MONOCHROME2"
+    )
+
+
 def test_signed_colours_are_unsigned(tmp_path: Path) -> None:
     path = made(tmp_path, COLOR, PixelRepresentation=1)
     note = "Pixel Representation (0028,0103) says that colours are signed; taken as unsigned"

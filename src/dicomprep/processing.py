@@ -3,8 +3,9 @@
 import os
 import time
 import warnings
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from dicomprep.config import ImageOptions
@@ -33,6 +34,9 @@ SHARED_SECONDS = 0.2
 
 REOPENING = 3
 """They must take so many times as long as opening the file, which every worker has to do for itself."""
+
+MOST_FAILURES = 1000
+"""After so many frames in a row that could not be drawn, the others are not tried."""
 
 
 def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lambda: None) -> Outcome:
@@ -111,6 +115,7 @@ class _Work:
     opening_seconds: float
     written: list[Written] = field(default_factory=list)
     failures: int = 0
+    failures_in_a_row: int = 0
     first_failure: FrameFailure | None = None
     rest: Share | None = None
 
@@ -121,15 +126,20 @@ class _Work:
     def indices(self) -> Iterator[int]:
         """Which frames to make next, as long as none of them are better left to others."""
         share = self.task.share
-        left = deque(self.settings.image.select_frames(self.image.frame_count) if share is None else share.indices)
+        left = self._tried(
+            self.settings.image.select_frames(self.image.frame_count) if share is None else share.indices
+        )
         may_share = share is None and self.settings.workers > 1 and self.image.is_divisible
         yield left.popleft()
         began, made = time.perf_counter(), 0
         while left:
+            if self.failures_in_a_row >= MOST_FAILURES:
+                self.failures += len(left)
+                return
             yield left.popleft()
             made += 1
             expected = (time.perf_counter() - began) / made * len(left)
-            if may_share and expected > max(SHARED_SECONDS, REOPENING * self.opening_seconds):
+            if may_share and self.written and expected > max(SHARED_SECONDS, REOPENING * self.opening_seconds):
                 may_share = False
                 left = self._divide(left)
 
@@ -139,8 +149,10 @@ class _Work:
             thumbnail = draw(self.image, index, self.settings.image)
         except InputError as error:
             self.failures += 1
+            self.failures_in_a_row += 1
             self.first_failure = self.first_failure or FrameFailure(index, error.code, error.detail)
             return
+        self.failures_in_a_row = 0
         filename = frame_filename(self.task.name, index, self.image.frame_count)
         self.written.append(
             write(
@@ -176,6 +188,12 @@ class _Work:
                 rest=self.rest,
             )
         )
+
+    def _tried(self, wanted: Sequence[int]) -> deque[int]:
+        """The frames for which there are pixels, and the first that has none, for all others fail as it does."""
+        number = bisect_left(wanted, self.image.held_frames)
+        self.failures += max(0, len(wanted) - number - 1)
+        return deque(wanted[: number + 1])
 
     def _divide(self, left: deque[int]) -> deque[int]:
         """Keep what is decoded already; the rest is for everyone."""

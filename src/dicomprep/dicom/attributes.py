@@ -30,6 +30,12 @@ _PLAIN: dict[tuple[str, Any], Callable[[str], Any]] = {
 _MIXED_SIGNS = frozenset({0x00281101, 0x00281102, 0x00281103, 0x00283002})
 """Descriptors of lookup tables, of which only the second value may be signed; pydicom knows."""
 
+MOST_BYTES = 2**20
+"""No text and no list of numbers that means anything here is longer."""
+
+MOST_ITEMS = 2**18
+"""A sequence of more takes longer to parse than a file may take."""
+
 _NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d+|,\d{1,2}|,\d{4,})?)\s*[A-Za-z%]*[\s\0]*")
 
 
@@ -118,6 +124,8 @@ class Attributes:
     def _salvage_numbers(self, keyword: str) -> list[float]:
         """Numbers such as `40,5` or `40 HU`, which pydicom refuses; none if any is something else."""
         raw = self._raw[_tag(keyword)].value
+        if isinstance(raw, bytes) and len(raw) > MOST_BYTES:
+            return []
         text = raw.decode("ascii", "replace") if isinstance(raw, bytes) else raw
         parts = text.split("\\") if isinstance(text, str) else map(str, text or ())
         matches = [_NUMBER.fullmatch(part) for part in parts]
@@ -131,6 +139,8 @@ class Attributes:
         element = self._raw.get(_tag(keyword))
         if element is None:
             return []
+        if isinstance(element.value, bytes) and len(element.value) > MOST_BYTES:
+            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} has {len(element.value):,} bytes")
         plain = _convert_plainly(element, kind)
         if plain is not None:
             return plain
@@ -147,10 +157,33 @@ class Attributes:
         tag = _tag(keyword)
         if tag not in self._raw:
             return None
+        _require_few_items(self._raw[tag], keyword)
         try:
             return self.dataset[tag].value
         except Exception as error:
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed: {error}") from error
+
+
+def _require_few_items(element: object, keyword: str) -> None:
+    """InputError `limit_exceeded` where a sequence that has not been parsed yet has more items than are taken."""
+    if (
+        not isinstance(element, RawDataElement)
+        or not isinstance(element.value, bytes)
+        or len(element.value) < MOST_ITEMS
+    ):
+        return
+    content, item, form = element.value, b"\xfe\xff\x00\xe0", "<4sI"
+    if not element.is_little_endian:
+        item, form = b"\xff\xfe\xe0\x00", ">4sI"
+    count = at = 0
+    while at + 8 <= len(content) and count <= MOST_ITEMS:
+        tag, length = struct.unpack_from(form, content, at)
+        if tag != item or length == 0xFFFFFFFF:
+            count += content.count(item, at)
+            break
+        count, at = count + 1, at + 8 + length
+    if count > MOST_ITEMS:
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"{label(keyword)} has more than {MOST_ITEMS:,} items")
 
 
 def _convert_plainly(element: object, kind: Any) -> list[Any] | None:  # noqa: ANN401
@@ -170,7 +203,7 @@ def _convert_plainly(element: object, kind: Any) -> list[Any] | None:  # noqa: A
             return None
         parts = (part.strip(" \0") for part in content.decode("ascii").split("\\"))
         return [convert(part) for part in parts if part]
-    except (ValueError, struct.error):
+    except (OverflowError, ValueError, struct.error):
         return None
 
 

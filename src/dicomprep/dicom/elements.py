@@ -15,7 +15,16 @@ from pydicom.tag import BaseTag
 
 from dicomprep.dicom.sniff import Encoding
 
-__all__ = ["PIXEL_KEYWORDS", "SCANNED_BYTES", "TAGS", "WANTED", "scan_dataset", "to_dataset"]
+__all__ = [
+    "CHARACTER_SET",
+    "MOST_CHARACTER_SETS",
+    "PIXEL_KEYWORDS",
+    "SCANNED_BYTES",
+    "TAGS",
+    "WANTED",
+    "scan_dataset",
+    "to_dataset",
+]
 
 SCANNED_BYTES = 2**20
 """Pixels that begin later than this are left to pydicom as well."""
@@ -49,7 +58,10 @@ WANTED = (
 TAGS = {keyword: BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None}
 """The very objects under which scanned elements are kept: they are found without being compared."""
 
-_CHARACTER_SET = BaseTag(0x00080005)
+CHARACTER_SET = BaseTag(0x00080005)
+MOST_CHARACTER_SETS = 4096
+"""Bytes; a value of more is none, and each name in it takes time."""
+
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _NAMES = {vr: vr.decode() for vr in _SHORT_VRS | _LONG_VRS}
@@ -70,7 +82,7 @@ def scan_dataset(buffer: bytes | memoryview, encoding: Encoding, start: int) -> 
 
 def to_dataset(elements: _Elements, encoding: Encoding) -> Dataset:
     """A data set of scanned elements, for what only pydicom can read."""
-    character_set = elements.get(_CHARACTER_SET)
+    character_set = elements.get(CHARACTER_SET)
     names = default_encoding if character_set is None else _character_encodings(character_set.value or b"")
     dataset = Dataset(elements)
     dataset.set_original_encoding(encoding.implicit, not encoding.big_endian, names)
@@ -118,7 +130,9 @@ def _scan_implicit(buffer: bytes | memoryview, at: int, encoding: Encoding) -> t
 @lru_cache(maxsize=64)
 def _character_encodings(character_set: bytes) -> list[str]:
     """The Python encodings that Specific Character Set (0008,0005) names; the default where it is damaged."""
-    raw = RawDataElement(_CHARACTER_SET, "CS", len(character_set), character_set, 0, False, True)
+    if len(character_set) > MOST_CHARACTER_SETS:
+        return [default_encoding]
+    raw = RawDataElement(CHARACTER_SET, "CS", len(character_set), character_set, 0, False, True)
     try:
         return list(convert_encodings(convert_raw_data_element(raw).value))
     except (AttributeError, LookupError, TypeError, ValueError):  # pydicom means to forgive that, too

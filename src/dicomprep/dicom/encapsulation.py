@@ -14,8 +14,9 @@ from dicomprep.storage import Inflated, SourceFile
 
 __all__ = ["ITEM", "SEQUENCE_END", "Fragment", "FragmentStream", "FrameTable", "locate_frames"]
 
-MAX_FRAGMENTS = 2**20
+MAX_FRAGMENTS = 2**19
 ITEM, SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+_HEADER = struct.Struct("<4sI")
 _CODESTREAM_STARTS = (
     b"\xff\xd8\xff",
     b"\xff\x4f\xff\x51",
@@ -92,7 +93,7 @@ class FrameTable:
         if not fragments:
             message = f"{label('NumberOfFrames')} promises it, but only {len(self.frames)} frames are there"
             raise InputError(ErrorCode.TRUNCATED, message)
-        return b"".join(file.read_at(fragment.offset, fragment.length) for fragment in fragments)
+        return b"".join(file.read_at(fragment.offset, fragment.length) for fragment in fragments if fragment.length)
 
 
 def locate_frames(
@@ -138,13 +139,13 @@ def _scan(file: SourceFile | Inflated, position: int, end: int) -> tuple[list[in
     basic: list[int] = []
     fragments: list[Fragment] = []
     first = at = position
-    while at < end and len(header := file.read_at(at, 8)) == 8 and header[:4] != SEQUENCE_END:
-        if fragments and not header.strip(b"\0"):
-            break  # padding in place of the delimiter
-        if header[:4] != ITEM:
+    while at < end and len(header := file.read_at(at, 8)) == 8:
+        tag, length = _HEADER.unpack(header)
+        if tag != ITEM:
+            if tag == SEQUENCE_END or (fragments and not header.strip(b"\0")):  # the latter is padding in its place
+                break
             message = f"no item where one must be in Pixel Data (7FE0,0010), at byte {at}"
             raise InputError(ErrorCode.CORRUPT_PIXELS, message)
-        (length,) = struct.unpack("<I", header[4:])
         held = max(0, min(length, file.size - at - 8))
         if at == position and not _begins_codestream(file, at + 8):
             table = file.read_at(at + 8, min(held, 4 * MAX_FRAGMENTS))
@@ -160,10 +161,12 @@ def _scan(file: SourceFile | Inflated, position: int, end: int) -> tuple[list[in
 
 def _split(fragments: Sequence[Fragment], offsets: Sequence[int]) -> list[list[Fragment]]:
     """Fragments by frame, where each offset is one fragment's and they ascend from the first; else nothing."""
+    if not offsets:
+        return []
     places = {fragment.item_offset: number for number, fragment in enumerate(fragments)}
     numbers = [places.get(offset, -1) for offset in offsets]
     ascending = all(a < b for a, b in pairwise(numbers))
-    if not numbers or numbers[0] != 0 or not ascending:
+    if numbers[0] != 0 or not ascending:
         return []
     ends = [*numbers[1:], len(fragments)]
     return [list(fragments[start:end]) for start, end in zip(numbers, ends, strict=True)]

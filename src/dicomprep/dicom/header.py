@@ -12,7 +12,15 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.dicom.elements import PIXEL_KEYWORDS, SCANNED_BYTES, TAGS, scan_dataset, to_dataset
+from dicomprep.dicom.elements import (
+    CHARACTER_SET,
+    MOST_CHARACTER_SETS,
+    PIXEL_KEYWORDS,
+    SCANNED_BYTES,
+    TAGS,
+    scan_dataset,
+    to_dataset,
+)
 from dicomprep.dicom.sniff import Encoding, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
@@ -30,6 +38,12 @@ NEWER_SYNTAXES = {
 """Transfer syntaxes that pydicom has no name for."""
 
 MAX_FRAMES = 2**20
+
+MOST_READS = 750_000
+"""Elements, items and values that pydicom is given to read; some seconds of work."""
+
+INFLATED_SHARE = 4
+"""A Deflated data set may take this part of the memory for a file: zlib needs twice of it, decoding some more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,14 @@ class Header:
             raise InputError(code, f"{label('NumberOfFrames')} is {count:,}; up to {MAX_FRAMES:,} are taken")
         return count
 
+    def why_no_image(self) -> str:
+        """What is said of a file that holds no pixels."""
+        if self.pixels is not None:
+            return f"{label(self.pixels.keyword)} is empty"
+        if "PixelDataProviderURL" in self.attributes:
+            return "its pixels are elsewhere: Pixel Data Provider URL (0028,7FE0)"
+        return "it holds no Pixel Data (7FE0,0010)"
+
     def instance(self) -> Instance:
         """What is recorded of the file beyond its pixels."""
         get = self.attributes.text
@@ -95,7 +117,7 @@ def read_header(source: SourceFile, *, max_bytes: int) -> Header:
     """Read all that stands before the pixels.
 
     Raises InputError: `not_dicom`, `corrupt_header`, `truncated`, or `limit_exceeded` where a Deflated data set
-    inflates to more than `max_bytes`.
+    inflates to more than a quarter of `max_bytes`.
     """
     encoding = sniff(source.head())
     if encoding is None:
@@ -117,27 +139,33 @@ def _read_until_pixels(
         elements, position = scanned
         attributes = Attributes(elements, lambda: to_dataset(elements, encoding))
         return attributes, _pixel_element(file, position, encoding)
-    stream = file.stream()
+    stream = _Watched(file.stream(), file.size)
     dataset = _read_dataset(stream, start, encoding)
     pixels = _pixel_element(file, stream.tell(), encoding)
-    if pixels is None:
-        watched = _Watched(file.stream(), file.size)
-        _read_dataset(watched, start, encoding)
-        if watched.cut:
-            raise InputError(ErrorCode.TRUNCATED, "the file ends in the middle of its header")
+    if pixels is None and stream.cut:
+        raise InputError(ErrorCode.TRUNCATED, "the file ends in the middle of its header")
     return Attributes.of(dataset), pixels
 
 
 class _Watched:
-    """A stream that notices when it is asked for more than there is: pydicom itself does not mind."""
+    """A stream that notices when it is asked for more than there is, or too often: pydicom itself does not mind."""
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
-        self._stream, self._size, self.cut = stream, size, False
+        self._stream, self._size, self._reads, self.cut = stream, size, 0, False
         self.tell = stream.tell
 
+    @property
+    def is_exhausted(self) -> bool:
+        """It was asked too often."""
+        return self._reads > MOST_READS
+
     def read(self, length: int = -1) -> bytes:
+        self._reads += 1
+        if self.is_exhausted:
+            raise ValueError("too many reads")
         content = self._stream.read(length)
-        self.cut |= len(content) < length and content.strip(b"\0") != b""
+        if len(content) < length:
+            self.cut |= content.strip(b"\0") != b""
         return content
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -146,22 +174,33 @@ class _Watched:
         return position
 
 
-def _read_dataset(stream: "BinaryIO | _Watched", start: int, encoding: Encoding) -> Dataset:
+def _read_dataset(stream: _Watched, start: int, encoding: Encoding) -> Dataset:
     """The wanted attributes up to the pixels, where the stream then stands."""
     stream.seek(start)
     try:
-        return read_dataset(
+        dataset = read_dataset(
             stream, encoding.implicit, not encoding.big_endian, stop_when=_at_pixels, specific_tags=list(TAGS.values())
         )
+        if stream.is_exhausted:  # pydicom has put up with it
+            raise ValueError
+        return dataset
     except (MemoryError, InputError):
         raise
-    except RecursionError as error:
-        raise InputError(ErrorCode.CORRUPT_HEADER, "its sequences are nested too deep") from error
     except Exception as error:
-        raise InputError(ErrorCode.CORRUPT_HEADER, f"the data set cannot be read: {error}") from error
+        raise _reading_error(error, stream) from error
 
 
-def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+def _reading_error(error: Exception, stream: _Watched) -> InputError:
+    if stream.is_exhausted:  # pydicom makes other errors of the one it met then
+        return InputError(ErrorCode.LIMIT_EXCEEDED, "its header has more elements and items than are read")
+    if isinstance(error, RecursionError):
+        return InputError(ErrorCode.CORRUPT_HEADER, "its sequences are nested too deep")
+    return InputError(ErrorCode.CORRUPT_HEADER, f"the data set cannot be read: {error}")
+
+
+def _at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
+    if tag == CHARACTER_SET and length > MOST_CHARACTER_SETS:
+        raise InputError(ErrorCode.CORRUPT_HEADER, f"{label('SpecificCharacterSet')} has {length:,} bytes")
     return int(tag) in PIXEL_KEYWORDS
 
 
@@ -186,13 +225,14 @@ def _pixel_element(file: SourceFile | Inflated, at: int, encoding: Encoding) -> 
 
 
 def _inflate(source: SourceFile, start: int, max_bytes: int) -> Inflated:
+    limit = max_bytes // INFLATED_SHARE
     stream = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
-        content = stream.decompress(source.read_at(start, source.size - start), max_bytes)
+        content = stream.decompress(source.read_at(start, source.size - start), limit)
     except zlib.error as error:
         raise InputError(ErrorCode.CORRUPT_HEADER, f"the deflated data set cannot be inflated: {error}") from error
     if stream.unconsumed_tail:
-        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"the data set inflates to more than {max_bytes:,} bytes")
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"the data set inflates to more than {limit:,} bytes")
     if not stream.eof:
         raise InputError(ErrorCode.TRUNCATED, f"the deflated data set breaks off after {len(content):,} bytes")
     return Inflated(content)
@@ -210,4 +250,7 @@ def _or_none(attributes: Attributes, keyword: str) -> int | None:
 def offsets_of(attributes: Attributes) -> Sequence[int] | None:
     """Extended Offset Table (7FE0,0001), if there is one."""
     raw = attributes.content("ExtendedOffsetTable")
-    return list(struct.unpack(f"<{len(raw) // 8}Q", raw[: len(raw) // 8 * 8])) if raw else None
+    if not raw:
+        return None
+    count = min(len(raw) // 8, MAX_FRAMES)
+    return struct.unpack(f"<{count}Q", raw[: 8 * count])

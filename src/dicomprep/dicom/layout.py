@@ -53,10 +53,10 @@ def read_layout(root: Attributes, pixel_keyword: str) -> tuple[Layout, Notes]:
 def _read_photometric(root: Attributes, samples: int) -> tuple[str, Notes]:
     """The defined term, whatever its case and punctuation; what is missing follows from the number of samples."""
     stated = root.text("PhotometricInterpretation")
-    if stated is None:
+    words = (stated or "").upper().replace("_", " ").replace("-", " ").split()
+    if not words:
         term = "RGB" if samples == 3 else "MONOCHROME2"
         return term, (f"{label('PhotometricInterpretation')} is missing; taken as {term}",)
-    words = stated.upper().replace("_", " ").replace("-", " ").split()
     term = PALETTE if words == PALETTE.split() else "".join(words) if words[0] == "MONOCHROME" else "_".join(words)
     if term.startswith("MONOCHROME") and term not in ("MONOCHROME1", "MONOCHROME2"):
         term = "MONOCHROME2"

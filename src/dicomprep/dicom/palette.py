@@ -80,7 +80,7 @@ def _expand_segments(data: list[int], count: int, depth: int = 0) -> Iterator[in
             at += 3
         elif kind == _INDIRECT and depth == 0:
             start = data[at + 2] | data[at + 3] << 16
-            entries = list(_expand_segments(_segments(data, start, length), count - made, depth=1))
+            entries = list(_expand_segments(_segments(data, start, min(length, count - made)), count - made, depth=1))
             at += 4
         else:
             raise IndexError
@@ -89,8 +89,10 @@ def _expand_segments(data: list[int], count: int, depth: int = 0) -> Iterator[in
 
 
 def _segments(data: list[int], start: int, number: int) -> list[int]:
-    """The `number` segments that begin at `start`."""
+    """The `number` segments that begin at `start`; none of them is empty, so there are no more of them than entries."""
     at = start
     for _ in range(number):
+        if data[at + 1] == 0:
+            raise IndexError
         at += 2 + data[at + 1] if data[at] == _DISCRETE else 3
     return data[start:at]

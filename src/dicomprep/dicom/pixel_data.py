@@ -42,6 +42,13 @@ class PixelData:
             self._locate(header)
 
     @property
+    def held_frames(self) -> int:
+        """For so many frames there are pixels, at least some; of a video that shows only when it is decoded."""
+        if self._element.length is None:
+            return self.frame_count if self._table is None else len(self._table.frames)
+        return min(self.frame_count, -(-8 * self._held_bytes // self.layout.frame_bits))
+
+    @property
     def is_encapsulated(self) -> bool:
         """Each frame has a codestream of its own."""
         return self._table is not None
@@ -85,7 +92,7 @@ class PixelData:
     def _decode_native(self, index: int) -> Decoded:
         first_bit = index * self.layout.frame_bits
         start, wanted = first_bit // 8, (first_bit % 8 + self.layout.frame_bits + 7) // 8
-        held = min(self._element.length or 0, max(0, self._file.size - self._element.position))
+        held = self._held_bytes
         if start + wanted > held:
             share = 100 * max(0, held - start) / wanted
             message = f"{max(0, held - start):,} of the frame's {wanted:,} bytes are there ({share:.1f} %)"
@@ -95,6 +102,11 @@ class PixelData:
         else:
             data = self._file.view_at(self._element.position + start, wanted)
         return decode_native(data, self.layout, big_endian=self._big_endian, bit_offset=first_bit % 8)
+
+    @property
+    def _held_bytes(self) -> int:
+        """Bytes of native pixel data that the file really holds."""
+        return min(self._element.length or 0, max(0, self._file.size - self._element.position))
 
     def _read_swapped(self, start: int, length: int) -> bytes:
         """Bytes out of big-endian words."""

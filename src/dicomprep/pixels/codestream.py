@@ -19,6 +19,9 @@ __all__ = [
 _UID = "1.2.840.10008.1.2"
 JXL_SIGNATURE = b"JXL \r\n\x87\n"
 JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+MOST_PARTS = 2**21
+"""Precincts or code-blocks of a JPEG 2000 component: decoders set memory aside for each."""
+
 JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 
 
@@ -121,6 +124,8 @@ def read_jpeg2000(data: bytes) -> Codestream:
     x1, y1, x0, y0, tile_columns, tile_rows, tile_x0, tile_y0 = struct.unpack(">8I", size[4:36])
     components, first_bits = struct.unpack(">HB", size[36:39])
     coding, _ = _find_main_segment(data, 2, 0x52)
+    if _count_parts(coding, x1, y1) > MOST_PARTS:
+        raise ValueError("the JPEG 2000 image is divided into more precincts or code-blocks than are decoded")
     at_origin = not (x0 or y0 or tile_x0 or tile_y0) and size[39:41] == b"\1\1"
     tiles = -(-(x1 - tile_x0) // max(1, tile_columns)) * -(-(y1 - tile_y0) // max(1, tile_rows))
     complete, end = _find_end(data, tiles)
@@ -134,6 +139,19 @@ def read_jpeg2000(data: bytes) -> Codestream:
         end=end,
         levels=coding[5] if len(coding) > 5 and at_origin else 0,
     )
+
+
+def _count_parts(coding: bytes, columns: int, rows: int) -> int:
+    """How many precincts, or code-blocks if these are more, the largest resolution is divided into (T.800 A.6.1)."""
+    if len(coding) < 8:
+        return 0
+    levels, exponents = coding[5], [coding[6] + 2, coding[7] + 2]
+    parts = max(1, columns >> exponents[0]) * max(1, rows >> exponents[1])
+    if coding[0] & 1:
+        for resolution, size in enumerate(coding[10 : 11 + levels]):
+            across, down = (length >> (levels - resolution) for length in (columns, rows))
+            parts = max(parts, (across >> (size & 15)) * (down >> (size >> 4)))
+    return parts
 
 
 def _find_end(data: bytes, tiles: int) -> tuple[bool, int]:

@@ -19,6 +19,9 @@ from dicomprep.pixels.stored import Layout
 
 __all__ = ["decode_dct", "decode_jpeg_ls", "decode_lossless"]
 
+MOST_SCANS = 500
+"""Of a progressive image; each takes as long as the whole image, however little it holds."""
+
 _LOSSLESS = 0xC3
 _FILLER = b"\x55" * 1024
 _HARMLESS = re.compile("Invalid SOS parameters|Unknown Adobe color transform|unknown JFIF revision|ICC")
@@ -34,6 +37,8 @@ def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     8 bits at 1/2, 1/4 or 1/8 of the size, where that is wanted.
     """
     stream = checked(read_jpeg(data), layout, data)
+    if data.count(b"\xff\xda") > MOST_SCANS:
+        raise InputError(ErrorCode.CORRUPT_PIXELS, f"the JPEG image has more than {MOST_SCANS} scans")
     reduction = min(3, detail.reduction) if stream.bits <= 8 and not layout.signed else 0
     ycbcr = layout.samples == 3 and _is_ycbcr(stream, layout)
     pixels, notes = _decode(data, stream, ycbcr=ycbcr, reduction=reduction)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.dicom.attributes import label
 from dicomprep.dicom.grey import (
     FrameAttributes,
     read_aspect,
@@ -56,6 +55,9 @@ RANGE_FRAMES = 8
 RANGE_BYTES = 2**27
 """As much of them is kept, so as not to be decoded twice."""
 
+MOST_MISSED = 1000
+"""After so many that could not be decoded, the others are not tried."""
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -75,6 +77,11 @@ class Image:
         """
         self._reader.options = options
         return self._reader.frame(index)
+
+    @property
+    def held_frames(self) -> int:
+        """For so many frames there are pixels, at least some; those after them cannot be drawn."""
+        return self._reader.data.held_frames
 
     @property
     def is_divisible(self) -> bool:
@@ -108,7 +115,7 @@ def decode(file: SourceFile, *, max_bytes: int) -> Image:
     instance = header.instance()
     pixels = header.pixels
     if pixels is None or pixels.length == 0:
-        raise NoImage(instance, _why_no_image(header))
+        raise NoImage(instance, header.why_no_image())
     layout, notes = read_layout(header.attributes, pixels.keyword)
     pixels, element_notes = true_element(header, pixels, layout)
     layout, sampling_notes = true_sampling(header, pixels, layout)
@@ -130,14 +137,6 @@ class NoImage(InputError):
     def __init__(self, instance: Instance, detail: str) -> None:
         super().__init__(ErrorCode.NO_PIXEL_DATA, detail)
         self.instance = instance
-
-
-def _why_no_image(header: Header) -> str:
-    if header.pixels is not None:
-        return f"{label(header.pixels.keyword)} is empty"
-    if "PixelDataProviderURL" in header.attributes:
-        return "its pixels are elsewhere: Pixel Data Provider URL (0028,7FE0)"
-    return "it holds no Pixel Data (7FE0,0010)"
 
 
 @dataclass(slots=True)
@@ -267,8 +266,8 @@ class _Reader:
         padding, _ = read_padding(self.header.attributes, self.layout)
         shape = full if rule.is_extreme else overview_shape(full)
         averaged = self._is_averageable and padding is None and isinstance(modality, Rescale)
-        count = frame_count if rule.is_extreme else min(RANGE_FRAMES, frame_count)
-        indices = np.unique(np.linspace(0, frame_count - 1, count).round().astype(int)).tolist()
+        spread = np.linspace(0, frame_count - 1, min(RANGE_FRAMES, frame_count)).round().astype(int)
+        indices = range(self.data.held_frames) if rule.is_extreme else np.unique(spread).tolist()
         samples = self._sample(indices, reduction=round(math.log2(full[0] / shape[0])) if averaged else 0)
         return measure_range(samples, padding=padding, shape=shape, rule=rule)
 
@@ -278,14 +277,17 @@ class _Reader:
         Always at the same reduced resolution, so that neither size nor fidelity of the image moves its greys. Those
         that will be wanted at that resolution are kept, as far as they are affordable.
         """
+        missing = iter(range(MOST_MISSED))
         for index in indices:
             view = FrameAttributes(self.header.attributes, index)
             wanted = self._detail(read_aspect(view)[0], ()).reduction
             further = max(0, reduction - wanted) if self.data.reduces_by_means else 0
             try:
                 decoded = self.data.decode(index, Detail(reduction - further))
-            except InputError:
-                continue  # met again, and then reported, when the frame's turn comes
+            except InputError:  # met again, and then reported, when the frame's turn comes
+                if next(missing, None) is None:
+                    return
+                continue
             modality, stated, _ = self._stated(view)
             affordable = (len(self.early) + 1) * self.layout.decoded_bytes <= RANGE_BYTES
             if affordable and stated is None and reduction - further == wanted:
