@@ -45,10 +45,11 @@ def print_failures(db: str) -> None:
     engine = connect(db, must_exist=True)
     migrate(engine)
     with engine.connect() as connection:
-        for failure in queries.list_failures(connection):
-            detail = printable(failure.error_detail.strip().rpartition("\n")[2])
-            print(failure.error_code, neutral_cell(printable(failure.path)), neutral_cell(detail), sep="\t")
-    engine.dispose()
+        failures = list(queries.list_failures(connection))
+    engine.dispose()  # before whoever reads this takes their time: a run could not write meanwhile
+    for failure in failures:
+        detail = printable(failure.error_detail.strip().rpartition("\n")[2])
+        print(failure.error_code, neutral_cell(printable(failure.path)), neutral_cell(detail), sep="\t")
 
 
 def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, png: Path | None, max_bytes: int) -> int:

@@ -1,0 +1,36 @@
+"""What a failing database means for the person who has to mend it."""
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError
+
+from dicomprep.errors import EnvironmentFault
+
+__all__ = ["database_fault"]
+
+_REASONS = {
+    sqlite3.SQLITE_BUSY: "is locked by another program. Close that program, or wait for it, and run this again",
+    sqlite3.SQLITE_LOCKED: "is locked by another program. Close that program, or wait for it, and run this again",
+    sqlite3.SQLITE_FULL: "cannot grow, for its disk is full. Make room and run this again",
+    sqlite3.SQLITE_IOERR: "cannot be read or written. Check its disk (also for room) and run this again",
+    sqlite3.SQLITE_READONLY: "may not be written to. Check permissions and how its disk is mounted, or choose another",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened. Is it a folder, or in one that may not be written to?",
+    sqlite3.SQLITE_CORRUPT: "is damaged. Restore a copy, or choose another: its images are then made again",
+    sqlite3.SQLITE_NOTADB: "is no SQLite database. Choose another file",
+}
+_LOST = "broke the connection off. What it had recorded stays; run this again when it can be reached"
+
+
+def database_fault(shown: str, error: DBAPIError) -> EnvironmentFault:
+    """The fault to raise: which database, what is wrong, what to do. `shown` is its path or URL without a password."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    reason = _REASONS.get(code & 0xFF) if code is not None else None
+    if reason is None and (error.connection_invalidated or _is_shutdown(error)):
+        reason = _LOST
+    detail = " ".join(str(error.orig).split())
+    return EnvironmentFault(f"The database {shown} {reason or 'failed'} ({detail}).")
+
+
+def _is_shutdown(error: DBAPIError) -> bool:
+    """Whether a PostgreSQL server ended the session: class 57P, operator intervention."""
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(("57P", "08"))
