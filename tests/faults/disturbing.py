@@ -130,18 +130,20 @@ class Interposer:
         self._counter = folder / "calls"
 
     def run(
-        self, command: Sequence[str], place: Place, *, at: int = 0, error: int = 0, calls: str = CALLS, times: int = 1
+        self,
+        command: Sequence[str],
+        place: Place,
+        *,
+        at: int = 0,
+        error: int = 0,
+        times: int = 1,
+        calls: str = CALLS,
+        below: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command, in a process group of its own, and kill it or let it fail at that call."""
+        """Run a command, in a process group of its own, and kill it or let it fail at that call (0: at none)."""
         self._counter.write_bytes(bytes(8))
-        fault = {
-            "BELOW": place.base,
-            "CALLS": calls,
-            "COUNTER": self._counter,
-            "AT": at,
-            "ERRNO": error,
-            "TIMES": times,
-        }
+        fault = {"BELOW": below or place.base, "CALLS": calls, "COUNTER": self._counter}
+        fault |= {"AT": at, "ERRNO": error, "TIMES": times}
         variables = {f"FAULT_{name}": str(value) for name, value in fault.items()}
         environment = os.environ | variables | {"LD_PRELOAD": str(self._library)}
         return call(command, place.base, env=environment, start_new_session=True)

@@ -1,7 +1,7 @@
-/* Loaded into a process and all that it starts (LD_PRELOAD): something happens at the Nth call that changes files.
+/* Loaded into a process and all that it starts (LD_PRELOAD): something happens at the Nth call on files.
 
    FAULT_BELOW    only calls on paths below this folder count
-   FAULT_CALLS    which: any of "write", "sync", "rename", "remove"
+   FAULT_CALLS    which: any of "read", "write", "sync", "rename", "remove"
    FAULT_COUNTER  a file of eight bytes: calls so far, of all the processes together
    FAULT_AT       at which call; 0 only counts
    FAULT_ERRNO    it fails so; without it the process group is killed before the call
@@ -74,6 +74,8 @@ static int due_at(const char *kind, int folder, const char *path) {
         return REAL(name)(descriptor, ##__VA_ARGS__);         \
     }
 
+ON_DESCRIPTOR(ssize_t, pread, "read", (int descriptor, void *b, size_t c, off_t o), b, c, o)
+ON_DESCRIPTOR(ssize_t, pread64, "read", (int descriptor, void *b, size_t c, off64_t o), b, c, o)
 ON_DESCRIPTOR(ssize_t, write, "write", (int descriptor, const void *buffer, size_t count), buffer, count)
 ON_DESCRIPTOR(ssize_t, pwrite, "write", (int descriptor, const void *b, size_t c, off_t o), b, c, o)
 ON_DESCRIPTOR(ssize_t, pwrite64, "write", (int descriptor, const void *b, size_t c, off64_t o), b, c, o)

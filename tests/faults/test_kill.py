@@ -5,7 +5,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +22,6 @@ from tests.faults.disturbing import (
     Interposer,
     Scenario,
     check_what_is_recorded,
-    make_scenario,
     preprocess,
     rows_of,
     share,
@@ -35,6 +34,9 @@ PARTS = 4
 MOMENTS, QUICK_MOMENTS = 300, 4
 EARLIEST = 0.3
 BIG = 96
+
+NOTHING_WRONG = {"rows_lost_doubled_or_mismatched": 0, "stray_files": 0, "damaged_databases": 0}
+"""What would have failed a test."""
 
 Note = Callable[..., None]
 
@@ -124,42 +126,41 @@ def test_a_run_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
         assert place.run(dicom_dir=undisturbed.scenario.source, size=BIG).found == 154
         undisturbed.scenario.compare(place)
         shutil.rmtree(place.base)
-    note(
-        "SIGKILL at random moments, then resume",
-        moments=moments,
-        rows_lost_doubled_or_mismatched=0,
-        stray_files=0,
-        processes_left_after_5_s=0,
-        damaged_databases=0,
-    )
-
-
-@pytest.fixture(scope="module", params=[False, True], ids=["first", "later"])
-def scenario(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, interposer: Interposer
-) -> Scenario:
-    return make_scenario(tmp_path_factory.mktemp("scenario"), interposer, later=request.param)
+    note("SIGKILL at random moments, then resume", moments=moments, processes_left_after_5_seconds=0, **NOTHING_WRONG)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_run_killed_at_any_call_that_changes_a_file_goes_on_too(
-    scenario: Scenario, interposer: Interposer, tmp_path: Path, part: int, thorough: bool, note: Note
+def test_a_first_run_killed_at_any_call_goes_on_too(
+    first: Scenario, interposer: Interposer, tmp_path: Path, part: int, thorough: bool, note: Note
 ) -> None:
-    """Before the Nth write, sync, rename or removal, of whichever process: all of them are killed there."""
+    kill_at_calls(first, interposer, tmp_path, share(first.calls, part, PARTS, at_most=None if thorough else 1))
+    note(
+        "SIGKILL before the Nth write, sync, rename or removal of a first run, then resume",
+        N=f"each of some {first.calls}",
+        **NOTHING_WRONG,
+    )
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_later_run_killed_at_any_call_goes_on_too(
+    later: Scenario, interposer: Interposer, tmp_path: Path, part: int, thorough: bool, note: Note
+) -> None:
+    kill_at_calls(later, interposer, tmp_path, share(later.calls, part, PARTS, at_most=None if thorough else 1))
+    note(
+        "SIGKILL before the Nth write, sync, rename or removal of a run over changed files, then resume",
+        N=f"each of some {later.calls}",
+        **NOTHING_WRONG,
+    )
+
+
+def kill_at_calls(scenario: Scenario, interposer: Interposer, base: Path, numbers: Sequence[int]) -> None:
+    """Kill all processes of a run before the Nth call that changes a file, whichever of them it is that calls."""
     killed = 0
-    for number in share(scenario.calls, part, PARTS, at_most=None if thorough else 1):
-        place = scenario.begin(tmp_path / str(number))
+    for number in numbers:
+        place = scenario.begin(base / str(number))
         done = interposer.run(scenario.command(), place, at=number)
         killed += done.returncode == -signal.SIGKILL
         check_what_is_recorded(place)
         scenario.resume(place)
         shutil.rmtree(place.base)
     assert killed > 0
-    kind = "first run" if len(list(scenario.start.iterdir())) == 1 else "run over a tree that has changed"
-    note(
-        f"SIGKILL before the Nth write, sync, rename or removal of a {kind}, then resume",
-        N=f"every one of about {scenario.calls}",
-        rows_lost_doubled_or_mismatched=0,
-        stray_files=0,
-        damaged_databases=0,
-    )

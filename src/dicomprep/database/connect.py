@@ -2,13 +2,15 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from dicomprep.database import schema
 from dicomprep.database.faults import database_fault
@@ -98,10 +100,18 @@ def migrate(engine: Engine) -> None:
         while version < SCHEMA_VERSION:
             with engine.begin() as connection:
                 version = _take_step(connection)
-    except OperationalError as error:
-        raise database_fault(shown_database(engine), error) from error
     except DBAPIError as error:
-        raise EnvironmentFault(f"{shown_database(engine)} is no database of dicomprep ({error.orig}).") from error
+        raise database_fault(shown_database(engine), error) from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection to read with; EnvironmentFault where the database fails."""
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise database_fault(shown_database(engine), error) from error
 
 
 def read_meta(connection: Connection, key: str) -> str | None:

@@ -16,7 +16,7 @@ _REASONS = {
     sqlite3.SQLITE_READONLY: "may not be written to. Check permissions and how its disk is mounted, or choose another",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened. Is it a folder, or in one that may not be written to?",
     sqlite3.SQLITE_CORRUPT: "is damaged. Restore a copy, or choose another: its images are then made again",
-    sqlite3.SQLITE_NOTADB: "is no SQLite database. Choose another file",
+    sqlite3.SQLITE_NOTADB: "is no database of dicomprep. Choose another file",
 }
 _LOST = "broke the connection off. What it had recorded stays; run this again when it can be reached"
 

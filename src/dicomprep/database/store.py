@@ -12,7 +12,15 @@ from sqlalchemy import Connection, Engine, bindparam, delete, exists, select, up
 from sqlalchemy.exc import DBAPIError
 
 from dicomprep.database.bulk import any_of, insert, look_up
-from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, read_meta, write_meta
+from dicomprep.database.connect import (
+    connect,
+    database_folder,
+    displayed_database,
+    migrate,
+    read_meta,
+    shown_database,
+    write_meta,
+)
 from dicomprep.database.faults import database_fault
 from dicomprep.database.patience import BUSY_SECONDS, Patience
 from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
@@ -56,7 +64,7 @@ class Store:
             with self.engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise database_fault(displayed_database(self.db), error) from error
+            raise database_fault(shown_database(self.engine), error) from error
 
     def open_key(self, path: Path) -> bytes:
         """The data set's key: made at the first run, then always the same; ConfigError where it is missing or wrong."""
