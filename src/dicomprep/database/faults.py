@@ -18,19 +18,23 @@ _REASONS = {
     sqlite3.SQLITE_CORRUPT: "is damaged. Restore a copy, or choose another: its images are then made again",
     sqlite3.SQLITE_NOTADB: "is no database of dicomprep. Choose another file",
 }
+_SQLSTATES = {"55P03": sqlite3.SQLITE_LOCKED, "53100": sqlite3.SQLITE_FULL, "25006": sqlite3.SQLITE_READONLY}
 _LOST = "broke the connection off. What it had recorded stays; run this again when it can be reached"
 
 
 def database_fault(shown: str, error: DBAPIError) -> EnvironmentFault:
     """The fault to raise: which database, what is wrong, what to do. `shown` is its path or URL without a password."""
     code = getattr(error.orig, "sqlite_errorcode", None)
-    reason = _REASONS.get(code & 0xFF) if code is not None else None
-    if reason is None and (error.connection_invalidated or _is_shutdown(error)):
-        reason = _LOST
+    reason = _REASONS.get(code & 0xFF) if code is not None else _server_reason(error)
     detail = " ".join(str(error.orig).split())
     return EnvironmentFault(f"The database {shown} {reason or 'failed'} ({detail}).")
 
 
-def _is_shutdown(error: DBAPIError) -> bool:
-    """Whether a PostgreSQL server ended the session: class 57P, operator intervention."""
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith(("57P", "08"))
+def _server_reason(error: DBAPIError) -> str | None:
+    """What a PostgreSQL server means, by its SQLSTATE; without one the server was not reached."""
+    state = getattr(error.orig, "sqlstate", None)
+    if error.connection_invalidated or (state or "").startswith(("57P", "08")):
+        return _LOST
+    if state is None:
+        return "cannot be reached. Is the server running, and is the URL right?"
+    return _REASONS[_SQLSTATES[state]] if state in _SQLSTATES else None
