@@ -33,7 +33,7 @@ from tests.running import PROJECT, call, dicomprep_command, make_files, started,
 
 Note = Callable[..., None]
 NUMBERS = count()
-MOMENTS, QUICK_MOMENTS = 60, 2
+MOMENTS, QUICK_MOMENTS = 60, 1
 
 
 @pytest.fixture(scope="module")
