@@ -1,6 +1,5 @@
 """Images that outlive a loss of power: on the disk before anything says that they are there."""
 
-import ctypes
 import os
 from collections.abc import Iterable
 from functools import cache
@@ -48,6 +47,8 @@ def _sync(path: str, how: Any) -> None:  # noqa: ANN401
 @cache
 def _syncfs() -> Any:  # noqa: ANN401
     """The C library's `syncfs(descriptor)`, raising OSError; None where there is none."""
+    import ctypes
+
     try:
         call = ctypes.CDLL(None, use_errno=True).syncfs
     except (AttributeError, OSError, TypeError):

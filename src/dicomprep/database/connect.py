@@ -74,7 +74,8 @@ def connect(db: str, *, must_exist: bool = False, patience: Patience | None = No
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     try:
-        engine = create_engine(url, **(_SQLITE if url.get_backend_name() == "sqlite" else _POSTGRESQL))
+        options = _SQLITE if url.get_backend_name() == "sqlite" else _POSTGRESQL | (_ONE_SESSION if alone else {})
+        engine = create_engine(url, **options)
     except ModuleNotFoundError as error:
         raise ConfigError(f"--db needs the driver {error.name}: pip install dicomprep[postgres]") from error
     except (ArgumentError, NoSuchModuleError) as error:
@@ -153,10 +154,9 @@ _SQLITE: dict[str, Any] = {"paramstyle": "qmark"}
 _POSTGRESQL: dict[str, Any] = {
     "paramstyle": "format",
     "pool_pre_ping": True,  # a session that the server ended between two transactions is replaced
-    "pool_size": 1,  # a run's lock is its session's
-    "max_overflow": 0,
     "connect_args": {"connect_timeout": 10},
 }
+_ONE_SESSION: dict[str, Any] = {"pool_size": 1, "max_overflow": 0}  # a run's lock is its session's
 
 
 def _listen_sqlite(engine: Engine, path: str, patience: Patience | None) -> None:
