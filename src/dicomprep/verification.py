@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from dicomprep.config import Config
 from dicomprep.database import queries, verify_queries
 from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, reading
-from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.errors import ConfigError
 from dicomprep.models import Status
 from dicomprep.orphans import Leftovers
 from dicomprep.pipeline import alone, own_paths
