@@ -469,7 +469,7 @@ def test_a_disk_too_full_for_the_database_is_3(place: DefaultPlace) -> None:
     command = ["preprocess", "samp_ds", *SMALL]
     done = cli(place.base, *command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**17, 2**17)))
     assert done.returncode == 3
-    assert re.match(r"Error: The database .*(full|disk I/O error)\n$", done.stderr), done.stderr
+    assert re.match(r"Error: The database .* run this again \(.*(full|disk I/O error)\)\.\n$", done.stderr), done.stderr
     assert set(place.rows("SELECT thumbnail_path FROM images")) <= set(place.images())
     assert cli(place.base, *command).returncode == 0
     place.check()

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect
 
 from dicomprep import ConfigError, EnvironmentFault
-from dicomprep.database import connect as connecting
-from dicomprep.database import schema
+from dicomprep.database import journal, schema
+from dicomprep.database import store as storing
 from dicomprep.database.connect import connect, migrate, read_meta
 from dicomprep.database.migrations import SCHEMA_VERSION
 from tests.building import make_dicom
@@ -168,7 +168,7 @@ def test_the_journal_is_a_write_ahead_log_only_where_that_is_safe(
     if first_safe is None:
         mode = "wal" if sqlite3.sqlite_version_info >= (3, 51, 3) else "delete"
     else:
-        monkeypatch.setattr(connecting, "FIRST_SAFE_WAL", first_safe)
+        monkeypatch.setattr(journal, "FIRST_SAFE_WAL", first_safe)
     execute(tmp_path / "x.db", f"PRAGMA journal_mode = {'DELETE' if mode == 'wal' else 'WAL'}")
     engine = connect(str(tmp_path / "x.db"))
     with engine.connect() as connection:
@@ -176,13 +176,13 @@ def test_the_journal_is_a_write_ahead_log_only_where_that_is_safe(
             connection.exec_driver_sql(f"PRAGMA {p}").scalar() for p in ("journal_mode", "synchronous", "foreign_keys")
         ]
     engine.dispose()
-    assert pragmas == [mode, 2, 1]
+    assert pragmas == [mode, 3, 1]
 
 
 def test_a_database_that_another_program_has_locked_is_a_fault_of_the_surroundings(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connecting, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(storing, "BUSY_SECONDS", 0.1)
     make_files(place.source, "a.dcm")
     place.run()
     with closing(sqlite3.connect(place.db, isolation_level=None)) as other:

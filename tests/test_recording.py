@@ -48,7 +48,7 @@ def outcome(number: int, frame_count: int = 1, *, instance: Instance = INSTANCE)
     )
 
 
-def record(store: Store, *outcomes: Outcome, run_id: int = 1) -> list[str]:
+def record(store: Store, *outcomes: Outcome, run_id: int = 1) -> set[str]:
     return store.record(outcomes, run_id=run_id, fingerprint="f1", assign=lambda kind, key: f"{kind[:3]}-{len(key)}")
 
 
@@ -110,11 +110,11 @@ def test_what_is_recorded_again_keeps_its_ids_and_loses_what_it_had(place: Place
     record(store, outcome(1, 3), outcome(2, 2))
     before = place.rows("SELECT id, filename FROM frames")
     renamed = replace(outcome(2, 2), written=(written("s/new", 0), written("s/2", 1)))
-    assert record(store, outcome(1, 1), renamed, outcome(3)) == [
+    assert record(store, outcome(1, 1), renamed, outcome(3)) == {
         "s/1_frame0001.png",
         "s/1_frame0002.png",
         "s/2_frame0000.png",
-    ]
+    }
     assert place.rows("SELECT path, id, attempts, frames FROM files ORDER BY id") == [
         ("s/1.dcm", 1, 2, 1),
         ("s/2.dcm", 2, 2, 2),
@@ -159,7 +159,7 @@ def test_a_split_that_was_assigned_stays(place: Place, store: Store) -> None:
 def test_any_number_is_recorded_and_found(place: Place, store: Store, count: int) -> None:
     outcomes = [outcome(number) for number in range(count)]
     for attempt in (1, 2):
-        assert record(store, *outcomes) == []
+        assert record(store, *outcomes) == set()
         assert place.rows("SELECT count(*), sum(attempts), sum(id) FROM files") == [
             (count, attempt * count, count * (count + 1) // 2)
         ]

@@ -33,6 +33,9 @@ RECORD_SECONDS, RECORD_FILES, RECORD_FRAMES = 1.0, 2000, 5000
 MOST_UNRECORDED = 5
 """Times as much, and the next batch is waited for: the database is slower than the workers."""
 
+INTERRUPTED_PATIENCE_SECONDS = 1.0
+"""So long a run that is to end waits for a database that another program has locked."""
+
 
 @dataclass(slots=True)
 class Batch:
@@ -56,8 +59,8 @@ class Batch:
     def run(self, sources: Iterable[Source]) -> None:
         """Process all sources, or until the first SIGINT or SIGTERM; whatever happens, what is finished is recorded."""
         remaining = iter(sources)
-        try:
-            with _on_interrupt(self._interrupt):
+        with _on_interrupt(self._interrupt):
+            try:
                 while self._plan(remaining) or self.ready or self.digests or not self.engine.idle:
                     if self.result.interrupted:
                         self.ready.clear()
@@ -68,11 +71,11 @@ class Batch:
                         self.engine.submit(task, task.weight)
                     busy = self.discovery_seconds is not None or len(self.ready) > 0
                     self._take(self.engine.poll(0.1 if busy else 0))
-        finally:
-            self._record()
-            self._settle(wait=True)
-            self.recorder.close()
-            self._finish()
+            finally:
+                self._record()
+                self._settle(wait=True)
+                self.recorder.close()
+                self._finish()
 
     def _plan(self, sources: Iterator[Source]) -> bool:
         """Compare the next sources with what is recorded; False where there are no more."""
@@ -179,7 +182,13 @@ class Batch:
         ledger.store.finish_run(ledger.run_id, seconds=seconds, interrupted=interrupted, **counts)
 
     def _interrupt(self) -> None:
+        """Once: finish what is in flight and record it. Again: end at once."""
+        patience = self.recorder.ledger.store.patience
+        if self.result.interrupted:
+            patience.seconds = 0
+            raise KeyboardInterrupt
         self.result.interrupted = True
+        patience.seconds = min(patience.seconds, INTERRUPTED_PATIENCE_SECONDS)
 
 
 def _outcome_of(casualty: Casualty) -> Outcome:
@@ -194,17 +203,16 @@ def _outcome_of(casualty: Casualty) -> Outcome:
 
 @contextmanager
 def _on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """The first SIGINT or SIGTERM calls `stop`, a second one ends at once."""
+    """SIGINT and SIGTERM call `stop`; a second SIGTERM ends at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def first(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def interrupt(_number: int, _frame: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         stop()
 
-    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ from dicomprep.commands.preprocess import preprocess
 from dicomprep.commands.retry import retry
 from dicomprep.commands.status import status
 from dicomprep.commands.verify import verify
-from dicomprep.errors import ConfigError, EnvironmentFault, InputError, LabelError
+from dicomprep.errors import ConfigError, EnvironmentFault, InputError, LabelError, disk_fault
 from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
@@ -55,6 +55,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        _leave(3, disk_fault(f"{error.filename or 'A file'} cannot be read or written", error))
     sys.exit(code)
 
 

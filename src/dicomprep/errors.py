@@ -8,6 +8,7 @@ DicomprepError
 └── ExportError        an export that cannot be made
 """
 
+import errno
 from enum import StrEnum
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "ExportError",
     "InputError",
     "LabelError",
+    "disk_fault",
 ]
 
 
@@ -86,3 +88,18 @@ class InputError(DicomprepError):
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[ErrorCode, str]]:
         return type(self), (self.code, self.detail)
+
+
+_DISK_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room and run this again."),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Change its permissions, or choose another place."),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST), "Something else stands in its way: move that."),
+    errno.EIO: "Check the disk and run this again.",
+}
+
+
+def disk_fault(what: str, error: OSError) -> EnvironmentFault:
+    """The fault to raise where the file system fails: what cannot be done to which path, why, and what to do."""
+    reason = error.strerror or str(error)
+    remedy = _DISK_REMEDIES.get(error.errno or 0)
+    return EnvironmentFault(f"{what}: {reason}.{f' {remedy}' if remedy else ''}")

@@ -12,19 +12,21 @@ from dicomprep.archives import is_archive
 from dicomprep.batch import Batch
 from dicomprep.config import Config
 from dicomprep.database.connect import connect, displayed_database, is_sqlite_path
+from dicomprep.database.recovery_store import unnamed_images
 from dicomprep.database.store import Store
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Limits
-from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
 from dicomprep.models import Settings, Source
 from dicomprep.planning import Planner
 from dicomprep.preloading import PROCESS
+from dicomprep.privacy import DRAFT
 from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
 from dicomprep.sharing import Parts
 from dicomprep.stages.discover import discover
 from dicomprep.stages.record import Ledger
-from dicomprep.storage import clear_scratch
+from dicomprep.storage import clear_scratch, remove_images
 from dicomprep.version import VERSION
 
 __all__ = ["alone", "key_path", "own_paths", "run"]
@@ -53,15 +55,16 @@ def run(
     with ExitStack() as stack:
         stack.callback(watcher.ended, result)
         stack.enter_context(alone(config))
-        store = Store(config.db)
+        store = Store(config.db, alone=True)
         stack.callback(store.close)
         store.bind_output(output_dir)
         key = store.open_key(key_path(config))
-        clear_scratch(output_dir)
+        _clear_away(store, output_dir)
         stack.callback(clear_scratch, output_dir)
         options = asdict(replace(config, dicom_dir=Path(root), output_dir=output_dir, db=displayed_database(config.db)))
         run_id = store.begin_run(version=VERSION, root=root, options=options)
-        ledger = Ledger(store, run_id, config.image.fingerprint(), config.splits, key, output_dir)
+        rules = config.image.fingerprint(), config.splits
+        ledger = Ledger(store, run_id, *rules, key, output_dir, durable=config.durable)
         engine = stack.enter_context(_engine(config, output_dir, key, work))
         watcher.began(result, config.workers)
         batch = Batch(result, watcher, Planner(store, config, key), engine, Parts(config.workers), Recorder(ledger))
@@ -80,6 +83,14 @@ def _why_no_folder(path: Path) -> str:
     return f"{path} is a file. Give the folder that holds it; `dicomprep inspect` looks at a single file."
 
 
+def _clear_away(store: Store, output_dir: Path) -> None:
+    """Remove what a run that broke off left: half-written images, and those that no row names."""
+    clear_scratch(output_dir)
+    with store.transaction() as connection:
+        unnamed = unnamed_images(connection)
+    remove_images(output_dir, unnamed)
+
+
 def _engine(config: Config, output_dir: Path, key: bytes, work: str) -> LocalEngine:
     max_bytes = config.budget.max_memory * 2**20
     settings = Settings(config.image, config.splits, output_dir, key, max_bytes, config.workers)
@@ -95,7 +106,7 @@ def key_path(config: Config) -> Path:
 
 def own_paths(config: Config) -> frozenset[str]:
     """What this program writes; it may lie among the files that are searched."""
-    own = [os.path.abspath(config.output_dir), str(key_path(config))]
+    own = [os.path.abspath(config.output_dir), str(key_path(config)), f"{key_path(config)}{DRAFT}"]
     if is_sqlite_path(config.db):
         own += [os.path.abspath(config.db + ending) for ending in ("", ".lock", "-journal", "-wal", "-shm")]
     return frozenset(own)
@@ -106,7 +117,7 @@ def alone(config: Config) -> Iterator[None]:
     """Make the output folder and keep every other run out of it and of the database."""
     locks = [config.output_dir.absolute() / LOCK]
     if is_sqlite_path(config.db):
-        locks.append(Path(f"{config.db}.lock").absolute())
+        locks.append(Path(f"{os.path.realpath(config.db)}.lock"))  # one lock, by whatever name it is called
     with ExitStack() as stack:
         for lock in locks:
             try:
@@ -115,6 +126,8 @@ def alone(config: Config) -> Iterator[None]:
             except Timeout as error:
                 message = f"Another run is writing to {lock.parent}."
                 raise EnvironmentFault(f"{message} Wait for it, or choose another --output-dir and --db.") from error
+            except NotImplementedError as error:
+                raise EnvironmentFault(f"{lock} cannot be locked: its file system has no locks.") from error
             except OSError as error:
-                raise EnvironmentFault(f"{lock.parent} cannot be written to: {error.strerror}") from error
+                raise disk_fault(f"{lock.parent} cannot be written to", error) from error
         yield

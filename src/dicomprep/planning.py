@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from dicomprep.config import Config, Names
 from dicomprep.database.queries import any_files, find_given_names, find_moved, find_settled, find_taken_names
+from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.store import Store
 from dicomprep.models import Outcome, Source, Task
 from dicomprep.naming import frame_stem, hashed_name, is_hashed, source_name, with_suffix_hash
@@ -45,6 +46,7 @@ class Planner:
                 due = {path: s for path, s in due.items() if (path, s.size, s.mtime_ns) not in settled}
             self.unchanged += len(sources) - len(due)
             given = find_given_names(connection, root, list(due)) if self._any_recorded else {}
+            unsettle(connection, readable_path(root), list(given))
             names = {path: names for path, names in given.items() if not self._is_misnamed(names[1])}
             names |= self._name(connection, {path: source for path, source in due.items() if path not in names})
         tasks = []

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from dicomprep.config import Config
 from dicomprep.database import queries, verify_queries
+from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.store import Store
 from dicomprep.pipeline import run
 from dicomprep.result import Watcher
@@ -108,7 +109,8 @@ class _Part:
     def _process(self, root: str, paths: list[str]) -> None:
         with self.store.transaction() as connection:
             options = queries.last_options(connection, root)
-        self.store.make_due(root, paths)
+        with self.store.transaction() as connection:
+            unsettle(connection, root, paths)
         config = recorded_config(options, self.store.db, self.output_dir, {"workers": self.workers})
         result = run(config, sources=recorded_sources(root, paths), watcher=self.watch(config, len(paths)))
         self.repaired.interrupted = result.interrupted

@@ -9,7 +9,7 @@ from dicomprep.cells import neutral_cell
 from dicomprep.config import ImageOptions
 from dicomprep.console import print_table, printable
 from dicomprep.database import queries
-from dicomprep.database.connect import connect, migrate
+from dicomprep.database.connect import connect, migrate, reading
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.inspection import inspect_file, text_picture
 from dicomprep.pixels.png import encode_png
@@ -23,7 +23,7 @@ def print_status(db: str) -> None:
     """Counts by state, error code, modality and split, and the last runs."""
     engine = connect(db, must_exist=True)
     migrate(engine)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         for title, what in (
             ("Inputs by state", "status"),
             ("Inputs by reason", "error_code"),
@@ -44,11 +44,12 @@ def print_failures(db: str) -> None:
     """Every input that failed: reason, path and detail, one line each."""
     engine = connect(db, must_exist=True)
     migrate(engine)
-    with engine.connect() as connection:
-        for failure in queries.list_failures(connection):
-            detail = printable(failure.error_detail.strip().rpartition("\n")[2])
-            print(failure.error_code, neutral_cell(printable(failure.path)), neutral_cell(detail), sep="\t")
-    engine.dispose()
+    with reading(engine) as connection:
+        failures = list(queries.list_failures(connection))
+    engine.dispose()  # before whoever reads this takes their time: a run could not write meanwhile
+    for failure in failures:
+        detail = printable(failure.error_detail.strip().rpartition("\n")[2])
+        print(failure.error_code, neutral_cell(printable(failure.path)), neutral_cell(detail), sep="\t")
 
 
 def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, png: Path | None, max_bytes: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from dicomprep.config import Config
 from dicomprep.database import queries
 from dicomprep.database.connect import connect, database_folder
+from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.store import Store
 from dicomprep.models import Source
 from dicomprep.storage import actual_path
@@ -30,7 +31,7 @@ def due_runs(
         for root in roots:
             with store.transaction() as connection:
                 paths = queries.paths_of_failures(connection, root, codes)
-            store.make_due(root, paths)
+                unsettle(connection, root, paths)
             config = recorded_config(options[root], db, output_dir, {"workers": workers, **changes})
             yield config, recorded_sources(root, paths)
     finally:
@@ -42,6 +43,7 @@ def recorded_config(recorded: str, db: str, output_dir: Path, changes: dict[str,
     options = json.loads(recorded)
     flat = {**options["image"], **options["budget"], **options["splits"]}
     flat |= {"output_dir": output_dir, "strict": options["strict"], "db": db}
+    flat |= {"durable": options.get("durable", False)}
     return Config.of(options["dicom_dir"], **flat | changes)
 
 

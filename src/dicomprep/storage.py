@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import xxhash
 
-from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
+from dicomprep.errors import ErrorCode, InputError, disk_fault
 
 __all__ = [
     "HEAD_BYTES",
@@ -196,7 +196,7 @@ def publish(output_dir: Path, relative: str, content: bytes) -> None:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise InputError(ErrorCode.LIMIT_EXCEEDED, "the path of its thumbnail would be too long") from error
-        raise EnvironmentFault(f"{place} cannot be written: {error.strerror}") from error
+        raise disk_fault(f"{place} cannot be written", error) from error
 
 
 def _write_file(path: str, content: bytes) -> None:
@@ -215,9 +215,12 @@ def clear_scratch(output_dir: Path) -> None:
 
 
 def remove_images(output_dir: Path, paths: Iterable[str]) -> None:
-    """Remove thumbnails that no row names; one that is gone already is no matter."""
-    for path in paths:
-        (output_dir / path).unlink(missing_ok=True)
+    """Remove thumbnails that no row names; one that is gone already is no matter. EnvironmentFault where that fails."""
+    try:
+        for path in paths:
+            (output_dir / path).unlink(missing_ok=True)
+    except OSError as error:
+        raise disk_fault(f"{error.filename} cannot be removed", error) from error
 
 
 def digest_bytes(content: bytes) -> bytes:

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from dicomprep.config import Config
 from dicomprep.database import queries, verify_queries
-from dicomprep.database.connect import connect, database_folder, displayed_database, migrate
-from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, reading
+from dicomprep.errors import ConfigError
 from dicomprep.models import Status
 from dicomprep.orphans import Leftovers
 from dicomprep.pipeline import alone, own_paths
@@ -110,7 +109,7 @@ def _opened(db: str) -> Iterator[tuple[Engine, Config]]:
     engine = connect(db, must_exist=True)
     try:
         migrate(engine)
-        with reading(engine, db) as connection:
+        with reading(engine) as connection:
             output_dir = recorded_output(connection, db)
         config = Config(dicom_dir=Path(), output_dir=output_dir, db=db)
         with alone(config):
@@ -125,16 +124,6 @@ def recorded_output(connection: Connection, db: str) -> Path:
     if recorded is None:
         raise ConfigError(f"The database {displayed_database(db)} holds nothing yet.")
     return (database_folder(db) or Path()) / recorded
-
-
-@contextmanager
-def reading(engine: Engine, db: str) -> Iterator[Connection]:
-    """A short read: the label server, which writes, must not wait for the end of all of it."""
-    try:
-        with engine.connect() as connection:
-            yield connection
-    except DBAPIError as error:
-        raise EnvironmentFault(f"The database {displayed_database(db)} failed: {error.orig}") from error
 
 
 def contradiction(status: str, frames: int, recorded: int, group_id: int | None) -> str | None:
@@ -170,7 +159,7 @@ def look_at(place: str, size: int, digest: bytes) -> Kind | None:
 
 
 def _ask(engine: Engine, db: str, findings: Findings, question: Callable[[Connection], list[str]]) -> None:
-    with reading(engine, db) as connection:
+    with reading(engine) as connection:
         for fault in question(connection):
             findings.add(Kind.DATABASE, fault)
 
@@ -178,7 +167,7 @@ def _ask(engine: Engine, db: str, findings: Findings, question: Callable[[Connec
 def _look_at_inputs(engine: Engine, db: str, findings: Findings) -> None:
     after = 0
     while True:
-        with reading(engine, db) as connection:
+        with reading(engine) as connection:
             rows = verify_queries.next_files(connection, after=after, limit=ROWS)
             if not rows:
                 return
@@ -197,7 +186,7 @@ def _look_at_images(engine: Engine, db: str, findings: Findings, progress: Progr
     def look(rows: Sequence[Any]) -> list[Kind | None]:
         return [look_at(f"{folder}/{row.thumbnail_path}", row.size, row.digest) for row in rows]
 
-    with reading(engine, db) as connection:
+    with reading(engine) as connection:
         total = queries.count_frames(connection)
     with ThreadPoolExecutor(READERS, "dicomprep reader") as readers:
         for rows in _frames(engine, db):
@@ -213,7 +202,7 @@ def _look_at_images(engine: Engine, db: str, findings: Findings, progress: Progr
 def _frames(engine: Engine, db: str) -> Iterator[Sequence[Any]]:
     after = 0
     while True:
-        with reading(engine, db) as connection:
+        with reading(engine) as connection:
             rows = verify_queries.next_frames(connection, after=after, limit=ROWS)
         if not rows:
             return
@@ -223,7 +212,7 @@ def _frames(engine: Engine, db: str) -> Iterator[Sequence[Any]]:
 
 def _leftovers(engine: Engine, config: Config, *, clear: bool = False) -> Leftovers:
     def named(places: Sequence[str]) -> set[str]:
-        with reading(engine, config.db) as connection:
+        with reading(engine) as connection:
             return verify_queries.find_named(connection, places)
 
     return Leftovers(config.output_dir, own_paths(config), named, clear=clear)

@@ -21,6 +21,7 @@ def preprocess(  # noqa: PLR0913
     splits: Annotated[Splits, Flat] = DEFAULTS.splits,
     budget: Annotated[Budget, Flat] = DEFAULTS.budget,
     strict: Flag = False,
+    durable: Flag = False,
     test: Flag = False,
 ) -> int:
     """Turn DICOM files into images and database records, with splits assigned.
@@ -39,6 +40,8 @@ def preprocess(  # noqa: PLR0913
         Number of parallel workers.
     strict
         Exit with 1 when any file failed.
+    durable
+        Let images reach the disk before rows name them, so that both outlive a loss of power.
     test
         Use the test directory samp_ds instead; it is made of pydicom's sample files if it is not there.
 
@@ -53,6 +56,7 @@ def preprocess(  # noqa: PLR0913
         db=db,
         workers=workers,
         strict=strict,
+        durable=durable,
         image=image,
         splits=splits,
         budget=budget,

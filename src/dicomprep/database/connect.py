@@ -1,23 +1,41 @@
 """Opening a database: where it is, its journal mode, its version."""
 
-import sqlite3
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from dicomprep.database import schema
+from dicomprep.database.faults import database_fault
+from dicomprep.database.journal import journal_mode
 from dicomprep.database.migrations import MIGRATIONS, SCHEMA_VERSION
+from dicomprep.database.patience import ATTEMPT_SECONDS, BUSY_SECONDS, Patience
 from dicomprep.errors import ConfigError, EnvironmentFault
 
-__all__ = ["connect", "database_folder", "displayed_database", "is_sqlite_path", "migrate", "read_meta", "write_meta"]
+__all__ = [
+    "connect",
+    "database_folder",
+    "displayed_database",
+    "is_sqlite_path",
+    "migrate",
+    "read_meta",
+    "shown_database",
+    "write_meta",
+]
 
-BUSY_SECONDS = 30
 _WHICH_DATABASE = "--db: give a file's path or a postgresql:// URL."
-FIRST_SAFE_WAL = (3, 51, 3)
-"""Before it, SQLite can corrupt a write-ahead log when two connections write or checkpoint."""
+RUN_LOCK, MIGRATION_LOCK = 0x44434D00, 0x44434D01
+"""Advisory locks in PostgreSQL, within the schema: for the one run there may be, and while the schema is changed."""
+
+RUN_LOCK_SECONDS = 3.0
+"""So long a server may take to notice that the run which held the lock has been killed."""
 
 
 def is_sqlite_path(db: str) -> bool:
@@ -40,8 +58,8 @@ def database_folder(db: str) -> Path | None:
     return Path(db).absolute().parent if is_sqlite_path(db) else None
 
 
-def connect(db: str, *, must_exist: bool = False) -> Engine:
-    """Open a SQLite file or a PostgreSQL URL.
+def connect(db: str, *, must_exist: bool = False, patience: Patience | None = None, alone: bool = False) -> Engine:
+    """Open a SQLite file or a PostgreSQL URL; with `patience` for writing, `alone` for a run.
 
     Raises ConfigError where it cannot be one, EnvironmentFault where it cannot be reached.
     """
@@ -56,15 +74,23 @@ def connect(db: str, *, must_exist: bool = False) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     try:
-        engine = create_engine(url, paramstyle="qmark" if url.get_backend_name() == "sqlite" else "format")
+        options = _SQLITE if url.get_backend_name() == "sqlite" else _POSTGRESQL | (_ONE_SESSION if alone else {})
+        engine = create_engine(url, **options)
     except ModuleNotFoundError as error:
         raise ConfigError(f"--db needs the driver {error.name}: pip install dicomprep[postgres]") from error
     except (ArgumentError, NoSuchModuleError) as error:
         raise ConfigError(_WHICH_DATABASE) from error
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
+        _listen_sqlite(engine, str(url.database), patience)
+    else:
+        event.listen(engine, "connect", partial(_prepare_postgresql, alone=alone))
     return engine
+
+
+def shown_database(engine: Engine) -> str:
+    """What an engine is connected to, for people: a path, or a URL without a password."""
+    url = engine.url
+    return str(url.database) if engine.dialect.name == "sqlite" else url.render_as_string(hide_password=True)
 
 
 def migrate(engine: Engine) -> None:
@@ -72,17 +98,21 @@ def migrate(engine: Engine) -> None:
     try:
         with engine.begin() as connection:
             version = _schema_version(connection)
-        if version > SCHEMA_VERSION:
-            message = f"The database is of a newer dicomprep (schema {version}, this one knows {SCHEMA_VERSION})."
-            raise EnvironmentFault(f"{message} Upgrade dicomprep to use it.")
-        for number in range(version, SCHEMA_VERSION):
+        while version < SCHEMA_VERSION:
             with engine.begin() as connection:
-                MIGRATIONS[number](connection)
-                write_meta(connection, "schema_version", str(number + 1))
-    except OperationalError as error:
-        raise EnvironmentFault(f"The database cannot be used: {error.orig}") from error
+                version = _take_step(connection)
     except DBAPIError as error:
-        raise EnvironmentFault(f"This is no database of dicomprep: {error.orig}") from error
+        raise database_fault(shown_database(engine), error) from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection to read with; EnvironmentFault where the database fails."""
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise database_fault(shown_database(engine), error) from error
 
 
 def read_meta(connection: Connection, key: str) -> str | None:
@@ -96,22 +126,82 @@ def write_meta(connection: Connection, key: str, value: str) -> None:
     connection.execute(schema.meta.insert().values(key=key, value=value))
 
 
+def _take_step(connection: Connection) -> int:
+    """One step of migration, unless another program has taken it meanwhile; the version that is there now."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK}, hashtext(current_schema()))")
+    version = _schema_version(connection)
+    if version == SCHEMA_VERSION:
+        return version
+    MIGRATIONS[version](connection)
+    write_meta(connection, "schema_version", str(version + 1))
+    return version + 1
+
+
 def _schema_version(connection: Connection) -> int:
+    """What the database holds: 0 for nothing; ConfigError for something else, EnvironmentFault for something newer."""
     tables = inspect(connection).get_table_names()
     version = read_meta(connection, "schema_version") if "meta" in tables else None
     if version is None and ("meta" in tables or (tables and connection.dialect.name == "sqlite")):
         raise ConfigError("The database holds tables that are not of dicomprep. Choose another with --db.")
+    if int(version or 0) > SCHEMA_VERSION:
+        message = f"The database is of a newer dicomprep (schema {version}, this one knows {SCHEMA_VERSION})."
+        raise EnvironmentFault(f"{message} Upgrade dicomprep to use it.")
     return int(version or 0)
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
-    connection.isolation_level = None  # SQLAlchemy begins and ends transactions; the driver must not
-    version = tuple(int(part) for part in sqlite3.sqlite_version.split("."))
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    connection.execute(f"PRAGMA journal_mode = {'WAL' if version >= FIRST_SAFE_WAL else 'DELETE'}")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
+_SQLITE: dict[str, Any] = {"paramstyle": "qmark"}
+_POSTGRESQL: dict[str, Any] = {
+    "paramstyle": "format",
+    "pool_pre_ping": True,  # a session that the server ended between two transactions is replaced
+    "connect_args": {"connect_timeout": 10},
+}
+_ONE_SESSION: dict[str, Any] = {"pool_size": 1, "max_overflow": 0}  # a run's lock is its session's
 
 
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+def _listen_sqlite(engine: Engine, path: str, patience: Patience | None) -> None:
+    mode = journal_mode(os.path.dirname(path))
+
+    def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401
+        connection.isolation_level = None  # SQLAlchemy begins and ends transactions; the driver must not
+        connection.execute(f"PRAGMA busy_timeout = {(ATTEMPT_SECONDS if patience else BUSY_SECONDS) * 1000:.0f}")
+        (patience or Patience(0)).wait_for(lambda: connection.execute(f"PRAGMA journal_mode = {mode}"))
+        connection.execute("PRAGMA synchronous = EXTRA")  # as FULL, and the end of a transaction outlives a power loss
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    def begin(connection: Connection) -> None:
+        if patience is None:
+            connection.exec_driver_sql("BEGIN")
+        else:
+            patience.wait_for(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+
+    def commit(connection: Connection) -> None:
+        if patience is not None:  # readers may be in the way; the transaction stands until they have gone
+            patience.wait_for(lambda: connection.exec_driver_sql("COMMIT"))
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "commit", commit)
+
+
+def _prepare_postgresql(connection: Any, _record: object, *, alone: bool) -> None:  # noqa: ANN401
+    """A session that does not wait for ever, and that the server ends when this machine is gone."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS:g}s'")
+        cursor.execute("SET tcp_keepalives_idle = 60")
+        connection.commit()
+        if alone:
+            _take_run_lock(cursor)
+        connection.commit()
+
+
+def _take_run_lock(cursor: Any) -> None:  # noqa: ANN401
+    """Keep every other run out of the database for as long as the session lives."""
+    end = time.monotonic() + RUN_LOCK_SECONDS
+    while True:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(current_schema()))", (RUN_LOCK,))
+        if cursor.fetchone()[0]:
+            return
+        if time.monotonic() > end:
+            raise EnvironmentFault("Another run is writing to the database. Wait for it, or choose another --db.")
+        time.sleep(0.1)

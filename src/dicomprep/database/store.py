@@ -12,9 +12,20 @@ from sqlalchemy import Connection, Engine, bindparam, delete, exists, select, up
 from sqlalchemy.exc import DBAPIError
 
 from dicomprep.database.bulk import any_of, insert, look_up
-from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, read_meta, write_meta
+from dicomprep.database.connect import (
+    connect,
+    database_folder,
+    displayed_database,
+    migrate,
+    read_meta,
+    shown_database,
+    write_meta,
+)
+from dicomprep.database.faults import database_fault
+from dicomprep.database.patience import BUSY_SECONDS, Patience
+from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
 from dicomprep.database.schema import files, frames, groups, labels, runs
-from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode, LabelError
+from dicomprep.errors import ConfigError, ErrorCode, LabelError, disk_fault
 from dicomprep.models import Outcome, Source, Status
 from dicomprep.naming import frame_stem
 from dicomprep.privacy import fingerprint_key, load_key, make_key
@@ -34,12 +45,12 @@ _FRAMES = select(frames.c.id, frames.c.file_id, frames.c.frame_number, frames.c.
 class Store:
     """A database that is open for writing."""
 
-    def __init__(self, db: str) -> None:
-        self.db = db
+    def __init__(self, db: str, *, alone: bool = False) -> None:
+        self.db, self.patience = db, Patience(BUSY_SECONDS)
         folder = database_folder(db)
         if folder is not None:
             _make_folder(folder)
-        self.engine: Engine = connect(db).execution_options(writes=True)
+        self.engine: Engine = connect(db, patience=self.patience, alone=alone)
         migrate(self.engine)
 
     def close(self) -> None:
@@ -53,7 +64,7 @@ class Store:
             with self.engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise EnvironmentFault(f"The database {displayed_database(self.db)} failed: {error.orig}") from error
+            raise database_fault(shown_database(self.engine), error) from error
 
     def open_key(self, path: Path) -> bytes:
         """The data set's key: made at the first run, then always the same; ConfigError where it is missing or wrong."""
@@ -107,13 +118,21 @@ class Store:
         """Record how a run ended."""
         with self.transaction() as connection:
             connection.execute(update(runs).where(runs.c.id == run_id).values(finished_at=_now(), **counts))
+            forget_unnamed(connection)
 
     def record(
-        self, outcomes: Sequence[Outcome], *, run_id: int, fingerprint: str, assign: Callable[[str, str], str]
-    ) -> list[str]:
+        self,
+        outcomes: Sequence[Outcome],
+        *,
+        run_id: int,
+        fingerprint: str,
+        assign: Callable[[str, str], str],
+        unnamed: Iterable[str] = (),
+    ) -> set[str]:
         """Record what became of inputs below one root, all or none; the thumbnails that no row names any more.
 
-        `assign` gives the split of a group that is new, from its kind and key; one recorded before stays.
+        They and `unnamed` are noted, so that a later run removes them if this one cannot. `assign` gives the split of
+        a group that is new, from its kind and key; one recorded before stays.
         """
         with self.transaction() as connection:
             group_ids = _ensure_groups(connection, outcomes, assign)
@@ -124,10 +143,12 @@ class Store:
             known = {path: (file_id, attempts) for path, file_id, attempts in recorded}
             ids = [known[path][0] for path in paths]
             before = [file_id for file_id, attempts in known.values() if attempts > 1]
-            unnamed = _remove_frames(connection, before, zip(ids, outcomes, strict=True)) if before else []
+            gone = _remove_frames(connection, before, zip(ids, outcomes, strict=True)) if before else []
             frame_rows = _frame_rows(zip(ids, outcomes, strict=True))
             insert(connection, frames, frame_rows, key=("file_id", "frame_number"), replace=True)
-            return unnamed
+            stale = {*gone, *unnamed} - {written.thumbnail_path for o in outcomes for written in o.written}
+            note_unnamed(connection, stale)
+            return stale
 
     def move(self, sources: Sequence[tuple[int, Source]]) -> None:
         """Record that known files lie elsewhere now: (file id, where it is)."""
@@ -135,13 +156,6 @@ class Store:
         rows = [{"file_id": file_id, **_place(source)} for file_id, source in sources]
         with self.transaction() as connection:
             connection.execute(statement.values({k: bindparam(k) for k in ("root", "path", "size", "mtime_ns")}), rows)
-
-    def make_due(self, root: str, paths: Sequence[str]) -> None:
-        """Let the next run below `root` (a readable path, as are `paths`) process these files again."""
-        due = (files.c.root == root) & (files.c.path == bindparam("due_path"))
-        with self.transaction() as connection:
-            if paths:
-                connection.execute(update(files).where(due).values(fingerprint=""), [{"due_path": p} for p in paths])
 
     def add_label(self, frame_id: int, label: str | None, *, annotator: str) -> None:
         """Append to the log of labels; None takes the frame's label back. Nothing is ever overwritten."""
@@ -279,7 +293,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EnvironmentFault(f"The folder {folder} cannot be made: {error.strerror}") from error
+        raise disk_fault(f"The folder {folder} cannot be made", error) from error
 
 
 def _now() -> str:

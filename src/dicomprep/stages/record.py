@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dicomprep.config import Splits
 from dicomprep.database.store import Store
+from dicomprep.durability import sync_images
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome
 from dicomprep.splits import assign_split
@@ -27,6 +28,8 @@ class Ledger:
     splits: Splits
     key: bytes
     output_dir: Path
+    durable: bool = False
+    """Images are on the disk, not only in the system's memory, before rows name them."""
 
 
 def record(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
@@ -38,12 +41,14 @@ def record(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
     def assign(kind: str, key: str) -> str:
         return assign_split(ledger.key, ledger.splits, group_kind=kind, group_key=key)
 
-    stale = ledger.store.record(whole, run_id=ledger.run_id, fingerprint=ledger.fingerprint, assign=assign)
-    stale += [written.thumbnail_path for o in outcomes if not o.keeps_images for written in o.written]
-    stale += [path for o in whole if not o.written for path in _leftovers(o, ledger.output_dir)]
-    if stale:
-        named = {written.thumbnail_path for outcome in whole for written in outcome.written}
-        remove_images(ledger.output_dir, set(stale) - named)
+    unnamed = [written.thumbnail_path for o in outcomes if not o.keeps_images for written in o.written]
+    unnamed += [path for o in whole if not o.written for path in _leftovers(o, ledger.output_dir)]
+    if ledger.durable:
+        sync_images(ledger.output_dir, (written.thumbnail_path for o in whole for written in o.written))
+    stale = ledger.store.record(
+        whole, run_id=ledger.run_id, fingerprint=ledger.fingerprint, assign=assign, unnamed=unnamed
+    )
+    remove_images(ledger.output_dir, stale)
 
 
 def _leftovers(outcome: Outcome, output_dir: Path) -> list[str]:
@@ -57,4 +62,4 @@ def _leftovers(outcome: Outcome, output_dir: Path) -> list[str]:
         return []
     prefix = f"{stem}_frame"
     numbered = [n for n in names if n.startswith(prefix) and n.removeprefix(prefix).removesuffix(".png").isdigit()]
-    return [f"{folder}/{name}" for name in numbered]
+    return [f"{folder}/{name}" for name in [*numbered, *(n for n in names if n == f"{stem}.png")]]

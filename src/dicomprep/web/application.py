@@ -14,8 +14,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicomprep.database import queries
+from dicomprep.database.connect import reading
 from dicomprep.database.store import Store
-from dicomprep.errors import LabelError
+from dicomprep.errors import EnvironmentFault, LabelError
 
 __all__ = ["LabelSettings", "label_application"]
 
@@ -52,14 +53,14 @@ def label_application(settings: LabelSettings) -> Starlette:
 
     def show(request: Request) -> Response:
         after = int(request.query_params.get("after", "0")) if request.query_params.get("after", "0").isdigit() else 0
-        with store.engine.connect() as connection:
+        with reading(store.engine) as connection:
             image = queries.next_unlabelled(connection, after=after)
             total, done = queries.count_frames(connection), queries.count_labelled(connection)
         keys = list(zip(KEYS, settings.classes, strict=False))
         return HTMLResponse(page.render(image=image, keys=keys, total=total, done=done))
 
     def picture(request: Request) -> Response:
-        with store.engine.connect() as connection:
+        with reading(store.engine) as connection:
             place = queries.find_thumbnail(connection, request.path_params["frame_id"])
         if place is None or not (settings.output_dir / place).is_file():
             return PlainTextResponse("There is no such image.", 404)
@@ -87,7 +88,12 @@ def label_application(settings: LabelSettings) -> Starlette:
         Route("/undo", undo, methods=["POST"]),
         Mount("/static", StaticFiles(packages=[("dicomprep.web", "static")])),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(Guard, port=settings.port)])
+    guard = Middleware(Guard, port=settings.port)
+    return Starlette(routes=routes, middleware=[guard], exception_handlers={EnvironmentFault: _say_what_failed})
+
+
+async def _say_what_failed(_request: Request, fault: Exception) -> Response:
+    return PlainTextResponse(str(fault), 503)
 
 
 class Guard:

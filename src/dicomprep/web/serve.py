@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dicomprep.database import queries
-from dicomprep.database.connect import connect, database_folder, migrate
+from dicomprep.database.connect import connect, database_folder, migrate, reading
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.web.application import LabelSettings, label_application
 
@@ -20,7 +20,7 @@ def serve_labels(db: str, *, classes: str, annotator: str, port: int) -> None:
 
     engine = connect(db, must_exist=True)
     migrate(engine)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         recorded, count = queries.output_dir(connection), queries.count_frames(connection)
     engine.dispose()
     if recorded is None or count == 0:

@@ -1,0 +1,40 @@
+"""What a failing database means for the person who has to mend it."""
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError
+
+from dicomprep.errors import EnvironmentFault
+
+__all__ = ["database_fault"]
+
+_REASONS = {
+    sqlite3.SQLITE_BUSY: "is locked by another program. Close that program, or wait for it, and run this again",
+    sqlite3.SQLITE_LOCKED: "is locked by another program. Close that program, or wait for it, and run this again",
+    sqlite3.SQLITE_FULL: "cannot grow, for its disk is full. Make room and run this again",
+    sqlite3.SQLITE_IOERR: "cannot be read or written. Check its disk (also for room) and run this again",
+    sqlite3.SQLITE_READONLY: "may not be written to. Check permissions and how its disk is mounted, or choose another",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened. Is it a folder, or in one that may not be written to?",
+    sqlite3.SQLITE_CORRUPT: "is damaged. Restore a copy, or choose another: its images are then made again",
+    sqlite3.SQLITE_NOTADB: "is no database of dicomprep. Choose another file",
+}
+_SQLSTATES = {"55P03": sqlite3.SQLITE_LOCKED, "53100": sqlite3.SQLITE_FULL, "25006": sqlite3.SQLITE_READONLY}
+_LOST = "broke the connection off. What it had recorded stays; run this again when it can be reached"
+
+
+def database_fault(shown: str, error: DBAPIError) -> EnvironmentFault:
+    """The fault to raise: which database, what is wrong, what to do. `shown` is its path or URL without a password."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    reason = _REASONS.get(code & 0xFF) if code is not None else _server_reason(error)
+    detail = " ".join(str(error.orig).split())
+    return EnvironmentFault(f"The database {shown} {reason or 'failed'} ({detail}).")
+
+
+def _server_reason(error: DBAPIError) -> str | None:
+    """What a PostgreSQL server means, by its SQLSTATE; without one the server was not reached."""
+    state = getattr(error.orig, "sqlstate", None)
+    if error.connection_invalidated or (state or "").startswith(("57P", "08")):
+        return _LOST
+    if state is None:
+        return "cannot be reached. Is the server running, and is the URL right?"
+    return _REASONS[_SQLSTATES[state]] if state in _SQLSTATES else None

@@ -1,0 +1,107 @@
+"""A PostgreSQL server for the tests: made in a folder of its own, by a user who is not root, on a socket only."""
+
+import getpass
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.running import Place, wait_until
+
+USER = "dicomprep"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server; every database in it belongs to one test."""
+
+    folder: Path
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{USER}:secret@/{database}?host={self.folder}"
+
+    def execute(self, statement: str, *values: object, database: str = "postgres") -> list[Any]:
+        """What a statement gives, in a session of its own and at once committed."""
+        with closing(psycopg.connect(self.url(database), autocommit=True)) as connection:
+            cursor = connection.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def create(self, database: str, *, like: str | None = None) -> None:
+        self.execute(f'CREATE DATABASE "{database}"' + (f' TEMPLATE "{like}"' if like else ""))
+
+
+class ServedPlace(Place):
+    """A place whose database is a server's."""
+
+    def __init__(self, base: Path, server: Server, database: str) -> None:
+        super().__init__(base)
+        self.__dict__.update(server=server, database=database)
+
+    @property
+    def db(self) -> str:  # type: ignore[override]
+        return self.server.url(self.database)
+
+    def rows(self, statement: str, *values: object) -> list[Any]:
+        rows = self.server.execute(statement, *values, database=self.database)
+        return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows
+
+
+def programs() -> Path:
+    """Where the server's programs are."""
+    found = shutil.which("initdb")
+    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    if not folders:
+        pytest.skip("PostgreSQL is not installed")
+    return folders[0]
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """Start a server and stop it; skip where it cannot run."""
+    binaries = programs()
+    folder = Path(tempfile.mkdtemp(prefix="dicomprep-postgres-"))
+    user = _unprivileged_user()
+    options: dict[str, Any] = {"cwd": folder, "stdout": subprocess.DEVNULL}
+    if os.geteuid() == 0:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    try:
+        init = [binaries / "initdb", "-D", folder / "data", "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8"]
+        done = subprocess.run(init, stderr=subprocess.PIPE, text=True, check=False, **options)
+        if done.returncode != 0:
+            pytest.skip(f"PostgreSQL cannot run here: {done.stderr.strip()}")
+        settings = ["-c", "listen_addresses=", "-c", "fsync=off", "-k", folder]
+        with subprocess.Popen(
+            [binaries / "postgres", "-D", folder / "data", *settings], stderr=subprocess.DEVNULL, **options
+        ) as process:
+            server = Server(folder)
+            try:
+                assert wait_until(lambda: _answers(server), 60)
+                yield server
+            finally:
+                process.terminate()
+                process.wait()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _answers(server: Server) -> bool:
+    try:
+        server.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _unprivileged_user() -> pwd.struct_passwd:
+    """Who the server runs as: nobody where this is root."""
+    return pwd.getpwnam("nobody" if os.geteuid() == 0 else getpass.getuser())
