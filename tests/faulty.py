@@ -154,3 +154,12 @@ def _is_first(mark: Path) -> bool:
         os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
         return True
     return False
+
+
+def quoting(task: Task, _settings: Settings, _heartbeat: Heartbeat) -> Outcome:
+    """A bug whose message quotes the file, in a chain of two."""
+    quoted = task.source.path.upper()
+    try:
+        raise KeyError(quoted)
+    except KeyError as error:
+        raise ValueError(f"{quoted} is no number") from error

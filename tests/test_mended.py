@@ -95,7 +95,7 @@ def decimal(number: int, text: str) -> bytes:
 
 def understood(stated: str | None, term: str) -> list[str]:
     """What is noted of a photometric interpretation that is not quite its defined term."""
-    said = f"{stated} is taken as" if stated else "is missing; taken as"
+    said = "is taken as" if stated else "is missing; taken as"
     return [] if stated == term else [f"Photometric Interpretation (0028,0004) {said} {term}"]
 
 

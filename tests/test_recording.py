@@ -11,12 +11,14 @@ import pytest
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from dicomprep.burned_in import Reason
 from dicomprep.database import bulk, queries
 from dicomprep.database.bulk import PIECE, any_of, look_up
 from dicomprep.database.schema import files, frames
 from dicomprep.database.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
+from dicomprep.tags import Position, Tags
 from tests.running import Place
 
 INSTANCE = Instance("1.2", "1.3", "1.4", "1.5", "1.6", 7, "CT", "patient", "key of P")
@@ -59,7 +61,16 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         error_code=ErrorCode.TRUNCATED,
         error_detail="short\0",
         frame_count=3,
+        instance=replace(
+            INSTANCE,
+            series_key="k" * 32,
+            tags=Tags(*(f"tag {name}" for name in Tags._fields)),
+            extra_tags="{}",
+            reasons=(Reason.MODALITY,),
+        ),
     )
+    marked = replace(full.written[1], position=Position(1.5, 2, 3), text=True)
+    full = replace(full, written=(full.written[0], marked))
     record(store, replace(full, task=replace(full.task, name="s/1_frame0001")))
     with store.transaction() as connection:
         (file,) = connection.execute(select(files)).mappings().all()
@@ -90,6 +101,10 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "series_instance_uid": "1.6",
         "instance_number": 7,
         "modality": "CT",
+        "study_key": None,
+        "series_key": "k" * 32,
+        **{name: f"tag {name}" for name in Tags._fields},
+        "extra_tags": "{}",
     }
     assert dict(last) == {
         "id": 2,
@@ -102,6 +117,11 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "size": 101,
         "digest": bytes([1] * 16),
         "transform": "{}",
+        "slice_position_mm": 1.5,
+        "stack_position": 2,
+        "temporal_position": 3,
+        "burned_in": "high",
+        "burned_in_reasons": "text,modality",
     }
     assert place.rows("SELECT key, kind, split FROM groups") == [("key of P", "patient", "pat-8")]
 

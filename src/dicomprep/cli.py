@@ -15,6 +15,7 @@ from cyclopts.token import Token
 from dicomprep.commands.inspect import inspect
 from dicomprep.commands.label import label
 from dicomprep.commands.preprocess import preprocess
+from dicomprep.commands.release import release
 from dicomprep.commands.retry import retry
 from dicomprep.commands.status import status
 from dicomprep.commands.verify import verify
@@ -23,7 +24,7 @@ from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
 
-COMMANDS = (preprocess, status, retry, verify, inspect, label)
+COMMANDS = (preprocess, status, retry, verify, release, inspect, label)
 
 app = App(
     name="dicomprep",
@@ -79,7 +80,8 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
         if argument is None:
             raise ConfigError(f"{path}: there is no option {key}.")
         if not argument.tokens:
-            argument.append(Token(keyword=f"--{key}", value=str(value), source=str(path)))
+            for one in value if isinstance(value, list) else [value]:
+                argument.append(Token(keyword=f"--{key}", value=str(one), source=str(path)))
 
 
 def _find_defaults(dicom_dir: Path) -> tuple[Path, dict[str, Any]]:

@@ -12,7 +12,18 @@ from typing import Any, TypeVar
 
 from dicomprep.errors import ConfigError
 
-__all__ = ["WINDOW_PRESETS", "Budget", "Config", "Fidelity", "Fit", "GroupBy", "ImageOptions", "Names", "Splits"]
+__all__ = [
+    "WINDOW_PRESETS",
+    "Budget",
+    "Config",
+    "Fidelity",
+    "Fit",
+    "GroupBy",
+    "ImageOptions",
+    "Names",
+    "Privacy",
+    "Splits",
+]
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -157,6 +168,22 @@ class Splits:
         return train, val, test
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy:
+    """What is recorded beyond the allow-list, and what is held back."""
+
+    tag: tuple[str, ...] = ()
+    """A DICOM keyword to record as well, such as ConvolutionKernel; may be given several times. Redoes all files."""
+    hold_burned_in: bool | None = None
+    """Keep images that probably show text out of exports and loaders until released; stays so in later runs."""
+
+    def __post_init__(self) -> None:
+        given = (self.tag,) if isinstance(self.tag, str) else self.tag
+        object.__setattr__(self, "tag", tuple(dict.fromkeys(given)))
+        wrong = [keyword for keyword in self.tag if not re.fullmatch(r"[A-Z][A-Za-z0-9]{1,63}", keyword)]
+        _require(not wrong, f"--tag {', '.join(wrong)}: give a DICOM keyword such as ConvolutionKernel.")
+
+
 def _available_cores() -> int:
     """Cores that this process may use, as a cluster's scheduler grants them."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -176,6 +203,7 @@ class Config:
     image: ImageOptions = field(default_factory=ImageOptions)
     budget: Budget = field(default_factory=Budget)
     splits: Splits = field(default_factory=Splits)
+    privacy: Privacy = field(default_factory=Privacy)
 
     def __post_init__(self) -> None:
         _require(self.workers >= 1, f"--workers {self.workers}: give at least 1.")
@@ -183,11 +211,18 @@ class Config:
         object.__setattr__(self, "output_dir", Path(self.output_dir))
         object.__setattr__(self, "db", str(self.db))
 
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change when images or what is recorded of them would."""
+        image = self.image.fingerprint()
+        if not self.privacy.tag:
+            return image
+        return hashlib.sha256(" ".join((image, *sorted(self.privacy.tag))).encode()).hexdigest()[:16]
+
     @classmethod
     def of(cls, dicom_dir: str | Path, **options: Any) -> "Config":  # noqa: ANN401  (checked against the fields below)
         """Make a Config from flat options, as the command line and `dicomprep.preprocess` have them."""
         config = cls(dicom_dir=Path(dicom_dir))
-        parts = {"image": ImageOptions, "budget": Budget, "splits": Splits}
+        parts = {"image": ImageOptions, "budget": Budget, "splits": Splits, "privacy": Privacy}
         homes = {f.name: part for part, kind in parts.items() for f in fields(kind)}
         changes: dict[str, dict[str, Any]] = {part: {} for part in ("", *parts)}
         for name, value in options.items():

@@ -1,6 +1,7 @@
 """What a person sees: the progress of a run, a line for each bad file, the summary."""
 
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -52,6 +53,10 @@ class ConsoleWatcher(Watcher):
         self._progress.start()
         if not self._progress.disable:
             threading.Thread(target=self._count_ahead, args=(result.root,), daemon=True).start()
+
+    def warned(self, sentence: str) -> None:
+        """Say it at once, where errors are said."""
+        print(f"Warning: {printable(sentence)}", file=sys.stderr, flush=True)
 
     def advanced(self, result: Result) -> None:
         """Move the bar."""

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomprep.burned_in import Reason
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
 from dicomprep.pixels.geometry import EVERY_PIXEL, Grid
 from dicomprep.pixels.intensity import Grey, Range
+from dicomprep.tags import Position, Tags
 
 __all__ = [
     "Frame",
@@ -88,6 +90,8 @@ class Settings:
     max_bytes: int
     workers: int = 1
     """How many there are to share the frames of a long file."""
+    tags: tuple[str, ...] = ()
+    """Keywords of attributes that are recorded beyond the allow-list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,14 @@ class Instance(_Message):
     """How the group was identified: patient, study or folder."""
     group_key: str = ""
     """A keyed hash of what must not be divided between splits."""
+    study_key: str = ""
+    """A keyed hash of the Study Instance UID, which is given on in its place."""
+    series_key: str = ""
+    tags: Tags = Tags()  # noqa: RUF009  (a tuple)
+    extra_tags: str | None = None
+    """What was asked for beyond the allow-list: a JSON object by keyword."""
+    reasons: tuple[Reason, ...] = ()
+    """Why there may be text in the pixels, by the header alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +172,7 @@ class Frame:
     """The stored value that the first palette entry stands for."""
     aspect: float = 1.0
     """Height of a pixel over its width."""
+    position: Position = Position()  # noqa: RUF009  (a tuple)
     icc_profile: bytes | None = None
     decoder: str = "native"
     notes: tuple[str, ...] = ()
@@ -200,6 +213,9 @@ class Written(_Message):
     digest: bytes
     transform: str = "{}"
     """Geometry and intensity, as JSON."""
+    position: Position = Position()  # noqa: RUF009  (a tuple)
+    text: bool = False
+    """Text was seen in its pixels; only some frames of a suspected file are looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dicomprep.batch import Batch
 from dicomprep.config import Config
 from dicomprep.database.connect import connect, displayed_database, is_sqlite_path
 from dicomprep.database.recovery_store import unnamed_images
+from dicomprep.database.release_store import hold_back
 from dicomprep.database.store import Store
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Limits
@@ -20,7 +21,7 @@ from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
 from dicomprep.models import Settings, Source
 from dicomprep.planning import Planner
 from dicomprep.preloading import PROCESS
-from dicomprep.privacy import DRAFT
+from dicomprep.privacy import DRAFT, explain_exposure
 from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
 from dicomprep.sharing import Parts
@@ -50,6 +51,7 @@ def run(
         raise ConfigError(_why_no_folder(config.dicom_dir))
     connect(config.db).dispose()
     watcher = watcher or Watcher()
+    _warn_of_tags(config, watcher)
     output_dir = config.output_dir.absolute()
     result = Result(root=root, output_dir=config.output_dir, db=displayed_database(config.db), strict=config.strict)
     with ExitStack() as stack:
@@ -59,11 +61,12 @@ def run(
         stack.callback(store.close)
         store.bind_output(output_dir)
         key = store.open_key(key_path(config))
+        _apply_privacy(config, store, watcher)
         _clear_away(store, output_dir)
         stack.callback(clear_scratch, output_dir)
         options = asdict(replace(config, dicom_dir=Path(root), output_dir=output_dir, db=displayed_database(config.db)))
         run_id = store.begin_run(version=VERSION, root=root, options=options)
-        rules = config.image.fingerprint(), config.splits
+        rules = config.fingerprint(), config.splits
         ledger = Ledger(store, run_id, *rules, key, output_dir, durable=config.durable)
         engine = stack.enter_context(_engine(config, output_dir, key, work))
         watcher.began(result, config.workers)
@@ -93,8 +96,26 @@ def _clear_away(store: Store, output_dir: Path) -> None:
 
 def _engine(config: Config, output_dir: Path, key: bytes, work: str) -> LocalEngine:
     max_bytes = config.budget.max_memory * 2**20
-    settings = Settings(config.image, config.splits, output_dir, key, max_bytes, config.workers)
+    settings = Settings(config.image, config.splits, output_dir, key, max_bytes, config.workers, config.privacy.tag)
     return LocalEngine(work, settings, workers=config.workers, limits=Limits(config.budget.timeout, max_bytes))
+
+
+def _warn_of_tags(config: Config, watcher: Watcher) -> None:
+    """Say which of the tags asked for identify people; ConfigError where one is none that can be recorded."""
+    if config.privacy.tag:
+        from dicomprep.dicom.confidentiality import warnings_of  # with it comes pydicom
+
+        for sentence in warnings_of(config.privacy.tag):
+            watcher.warned(sentence)
+
+
+def _apply_privacy(config: Config, store: Store, watcher: Watcher) -> None:
+    """Say whether others may read the key, and hold images back, or no longer, where that was asked for."""
+    exposure = explain_exposure(key_path(config))
+    if exposure is not None:
+        watcher.warned(exposure)
+    if config.privacy.hold_burned_in is not None:
+        hold_back(store, on=config.privacy.hold_burned_in)
 
 
 def key_path(config: Config) -> Path:

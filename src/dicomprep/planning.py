@@ -33,7 +33,7 @@ class Planner:
     """Names that were given out and are not yet recorded, with the stems of those that could be a frame's."""
 
     def __post_init__(self) -> None:
-        self._fingerprint = self.config.image.fingerprint()
+        self._fingerprint = self.config.fingerprint()
         with self.store.transaction() as connection:
             self._any_recorded = any_files(connection)
 

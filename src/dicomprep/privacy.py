@@ -1,19 +1,71 @@
-"""The secret of a data set: what turns a patient's identity into a key that no one can turn back."""
+"""What may be known and what may leave: the key of a data set, what hides behind it, and what an export may hold."""
 
 import hmac
 import os
 import secrets
+import stat
+from functools import lru_cache
 from pathlib import Path
 
 from dicomprep.errors import ConfigError, disk_fault
 
-__all__ = ["DRAFT", "KEY_BYTES", "fingerprint_key", "keyed_hash", "load_key", "make_key"]
+__all__ = [
+    "DRAFT",
+    "KEY_BYTES",
+    "PATH_COLUMNS",
+    "UID_COLUMNS",
+    "explain_exposure",
+    "fingerprint_key",
+    "genuine_uid",
+    "is_uid",
+    "keyed_hash",
+    "load_key",
+    "make_key",
+    "withheld_columns",
+]
 
 KEY_BYTES = 32
 DRAFT = ".new"
 """Ending of the file in which a key is written before it gets its name."""
 
+UID_COLUMNS = frozenset({"sop_instance_uid", "study_instance_uid", "series_instance_uid"})
+"""What joins the data with its sources, and identifies them: leaves the database by `--with-uids` alone."""
 
+PATH_COLUMNS = frozenset({"root", "path", "name", "frame_stem", "filename", "study_id", "thumbnail_path", "output_dir"})
+"""What is made of source paths, which often hold names: leaves the database by `--with-paths` alone."""
+
+
+def withheld_columns(*, with_uids: bool = False, with_paths: bool = False) -> frozenset[str]:
+    """Columns that an export must not hold, by what was asked for. The key file is never exported.
+
+    >>> sorted(withheld_columns(with_paths=True))
+    ['series_instance_uid', 'sop_instance_uid', 'study_instance_uid']
+    """
+    return (frozenset() if with_uids else UID_COLUMNS) | (frozenset() if with_paths else PATH_COLUMNS)
+
+
+def is_uid(text: str) -> bool:
+    """Whether text has the form of a UID (PS3.5 9.1), and so says no more than one does."""
+    return len(text) <= 64 and text.isascii() and text.replace(".", "").isdigit()
+
+
+def genuine_uid(text: str | None) -> str | None:
+    """A UID as it is; None where it has not the form of one, for it might say anything."""
+    return text if text is not None and is_uid(text) else None
+
+
+def explain_exposure(path: Path) -> str | None:
+    """A sentence where others may read the key file; None where only its owner may, or there is none."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+    if os.name == "nt" or not mode & 0o077:
+        return None
+    return f"The key file {path} can be read by others (mode {mode:04o}): with it patients can be found. chmod 600 it."
+
+
+@lru_cache(maxsize=1024)
 def keyed_hash(key: bytes, kind: str, identity: str) -> str:
     """HMAC-SHA256 of an identity, 32 hexadecimal digits; `kind` keeps a patient apart from a folder of that name."""
     return hmac.digest(key, f"{kind}\0{identity}".encode("utf-8", "surrogateescape"), "sha256").hex()[:32]

@@ -8,11 +8,25 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from dicomprep.config import ImageOptions
+from dicomprep.burned_in import needs_a_look
+from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.models import FrameFailure, Outcome, Settings, Share, Source, Status, Task, Thumbnail, Written
+from dicomprep.models import (
+    FrameFailure,
+    Normalized,
+    Outcome,
+    Settings,
+    Share,
+    Source,
+    Status,
+    Task,
+    Thumbnail,
+    Written,
+)
 from dicomprep.naming import frame_filename, thumbnail_path
+from dicomprep.pixels.text import shows_text
+from dicomprep.privacy import keyed_hash
 from dicomprep.sharing import judged
 from dicomprep.splits import identify_group
 from dicomprep.stages.decode import Image, NoImage, decode
@@ -20,6 +34,7 @@ from dicomprep.stages.normalize import normalize
 from dicomprep.stages.resize import resize
 from dicomprep.stages.write import write
 from dicomprep.storage import SourceFile, open_source
+from dicomprep.tags import Position
 
 __all__ = ["draw", "process"]
 
@@ -31,6 +46,14 @@ A change in the future, by a clock that is wrong or another machine's, is not wa
 
 SHARED_SECONDS = 0.2
 """Frames that would take longer than this, all together, are shared with other workers."""
+
+SEARCHED = 3
+"""In so many frames of a suspected file, spread over it, and in the last one, text is looked for."""
+
+LEGIBLE = 400
+"""Pixels of the longer side that text needs to be found."""
+
+NOWHERE = Position()
 
 REOPENING = 3
 """They must take so many times as long as opening the file, which every worker has to do for itself."""
@@ -90,7 +113,7 @@ def _full_path(source: Source) -> str:
 def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: Callable[[], None]) -> Outcome:
     began = time.perf_counter()
     try:
-        image = decode(file, max_bytes=settings.max_bytes)
+        image = decode(file, max_bytes=settings.max_bytes, extra=settings.tags)
     except NoImage as error:
         return Outcome(task, Status.SKIPPED, error.code, error.detail, instance=error.instance)
     except InputError as error:
@@ -118,8 +141,13 @@ class _Work:
     failures_in_a_row: int = 0
     first_failure: FrameFailure | None = None
     rest: Share | None = None
+    searched: frozenset[int] = frozenset()
+    """Frames in which text is looked for."""
 
     def __post_init__(self) -> None:
+        wanted = self.settings.image.select_frames(self.image.frame_count)
+        if needs_a_look(self.image.instance.reasons):
+            self.searched = frozenset(wanted[len(wanted) * part // SEARCHED] for part in range(SEARCHED)) | {wanted[-1]}
         if self.task.share is not None:
             self.image.share_range(self.task.share.range)
 
@@ -146,7 +174,10 @@ class _Work:
     def make(self, index: int) -> None:
         """Draw and write one frame, or note why not."""
         try:
-            thumbnail = draw(self.image, index, self.settings.image)
+            frame = self.image.frame(index, self.settings.image)
+            normalized = normalize(frame, self.settings.image)
+            thumbnail = resize(normalized, self.settings.image)
+            text = index in self.searched and self._shows_text(normalized, index)
         except InputError as error:
             self.failures += 1
             self.failures_in_a_row += 1
@@ -154,15 +185,16 @@ class _Work:
             return
         self.failures_in_a_row = 0
         filename = frame_filename(self.task.name, index, self.image.frame_count)
-        self.written.append(
-            write(
-                thumbnail,
-                frame_number=index,
-                filename=filename,
-                thumbnail_path=thumbnail_path(filename),
-                output_dir=self.settings.output_dir,
-            )
+        written = write(
+            thumbnail,
+            frame_number=index,
+            filename=filename,
+            thumbnail_path=thumbnail_path(filename),
+            output_dir=self.settings.output_dir,
         )
+        if text or frame.position != NOWHERE:
+            written = replace(written, position=frame.position, text=text)
+        self.written.append(written)
 
     def outcome(self) -> Outcome:
         """What became of the frames, and whose they are."""
@@ -175,7 +207,14 @@ class _Work:
                 study_instance_uid=instance.study_instance_uid,
                 folder=self.task.study_id,
             )
-            instance = replace(instance, group_kind=kind, group_key=key)
+            study, series = instance.study_instance_uid, instance.series_instance_uid
+            instance = replace(
+                instance,
+                group_kind=kind,
+                group_key=key,
+                study_key=keyed_hash(self.settings.key, "study", study) if study else "",
+                series_key=keyed_hash(self.settings.key, "series", series) if series else "",
+            )
         return judged(
             Outcome(
                 self.task,
@@ -194,6 +233,14 @@ class _Work:
         number = bisect_left(wanted, self.image.held_frames)
         self.failures += max(0, len(wanted) - number - 1)
         return deque(wanted[: number + 1])
+
+    def _shows_text(self, normalized: Normalized, index: int) -> bool:
+        """Whether text is seen in a frame: in what was decoded, unless that is too small to read."""
+        options = self.settings.image
+        if normalized.grid.step > 1 and max(normalized.pixels.shape[:2]) < LEGIBLE:
+            exact = replace(options, fidelity=Fidelity.EXACT)
+            normalized = normalize(self.image.frame(index, exact), exact)
+        return shows_text(normalized.pixels)
 
     def _divide(self, left: deque[int]) -> deque[int]:
         """Keep what is decoded already; the rest is for everyone."""

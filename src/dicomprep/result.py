@@ -76,6 +76,9 @@ class Watcher:
     def began(self, result: Result, workers: int) -> None:
         """The run begins."""
 
+    def warned(self, sentence: str) -> None:
+        """Something about the run as a whole should be known."""
+
     def advanced(self, result: Result) -> None:
         """Counts have changed."""
 

@@ -41,7 +41,7 @@ def due_runs(
 def recorded_config(recorded: str, db: str, output_dir: Path, changes: dict[str, Any]) -> Config:
     """The configuration of a run from its recorded options, but with these places and `changes`."""
     options = json.loads(recorded)
-    flat = {**options["image"], **options["budget"], **options["splits"]}
+    flat = {**options["image"], **options["budget"], **options["splits"], **options.get("privacy", {})}
     flat |= {"output_dir": output_dir, "strict": options["strict"], "db": db}
     flat |= {"durable": options.get("durable", False)}
     return Config.of(options["dicom_dir"], **flat | changes)

@@ -23,6 +23,7 @@ __all__ = [
     "actual_path",
     "clear_scratch",
     "digest_bytes",
+    "holds_images",
     "open_source",
     "publish",
     "readable_path",
@@ -221,6 +222,14 @@ def remove_images(output_dir: Path, paths: Iterable[str]) -> None:
             (output_dir / path).unlink(missing_ok=True)
     except OSError as error:
         raise disk_fault(f"{error.filename} cannot be removed", error) from error
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether a folder holds anything but what this program keeps there for itself."""
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return any(not entry.name.startswith(OWN_PREFIX) for entry in entries)
 
 
 def digest_bytes(content: bytes) -> bytes:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from dicomprep.commands.options import DEFAULTS, Flag, Flat
 from dicomprep.commands.running import run_and_report
-from dicomprep.config import Budget, Config, ImageOptions, Splits
+from dicomprep.config import Budget, Config, ImageOptions, Privacy, Splits
 from dicomprep.errors import ConfigError
 
 __all__ = ["preprocess"]
@@ -20,6 +20,7 @@ def preprocess(  # noqa: PLR0913
     image: Annotated[ImageOptions, Flat] = DEFAULTS.image,
     splits: Annotated[Splits, Flat] = DEFAULTS.splits,
     budget: Annotated[Budget, Flat] = DEFAULTS.budget,
+    privacy: Annotated[Privacy, Flat] = DEFAULTS.privacy,
     strict: Flag = False,
     durable: Flag = False,
     test: Flag = False,
@@ -60,6 +61,7 @@ def preprocess(  # noqa: PLR0913
         image=image,
         splits=splits,
         budget=budget,
+        privacy=privacy,
     )
     return run_and_report(config)
 

@@ -150,9 +150,10 @@ def _schema_version(connection: Connection) -> int:
     return int(version or 0)
 
 
-_SQLITE: dict[str, Any] = {"paramstyle": "qmark"}
+_SQLITE: dict[str, Any] = {"paramstyle": "qmark", "hide_parameters": True}  # values are no part of messages
 _POSTGRESQL: dict[str, Any] = {
     "paramstyle": "format",
+    "hide_parameters": True,
     "pool_pre_ping": True,  # a session that the server ended between two transactions is replaced
     "connect_args": {"connect_timeout": 10},
 }
@@ -168,6 +169,7 @@ def _listen_sqlite(engine: Engine, path: str, patience: Patience | None) -> None
         (patience or Patience(0)).wait_for(lambda: connection.execute(f"PRAGMA journal_mode = {mode}"))
         connection.execute("PRAGMA synchronous = EXTRA")  # as FULL, and the end of a transaction outlives a power loss
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what was replaced is gone from the file, too
 
     def begin(connection: Connection) -> None:
         if patience is None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, bindparam, delete, exists, select, update
 from sqlalchemy.exc import DBAPIError
 
+from dicomprep.burned_in import describe_risk
 from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.connect import (
     connect,
@@ -28,8 +29,8 @@ from dicomprep.database.schema import files, frames, groups, labels, runs
 from dicomprep.errors import ConfigError, ErrorCode, LabelError, disk_fault
 from dicomprep.models import Outcome, Source, Status
 from dicomprep.naming import frame_stem
-from dicomprep.privacy import fingerprint_key, load_key, make_key
-from dicomprep.storage import OWN_PREFIX, actual_path, readable_path
+from dicomprep.privacy import fingerprint_key, genuine_uid, load_key, make_key
+from dicomprep.storage import actual_path, holds_images, readable_path
 
 __all__ = ["Store"]
 
@@ -96,12 +97,12 @@ class Store:
             recorded = connection.execute(select(frames.c.id).limit(1)).first() is not None
             if known is not None and known != readable_path(value):
                 before = (folder or Path()) / actual_path(known)
-                if recorded and _holds_images(before):
+                if recorded and holds_images(before):
                     shown = displayed_database(self.db)
                     message = f"The database {shown} describes the thumbnails in {before}, not in {output_dir}."
                     raise ConfigError(f"{message} Give that --output-dir, or another --db.")
             write_meta(connection, "output_dir", readable_path(value))
-            if recorded and not _holds_images(output):
+            if recorded and not holds_images(output):
                 connection.execute(update(files).values(fingerprint=""))
 
     def begin_run(self, *, version: str, root: str, options: dict[str, Any]) -> int:
@@ -246,13 +247,17 @@ def _file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerpr
         1,  # attempts
         run_id,
         group_ids.get(instance.group_key),
-        _text(instance.transfer_syntax, 64),
-        _text(instance.sop_class_uid, 64),
-        _text(instance.sop_instance_uid, 64),
-        _text(instance.study_instance_uid, 64),
-        _text(instance.series_instance_uid, 64),
+        genuine_uid(instance.transfer_syntax),
+        genuine_uid(instance.sop_class_uid),
+        genuine_uid(instance.sop_instance_uid),
+        genuine_uid(instance.study_instance_uid),
+        genuine_uid(instance.series_instance_uid),
         instance.instance_number,
         _text(instance.modality, 16),
+        instance.study_key or None,
+        instance.series_key or None,
+        *instance.tags,
+        instance.extra_tags,
     )
 
 
@@ -260,9 +265,10 @@ def _frame_rows(recorded: Iterable[tuple[int, Outcome]]) -> list[tuple[object, .
     """The columns of `frames` in their order, without `id`."""
     rows: list[tuple[object, ...]] = []
     for file_id, outcome in recorded:
+        risk = describe_risk(outcome.instance.reasons, text=any(w.text for w in outcome.written))
         for w in outcome.written:
             place = (w.filename, w.thumbnail_path, w.width, w.height, w.size, w.digest)
-            rows.append((file_id, w.frame_number, *place, w.transform))
+            rows.append((file_id, w.frame_number, *place, w.transform, *w.position, *risk))
     return rows
 
 
@@ -280,13 +286,6 @@ def _place(source: Source) -> dict[str, Any]:
         "size": source.size,
         "mtime_ns": source.mtime_ns,
     }
-
-
-def _holds_images(folder: Path) -> bool:
-    if not folder.is_dir():
-        return False
-    with os.scandir(folder) as entries:
-        return any(not entry.name.startswith(OWN_PREFIX) for entry in entries)
 
 
 def _make_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
@@ -12,10 +12,10 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from dicomprep.dicom.elements import TAGS
+from dicomprep.dicom.elements import OVERLAY_ROWS, TAGS
 from dicomprep.errors import ErrorCode, InputError
 
-__all__ = ["Attributes", "label"]
+__all__ = ["Attributes", "label", "read_code"]
 
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _PLAIN: dict[tuple[str, Any], Callable[[str], Any]] = {
@@ -35,6 +35,9 @@ MOST_BYTES = 2**20
 
 MOST_ITEMS = 2**18
 """A sequence of more takes longer to parse than a file may take."""
+
+_HARMLESS = re.compile(r"[-+0-9.,eE\\ ]{1,8}[A-Za-z]?")
+"""What may be quoted of a value that is no number as it should be: `1A`, `1,5`."""
 
 _NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d+|,\d{1,2}|,\d{4,})?)\s*[A-Za-z%]*[\s\0]*")
 
@@ -76,6 +79,11 @@ class Attributes:
         element = self._raw.get(_tag(keyword))
         return element is not None and element.value not in (None, b"", "")
 
+    @property
+    def has_overlay(self) -> bool:
+        """Whether there is an overlay: Overlay Rows (6000,0010), of a group that has no keywords."""
+        return OVERLAY_ROWS in self._raw
+
     def integer(self, keyword: str, default: int | None = None) -> int | None:
         """The first value as an integer; InputError `corrupt_header` where it is none."""
         return next(iter(self._convert(keyword, int)), default)
@@ -103,6 +111,23 @@ class Attributes:
     def text(self, keyword: str) -> str | None:
         """The first value as text without padding; None where there is none."""
         return next((text for text in self._convert(keyword, str) if text.strip(" \0")), "").strip(" \0") or None
+
+    def code(self, keyword: str) -> str:
+        """The first value in capitals; empty where there is none or it is not of plain characters."""
+        return read_code(self.raw(keyword))
+
+    def values(self, keyword: str) -> Sequence[Any]:
+        """All values as pydicom gives them; InputError `corrupt_header` where it cannot."""
+        value = self._value(keyword)
+        return list(value) if _is_many(value) else [] if value is None or value in ("", b"") else [value]
+
+    def raw(self, keyword: str) -> bytes:
+        """The value as it is written, empty where there is none; of a text as pydicom has it, that in ASCII."""
+        element = self._raw.get(_tag(keyword))
+        if element is None:
+            return b""
+        value = element.value
+        return value if isinstance(value, bytes) else _written(value)
 
     def content(self, keyword: str) -> bytes | None:
         """The value as bytes."""
@@ -132,7 +157,9 @@ class Attributes:
         if not all(matches):
             return []
         values = [float(match[1].replace(",", ".")) for match in matches if match]
-        self.salvaged[f"{label(keyword)} {str(text).strip()} is taken as {', '.join(f'{v:g}' for v in values)}"] = None
+        self.salvaged[f"{label(keyword)} is no plain number; it is taken as {', '.join(f'{v:g}' for v in values)}"] = (
+            None
+        )
         return values
 
     def _convert(self, keyword: str, kind: Any) -> list[Any]:  # noqa: ANN401
@@ -151,7 +178,7 @@ class Attributes:
         try:
             return [kind(v) for v in values if v not in (None, "")]
         except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed: {error}") from error
+            raise self._malformed(keyword) from error
 
     def _value(self, keyword: str) -> Any:  # noqa: ANN401
         tag = _tag(keyword)
@@ -161,7 +188,14 @@ class Attributes:
         try:
             return self.dataset[tag].value
         except Exception as error:
-            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed: {error}") from error
+            raise self._malformed(keyword) from error
+
+    def _malformed(self, keyword: str) -> InputError:
+        """What to raise. A value is quoted only where nothing but digits and the like is in it: errors are recorded."""
+        text = self.raw(keyword).decode("ascii", "replace").strip(" \0")
+        quotable = _vr(_tag(keyword)) in ("IS", "DS") and _HARMLESS.fullmatch(text)
+        shown = f": {text!r} is no number" if quotable else ""
+        return InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed{shown}")
 
 
 def _require_few_items(element: object, keyword: str) -> None:
@@ -220,6 +254,23 @@ def _vr(tag: BaseTag) -> str:
 def _tag(keyword: str) -> BaseTag:
     """Looked up once: a data set finds an element by its tag many times faster than by its keyword."""
     return TAGS.get(keyword) or Tag(keyword)
+
+
+@lru_cache(maxsize=4096)
+def read_code(raw: bytes) -> str:
+    """The first of values as they are written, in capitals; empty where it is not of plain characters."""
+    try:
+        return raw.partition(b"\\")[0].decode("ascii").strip(" \0").upper()
+    except UnicodeDecodeError:
+        return ""
+
+
+def _written(value: object) -> bytes:
+    """A value that pydicom has converted, as it may have been written."""
+    if value is None or (_is_many(value) and any(isinstance(item, Dataset) for item in value)):  # type: ignore[attr-defined]
+        return b""
+    parts = value if _is_many(value) else (value,)
+    return "\\".join(str(part) for part in parts).encode("ascii", "replace")  # type: ignore[attr-defined]
 
 
 def _is_many(value: object) -> bool:

@@ -18,12 +18,14 @@ from dicomprep.dicom.sniff import Encoding
 __all__ = [
     "CHARACTER_SET",
     "MOST_CHARACTER_SETS",
+    "OVERLAY_ROWS",
     "PIXEL_KEYWORDS",
     "SCANNED_BYTES",
     "TAGS",
     "WANTED",
     "scan_dataset",
     "to_dataset",
+    "wanted_tags",
 ]
 
 SCANNED_BYTES = 2**20
@@ -54,9 +56,19 @@ WANTED = (
     "OpticalPathSequence",
     # shape
     "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",
+    # the allow-list (`training_tags`), and what burned-in text is suspected by (`risk`)
+    "BodyPartExamined", "ImageLaterality", "Laterality", "ViewPosition", "PatientPosition", "ImageType",
+    "Manufacturer", "ManufacturerModelName", "KVP", "XRayTubeCurrent", "ExposureTime", "Exposure",
+    "MagneticFieldStrength", "RepetitionTime", "EchoTime", "SliceThickness", "SeriesNumber", "AcquisitionNumber",
+    "PatientSex", "PatientAge", "PatientBirthDate", "StudyDate", "ImagePositionPatient", "ImageOrientationPatient",
+    "TemporalPositionIdentifier", "BurnedInAnnotation", "ConversionType", "SequenceOfUltrasoundRegions",
+    "SeriesDescription", "ProtocolName", "StudyDescription",
 )  # fmt: skip
 TAGS = {keyword: BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None}
 """The very objects under which scanned elements are kept: they are found without being compared."""
+
+OVERLAY_ROWS = BaseTag(0x60000010)
+"""Of the first overlay: a group of many (60xx), whose attributes have no keyword of their own."""
 
 CHARACTER_SET = BaseTag(0x00080005)
 MOST_CHARACTER_SETS = 4096
@@ -69,13 +81,23 @@ _NAMES = {vr: vr.decode() for vr in _SHORT_VRS | _LONG_VRS}
 _Elements = dict[BaseTag, RawDataElement]
 
 
-def scan_dataset(buffer: bytes | memoryview, encoding: Encoding, start: int) -> tuple[_Elements, int] | None:
+@lru_cache(maxsize=8)
+def wanted_tags(extra: tuple[str, ...] = ()) -> list[BaseTag]:
+    """What is picked out of a data set, with `extra` keywords beyond the usual."""
+    more = (tag_for_keyword(keyword) for keyword in extra if keyword not in TAGS)
+    return [*TAGS.values(), OVERLAY_ROWS, *(BaseTag(tag) for tag in more if tag is not None)]
+
+
+def scan_dataset(
+    buffer: bytes | memoryview, encoding: Encoding, start: int, extra: tuple[str, ...] = ()
+) -> tuple[_Elements, int] | None:
     """The wanted elements of the data set that begins at `start`, and where its pixel element does (PS3.5 7.1).
 
     None where it is not written as usual, or holds no pixels as far as `buffer` reaches.
     """
     try:
-        return (_scan_implicit if encoding.implicit else _scan_explicit)(buffer, start, encoding)
+        known = _known_tags(extra, swapped=not encoding.big_endian)
+        return (_scan_implicit if encoding.implicit else _scan_explicit)(buffer, start, encoding, known)
     except struct.error:  # it ends before the pixels
         return None
 
@@ -89,8 +111,10 @@ def to_dataset(elements: _Elements, encoding: Encoding) -> Dataset:
     return dataset
 
 
-def _scan_explicit(buffer: bytes | memoryview, at: int, encoding: Encoding) -> tuple[_Elements, int] | None:
-    order, known, little = (">", _KNOWN, False) if encoding.big_endian else ("<", _KNOWN_SWAPPED, True)
+def _scan_explicit(
+    buffer: bytes | memoryview, at: int, encoding: Encoding, known: dict[int, BaseTag]
+) -> tuple[_Elements, int] | None:
+    order, little = (">", False) if encoding.big_endian else ("<", True)
     read_head, read_long = struct.Struct(f"{order}I2sH").unpack_from, struct.Struct(f"{order}I").unpack_from
     elements: _Elements = {}
     while True:
@@ -111,8 +135,10 @@ def _scan_explicit(buffer: bytes | memoryview, at: int, encoding: Encoding) -> t
         at = value_at + length
 
 
-def _scan_implicit(buffer: bytes | memoryview, at: int, encoding: Encoding) -> tuple[_Elements, int] | None:
-    order, known, little = (">", _KNOWN, False) if encoding.big_endian else ("<", _KNOWN_SWAPPED, True)
+def _scan_implicit(
+    buffer: bytes | memoryview, at: int, encoding: Encoding, known: dict[int, BaseTag]
+) -> tuple[_Elements, int] | None:
+    order, little = (">", False) if encoding.big_endian else ("<", True)
     read_head = struct.Struct(f"{order}2I").unpack_from
     elements: _Elements = {}
     while True:
@@ -142,6 +168,9 @@ def _character_encodings(character_set: bytes) -> list[str]:
 _ENDS = frozenset({*map(BaseTag, PIXEL_KEYWORDS), BaseTag(0xFFFEE000), BaseTag(0xFFFEE00D), BaseTag(0xFFFEE0DD)})
 """Where scanning ends: at the pixels, or at a delimiter that has no place in a data set."""
 
-_KNOWN: dict[int, BaseTag] = {int(tag): tag for tag in (*TAGS.values(), *_ENDS)}
-_KNOWN_SWAPPED = {(tag & 0xFFFF) << 16 | tag >> 16: known for tag, known in _KNOWN.items()}
-"""As the four bytes of a tag are read in one piece in little endian: the element number first."""
+
+@lru_cache(maxsize=16)
+def _known_tags(extra: tuple[str, ...], *, swapped: bool) -> dict[int, BaseTag]:
+    """What scanning takes notice of; `swapped` as the four bytes of a tag are read in little endian in one piece."""
+    known = (*wanted_tags(extra), *_ENDS)
+    return {(tag & 0xFFFF) << 16 | tag >> 16 if swapped else int(tag): tag for tag in known}

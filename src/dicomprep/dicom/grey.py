@@ -30,6 +30,11 @@ class FrameAttributes:
         }
         self._groups = {place: group for place, group in places.items() if group is not None}
 
+    @property
+    def is_grouped(self) -> bool:
+        """Whether the file has functional groups at all."""
+        return bool(self._groups)
+
     def find(self, macro: str, *keywords: str) -> Attributes:
         """The nearest item that has one of `keywords`: in the functional group `macro`, else the root."""
         return self.trace(macro, *keywords)[0]
@@ -94,7 +99,7 @@ def _read_window(found: Attributes) -> tuple[Window | None, Notes]:
         )
     function = (found.text("VOILUTFunction") or "LINEAR").upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        note = f"{label('VOILUTFunction')} {function} is unknown; taken as LINEAR"
+        note = f"{label('VOILUTFunction')} is unknown; taken as LINEAR"
         return Window(center, width, "LINEAR" if width >= 1 else "LINEAR_EXACT"), (*notes, note)
     if function == "LINEAR" and width < 1:
         note = f"{label('WindowWidth')} {width:g} is not possible for LINEAR; taken as LINEAR_EXACT"

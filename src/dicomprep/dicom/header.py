@@ -17,13 +17,17 @@ from dicomprep.dicom.elements import (
     MOST_CHARACTER_SETS,
     PIXEL_KEYWORDS,
     SCANNED_BYTES,
-    TAGS,
     scan_dataset,
     to_dataset,
+    wanted_tags,
 )
+from dicomprep.dicom.risk import read_reasons
 from dicomprep.dicom.sniff import Encoding, sniff
+from dicomprep.dicom.training_tags import read_extra_tags, read_tags
+from dicomprep.dicom.vocabulary import MODALITIES
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
+from dicomprep.privacy import is_uid
 from dicomprep.storage import Inflated, SourceFile
 
 __all__ = ["NEWER_SYNTAXES", "Header", "PixelElement", "name_syntax", "read_header"]
@@ -71,6 +75,8 @@ class Header:
     pixels: PixelElement | None
     file: SourceFile | Inflated
     """What `pixels.position` counts in."""
+    extra: tuple[str, ...] = ()
+    """Keywords that are recorded beyond the allow-list."""
 
     @property
     def stated_frames(self) -> int:
@@ -99,7 +105,10 @@ class Header:
             study_instance_uid=get("StudyInstanceUID"),
             series_instance_uid=get("SeriesInstanceUID"),
             instance_number=_or_none(self.attributes, "InstanceNumber"),
-            modality=get("Modality"),
+            modality=term if (term := self.attributes.code("Modality")) in MODALITIES else None,
+            tags=read_tags(self.attributes),
+            extra_tags=read_extra_tags(self.attributes, self.extra),
+            reasons=read_reasons(self.attributes),
         )
 
 
@@ -109,12 +118,14 @@ def name_syntax(transfer_syntax: str) -> str:
     >>> name_syntax("1.2.840.10008.1.2.4.94")
     'JPIP Referenced (1.2.840.10008.1.2.4.94)'
     """
+    if not is_uid(transfer_syntax):
+        return "(no UID)"
     name = NEWER_SYNTAXES.get(transfer_syntax) or UID(transfer_syntax).name
     return transfer_syntax if name == transfer_syntax else f"{name} ({transfer_syntax})"
 
 
-def read_header(source: SourceFile, *, max_bytes: int) -> Header:
-    """Read all that stands before the pixels.
+def read_header(source: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> Header:
+    """Read all that stands before the pixels; `extra` are keywords of attributes that are wanted beyond the usual.
 
     Raises InputError: `not_dicom`, `corrupt_header`, `truncated`, or `limit_exceeded` where a Deflated data set
     inflates to more than a quarter of `max_bytes`.
@@ -126,21 +137,21 @@ def read_header(source: SourceFile, *, max_bytes: int) -> Header:
     start = encoding.offset
     if encoding.deflated:
         file, start = _inflate(source, start, max_bytes), 0
-    attributes, pixels = _read_until_pixels(file, start, encoding)
-    return Header(attributes, encoding, encoding.transfer_syntax or "", pixels, file)
+    attributes, pixels = _read_until_pixels(file, start, encoding, extra)
+    return Header(attributes, encoding, encoding.transfer_syntax or "", pixels, file, extra)
 
 
 def _read_until_pixels(
-    file: SourceFile | Inflated, start: int, encoding: Encoding
+    file: SourceFile | Inflated, start: int, encoding: Encoding, extra: tuple[str, ...]
 ) -> tuple[Attributes, PixelElement | None]:
     """The wanted attributes, and the pixels if there are any; InputError `truncated` where there could have been."""
-    scanned = scan_dataset(file.view_at(0, SCANNED_BYTES), encoding, start)
+    scanned = scan_dataset(file.view_at(0, SCANNED_BYTES), encoding, start, extra)
     if scanned is not None:
         elements, position = scanned
         attributes = Attributes(elements, lambda: to_dataset(elements, encoding))
         return attributes, _pixel_element(file, position, encoding)
     stream = _Watched(file.stream(), file.size)
-    dataset = _read_dataset(stream, start, encoding)
+    dataset = _read_dataset(stream, start, encoding, extra)
     pixels = _pixel_element(file, stream.tell(), encoding)
     if pixels is None and stream.cut:
         raise InputError(ErrorCode.TRUNCATED, "the file ends in the middle of its header")
@@ -174,12 +185,16 @@ class _Watched:
         return position
 
 
-def _read_dataset(stream: _Watched, start: int, encoding: Encoding) -> Dataset:
+def _read_dataset(stream: _Watched, start: int, encoding: Encoding, extra: tuple[str, ...]) -> Dataset:
     """The wanted attributes up to the pixels, where the stream then stands."""
     stream.seek(start)
     try:
         dataset = read_dataset(
-            stream, encoding.implicit, not encoding.big_endian, stop_when=_at_pixels, specific_tags=list(TAGS.values())
+            stream,
+            encoding.implicit,
+            not encoding.big_endian,
+            stop_when=_at_pixels,
+            specific_tags=list(wanted_tags(extra)),
         )
         if stream.is_exhausted:  # pydicom has put up with it
             raise ValueError
@@ -195,7 +210,7 @@ def _reading_error(error: Exception, stream: _Watched) -> InputError:
         return InputError(ErrorCode.LIMIT_EXCEEDED, "its header has more elements and items than are read")
     if isinstance(error, RecursionError):
         return InputError(ErrorCode.CORRUPT_HEADER, "its sequences are nested too deep")
-    return InputError(ErrorCode.CORRUPT_HEADER, f"the data set cannot be read: {error}")
+    return InputError(ErrorCode.CORRUPT_HEADER, f"the data set cannot be read ({type(error).__name__})")
 
 
 def _at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:

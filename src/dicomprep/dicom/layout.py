@@ -1,6 +1,7 @@
 """How the samples of a frame are laid out, as the Image Pixel Module says (DICOM PS3.3 C.7.6.3), and mended."""
 
 from dicomprep.dicom.attributes import Attributes, label
+from dicomprep.dicom.vocabulary import PHOTOMETRIC
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.stored import Layout
 
@@ -10,6 +11,7 @@ Notes = tuple[str, ...]
 
 FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 PALETTE = "PALETTE COLOR"
+UNKNOWN = "UNKNOWN"
 
 
 def read_layout(root: Attributes, pixel_keyword: str) -> tuple[Layout, Notes]:
@@ -57,10 +59,14 @@ def _read_photometric(root: Attributes, samples: int) -> tuple[str, Notes]:
     if not words:
         term = "RGB" if samples == 3 else "MONOCHROME2"
         return term, (f"{label('PhotometricInterpretation')} is missing; taken as {term}",)
+    if not all(word.isascii() and word.isalnum() for word in words):
+        words = [UNKNOWN]
     term = PALETTE if words == PALETTE.split() else "".join(words) if words[0] == "MONOCHROME" else "_".join(words)
     if term.startswith("MONOCHROME") and term not in ("MONOCHROME1", "MONOCHROME2"):
         term = "MONOCHROME2"
-    return term, () if term == stated else (f"{label('PhotometricInterpretation')} {stated} is taken as {term}",)
+    if term not in PHOTOMETRIC:  # it may be anything, and what is said of it is recorded
+        return UNKNOWN, ()
+    return term, () if term == stated else (f"{label('PhotometricInterpretation')} is taken as {term}",)
 
 
 def _read_high_bit(root: Attributes, allocated: int, stored: int) -> int:

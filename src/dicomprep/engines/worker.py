@@ -108,10 +108,22 @@ def _answer(work: Work, task: object, settings: object, clock: "_Clock") -> obje
         return Fault(str(error))
     except MemoryError:
         return Casualty(task, ErrorCode.OUT_OF_MEMORY, "it needs more memory than a file may take")
-    except BaseException:  # noqa: BLE001  (the worker's boundary: also Rust panics and SystemExit end here)
-        return Casualty(task, ErrorCode.INTERNAL, traceback.format_exc())
+    except BaseException as error:  # noqa: BLE001  (the worker's boundary: also Rust panics and SystemExit end here)
+        return Casualty(task, ErrorCode.INTERNAL, _trace(error))
     finally:
         clock.stop()
+
+
+def _trace(error: BaseException) -> str:
+    """Where an error came from, without its message: that may quote what a file holds, and this is recorded."""
+    lines: list[str] = []
+    at: BaseException | None = error
+    while at is not None and len(lines) < 200:
+        frames = traceback.extract_tb(at.__traceback__)
+        place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+        lines[:0] = [*traceback.format_list(frames), f"{type(at).__module__}.{type(at).__qualname__}{place}\n"]
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+    return "Traceback (its messages are left out: they may quote the file)\n" + "".join(lines)
 
 
 class _Clock:

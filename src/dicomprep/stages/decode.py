@@ -8,14 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.dicom.grey import (
-    FrameAttributes,
-    read_aspect,
-    read_inversion,
-    read_modality,
-    read_padding,
-    read_voi,
-)
+from dicomprep.dicom.grey import FrameAttributes, read_aspect, read_inversion, read_modality, read_padding, read_voi
 from dicomprep.dicom.header import Header, read_header
 from dicomprep.dicom.layout import read_layout
 from dicomprep.dicom.mend import true_element, true_sampling, true_syntax
@@ -23,6 +16,7 @@ from dicomprep.dicom.origins import Origins, read_origins
 from dicomprep.dicom.palette import read_palette
 from dicomprep.dicom.pixel_data import PixelData
 from dicomprep.dicom.ranges import read_range
+from dicomprep.dicom.training_tags import read_position
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels
 from dicomprep.pixels.codecs import spare_rows
@@ -105,13 +99,13 @@ class Image:
         return read_origins(FrameAttributes(self._reader.header.attributes, index))
 
 
-def decode(file: SourceFile, *, max_bytes: int) -> Image:
+def decode(file: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> Image:
     """Read the header of an open file and make its frames available.
 
-    `max_bytes` bounds what an inflated data set or a decoded frame may take. Raises InputError where the file is
-    no DICOM, holds no image, or one that cannot be drawn.
+    `max_bytes` bounds what an inflated data set or a decoded frame may take; `extra` are keywords beyond the
+    allow-list. Raises InputError where the file is no DICOM, holds no image, or one that cannot be drawn.
     """
-    header = read_header(file, max_bytes=max_bytes)
+    header = read_header(file, max_bytes=max_bytes, extra=extra)
     instance = header.instance()
     pixels = header.pixels
     if pixels is None or pixels.length == 0:
@@ -177,6 +171,7 @@ class _Reader:
             palette=palette,
             palette_first=first,
             aspect=aspect,
+            position=read_position(self.header.attributes, view),
             icc_profile=None if self._is_grey else self._icc_profile(),
             decoder=decoded.decoder,
             notes=tuple(dict.fromkeys((*self.notes, *decoded.notes, *notes))),

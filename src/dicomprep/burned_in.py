@@ -1,0 +1,64 @@
+"""Text in the pixels: how likely it is, and why. A header says what it is suspected by, the pixels what is seen."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from functools import lru_cache
+
+__all__ = ["Reason", "Risk", "describe_risk", "judge", "needs_a_look"]
+
+
+class Risk(StrEnum):
+    """That a frame shows text that tells who it is of."""
+
+    NONE = "none"
+    LOW = "low"
+    HIGH = "high"
+    """Held back by `--hold-burned-in` until a person has released it."""
+
+
+class Reason(StrEnum):
+    """Why there may be text; the first five make the risk high."""
+
+    STATED = "stated"
+    """Burned In Annotation (0028,0301) says so."""
+    TEXT = "text"
+    """Lines of text were found in the pixels."""
+    SCREEN = "screen"
+    """A picture of a screen, a dose page or a report: Image Type or Conversion Type says so."""
+    SCANNED = "scanned"
+    """Digitised film, paper or video."""
+    BANNER = "banner"
+    """The ultrasound regions leave a strip of the image free."""
+    SECONDARY_CAPTURE = "secondary_capture"
+    MODALITY = "modality"
+    """Devices of this modality write into their pictures, or none is stated."""
+    EIGHT_BITS = "eight_bits"
+    """Eight bits or colours of a modality that has more: something was made of its images."""
+    OVERLAY = "overlay"
+    """There are overlays (60xx,3000). They are not drawn; who has them often has writing in the image too."""
+
+
+_GRAVE = frozenset({Reason.STATED, Reason.TEXT, Reason.SCREEN, Reason.SCANNED, Reason.BANNER})
+
+
+def judge(reasons: Iterable[Reason]) -> Risk:
+    """The risk that reasons make.
+
+    >>> judge([Reason.MODALITY]).value, judge([Reason.MODALITY, Reason.TEXT]).value, judge([]).value
+    ('low', 'high', 'none')
+    """
+    found = frozenset(reasons)
+    return Risk.HIGH if found & _GRAVE else Risk.LOW if found else Risk.NONE
+
+
+@lru_cache(maxsize=256)
+def describe_risk(reasons: tuple[Reason, ...], *, text: bool) -> tuple[str, str | None]:
+    """What is recorded of every frame of a file: risk and reasons; what one frame shows, the others may show, too."""
+    found = (Reason.TEXT, *reasons) if text else reasons
+    return judge(found).value, ",".join(found) or None
+
+
+def needs_a_look(reasons: Iterable[Reason]) -> bool:
+    """Whether the pixels decide: text is plausible by the header, and the risk is not high without it."""
+    found = frozenset(reasons)
+    return not found & _GRAVE and bool(found - {Reason.OVERLAY})

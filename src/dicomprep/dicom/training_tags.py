@@ -1,0 +1,260 @@
+"""The allow-list of a header as plain values: checked against vocabularies and shapes, so that nothing else gets by.
+
+A code string that holds a name, a manufacturer that holds a number of a person: what has not the form that its
+attribute has in truth is left out. Values are kept by their bytes, for the files of a series share most of them.
+"""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+
+from dicomprep.dicom import vocabulary
+from dicomprep.dicom.attributes import Attributes, read_code
+from dicomprep.dicom.grey import FrameAttributes
+from dicomprep.errors import InputError
+from dicomprep.tags import AGE_CAP, Position, Tags
+
+__all__ = ["read_extra_tags", "read_position", "read_tags"]
+
+_KEYWORDS = (
+    "Modality", "BodyPartExamined", "ImageLaterality", "Laterality", "ViewPosition", "PatientPosition", "ImageType",
+    "PhotometricInterpretation", "Manufacturer", "ManufacturerModelName", "KVP", "XRayTubeCurrent", "ExposureTime",
+    "Exposure", "MagneticFieldStrength", "RepetitionTime", "EchoTime", "SeriesNumber", "AcquisitionNumber",
+    "PatientSex", "PatientAge", "PatientBirthDate", "StudyDate",
+    "SeriesDescription", "ProtocolName", "StudyDescription",
+)  # fmt: skip
+"""What the tags are made of; the last three are only searched for words that mean a head."""
+
+MAX_EXTRA_CHARACTERS = 1024
+
+_WORD = re.compile(r"[A-Z0-9]+")
+_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .,&()/+_'-]{0,63}")
+_LONG_NUMBER = re.compile(r"[0-9]{5}")
+_HEAD = re.compile(
+    rb"HEAD|BRAIN|SKULL|CRANI|FACE|FACIAL|ORBIT|SINUS|CEREBR|NEURO|PITUITAR|MAXILLO|DENTAL|KOPF|SCH[A\xc4]?E?DEL|HIRN"
+    rb"|CRANE|CABEZA|TESTA|HOOFD|MPRAGE|WHOLE.?BODY",
+    re.IGNORECASE,
+)
+_VOLUMES = frozenset({"CT", "MR", "PT"})
+_HEAD_CODES = frozenset(
+    ["69536005", "12738006", "T-D1100", "T-A0100", "774007", "T-D1000", "89546000", "T-11100", "89545001", "T-D1200"]
+)
+"""Head, brain, head and neck, skull, face: SNOMED CT and SNOMED RT (PS3.16 CID 4031)."""
+
+
+def read_tags(root: Attributes) -> Tags:
+    """The allow-list of one file. What is missing, malformed or says more than it may is None."""
+    spacing = root.raw("PixelSpacing") or root.raw("ImagerPixelSpacing") or root.raw("NominalScannedPixelSpacing")
+    thickness, laterality, region = root.raw("SliceThickness"), b"", ""
+    if "SharedFunctionalGroupsSequence" in root or "PerFrameFunctionalGroupsSequence" in root:
+        frame = FrameAttributes(root, 0)
+        measures = frame.find("PixelMeasuresSequence", "PixelSpacing")
+        spacing, thickness = measures.raw("PixelSpacing") or spacing, measures.raw("SliceThickness")
+        anatomy = frame.find("FrameAnatomySequence", "FrameLaterality", "AnatomicRegionSequence")
+        item = anatomy.item("AnatomicRegionSequence")
+        laterality, region = anatomy.raw("FrameLaterality"), item.code("CodeValue") if item is not None else ""
+    values = tuple(map(root.raw, _KEYWORDS))
+    return _compose(values, spacing, thickness, laterality, region)._replace(
+        rows=_size(root, "Rows"), columns=_size(root, "Columns")
+    )
+
+
+@lru_cache(maxsize=1024)
+def _compose(values: tuple[bytes, ...], spacing: bytes, thickness: bytes, laterality: bytes, region: str) -> Tags:
+    """Tags of values as they are written. Kept, for the files of a series have the same."""
+    raw = dict(zip(_KEYWORDS, values, strict=True))
+    body_part, distances = _body_part(raw["BodyPartExamined"]), _numbers(spacing)
+    lateralities = map(_laterality, (raw["ImageLaterality"], raw["Laterality"], laterality))
+    return Tags(
+        body_part=body_part,
+        laterality=next(filter(None, lateralities), None),
+        view_position=_term(raw["ViewPosition"], vocabulary.VIEW_POSITIONS),
+        patient_position=_term(raw["PatientPosition"], vocabulary.PATIENT_POSITIONS),
+        image_type=_image_type(raw["ImageType"]),
+        photometric_interpretation=_term(raw["PhotometricInterpretation"], vocabulary.PHOTOMETRIC),
+        manufacturer=_device(raw["Manufacturer"]),
+        manufacturer_model=_device(raw["ManufacturerModelName"]),
+        kvp=_number(raw["KVP"]),
+        tube_current_ma=_number(raw["XRayTubeCurrent"]),
+        exposure_time_ms=_number(raw["ExposureTime"]),
+        exposure_mas=_number(raw["Exposure"]),
+        magnetic_field_t=_number(raw["MagneticFieldStrength"]),
+        repetition_time_ms=_number(raw["RepetitionTime"]),
+        echo_time_ms=_number(raw["EchoTime"]),
+        row_spacing_mm=distances[0] if len(distances) > 1 else None,
+        column_spacing_mm=distances[1] if len(distances) > 1 else None,
+        slice_thickness_mm=_number(thickness),
+        series_number=_whole(raw["SeriesNumber"]),
+        acquisition_number=_whole(raw["AcquisitionNumber"]),
+        patient_sex=_sex(raw["PatientSex"]),
+        patient_age=_age(raw["PatientAge"], raw["PatientBirthDate"], raw["StudyDate"]),
+        study_year=_year(raw["StudyDate"]),
+        recognisable_face=int(_may_show_face(raw, body_part, region)),
+    )
+
+
+def read_position(root: Attributes, frame: FrameAttributes) -> Position:
+    """Where one frame stands: its functional groups say so, else the root (PS3.3 C.7.6.2.1.1, C.7.6.16.2)."""
+    place, plane, content = root, root, None
+    if frame.is_grouped:
+        place = frame.find("PlanePositionSequence", "ImagePositionPatient")
+        plane = frame.find("PlaneOrientationSequence", "ImageOrientationPatient")
+        content = frame.find("FrameContentSequence", "InStackPositionNumber", "TemporalPositionIndex")
+    normal = _normal(plane.raw("ImageOrientationPatient"))
+    point = _numbers(place.raw("ImagePositionPatient")) if normal else ()
+    slice_mm = None
+    if normal and len(point) == 3:
+        slice_mm = round(sum(a * b for a, b in zip(normal, point, strict=True)), 4)
+    if content is None or content is root:
+        return Position(slice_mm, None, _whole(root.raw("TemporalPositionIdentifier")))
+    return Position(slice_mm, _index(content, "InStackPositionNumber"), _index(content, "TemporalPositionIndex"))
+
+
+def read_extra_tags(root: Attributes, keywords: Sequence[str]) -> str | None:
+    """What was asked for beyond the allow-list, as a JSON object by keyword; None where nothing was, or is there."""
+    values = {keyword: value for keyword in keywords if (value := _plain(root, keyword)) is not None}
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")) if values else None
+
+
+def _plain(root: Attributes, keyword: str) -> object:
+    """A number or text as it is; None where there is none, or it cannot be read."""
+    try:
+        values = root.values(keyword)
+    except InputError:
+        return None
+    plain = [v if isinstance(v, (int, float)) else str(v)[:MAX_EXTRA_CHARACTERS].replace("\0", "") for v in values]
+    plain = [float(v) if isinstance(v, float) else int(v) if isinstance(v, int) else v for v in plain]
+    if not all(math.isfinite(v) for v in plain if isinstance(v, float)):
+        return None
+    return None if not plain else plain[0] if len(plain) == 1 else plain
+
+
+def _may_show_face(raw: dict[str, bytes], body_part: str | None, region: str) -> bool:
+    """A head in a volume; where the body part is not stated, what the descriptions say of it decides."""
+    if read_code(raw["Modality"]) not in _VOLUMES:
+        return False
+    if body_part is not None:
+        return any(part in vocabulary.HEAD_PARTS for part in body_part.split("_"))
+    if region:
+        return region in _HEAD_CODES
+    return any(_HEAD.search(raw[k]) for k in ("SeriesDescription", "ProtocolName", "StudyDescription"))
+
+
+def _size(root: Attributes, keyword: str) -> int | None:
+    try:
+        value = root.integer(keyword)
+    except InputError:
+        return None
+    return value if value is not None and 0 < value < 2**31 else None
+
+
+def _index(attributes: Attributes, keyword: str) -> int | None:
+    return _size(attributes, keyword)
+
+
+@lru_cache(maxsize=1024)
+def _term(raw: bytes, terms: frozenset[str]) -> str | None:
+    text = read_code(raw)
+    return text if text in terms else None
+
+
+@lru_cache(maxsize=1024)
+def _body_part(raw: bytes) -> str | None:
+    """One body part, or several joined by `_`; spaces and hyphens within do not count."""
+    words = _WORD.findall(read_code(raw))
+    if not words:
+        return None
+    if (joined := "".join(words)) in vocabulary.BODY_PARTS:
+        return joined
+    return "_".join(words) if all(word in vocabulary.BODY_PARTS for word in words) else None
+
+
+@lru_cache(maxsize=256)
+def _laterality(raw: bytes) -> str | None:
+    return read_code(raw) if read_code(raw) in ("L", "R", "U", "B") else None
+
+
+@lru_cache(maxsize=1024)
+def _image_type(raw: bytes) -> str | None:
+    values = [read_code(value) for value in raw.split(b"\\")[:8]]
+    kept = [v if (v := value.replace(" ", "_")) in vocabulary.IMAGE_TYPES else "OTHER" for value in values if value]
+    return "\\".join(kept) or None
+
+
+@lru_cache(maxsize=256)
+def _device(raw: bytes) -> str | None:
+    """What makers call themselves and their devices: short, of plain characters, no long number in it."""
+    try:
+        text = raw.partition(b"\\")[0].decode("ascii").strip(" \0")
+    except UnicodeDecodeError:
+        return None
+    return text if _DEVICE.fullmatch(text) and not _LONG_NUMBER.search(text) else None
+
+
+@lru_cache(maxsize=4096)
+def _number(raw: bytes) -> float | None:
+    numbers = _numbers(raw)
+    return numbers[0] if numbers else None
+
+
+@lru_cache(maxsize=4096)
+def _numbers(raw: bytes) -> tuple[float, ...]:
+    """All values, if all of them are finite numbers of a plausible size; else none."""
+    try:
+        values = tuple(float(part) for part in raw.strip(b" \0").split(b"\\")) if raw else ()
+    except ValueError:
+        return ()
+    return values if all(abs(value) < 1e7 for value in values) else ()
+
+
+@lru_cache(maxsize=1024)
+def _whole(raw: bytes) -> int | None:
+    number = _number(raw)
+    return int(number) if number is not None and number == int(number) else None
+
+
+@lru_cache(maxsize=64)
+def _sex(raw: bytes) -> str | None:
+    return read_code(raw) if read_code(raw) in ("F", "M", "O") else None
+
+
+@lru_cache(maxsize=1024)
+def _day(raw: bytes) -> date | None:
+    """A date, also in the form of the retired standard: 1993.08.22."""
+    text = read_code(raw).replace(".", "")
+    if len(text) != 8 or not text.isdigit():
+        return None
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        return None
+
+
+def _year(study_date: bytes) -> int | None:
+    day = _day(study_date)
+    return day.year if day is not None and day.year > 1900 else None
+
+
+@lru_cache(maxsize=1024)
+def _age(stated: bytes, birth_date: bytes, study_date: bytes) -> int | None:
+    """Full years at the study, at most `AGE_CAP`: as stated (PS3.5 AS), else from the dates."""
+    match = re.fullmatch(r"(\d{1,3})([DWMY])", read_code(stated))
+    if match is not None:
+        return min(int(int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[match[2]]), AGE_CAP)
+    born, day = _day(birth_date), _day(study_date)
+    if born is None or day is None or born > day or born.year < 1850:
+        return None
+    return min(day.year - born.year - ((day.month, day.day) < (born.month, born.day)), AGE_CAP)
+
+
+@lru_cache(maxsize=256)
+def _normal(orientation: bytes) -> tuple[float, float, float] | None:
+    """The normal of an image plane from the cosines of its rows and columns."""
+    cosines = _numbers(orientation)
+    if len(cosines) != 6:
+        return None
+    ax, ay, az, bx, by, bz = cosines
+    return (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)

@@ -1,0 +1,84 @@
+"""Lines of text in a picture, found by their form: thin strokes of one height, side by side on one line.
+
+No model and no reading: what is found is that there is text, not what it says.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["shows_text"]
+
+LONGEST_SIDE = 1024
+"""Larger pictures are reduced by a whole number first: text that is lost by that is too small to be read."""
+
+LEAST_CONTRAST = 40
+"""Grey levels between a stroke and what is around it."""
+
+LEAST_LETTERS, MOST_LETTERS = 4, 2000
+"""Of a line; of a picture, for noise is full of what might be letters."""
+
+HEIGHTS = (5, 44)
+"""Rows of a letter."""
+
+_THICKER = np.ones((7, 7), np.uint8)
+"""Than the strokes of letters: what is taken away by an opening with it is thin."""
+
+Boxes = NDArray[np.int32]
+"""(letters, 4): left, top, width, height."""
+
+
+def shows_text(pixels: NDArray[Any]) -> bool:
+    """Whether a line of at least four letters is seen in (rows, columns[, 3]) uint8 or uint16."""
+    return any(
+        _longest_line(_letters(cv2.morphologyEx(grey, way, _THICKER))) >= LEAST_LETTERS
+        for grey in _scales(pixels)
+        for way in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)  # bright letters, dark letters
+    )
+
+
+def _scales(pixels: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
+    """The picture in grey, then at half its size, where large letters are as thin as small ones."""
+    grey = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+    if grey.ndim == 3:  # coloured letters are as bright as white ones
+        grey = cv2.max(cv2.max(grey[..., 0], grey[..., 1]), grey[..., 2])
+    times = -(-max(grey.shape) // LONGEST_SIDE)
+    for shrink in (times, 2 * times):
+        shape = (grey.shape[1] // shrink, grey.shape[0] // shrink)
+        if min(shape) >= 64:
+            yield grey if shrink == 1 else cv2.resize(grey, shape, interpolation=cv2.INTER_AREA)
+
+
+def _letters(strokes: NDArray[np.uint8]) -> Boxes:
+    """The boxes of what has the size and the form of a letter, from left to right."""
+    _, mask = cv2.threshold(strokes, LEAST_CONTRAST, 255, cv2.THRESH_BINARY)
+    found = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_GRANA)
+    boxes, area = found[2][1:, :4], found[2][1:, 4]
+    _, _, width, height = boxes.T
+    fill = area / (width * height)
+    fits = (height >= HEIGHTS[0]) & (height <= HEIGHTS[1]) & (width <= 1.7 * height) & (width >= 0.1 * height)
+    fits &= (fill > 0.2) & ((fill < 0.95) | (width < 0.4 * height))
+    letters = boxes[fits]
+    return letters[np.argsort(letters[:, 0])]
+
+
+def _longest_line(letters: Boxes) -> int:
+    """The most letters of like height that follow each other on one line, no further apart than they are high."""
+    count = len(letters)
+    if not LEAST_LETTERS <= count <= MOST_LETTERS:
+        return 0
+    left, top, width, height = letters.T
+    bottom, right = top + height, left + width
+    higher, lower = np.maximum.outer(height, height), np.minimum.outer(height, height)
+    gap = left[None, :] - right[:, None]
+    follows = (gap >= -1) & (gap <= higher) & (lower >= 0.6 * higher) & (left[None, :] > left[:, None])
+    follows &= np.abs(np.subtract.outer(bottom, bottom)) <= np.maximum(1, 0.15 * higher)
+    lengths = np.ones(count, int)
+    for letter in range(count):
+        before = lengths[follows[:, letter]]
+        if before.size:
+            lengths[letter] = 1 + before.max()
+    return int(lengths.max())

@@ -1,0 +1,57 @@
+"""What of a header is worth training on and names no one: the allow-list, as values with types and units.
+
+Everything else of a header stays where it is. Each field is a column of `files` or `frames` and of the view `tags`.
+"""
+
+from typing import NamedTuple
+
+__all__ = ["AGE_CAP", "Position", "Tags"]
+
+AGE_CAP = 89
+"""Years. Older patients are so few that their age would tell who they are (HIPAA 164.514(b)(2)(i)(C))."""
+
+
+class Tags(NamedTuple):
+    """What holds for all frames of a file. Text is of a closed vocabulary, but for manufacturer and model."""
+
+    body_part: str | None = None
+    laterality: str | None = None
+    """L, R, U (unpaired) or B (both)."""
+    view_position: str | None = None
+    patient_position: str | None = None
+    image_type: str | None = None
+    """Values in their order, with backslashes between them; those of no vocabulary are `OTHER`."""
+    photometric_interpretation: str | None = None
+    manufacturer: str | None = None
+    manufacturer_model: str | None = None
+    kvp: float | None = None
+    tube_current_ma: float | None = None
+    exposure_time_ms: float | None = None
+    exposure_mas: float | None = None
+    magnetic_field_t: float | None = None
+    repetition_time_ms: float | None = None
+    echo_time_ms: float | None = None
+    rows: int | None = None
+    columns: int | None = None
+    row_spacing_mm: float | None = None
+    """From the middle of a row of pixels to that of the next; at the detector where nothing else is stated."""
+    column_spacing_mm: float | None = None
+    slice_thickness_mm: float | None = None
+    series_number: int | None = None
+    acquisition_number: int | None = None
+    patient_sex: str | None = None
+    """F, M or O (other)."""
+    patient_age: int | None = None
+    """Full years, at most `AGE_CAP`."""
+    study_year: int | None = None
+    recognisable_face: int | None = None
+    """1 where a stack of such images shows a head, from which a face can be made."""
+
+
+class Position(NamedTuple):
+    """Where a frame stands in its series."""
+
+    slice_mm: float | None = None
+    """Of its first pixel's middle, along the normal of the image plane: rises in the direction of that normal."""
+    in_stack: int | None = None
+    temporal: int | None = None
