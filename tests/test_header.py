@@ -921,7 +921,7 @@ def test_deep_nesting_ends_in_an_image_or_an_input_error(tmp_path: Path, depth: 
 def test_the_header_tells_who_and_what_it_is(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "a.dcm", PIXELS, patient_id=" p 7 ", IssuerOfPatientID="Ward", InstanceNumber=None)
     with opened_image(path) as image:
-        assert image.patient_id == "p 7^Ward"
+        assert image.patient == PatientIdentity("p 7", "Ward")
         assert image.frame_count == 3
         assert image.instance.modality == "CT"
         assert image.instance.transfer_syntax == ExplicitVRLittleEndian

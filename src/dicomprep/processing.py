@@ -146,7 +146,8 @@ class _Work:
     def make(self, index: int) -> None:
         """Draw and write one frame, or note why not."""
         try:
-            thumbnail = draw(self.image, index, self.settings.image)
+            frame = self.image.frame(index, self.settings.image)
+            thumbnail = resize(normalize(frame, self.settings.image), self.settings.image)
         except InputError as error:
             self.failures += 1
             self.failures_in_a_row += 1
@@ -157,6 +158,7 @@ class _Work:
         self.written.append(
             write(
                 thumbnail,
+                source=frame.digest,
                 frame_number=index,
                 filename=filename,
                 thumbnail_path=thumbnail_path(filename),
@@ -171,7 +173,8 @@ class _Work:
             kind, key = identify_group(
                 self.settings.key,
                 self.settings.splits,
-                patient_id=self.image.patient_id,
+                patient_id=self.image.patient.patient_id,
+                issuer=self.image.patient.issuer,
                 study_instance_uid=instance.study_instance_uid,
                 folder=self.task.study_id,
             )
