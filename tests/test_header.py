@@ -28,6 +28,7 @@ from dicomprep.dicom.attributes import Attributes, _convert_plainly, label
 from dicomprep.dicom.elements import PIXEL_KEYWORDS, TAGS, WANTED, scan_dataset, to_dataset
 from dicomprep.dicom.encapsulation import FrameTable, locate_frames
 from dicomprep.dicom.header import name_syntax
+from dicomprep.dicom.patient import PatientIdentity
 from dicomprep.dicom.sniff import sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window

@@ -13,6 +13,7 @@ from dicomprep.batch import Batch
 from dicomprep.config import Config
 from dicomprep.database.connect import connect, displayed_database, is_sqlite_path
 from dicomprep.database.recovery_store import unnamed_images
+from dicomprep.database.split_store import bind_unit
 from dicomprep.database.store import Store
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Limits
@@ -58,6 +59,8 @@ def run(
         store = Store(config.db, alone=True)
         stack.callback(store.close)
         store.bind_output(output_dir)
+        with store.transaction() as connection:
+            bind_unit(connection, config.splits.group_by)
         key = store.open_key(key_path(config))
         _clear_away(store, output_dir)
         stack.callback(clear_scratch, output_dir)

@@ -25,6 +25,7 @@ from dicomprep.database.faults import database_fault
 from dicomprep.database.patience import BUSY_SECONDS, Patience
 from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
 from dicomprep.database.schema import files, frames, groups, labels, runs
+from dicomprep.database.twin_store import Twins, twin_keys
 from dicomprep.errors import ConfigError, ErrorCode, LabelError, disk_fault
 from dicomprep.models import Outcome, Source, Status
 from dicomprep.naming import frame_stem
@@ -135,8 +136,14 @@ class Store:
         a group that is new, from its kind and key; one recorded before stays.
         """
         with self.transaction() as connection:
-            group_ids = _ensure_groups(connection, outcomes, assign)
-            rows = [_file_row(outcome, group_ids, run_id, fingerprint) for outcome in outcomes]
+            group_ids = _ensure_groups(connection, outcomes, assign, run_id)
+            keys = [twin_keys(outcome) for outcome in outcomes]
+            rows = [
+                (*_file_row(outcome, group_ids, run_id, fingerprint), *key)
+                for outcome, key in zip(outcomes, keys, strict=True)
+            ]
+            twins = Twins(connection, run_id)
+            twins.look_out([(str(row[0]), str(row[1]), key) for row, key in zip(rows, keys, strict=True)])
             insert(connection, files, rows, key=("root", "path"), replace=True)
             paths = [row[1] for row in rows]
             recorded = look_up(connection, _RECORDED, paths, rows[0][0])
@@ -146,6 +153,7 @@ class Store:
             gone = _remove_frames(connection, before, zip(ids, outcomes, strict=True)) if before else []
             frame_rows = _frame_rows(zip(ids, outcomes, strict=True))
             insert(connection, frames, frame_rows, key=("file_id", "frame_number"), replace=True)
+            twins.settle(before)
             stale = {*gone, *unnamed} - {written.thumbnail_path for o in outcomes for written in o.written}
             note_unnamed(connection, stale)
             return stale
@@ -190,13 +198,14 @@ class Store:
 
 
 def _ensure_groups(
-    connection: Connection, outcomes: Sequence[Outcome], assign: Callable[[str, str], str]
+    connection: Connection, outcomes: Sequence[Outcome], assign: Callable[[str, str], str], run_id: int
 ) -> dict[str, int]:
     """The ids of all groups among the outcomes, by key."""
     kinds = {o.instance.group_key: o.instance.group_kind for o in outcomes if o.instance.group_key}
     ids = _find_groups(connection, list(kinds))
     new = [key for key in kinds if key not in ids]
-    insert(connection, groups, [(key, kinds[key], assign(kinds[key], key)) for key in new], key=("key",), replace=False)
+    rows: list[tuple[object, ...]] = [(key, kinds[key], assign(kinds[key], key), run_id) for key in new]
+    insert(connection, groups, rows, key=("key",), replace=False)
     return ids | _find_groups(connection, new)
 
 
@@ -226,7 +235,7 @@ def _remove_frames(
 
 
 def _file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerprint: str) -> tuple[object, ...]:
-    """The columns of `files` in their order, without `id`."""
+    """The columns of `files` in their order, without `id` and what `twin_keys` gives."""
     task, source, instance = outcome.task, outcome.task.source, outcome.instance
     return (
         readable_path(source.root),
@@ -262,7 +271,7 @@ def _frame_rows(recorded: Iterable[tuple[int, Outcome]]) -> list[tuple[object, .
     for file_id, outcome in recorded:
         for w in outcome.written:
             place = (w.filename, w.thumbnail_path, w.width, w.height, w.size, w.digest)
-            rows.append((file_id, w.frame_number, *place, w.transform))
+            rows.append((file_id, w.frame_number, *place, w.transform, w.likeness))
     return rows
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
-from dicomprep.database.migrations import m0001_initial
+from dicomprep.database.migrations import m0001_initial, m0002_twins
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (m0001_initial.upgrade,)
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (m0001_initial.upgrade, m0002_twins.upgrade)
 SCHEMA_VERSION = len(MIGRATIONS)
