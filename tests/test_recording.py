@@ -90,6 +90,9 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "series_instance_uid": "1.6",
         "instance_number": 7,
         "modality": "CT",
+        "pixel_key": None,
+        "instance_key": None,
+        "duplicate_of": None,
     }
     assert dict(last) == {
         "id": 2,
@@ -102,6 +105,7 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "size": 101,
         "digest": bytes([1] * 16),
         "transform": "{}",
+        "likeness": None,
     }
     assert place.rows("SELECT key, kind, split FROM groups") == [("key of P", "patient", "pat-8")]
 
@@ -190,7 +194,7 @@ def test_counts_agree_with_the_views(place: Place, store: Store) -> None:
 def test_the_statements_suit_postgresql() -> None:
     dialect = PGDialect_psycopg(paramstyle="format")
     insert = bulk._insert_text(files, ("root", "path"), dialect, replace=True)
-    assert insert.count("%s") == len(files.columns) - 1
+    assert insert.count("%s") == len(files.columns) - 2
     assert "DO UPDATE" in insert
     assert "RETURNING" not in insert
     assert "DO NOTHING" in bulk._insert_text(files, ("root", "path"), dialect, replace=False)

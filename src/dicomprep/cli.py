@@ -12,6 +12,7 @@ from cyclopts import App
 from cyclopts.argument import ArgumentCollection
 from cyclopts.token import Token
 
+from dicomprep.commands.audit import audit
 from dicomprep.commands.inspect import inspect
 from dicomprep.commands.label import label
 from dicomprep.commands.preprocess import preprocess
@@ -23,7 +24,7 @@ from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
 
-COMMANDS = (preprocess, status, retry, verify, inspect, label)
+COMMANDS = (preprocess, status, retry, verify, audit, inspect, label)
 
 app = App(
     name="dicomprep",

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +14,7 @@ from dicomprep.models import Outcome, Status
 from dicomprep.result import Result, Watcher
 from dicomprep.storage import readable_path
 
-__all__ = ["ConsoleWatcher", "print_nothing_found", "print_summary", "print_table", "printable"]
+__all__ = ["ConsoleWatcher", "print_nothing_found", "print_section", "print_summary", "print_table", "printable"]
 
 RULE = "=" * 50
 MOST_LINES = 1000
@@ -121,6 +121,22 @@ def print_table(title: str, counts: Mapping[str, int]) -> None:
         print(f"  {printable(str(name)):<28} {count:>12,}")
     if not counts:
         print("  none")
+
+
+def print_section(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], notes: Sequence[str] = ()
+) -> None:
+    """A heading, a table in columns, and sentences below it."""
+    texts = [list(columns), *([f"{c:,}" if isinstance(c, int) else printable(str(c)) for c in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    print(title)
+    for cells in texts if rows else []:
+        first, *others = (
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(cells, widths, strict=True))
+        )
+        print("  " + "  ".join([first, *others]))
+    for note in notes or (() if rows else ("none",)):
+        print(f"  {printable(note)}")
 
 
 def printable(text: str) -> str:

@@ -173,5 +173,4 @@ inputs = Table(
     Column("frames", Integer),
     Column("attempts", Integer),
     Column("run_id", _Id),
-    Column("duplicate_of", Text),
 )

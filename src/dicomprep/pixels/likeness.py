@@ -7,7 +7,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-__all__ = ["digest_samples", "perceptual_hash"]
+__all__ = ["digest_samples", "perceptual_hash", "similarity"]
 
 LEAST_CONTRAST = 8 / 255
 """Between the brightest and the darkest part of a picture, as a share of its range."""
@@ -47,3 +47,16 @@ def perceptual_hash(pixels: NDArray[Any], *, encoded_bytes: int) -> int | None:
     if float(parts.max()) - float(parts.min()) < LEAST_CONTRAST * np.iinfo(pixels.dtype).max:
         return None
     return int.from_bytes(np.packbits(parts[:, 1:] > parts[:, :-1]).tobytes(), "big", signed=True)
+
+
+def similarity(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """How alike two pictures are, as the correlation of their grey at 64 rows and columns: 1.0 for the same."""
+    first, second = (_small_grey(pixels) for pixels in (one, other))
+    spread = float(np.sqrt((first**2).sum() * (second**2).sum()))
+    return float((first * second).sum()) / spread if spread else 0.0
+
+
+def _small_grey(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    small = cv2.resize(pixels, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32)
+    grey = small if small.ndim == 2 else small.mean(axis=2)
+    return grey - grey.mean()

@@ -26,8 +26,10 @@ WHERE files.duplicate_of IS NULL;
 DROP VIEW inputs;
 CREATE VIEW inputs AS
 SELECT CASE WHEN files.root = '/' THEN '/' ELSE files.root || '/' END || files.path AS path,
-    files.status, files.error_code, files.error_detail, files.frames, files.attempts, files.run_id,
-    CASE WHEN originals.root = '/' THEN '/' ELSE originals.root || '/' END || originals.path AS duplicate_of
+    files.status, files.error_code,
+    COALESCE(files.error_detail, 'a duplicate of '
+        || CASE WHEN originals.root = '/' THEN '/' ELSE originals.root || '/' END || originals.path) AS error_detail,
+    files.frames, files.attempts, files.run_id
 FROM files LEFT JOIN files AS originals ON originals.id = files.duplicate_of
 """
 
