@@ -45,6 +45,11 @@ def splits_of_groups(place: Place) -> list[str]:
     return place.rows("SELECT split FROM groups ORDER BY id")
 
 
+def label(place: Place, filename: str, name: str) -> None:
+    columns = "INSERT INTO labels (frame_id, label, annotator, created_at)"
+    place.execute(f"{columns} SELECT id, ?, 'me', 'now' FROM images WHERE filename = ?", name, filename)
+
+
 def many_patients(place: Place, count: int = 24) -> None:
     """Pairs of patients with one image each, shared by both: `a3` and `b3` are one person."""
     for number in range(count):
@@ -105,12 +110,17 @@ def test_the_same_instance_compressed_once_more_is_a_duplicate_and_a_made_up_uid
 
 
 @pytest.mark.parametrize(
-    "pixels", [np.zeros((20, 20), np.uint8), np.full((3, 20, 20), 9, np.uint8), np.eye(200, dtype=np.uint8) * 255]
+    "pixels",
+    [
+        np.zeros((20, 20), np.uint8),
+        np.full((3, 20, 20), 9, np.uint8),
+        np.kron(np.eye(4, dtype=np.uint8), np.full((50, 50), 255, np.uint8)),
+    ],
 )
 def test_blank_images_and_patterns_join_nobody(place: Place, pixels: np.ndarray) -> None:
     for number in range(6):
         make_dicom(place.source / f"{number}.dcm", pixels, patient_id=f"P{number}", SOPInstanceUID="1.2.3")
-    place.run(split="50/0/50", size=64)
+    place.run(split="50/0/50", size=224)
     assert twins(place) == {}
     assert place.rows("SELECT count(*) FROM groups WHERE joined_id IS NOT NULL") == [0]
 
@@ -183,7 +193,7 @@ def test_what_is_labelled_is_not_moved_and_keeps_being_the_image(place: Place) -
     make_dicom(place.source / "b.dcm", noise(1), patient_id="B")
     make_dicom(place.source / "other.dcm", noise(2), patient_id="Q")
     place.run(split="100/0/0")
-    place.execute("INSERT INTO labels (frame_id, label, annotator, created_at) VALUES (1, 'x', 'me', 'now')")
+    label(place, "in/b", "x")
     make_dicom(place.source / "c.dcm", noise(3), patient_id="C")
     place.run(split="0/0/100")
     assert splits_of_groups(place) == ["train", "train", "test"]

@@ -50,7 +50,7 @@ def _walk(
     order: NDArray[np.intp],
     found: set[tuple[int, int, int]],
 ) -> bool:
-    """Compare each hash with the next, the one after that, and so on, while they share their key; whether to the end."""
+    """Compare each hash with the next, the one after it, and so on, while they share their key; whether to the end."""
     starts = np.arange(len(keys))
     for distance in range(1, MOST_NEIGHBOURS + 1):
         starts = starts[: np.searchsorted(starts, len(keys) - distance)]
