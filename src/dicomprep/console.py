@@ -175,6 +175,8 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         known.append(f"{result.unchanged:,} unchanged{moved}")
     yield "Files", f"{result.found:,} found: {', '.join(known) or 'none'}"
     yield from (("", line) for line in _not_taken(result))
+    if result.duplicates:
+        yield "", f"{result.duplicates:,} duplicates of another file in all (not in `images`)"
     bad = {code: n for code, n in result.codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
     if bad:
         yield "Reasons", ", ".join(f"{count:,} {code}" for code, count in bad.items())
