@@ -61,6 +61,7 @@ def near_duplicates(ground: Ground) -> Section:
     if not ground.near:
         return Section(name, title, columns, [], notes=("Not searched for.",))
     rows = np.fromiter(queries.hashes(ground.connection), np.dtype([("hash", "i8"), ("group", "i8"), ("frame", "i8")]))
+    ground.connection.rollback()  # ends the reading transaction: a run could not write meanwhile
     candidates, complete = near_pairs(rows["hash"].view(np.uint64), rows["group"])
     found, pairs, leaks = [], [], 0
     for groups, frames in _likeliest(candidates, rows["group"], rows["frame"]).items():

@@ -24,11 +24,11 @@ from dicomprep.database.connect import (
 from dicomprep.database.faults import database_fault
 from dicomprep.database.patience import BUSY_SECONDS, Patience
 from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
+from dicomprep.database.rows import file_row, frame_rows
 from dicomprep.database.schema import files, frames, groups, labels, runs
 from dicomprep.database.twin_store import Twins, twin_keys
 from dicomprep.errors import ConfigError, ErrorCode, LabelError, disk_fault
 from dicomprep.models import Outcome, Source, Status
-from dicomprep.naming import frame_stem
 from dicomprep.privacy import fingerprint_key, load_key, make_key
 from dicomprep.storage import OWN_PREFIX, actual_path, readable_path
 
@@ -139,7 +139,7 @@ class Store:
             group_ids = _ensure_groups(connection, outcomes, assign, run_id)
             keys = [twin_keys(outcome) for outcome in outcomes]
             rows = [
-                (*_file_row(outcome, group_ids, run_id, fingerprint), *key)
+                (*file_row(outcome, group_ids, run_id, fingerprint), *key)
                 for outcome, key in zip(outcomes, keys, strict=True)
             ]
             twins = Twins(connection, run_id)
@@ -151,8 +151,8 @@ class Store:
             ids = [known[path][0] for path in paths]
             before = [file_id for file_id, attempts in known.values() if attempts > 1]
             gone = _remove_frames(connection, before, zip(ids, outcomes, strict=True)) if before else []
-            frame_rows = _frame_rows(zip(ids, outcomes, strict=True))
-            insert(connection, frames, frame_rows, key=("file_id", "frame_number"), replace=True)
+            images = frame_rows(zip(ids, outcomes, strict=True))
+            insert(connection, frames, images, key=("file_id", "frame_number"), replace=True)
             twins.settle(before)
             stale = {*gone, *unnamed} - {written.thumbnail_path for o in outcomes for written in o.written}
             note_unnamed(connection, stale)
@@ -232,54 +232,6 @@ def _remove_frames(
     if gone:
         connection.execute(delete(frames).where(frames.c.id == bindparam("gone_id")), gone)
     return unnamed
-
-
-def _file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerprint: str) -> tuple[object, ...]:
-    """The columns of `files` in their order, without `id` and what `twin_keys` gives."""
-    task, source, instance = outcome.task, outcome.task.source, outcome.instance
-    return (
-        readable_path(source.root),
-        readable_path(source.path),
-        source.size,
-        source.mtime_ns,
-        outcome.digest,
-        fingerprint,
-        task.study_id,
-        task.name,
-        frame_stem(task.name),
-        outcome.status and outcome.status.value,
-        outcome.error_code and outcome.error_code.value,
-        _text(outcome.error_detail, 4000),
-        outcome.frame_count,
-        len(outcome.written),
-        1,  # attempts
-        run_id,
-        group_ids.get(instance.group_key),
-        _text(instance.transfer_syntax, 64),
-        _text(instance.sop_class_uid, 64),
-        _text(instance.sop_instance_uid, 64),
-        _text(instance.study_instance_uid, 64),
-        _text(instance.series_instance_uid, 64),
-        instance.instance_number,
-        _text(instance.modality, 16),
-    )
-
-
-def _frame_rows(recorded: Iterable[tuple[int, Outcome]]) -> list[tuple[object, ...]]:
-    """The columns of `frames` in their order, without `id`."""
-    rows: list[tuple[object, ...]] = []
-    for file_id, outcome in recorded:
-        for w in outcome.written:
-            place = (w.filename, w.thumbnail_path, w.width, w.height, w.size, w.digest)
-            rows.append((file_id, w.frame_number, *place, w.transform, w.likeness))
-    return rows
-
-
-def _text(value: str | None, most: int) -> str | None:
-    """Text from a file as any database takes it: no lone surrogates, no NUL, not longer than its column."""
-    if value is None or (value.isprintable() and len(value) <= most):
-        return value
-    return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:most]
 
 
 def _place(source: Source) -> dict[str, Any]:
