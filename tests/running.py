@@ -70,6 +70,11 @@ class Place:
             rows = connection.execute(statement, values).fetchall()
         return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows
 
+    def execute(self, statement: str, *values: object) -> None:
+        """Change the database behind the program's back."""
+        with closing(sqlite3.connect(self.db)) as connection, connection:
+            connection.execute(statement, values)
+
     def tables(self, *names: str) -> dict[str, list[Any]]:
         """All rows of tables."""
         return {name: self.rows(f"SELECT * FROM {name} ORDER BY 1, 2") for name in names}
@@ -86,7 +91,7 @@ class Place:
 
     def check(self) -> None:
         """Every row has its image, every image its row, and none is for two."""
-        recorded = self.rows("SELECT thumbnail_path FROM images")
+        recorded = self.rows("SELECT thumbnail_path FROM frames")
         assert len(set(recorded)) == len(recorded)
         assert set(recorded) == set(self.images())
         assert self.rows("SELECT count(*) FROM frames") == [len(recorded)]

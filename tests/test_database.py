@@ -198,7 +198,7 @@ def test_a_split_once_recorded_stays(place: Place) -> None:
     place.run(split="0/0/100", size=24)
     assert place.rows("SELECT DISTINCT split FROM images") == ["train"]
     make_files(place.source, "stranger.dcm", seed=30)
-    make_dicom(place.source / "new patient.dcm", frames_of(1)[0], patient_id="new")
+    make_dicom(place.source / "new patient.dcm", frames_of(1, seed=40)[0], patient_id="new")
     place.run(split="0/0/100", size=24)
     assert sorted(place.rows("SELECT split, count(*) FROM groups GROUP BY 1")) == [("test", 1), ("train", 7)]
 

@@ -28,6 +28,7 @@ from dicomprep.dicom.attributes import Attributes, _convert_plainly, label
 from dicomprep.dicom.elements import PIXEL_KEYWORDS, WANTED, scan_dataset, to_dataset, wanted_tags
 from dicomprep.dicom.encapsulation import FrameTable, locate_frames
 from dicomprep.dicom.header import name_syntax
+from dicomprep.dicom.patient import PatientIdentity
 from dicomprep.dicom.sniff import sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window
@@ -921,7 +922,7 @@ def test_deep_nesting_ends_in_an_image_or_an_input_error(tmp_path: Path, depth: 
 def test_the_header_tells_who_and_what_it_is(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "a.dcm", PIXELS, patient_id=" p 7 ", IssuerOfPatientID="Ward", InstanceNumber=None)
     with opened_image(path) as image:
-        assert image.patient_id == "p 7^Ward"
+        assert image.patient == PatientIdentity("p 7", "Ward")
         assert image.frame_count == 3
         assert image.instance.modality == "CT"
         assert image.instance.transfer_syntax == ExplicitVRLittleEndian

@@ -52,7 +52,7 @@ class Page:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     place = Place(tmp_path_factory.mktemp("label"))
     make_files(place.source, "a.dcm", "s/b.dcm:2")
-    make_dicom(place.source / "<b>bold.dcm", frames_of(1)[0], Modality="US", PatientName=HOSTILE)
+    make_dicom(place.source / "<b>bold.dcm", frames_of(1, seed=9)[0], Modality="US", PatientName=HOSTILE)
     place.run()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

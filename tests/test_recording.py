@@ -105,6 +105,9 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "series_key": "k" * 32,
         **{name: f"tag {name}" for name in Tags._fields},
         "extra_tags": "{}",
+        "pixel_key": None,
+        "instance_key": None,
+        "duplicate_of": None,
     }
     assert dict(last) == {
         "id": 2,
@@ -122,6 +125,7 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "temporal_position": 3,
         "burned_in": "high",
         "burned_in_reasons": "text,modality",
+        "likeness": None,
     }
     assert place.rows("SELECT key, kind, split FROM groups") == [("key of P", "patient", "pat-8")]
 
@@ -210,7 +214,7 @@ def test_counts_agree_with_the_views(place: Place, store: Store) -> None:
 def test_the_statements_suit_postgresql() -> None:
     dialect = PGDialect_psycopg(paramstyle="format")
     insert = bulk._insert_text(files, ("root", "path"), dialect, replace=True)
-    assert insert.count("%s") == len(files.columns) - 1
+    assert insert.count("%s") == len(files.columns) - 2
     assert "DO UPDATE" in insert
     assert "RETURNING" not in insert
     assert "DO NOTHING" in bulk._insert_text(files, ("root", "path"), dialect, replace=False)

@@ -295,7 +295,7 @@ def test_a_copy_of_a_tree_that_is_still_there_is_new(place: Place) -> None:
     images = place.images()
     shutil.copytree(place.source, place.base / "copy")
     again = place.run(dicom_dir=place.base / "copy")
-    assert (again.processed, again.moved, again.total_frames) == (2, 0, 8)
+    assert (again.processed, again.moved, again.total_frames) == (2, 0, 4)
     assert len(place.images()) == 8
     assert images.items() <= place.images().items()
     assert place.run().unchanged == place.run(dicom_dir=place.base / "copy").unchanged == 2
@@ -415,7 +415,7 @@ def test_a_patient_is_in_one_split_and_strangers_are_never_in_test(place: Place)
     for number in range(120):
         patient = None if number % 4 == 3 else f"Patient {number % 4}{number % 8}"
         spelled = patient and [patient, patient.lower(), f" {patient} "][number % 3]
-        make_dicom(place.source / f"s{number}/x.dcm", frames_of(1)[0], patient_id=spelled)
+        make_dicom(place.source / f"s{number}/x.dcm", frames_of(1, seed=number)[0], patient_id=spelled)
     result = place.run(split="30/30/40")
     patients = place.rows("SELECT patient_key, count(DISTINCT split), count(*) FROM images GROUP BY 1 ORDER BY 3 DESC")
     assert [row[1:] for row in patients] == [(1, 15)] * 6 + [(1, 1)] * 30
@@ -433,8 +433,8 @@ def test_a_patient_is_in_one_split_and_strangers_are_never_in_test(place: Place)
 
 @pytest.mark.parametrize(("by", "groups"), [("patient", 1), ("study", 2), ("folder", 3)])
 def test_groups_are_what_is_asked_for(place: Place, by: str, groups: int) -> None:
-    for folder, study in (("a", "1.2"), ("b", "1.2"), ("c", "1.3")):
-        make_dicom(place.source / folder / "x.dcm", frames_of(1)[0], StudyInstanceUID=study)
+    for number, (folder, study) in enumerate((("a", "1.2"), ("b", "1.2"), ("c", "1.3"))):
+        make_dicom(place.source / folder / "x.dcm", frames_of(1, seed=number)[0], StudyInstanceUID=study)
     place.run(group_by=by)
     assert len(place.rows("SELECT DISTINCT patient_key FROM images")) == groups
     assert place.rows("SELECT DISTINCT kind FROM groups") == [by]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomprep.config import Splits
-from dicomprep.splits import assign_split, identify_group
+from dicomprep.splits import assign_split, identify_group, is_placeholder
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 PATIENTS = [f"P{number}" for number in range(10_000)]
@@ -85,7 +85,9 @@ def test_case_and_white_space_make_no_other_patient(variant: str) -> None:
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_other_patients_have_other_keys(one: str, other: str) -> None:
-    same = " ".join(one.split()).upper() == " ".join(other.split()).upper()
+    folded = [" ".join(text.replace("\0", " ").split()).upper() for text in (one, other)]
+    nobody = [is_placeholder(text) for text in (one, other)]
+    same = folded[0] == folded[1] or all(nobody)
     assert (identify(one) == identify(other)) == same
 
 
@@ -96,6 +98,18 @@ def test_other_patients_have_other_keys(one: str, other: str) -> None:
         ("", "1.2.3", "patient", "study"),
         (None, "1.2.3", "patient", "study"),
         ("   ", None, "patient", "folder"),
+        ("\0\0", "1.2.3 ", "patient", "study"),
+        ("ANONYMOUS", "1.2.3", "patient", "study"),
+        ("Unknown", None, "patient", "folder"),
+        ("000", "1.2.3", "patient", "study"),
+        ("N/A", "1.2.3", "patient", "study"),
+        ("n.a.", "1.2.3", "patient", "study"),
+        ("TEST", "1.2.3", "patient", "study"),
+        ("XXXX", "1.2.3", "patient", "study"),
+        ("-", "1.2.3", "patient", "study"),
+        ("ANON0017", "1.2.3", "patient", "patient"),
+        ("10", "1.2.3", "patient", "patient"),
+        ("患者", "1.2.3", "patient", "patient"),
         ("P1", "1.2.3", "study", "study"),
         ("P1", None, "study", "folder"),
         ("P1", "1.2.3", "folder", "folder"),
@@ -117,3 +131,20 @@ def test_a_patient_is_no_folder_of_that_name() -> None:
 
 def test_a_folder_that_is_no_text_has_a_key_too() -> None:
     assert identify(None, study=None, folder="caf\udce9") != identify(None, study=None, folder="café")
+
+
+def test_the_issuer_makes_another_patient() -> None:
+    def issued(issuer: str | None, patient: str = "7") -> str:
+        kwargs = {"study_instance_uid": None, "folder": "f"}
+        return identify_group(KEY, Splits(), patient_id=patient, issuer=issuer, **kwargs)[1]
+
+    assert len({issued("North"), issued("South"), issued(None)}) == 3
+    assert issued(" north\0") == issued("NORTH")
+    assert issued(" ") == issued(None)
+    assert issued(None, "7 NORTH") != issued("NORTH") != issued(None, "7^NORTH")
+
+
+def test_unidentified_groups_enter_test_when_asked() -> None:
+    splits = Splits(split="0/50/50", test_unidentified=True)
+    keys = [identify(None, study=name)[1] for name in PATIENTS[:200]]
+    assert {assign_split(KEY, splits, group_kind="study", group_key=key) for key in keys} == {"val", "test"}

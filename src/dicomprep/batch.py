@@ -166,6 +166,7 @@ class Batch:
         result, ledger, seconds = self.result, self.recorder.ledger, time.perf_counter() - self.begun
         with ledger.store.transaction() as connection:
             result.total_frames = queries.count_frames(connection)
+            result.duplicates = queries.count_duplicates(connection)
             result.frames_by_split = queries.count_by(connection, "split")
             result.groups_by_split = queries.count_groups(connection)
         result.timers = (

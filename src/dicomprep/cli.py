@@ -12,6 +12,7 @@ from cyclopts import App
 from cyclopts.argument import ArgumentCollection
 from cyclopts.token import Token
 
+from dicomprep.commands.audit import audit
 from dicomprep.commands.inspect import inspect
 from dicomprep.commands.label import label
 from dicomprep.commands.preprocess import preprocess
@@ -24,7 +25,7 @@ from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
 
-COMMANDS = (preprocess, status, retry, verify, release, inspect, label)
+COMMANDS = (preprocess, status, retry, verify, audit, release, inspect, label)
 
 app = App(
     name="dicomprep",

@@ -153,6 +153,8 @@ class Splits:
     """Shares of train, val and test, in percent."""
     group_by: GroupBy = GroupBy.PATIENT
     """What is never divided: patient, study or folder."""
+    test_unidentified: bool = False
+    """Let groups without a usable PatientID enter the test split, though they may be patients of train."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "group_by", _choice(GroupBy, "group-by", self.group_by))

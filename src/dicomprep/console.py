@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from dicomprep.models import Outcome, Status
 from dicomprep.result import Result, Watcher
 from dicomprep.storage import readable_path
 
-__all__ = ["ConsoleWatcher", "print_nothing_found", "print_summary", "print_table", "printable"]
+__all__ = ["ConsoleWatcher", "print_nothing_found", "print_section", "print_summary", "print_table", "printable"]
 
 RULE = "=" * 50
 MOST_LINES = 1000
@@ -128,6 +128,22 @@ def print_table(title: str, counts: Mapping[str, int]) -> None:
         print("  none")
 
 
+def print_section(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], notes: Sequence[str] = ()
+) -> None:
+    """A heading, a table in columns, and sentences below it."""
+    texts = [list(columns), *([f"{c:,}" if isinstance(c, int) else printable(str(c)) for c in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    print(title)
+    for cells in texts if rows else []:
+        first, *others = (
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(cells, widths, strict=True))
+        )
+        print("  " + "  ".join([first, *others]))
+    for note in notes or (() if rows else ("none",)):
+        print(f"  {printable(note)}")
+
+
 def printable(text: str) -> str:
     r"""Text from a file, with its control characters made visible.
 
@@ -164,6 +180,8 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         known.append(f"{result.unchanged:,} unchanged{moved}")
     yield "Files", f"{result.found:,} found: {', '.join(known) or 'none'}"
     yield from (("", line) for line in _not_taken(result))
+    if result.duplicates:
+        yield "", f"{result.duplicates:,} duplicates of another file in all (not in `images`)"
     bad = {code: n for code, n in result.codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
     if bad:
         yield "Reasons", ", ".join(f"{count:,} {code}" for code, count in bad.items())

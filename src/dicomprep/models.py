@@ -160,6 +160,8 @@ class Frame:
     photometric_interpretation: str
     source_shape: tuple[int, int]
     """Rows and columns of the image; `pixels` has fewer where a codec decoded at a reduced resolution."""
+    digest: bytes = b""
+    """Of its stored values, however they are wrapped; of the codestream where only a part of it was decoded."""
     grid: Grid = EVERY_PIXEL
     """Where `pixels` lie in the image."""
     step: int = 0
@@ -216,6 +218,10 @@ class Written(_Message):
     position: Position = Position()  # noqa: RUF009  (a tuple)
     text: bool = False
     """Text was seen in its pixels; only some frames of a suspected file are looked at."""
+    source_digest: bytes = b""
+    """Of the stored values that it was drawn from."""
+    likeness: int | None = None
+    """A perceptual hash; None where there is too little in the picture to tell one patient from another."""
 
 
 @dataclass(frozen=True, slots=True)

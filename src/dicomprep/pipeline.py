@@ -14,6 +14,7 @@ from dicomprep.config import Config
 from dicomprep.database.connect import connect, displayed_database, is_sqlite_path
 from dicomprep.database.recovery_store import unnamed_images
 from dicomprep.database.release_store import hold_back
+from dicomprep.database.split_store import bind_unit
 from dicomprep.database.store import Store
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Limits
@@ -59,8 +60,7 @@ def run(
         stack.enter_context(alone(config))
         store = Store(config.db, alone=True)
         stack.callback(store.close)
-        store.bind_output(output_dir)
-        key = store.open_key(key_path(config))
+        key = _bind(config, store)
         _apply_privacy(config, store, watcher)
         _clear_away(store, output_dir)
         stack.callback(clear_scratch, output_dir)
@@ -84,6 +84,14 @@ def _why_no_folder(path: Path) -> str:
     if is_archive(path.name):
         return f"{path} is an archive, and archives are not opened. Unpack it, then give the folder."
     return f"{path} is a file. Give the folder that holds it; `dicomprep inspect` looks at a single file."
+
+
+def _bind(config: Config, store: Store) -> bytes:
+    """Hold the database to this output folder and this unit of splits; its key."""
+    store.bind_output(config.output_dir.absolute())
+    with store.transaction() as connection:
+        bind_unit(connection, config.splits.group_by)
+    return store.open_key(key_path(config))
 
 
 def _clear_away(store: Store, output_dir: Path) -> None:

@@ -187,6 +187,7 @@ class _Work:
         filename = frame_filename(self.task.name, index, self.image.frame_count)
         written = write(
             thumbnail,
+            source=frame.digest,
             frame_number=index,
             filename=filename,
             thumbnail_path=thumbnail_path(filename),
@@ -203,7 +204,8 @@ class _Work:
             kind, key = identify_group(
                 self.settings.key,
                 self.settings.splits,
-                patient_id=self.image.patient_id,
+                patient_id=self.image.patient.patient_id,
+                issuer=self.image.patient.issuer,
                 study_instance_uid=instance.study_instance_uid,
                 folder=self.task.study_id,
             )

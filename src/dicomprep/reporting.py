@@ -1,20 +1,22 @@
 """What `status` and `inspect` print."""
 
+import json
 import shutil
 import sys
 import textwrap
 from pathlib import Path
 
+from dicomprep.auditing.audit import audit, join
 from dicomprep.cells import neutral_cell
 from dicomprep.config import ImageOptions
-from dicomprep.console import print_table, printable
+from dicomprep.console import print_section, print_table, printable
 from dicomprep.database import queries
 from dicomprep.database.connect import connect, migrate, reading
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.inspection import inspect_file, text_picture
 from dicomprep.pixels.png import encode_png
 
-__all__ = ["print_failures", "print_inspection", "print_status"]
+__all__ = ["print_audit", "print_failures", "print_inspection", "print_status"]
 
 LAST_RUNS = 5
 
@@ -50,6 +52,26 @@ def print_failures(db: str) -> None:
     for failure in failures:
         detail = printable(failure.error_detail.strip().rpartition("\n")[2])
         print(failure.error_code, neutral_cell(printable(failure.path)), neutral_cell(detail), sep="\t")
+
+
+def print_audit(db: str, *, as_json: bool, near: bool, join_patients: bool) -> int:
+    """The audit's sections as tables or as JSON; 1 where a leak was found and not mended."""
+    sections = audit(db, near=near)
+    moved = 0
+    if join_patients:
+        moved = join(db, sections)
+        sections = audit(db, near=near)
+    leaks = sum(section.leaks for section in sections)
+    if as_json:
+        report = {section.name: section.as_json() for section in sections}
+        print(json.dumps({"leaks": leaks, "moved": moved, "sections": report}, indent=2))
+        return 1 if leaks else 0
+    for section in sections:
+        print_section(section.title, section.columns, section.rows, section.notes)
+    if join_patients:
+        print(f"{moved:,} patients changed their split.")
+    print(f"{leaks:,} leaks found." if leaks else "No leak found.")
+    return 1 if leaks else 0
 
 
 def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, png: Path | None, max_bytes: int) -> int:

@@ -43,7 +43,9 @@ class Result:
     statuses: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     total_frames: int = 0
-    """Images in the database."""
+    """Images in the database, without those of duplicates."""
+    duplicates: int = 0
+    """Inputs in the database that hold the same image as another one, which alone is among `images`."""
     frames_by_split: dict[str, int] = field(default_factory=dict)
     groups_by_split: dict[str, int] = field(default_factory=dict)
     timers: tuple[Timer, ...] = ()

@@ -17,6 +17,7 @@ __all__ = [
     "Run",
     "any_files",
     "count_by",
+    "count_duplicates",
     "count_frames",
     "count_groups",
     "count_labelled",
@@ -127,7 +128,7 @@ def count_by(connection: Connection, what: str) -> dict[str, int]:
     statement = select(column, count).select_from(files.join(groups) if what == "split" else files)
     statement = statement.where(column.is_not(None)).group_by(column).order_by(count.desc(), column)
     if of_images:
-        statement = statement.where(files.c.frames > 0)
+        statement = statement.where(files.c.frames > 0, files.c.duplicate_of.is_(None))
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
@@ -138,8 +139,16 @@ def count_groups(connection: Connection) -> dict[str, int]:
 
 
 def count_frames(connection: Connection) -> int:
-    """How many images there are."""
-    return int(connection.execute(select(func.count()).select_from(frames)).scalar_one())
+    """How many images there are, without those of duplicates."""
+    hidden = select(func.coalesce(func.sum(files.c.frames), 0)).where(files.c.duplicate_of.is_not(None))
+    recorded = select(func.count()).select_from(frames)
+    return int(connection.execute(recorded).scalar_one()) - int(connection.execute(hidden).scalar_one())
+
+
+def count_duplicates(connection: Connection) -> int:
+    """How many inputs hold the same image as another one, which alone is among `images`."""
+    statement = select(func.count()).select_from(files).where(files.c.duplicate_of.is_not(None))
+    return int(connection.execute(statement).scalar_one())
 
 
 def count_labelled(connection: Connection) -> int:
@@ -150,7 +159,11 @@ def count_labelled(connection: Connection) -> int:
 
 def next_unlabelled(connection: Connection, *, after: int) -> Row[Any] | None:
     """The first image without a label whose id is greater than `after`, as a row of `images`."""
-    unlabelled = select(frames.c.id).where(frames.c.id > after, _current_label().is_(None))
+    unlabelled = (
+        select(frames.c.id)
+        .join(files)
+        .where(frames.c.id > after, _current_label().is_(None), files.c.duplicate_of.is_(None))
+    )
     first = unlabelled.order_by(frames.c.id).limit(1).scalar_subquery()
     return connection.execute(select(images).where(images.c.id == first)).first()
 

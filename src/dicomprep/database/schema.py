@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 __all__ = ["files", "frames", "groups", "images", "inputs", "labels", "meta", "predictions", "releases", "runs", "tags"]
@@ -20,6 +21,12 @@ metadata = MetaData()
 views = MetaData()
 
 _Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself only for INTEGER
+
+
+def _index(name: str, column: str, condition: str) -> Index:
+    """Of those rows alone that fulfil a condition."""
+    return Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))
+
 
 meta = Table(
     "meta",
@@ -53,6 +60,9 @@ groups = Table(
     Column("key", String(32), nullable=False, unique=True),
     Column("kind", String(16), nullable=False),
     Column("split", String(8), nullable=False),
+    Column("run_id", _Id),
+    Column("joined_id", _Id),
+    Index("groups_by_joined", "joined_id"),
 )
 
 files = Table(
@@ -112,11 +122,17 @@ files = Table(
     Column("study_year", Integer),
     Column("recognisable_face", Integer),
     Column("extra_tags", Text),
+    Column("pixel_key", LargeBinary(16)),
+    Column("instance_key", BigInteger),
+    Column("duplicate_of", _Id),
     Index("files_by_path", "root", "path", unique=True),
     Index("files_by_name", "name", unique=True),
     Index("files_by_frame_stem", "frame_stem"),
     Index("files_by_digest", "digest"),
     Index("files_by_status", "status", "error_code"),
+    _index("files_by_pixels", "pixel_key", "pixel_key IS NOT NULL AND duplicate_of IS NULL"),
+    _index("files_by_instance", "instance_key", "instance_key IS NOT NULL AND duplicate_of IS NULL"),
+    _index("files_by_original", "duplicate_of", "duplicate_of IS NOT NULL"),
 )
 
 frames = Table(
@@ -137,6 +153,7 @@ frames = Table(
     Column("temporal_position", Integer),
     Column("burned_in", String(8)),
     Column("burned_in_reasons", Text),
+    Column("likeness", BigInteger),
     Index("frames_by_filename", "filename", unique=True),
     Index("frames_by_file", "file_id", "frame_number", unique=True),
 )

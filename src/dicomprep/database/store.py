@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Connection, Engine, bindparam, delete, exists, select, update
 from sqlalchemy.exc import DBAPIError
 
-from dicomprep.burned_in import describe_risk
 from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.connect import (
     connect,
@@ -25,11 +24,12 @@ from dicomprep.database.connect import (
 from dicomprep.database.faults import database_fault
 from dicomprep.database.patience import BUSY_SECONDS, Patience
 from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
+from dicomprep.database.rows import file_row, frame_rows
 from dicomprep.database.schema import files, frames, groups, labels, runs
+from dicomprep.database.twin_store import Twins, twin_keys
 from dicomprep.errors import ConfigError, ErrorCode, LabelError, disk_fault
 from dicomprep.models import Outcome, Source, Status
-from dicomprep.naming import frame_stem
-from dicomprep.privacy import fingerprint_key, genuine_uid, load_key, make_key
+from dicomprep.privacy import fingerprint_key, load_key, make_key
 from dicomprep.storage import actual_path, holds_images, readable_path
 
 __all__ = ["Store"]
@@ -136,8 +136,14 @@ class Store:
         a group that is new, from its kind and key; one recorded before stays.
         """
         with self.transaction() as connection:
-            group_ids = _ensure_groups(connection, outcomes, assign)
-            rows = [_file_row(outcome, group_ids, run_id, fingerprint) for outcome in outcomes]
+            group_ids = _ensure_groups(connection, outcomes, assign, run_id)
+            keys = [twin_keys(outcome) for outcome in outcomes]
+            rows = [
+                (*file_row(outcome, group_ids, run_id, fingerprint), *key)
+                for outcome, key in zip(outcomes, keys, strict=True)
+            ]
+            twins = Twins(connection, run_id)
+            twins.look_out([(str(row[0]), str(row[1]), key) for row, key in zip(rows, keys, strict=True)])
             insert(connection, files, rows, key=("root", "path"), replace=True)
             paths = [row[1] for row in rows]
             recorded = look_up(connection, _RECORDED, paths, rows[0][0])
@@ -145,8 +151,9 @@ class Store:
             ids = [known[path][0] for path in paths]
             before = [file_id for file_id, attempts in known.values() if attempts > 1]
             gone = _remove_frames(connection, before, zip(ids, outcomes, strict=True)) if before else []
-            frame_rows = _frame_rows(zip(ids, outcomes, strict=True))
-            insert(connection, frames, frame_rows, key=("file_id", "frame_number"), replace=True)
+            images = frame_rows(zip(ids, outcomes, strict=True))
+            insert(connection, frames, images, key=("file_id", "frame_number"), replace=True)
+            twins.settle(before)
             stale = {*gone, *unnamed} - {written.thumbnail_path for o in outcomes for written in o.written}
             note_unnamed(connection, stale)
             return stale
@@ -191,13 +198,14 @@ class Store:
 
 
 def _ensure_groups(
-    connection: Connection, outcomes: Sequence[Outcome], assign: Callable[[str, str], str]
+    connection: Connection, outcomes: Sequence[Outcome], assign: Callable[[str, str], str], run_id: int
 ) -> dict[str, int]:
     """The ids of all groups among the outcomes, by key."""
     kinds = {o.instance.group_key: o.instance.group_kind for o in outcomes if o.instance.group_key}
     ids = _find_groups(connection, list(kinds))
     new = [key for key in kinds if key not in ids]
-    insert(connection, groups, [(key, kinds[key], assign(kinds[key], key)) for key in new], key=("key",), replace=False)
+    rows: list[tuple[object, ...]] = [(key, kinds[key], assign(kinds[key], key), run_id) for key in new]
+    insert(connection, groups, rows, key=("key",), replace=False)
     return ids | _find_groups(connection, new)
 
 
@@ -224,59 +232,6 @@ def _remove_frames(
     if gone:
         connection.execute(delete(frames).where(frames.c.id == bindparam("gone_id")), gone)
     return unnamed
-
-
-def _file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerprint: str) -> tuple[object, ...]:
-    """The columns of `files` in their order, without `id`."""
-    task, source, instance = outcome.task, outcome.task.source, outcome.instance
-    return (
-        readable_path(source.root),
-        readable_path(source.path),
-        source.size,
-        source.mtime_ns,
-        outcome.digest,
-        fingerprint,
-        task.study_id,
-        task.name,
-        frame_stem(task.name),
-        outcome.status and outcome.status.value,
-        outcome.error_code and outcome.error_code.value,
-        _text(outcome.error_detail, 4000),
-        outcome.frame_count,
-        len(outcome.written),
-        1,  # attempts
-        run_id,
-        group_ids.get(instance.group_key),
-        genuine_uid(instance.transfer_syntax),
-        genuine_uid(instance.sop_class_uid),
-        genuine_uid(instance.sop_instance_uid),
-        genuine_uid(instance.study_instance_uid),
-        genuine_uid(instance.series_instance_uid),
-        instance.instance_number,
-        _text(instance.modality, 16),
-        instance.study_key or None,
-        instance.series_key or None,
-        *instance.tags,
-        instance.extra_tags,
-    )
-
-
-def _frame_rows(recorded: Iterable[tuple[int, Outcome]]) -> list[tuple[object, ...]]:
-    """The columns of `frames` in their order, without `id`."""
-    rows: list[tuple[object, ...]] = []
-    for file_id, outcome in recorded:
-        risk = describe_risk(outcome.instance.reasons, text=any(w.text for w in outcome.written))
-        for w in outcome.written:
-            place = (w.filename, w.thumbnail_path, w.width, w.height, w.size, w.digest)
-            rows.append((file_id, w.frame_number, *place, w.transform, *w.position, *risk))
-    return rows
-
-
-def _text(value: str | None, most: int) -> str | None:
-    """Text from a file as any database takes it: no lone surrogates, no NUL, not longer than its column."""
-    if value is None or (value.isprintable() and len(value) <= most):
-        return value
-    return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:most]
 
 
 def _place(source: Source) -> dict[str, Any]:

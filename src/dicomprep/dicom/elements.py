@@ -35,7 +35,7 @@ PIXEL_KEYWORDS = {0x7FE00010: "PixelData", 0x7FE00009: "DoubleFloatPixelData", 0
 WANTED = (
     # identity and context
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "Modality",
-    "PatientID", "IssuerOfPatientID", "SpecificCharacterSet",
+    "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "SpecificCharacterSet",
     # pixels
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelDataProviderURL",

@@ -1,5 +1,6 @@
 """The pixel data of one file, frame by frame: native, encapsulated, or a video stream (DICOM PS3.5 section 8, A.4)."""
 
+from dataclasses import replace
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -11,8 +12,10 @@ from dicomprep.dicom.sniff import GE_PRIVATE
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs import decode_codestream, decode_native, is_supported, reduces
 from dicomprep.pixels.decoded import Decoded, Detail, reduced
+from dicomprep.pixels.likeness import digest_samples
 from dicomprep.pixels.stored import Layout
 from dicomprep.pixels.video import VIDEO_SYNTAXES, Video, can_decode_video
+from dicomprep.storage import digest_bytes
 
 __all__ = ["PixelData"]
 
@@ -67,9 +70,11 @@ class PixelData:
         """Decode frame `index` (from 0) in as much detail as is wanted, at least."""
         if self._table is None:
             whole = self._decode_native(index) if self._video is None else self._video.frame(index)
-            return reduced(whole, times=detail.reduction)
+            return reduced(_digested(whole), times=detail.reduction)
         data = self._table.read(self._file, index)
         decoded = decode_codestream(data, self.layout, transfer_syntax=self.syntax, detail=detail)
+        is_whole = decoded.grid.step == 1 and not decoded.step
+        decoded = _digested(decoded) if is_whole else replace(decoded, digest=digest_bytes(data))
         return reduced(decoded, times=detail.reduction) if self.reduces_by_means else decoded
 
     def _count_native(self, length: int) -> None:
@@ -113,6 +118,10 @@ class PixelData:
         even, end = start // 2 * 2, (start + length + 1) // 2 * 2
         words = np.frombuffer(self._file.read_at(self._element.position + even, end - even), ">u2")
         return words.astype("<u2").tobytes()[start - even :][:length]
+
+
+def _digested(decoded: Decoded) -> Decoded:
+    return replace(decoded, digest=digest_samples(decoded.pixels, bits_stored=decoded.bits_stored))
 
 
 def _require_decoder(syntax: str) -> None:

@@ -42,6 +42,8 @@ class Decoded:
     """Where the samples lie in the image, of which some codecs decode a smaller version."""
     step: int = 0
     """Samples are rounded to about such steps, fine detail more coarsely; 0: they are as they were stored."""
+    digest: bytes = b""
+    """Of all stored values; of the codestream where only a part of it was decoded."""
 
 
 def checked(stream: Codestream, layout: Layout, data: bytes) -> Codestream:

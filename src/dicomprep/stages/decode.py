@@ -14,6 +14,7 @@ from dicomprep.dicom.layout import read_layout
 from dicomprep.dicom.mend import true_element, true_sampling, true_syntax
 from dicomprep.dicom.origins import Origins, read_origins
 from dicomprep.dicom.palette import read_palette
+from dicomprep.dicom.patient import PatientIdentity, read_patient
 from dicomprep.dicom.pixel_data import PixelData
 from dicomprep.dicom.ranges import read_range
 from dicomprep.dicom.training_tags import read_position
@@ -58,8 +59,7 @@ class Image:
     """A file that holds an image: what it is, and its frames on demand."""
 
     instance: Instance
-    patient_id: str | None
-    """With its issuer. It never leaves the worker: only a keyed hash of it does."""
+    patient: PatientIdentity
     frame_count: int
     layout: Layout
     _reader: "_Reader"
@@ -117,12 +117,10 @@ def decode(file: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> 
     if layout.decoded_bytes * 4 > max_bytes:
         size = f"{layout.rows}×{layout.columns}×{layout.samples}"
         raise InputError(ErrorCode.LIMIT_EXCEEDED, f"a frame of {size} samples does not fit the memory a file may take")
-    issuer = header.attributes.text("IssuerOfPatientID")
-    patient_id = header.attributes.text("PatientID")
-    identity = f"{patient_id}^{issuer}" if patient_id and issuer else patient_id
+    patient = read_patient(header.attributes)
     data = PixelData(header, pixels, layout, syntax)
     notes = (*header.encoding.notes, *notes, *element_notes, *sampling_notes, *syntax_notes, *data.notes)
-    return Image(instance, identity, data.frame_count, layout, _Reader(header, data, layout, notes))
+    return Image(instance, patient, data.frame_count, layout, _Reader(header, data, layout, notes))
 
 
 class NoImage(InputError):
@@ -165,6 +163,7 @@ class _Reader:
             bits_stored=decoded.bits_stored,
             photometric_interpretation=decoded.photometric_interpretation,
             source_shape=(self.layout.rows, self.layout.columns),
+            digest=decoded.digest,
             grid=decoded.grid,
             step=decoded.step,
             grey=grey,

@@ -5,14 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from dicomprep.models import Thumbnail, Written
+from dicomprep.pixels.likeness import perceptual_hash
 from dicomprep.pixels.png import encode_png
 from dicomprep.storage import digest_bytes, publish
 
 __all__ = ["write"]
 
 
-def write(thumbnail: Thumbnail, *, frame_number: int, filename: str, thumbnail_path: str, output_dir: Path) -> Written:
-    """Write one thumbnail, or raise EnvironmentFault; a reader never sees half of it."""
+def write(
+    thumbnail: Thumbnail, *, source: bytes, frame_number: int, filename: str, thumbnail_path: str, output_dir: Path
+) -> Written:
+    """Write one thumbnail, or raise EnvironmentFault; a reader never sees half of it.
+
+    `source` is the digest of the stored values that it was drawn from.
+    """
     content = encode_png(thumbnail.pixels)
     publish(output_dir, thumbnail_path, content)
     return Written(
@@ -24,6 +30,8 @@ def write(thumbnail: Thumbnail, *, frame_number: int, filename: str, thumbnail_p
         size=len(content),
         digest=digest_bytes(content),
         transform=_as_json(thumbnail.transform),
+        source_digest=source,
+        likeness=perceptual_hash(thumbnail.pixels, encoded_bytes=len(content)),
     )
 
 

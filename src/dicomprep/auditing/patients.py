@@ -1,0 +1,85 @@
+"""Who is in which split, against what was asked, and how the classes are spread."""
+
+import json
+from collections import Counter, defaultdict
+
+from dicomprep.auditing.section import Ground, Section
+from dicomprep.config import Splits
+from dicomprep.database import audit_queries as queries
+
+__all__ = ["classes", "patients", "shares"]
+
+NAMES = ("train", "val", "test")
+BOUND = 4.0
+"""Standard deviations of a binomial draw: a fair one is beyond it once in 16,000 times."""
+
+
+def patients(ground: Ground) -> Section:
+    """Groups and images by split, and how many patients are in two."""
+    connection = ground.connection
+    kinds = queries.count_by_kind(connection)
+    images = queries.count_images(connection)
+    by_split: Counter[str] = Counter()
+    for _, split, count in kinds:
+        by_split[split] += count
+    unknown = sum(count for kind, _, count in kinds if kind != _options(ground).group_by)
+    divided = queries.divided_patients(connection) + queries.divided_joined_groups(connection)
+    notes = [f"{divided:,} patients are in two splits."]
+    sets, largest = queries.joined_sets(connection)
+    if sets:
+        notes.append(f"{sets:,} sets of patients (the largest of {largest:,}) are one, as their images show.")
+    if unknown:
+        notes.append(f"{unknown:,} groups could not be identified as asked: by study or folder, and out of test.")
+    studies = queries.divided_studies(connection)
+    if studies:
+        notes.append(f"{studies:,} Study Instance UIDs are in two splits: one study of two patients, or made-up UIDs.")
+    rows = [(name, by_split[name], images.get(name, 0)) for name in NAMES]
+    return Section("patients", "Patients by split", ("split", "patients", "images"), rows, divided, tuple(notes))
+
+
+def shares(ground: Ground) -> Section:
+    """The shares that were asked for, the shares of identified groups, and whether chance explains the difference."""
+    options = _options(ground)
+    counts: Counter[str] = Counter()
+    for kind, split, count in queries.count_by_kind(ground.connection):
+        if kind == options.group_by:
+            counts[split] += count
+    total, rows, outside = counts.total(), [], []
+    for name, share in zip(NAMES, options.shares, strict=True):
+        bound = BOUND * (total * share * (1 - share)) ** 0.5
+        difference = counts[name] - total * share
+        if abs(difference) > bound + 0.5:
+            outside.append(name)
+        got = counts[name] / total if total else 0.0
+        rows.append((name, round(100 * share, 2), round(100 * got, 2), round(100 * bound / total, 2) if total else 0.0))
+    notes = (
+        (f"Beyond {BOUND:g} standard deviations: {', '.join(outside)}. Were other shares asked for before?",)
+        if outside
+        else ()
+    )
+    columns = ("split", "asked, %", "got, % of patients", "bound, ± %")
+    return Section("shares", "Shares of the last --split", columns, rows, notes=notes)
+
+
+def classes(ground: Ground) -> Section:
+    """Labelled images by class and split."""
+    table: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for label, split, count in queries.count_classes(ground.connection):
+        table[label][split] += count
+    rows: list[tuple[str | int | float, ...]] = [
+        (label, *(counts[name] for name in NAMES)) for label, counts in sorted(table.items())
+    ]
+    notes = tuple(
+        f"No image of {label} is in {name}."
+        for label, *counts in rows
+        for name, n in zip(NAMES, counts, strict=True)
+        if not n
+    )
+    return Section(
+        "classes", "Labelled images", ("class", *NAMES), rows, notes=notes or (() if rows else ("No labels.",))
+    )
+
+
+def _options(ground: Ground) -> Splits:
+    recorded = queries.last_split(ground.connection)
+    return Splits(**json.loads(recorded)["splits"]) if recorded else Splits()

@@ -1,0 +1,42 @@
+"""What a part of the audit found, as a table, as notes, and as a number of leaks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+__all__ = ["Ground", "Section"]
+
+Cell = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What is audited."""
+
+    connection: Connection
+    output_dir: Path
+    near: bool = True
+    """Whether pictures that only look the same are searched for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of the report. Any leak makes the audit end with exit code 1."""
+
+    name: str
+    """Its key in the JSON."""
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Cell, ...]]
+    leaks: int = 0
+    notes: tuple[str, ...] = ()
+    """Sentences for a person: what it means, what to do."""
+    pairs: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    """Groups (by id) that are one patient, as far as this section can tell."""
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values."""
+        rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        return {"rows": rows, "leaks": self.leaks, "notes": list(self.notes)}

@@ -1,0 +1,137 @@
+"""What an audit reads."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, func, select
+
+from dicomprep.database.bulk import any_of, look_up
+from dicomprep.database.schema import files, frames, groups, images, runs
+
+__all__ = [
+    "TwinPair",
+    "count_by_kind",
+    "count_classes",
+    "count_images",
+    "divided_joined_groups",
+    "divided_patients",
+    "divided_studies",
+    "find_frames",
+    "hashes",
+    "joined_sets",
+    "last_split",
+    "twin_pairs",
+    "twin_splits",
+    "unhashed_images",
+]
+
+_FRAMES = (
+    select(frames.c.id, frames.c.filename, frames.c.thumbnail_path, groups.c.split)
+    .select_from(frames.join(files).join(groups))
+    .where(any_of(frames.c.id))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TwinPair:
+    """How many inputs are duplicates of an input of another group, by both groups."""
+
+    original: int
+    group_id: int
+    original_group_id: int
+    split: str
+    original_split: str
+    count: int
+
+
+def count_by_kind(connection: Connection) -> list[tuple[str, str, int]]:
+    """(kind, split, groups)."""
+    statement = select(groups.c.kind, groups.c.split, func.count()).group_by(groups.c.kind, groups.c.split)
+    return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
+
+
+def count_images(connection: Connection) -> dict[str, int]:
+    """Images by split."""
+    statement = select(groups.c.split, func.sum(files.c.frames)).select_from(files.join(groups))
+    rows = connection.execute(statement.where(files.c.duplicate_of.is_(None)).group_by(groups.c.split))
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def divided_patients(connection: Connection) -> int:
+    """Patient keys of `images` that occur in two splits."""
+    keys = select(images.c.patient_key).group_by(images.c.patient_key)
+    return _count(connection, keys.having(func.count(images.c.split.distinct()) > 1))
+
+
+def divided_joined_groups(connection: Connection) -> int:
+    """Sets of groups that were found to be one patient and lie in two splits."""
+    joined = select(groups.c.joined_id).where(groups.c.joined_id.is_not(None)).group_by(groups.c.joined_id)
+    return _count(connection, joined.having(func.count(groups.c.split.distinct()) > 1))
+
+
+def joined_sets(connection: Connection) -> tuple[int, int]:
+    """How many sets of groups are taken for one patient, and how many groups the largest has."""
+    sizes = select(func.count().label("size")).where(groups.c.joined_id.is_not(None)).group_by(groups.c.joined_id)
+    found = sizes.subquery()
+    count, largest = connection.execute(select(func.count(), func.max(found.c.size))).one()
+    return count, largest or 0
+
+
+def divided_studies(connection: Connection) -> int:
+    """Study Instance UIDs that occur in two splits."""
+    studies = select(files.c.study_instance_uid).select_from(files.join(groups))
+    studies = studies.where(files.c.study_instance_uid.is_not(None)).group_by(files.c.study_instance_uid)
+    return _count(connection, studies.having(func.count(groups.c.split.distinct()) > 1))
+
+
+def twin_splits(connection: Connection) -> int:
+    """Inputs that are duplicates of one of the same group."""
+    original = files.alias()
+    same = and_(original.c.id == files.c.duplicate_of, original.c.group_id == files.c.group_id)
+    return int(connection.execute(select(func.count()).select_from(files.join(original, same))).scalar_one())
+
+
+def twin_pairs(connection: Connection) -> list[TwinPair]:
+    """Duplicates across groups."""
+    original, group, theirs = files.alias(), groups.alias(), groups.alias()
+    columns = (original.c.id, group.c.id, theirs.c.id, group.c.split, theirs.c.split)
+    joined = files.join(original, original.c.id == files.c.duplicate_of)
+    joined = joined.join(group, group.c.id == files.c.group_id).join(theirs, theirs.c.id == original.c.group_id)
+    statement = select(*columns, func.count()).select_from(joined).where(group.c.id != theirs.c.id).group_by(*columns)
+    return [TwinPair(*row) for row in connection.execute(statement)]
+
+
+def hashes(connection: Connection) -> Iterator[tuple[int, int, int]]:
+    """(perceptual hash, group id, frame id) of every image that has one."""
+    statement = select(frames.c.likeness, files.c.group_id, frames.c.id).select_from(frames.join(files))
+    wanted = frames.c.likeness.is_not(None) & files.c.duplicate_of.is_(None)
+    for row in connection.execution_options(yield_per=10_000).execute(statement.where(wanted)):
+        yield row[0], row[1], row[2]
+
+
+def unhashed_images(connection: Connection) -> int:
+    """Images with too little in them to be compared."""
+    statement = select(func.count()).select_from(frames.join(files))
+    unhashed = frames.c.likeness.is_(None) & files.c.duplicate_of.is_(None)
+    return int(connection.execute(statement.where(unhashed)).scalar_one())
+
+
+def find_frames(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str, str]]:
+    """(filename, thumbnail path, split) of frames by id."""
+    return {row[0]: (row[1], row[2], row[3]) for row in look_up(connection, _FRAMES, ids)}
+
+
+def count_classes(connection: Connection) -> list[tuple[str, str, int]]:
+    """(label, split, images) of what is labelled."""
+    statement = select(images.c.label, images.c.split, func.count()).where(images.c.label.is_not(None))
+    rows = connection.execute(statement.group_by(images.c.label, images.c.split))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def last_split(connection: Connection) -> str | None:
+    """The options of the newest run, as JSON."""
+    return connection.execute(select(runs.c.options).order_by(runs.c.id.desc()).limit(1)).scalar()
+
+
+def _count(connection: Connection, statement: object) -> int:
+    return int(connection.execute(select(func.count()).select_from(statement.subquery())).scalar_one())  # type: ignore[attr-defined]

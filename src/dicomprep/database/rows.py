@@ -1,0 +1,64 @@
+"""Outcomes as rows: plain tuples, each value in the place of its column."""
+
+from collections.abc import Iterable
+
+from dicomprep.burned_in import describe_risk
+from dicomprep.models import Outcome
+from dicomprep.naming import frame_stem
+from dicomprep.privacy import genuine_uid
+from dicomprep.storage import readable_path
+
+__all__ = ["file_row", "frame_rows"]
+
+
+def file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerprint: str) -> tuple[object, ...]:
+    """The columns of `files` in their order, without `id` and what `twin_keys` gives."""
+    task, source, instance = outcome.task, outcome.task.source, outcome.instance
+    return (
+        readable_path(source.root),
+        readable_path(source.path),
+        source.size,
+        source.mtime_ns,
+        outcome.digest,
+        fingerprint,
+        task.study_id,
+        task.name,
+        frame_stem(task.name),
+        outcome.status and outcome.status.value,
+        outcome.error_code and outcome.error_code.value,
+        _text(outcome.error_detail, 4000),
+        outcome.frame_count,
+        len(outcome.written),
+        1,  # attempts
+        run_id,
+        group_ids.get(instance.group_key),
+        genuine_uid(instance.transfer_syntax),
+        genuine_uid(instance.sop_class_uid),
+        genuine_uid(instance.sop_instance_uid),
+        genuine_uid(instance.study_instance_uid),
+        genuine_uid(instance.series_instance_uid),
+        instance.instance_number,
+        _text(instance.modality, 16),
+        instance.study_key or None,
+        instance.series_key or None,
+        *instance.tags,
+        instance.extra_tags,
+    )
+
+
+def frame_rows(recorded: Iterable[tuple[int, Outcome]]) -> list[tuple[object, ...]]:
+    """The columns of `frames` in their order, without `id`."""
+    rows: list[tuple[object, ...]] = []
+    for file_id, outcome in recorded:
+        risk = describe_risk(outcome.instance.reasons, text=any(w.text for w in outcome.written))
+        for w in outcome.written:
+            place = (w.filename, w.thumbnail_path, w.width, w.height, w.size, w.digest)
+            rows.append((file_id, w.frame_number, *place, w.transform, *w.position, *risk, w.likeness))
+    return rows
+
+
+def _text(value: str | None, most: int) -> str | None:
+    """Text from a file as any database takes it: no lone surrogates, no NUL, not longer than its column."""
+    if value is None or (value.isprintable() and len(value) <= most):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:most]

@@ -1,0 +1,196 @@
+"""Inputs that hold the same image: one of them is in `images`, the others name it. Settled as they are recorded."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import xxhash
+from sqlalchemy import Connection, bindparam, select, update
+
+from dicomprep.database.bulk import any_of, look_up
+from dicomprep.database.schema import files, frames, labels
+from dicomprep.database.split_store import join_groups
+from dicomprep.models import Outcome, Status
+
+__all__ = ["MOST_NAMES", "TwinKeys", "Twins", "twin_keys"]
+
+MOST_NAMES = 4
+"""An image that more patients have is a test pattern or a form, and joins nobody."""
+
+LIKE_BITS = 3
+"""So many bits of a perceptual hash may differ in an instance that was compressed again."""
+
+TwinKeys = tuple[bytes | None, int | None]
+"""Of an input: its pixels' digest, and a hash of its SOP Instance UID and instance number; None joins nobody."""
+
+
+def twin_keys(outcome: Outcome) -> TwinKeys:
+    """By what the twins of an input are found; nothing where too little is in it to tell one patient from another."""
+    written, instance = outcome.written, outcome.instance
+    if outcome.status is not Status.DONE or all(w.likeness is None for w in written):
+        return None, None
+    digests = [w.source_digest for w in written]
+    pixels = digests[0] if len(digests) == 1 else xxhash.xxh3_128_digest(b"".join(digests))
+    if not instance.sop_instance_uid:
+        return pixels or None, None
+    text = f"{instance.sop_instance_uid}\0{instance.instance_number}"
+    return pixels or None, xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogateescape")) - 2**63
+
+
+@dataclass(slots=True)
+class _Member:
+    id: int
+    root: str
+    path: str
+    pixel_key: bytes | None
+    instance_key: int | None
+    duplicate_of: int | None
+    run_id: int
+    attempts: int
+    group_id: int | None
+    fingerprint: str
+    sop_instance_uid: str | None
+    instance_number: int | None
+    frames: int
+
+
+_COLUMNS = tuple(files.c[name] for name in _Member.__dataclass_fields__)
+_VISIBLE = files.c.duplicate_of.is_(None)
+_BY_PIXELS = select(*_COLUMNS).where(_VISIBLE, any_of(files.c.pixel_key))
+_BY_INSTANCE = select(*_COLUMNS).where(_VISIBLE, any_of(files.c.instance_key))
+_BY_ID = select(*_COLUMNS).where(any_of(files.c.id))
+_BY_ORIGINAL = select(*_COLUMNS).where(any_of(files.c.duplicate_of))
+_PIXELS_MET = select(files.c.pixel_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.pixel_key))
+_INSTANCES_MET = select(files.c.instance_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.instance_key))
+_LIKENESS = select(frames.c.file_id, frames.c.frame_number, frames.c.likeness).where(
+    frames.c.likeness.is_not(None), any_of(frames.c.file_id)
+)
+_LABELLED = (
+    select(frames.c.file_id)
+    .select_from(frames.join(labels, labels.c.frame_id == frames.c.id))
+    .where(any_of(frames.c.file_id))
+)
+_NAMES = select(files.c.duplicate_of, files.c.group_id).distinct().where(any_of(files.c.duplicate_of))
+_HIDE = update(files).where(files.c.id == bindparam("twin")).values(duplicate_of=bindparam("original"))
+_REPOINT = update(files).where(files.c.duplicate_of == bindparam("before")).values(duplicate_of=bindparam("original"))
+_DISTRUST = update(files).where(files.c.id == bindparam("newcomer")).values(instance_key=None)
+
+
+@dataclass(slots=True)
+class Twins:
+    """The twins among a batch that is being recorded, and those that it has among what was recorded before.
+
+    Made before the batch is written, when whoever has one of its keys is another file; `settle` comes after.
+    """
+
+    connection: Connection
+    run_id: int
+    pixels: set[bytes] = field(default_factory=set)
+    """Keys that more than one file has."""
+    instances: set[int] = field(default_factory=set)
+    _pairs: list[tuple[_Member, _Member]] = field(default_factory=list)
+    """(twin, original) that were found."""
+
+    def look_out(self, batch: Sequence[tuple[str, str, TwinKeys]]) -> None:
+        """Note which keys of a batch (root, path, keys of each input) occur more than once."""
+        pixels = [(keys[0], root, path) for root, path, keys in batch if keys[0] is not None]
+        instances = [(keys[1], root, path) for root, path, keys in batch if keys[1] is not None]
+        met = set(look_up(self.connection, _PIXELS_MET, list({row[0] for row in pixels})))
+        self.pixels = {key for key, n in Counter(row[0] for row in met | set(pixels)).items() if n > 1 and key}
+        known = set(look_up(self.connection, _INSTANCES_MET, list({row[0] for row in instances})))
+        self.instances = {key for key, n in Counter(row[0] for row in known | set(instances)).items() if n > 1}
+
+    def settle(self, remade: Sequence[int]) -> None:
+        """Hide what is a twin, release what is none any more, join the groups of twins. `remade`: ids known before."""
+        if remade:
+            self._release(remade)
+        if self.pixels:
+            self._match_pixels()
+        if self.instances:
+            self._match_instances()
+        if self._pairs:
+            self._join()
+
+    def _release(self, remade: Sequence[int]) -> None:
+        """Twins that hold another image than their originals now are images of their own again."""
+        hidden = [m for m in self._members(_BY_ID, remade) if m.duplicate_of is not None]
+        hidden += self._members(_BY_ORIGINAL, remade)
+        if not hidden:
+            return
+        originals = {m.id: m for m in self._members(_BY_ID, sorted({m.duplicate_of or 0 for m in hidden}))}
+        for twin in {m.id: m for m in hidden}.values():
+            original = originals[twin.duplicate_of or 0]
+            pending = original.pixel_key is not None and twin.fingerprint != original.fingerprint
+            if pending or self._same_image(twin, original):
+                continue
+            self.connection.execute(_HIDE, {"twin": twin.id, "original": None})
+            self.pixels |= {twin.pixel_key} if twin.pixel_key else set()
+
+    def _match_pixels(self) -> None:
+        """Of all that have the same pixels, one is the original."""
+        for members in _grouped(self._members(_BY_PIXELS, sorted(self.pixels)), "pixel_key"):
+            self._hide(members)
+
+    def _match_instances(self) -> None:
+        """Of all that say they are one instance, those are that look so; the UID of the others says nothing."""
+        for members in _grouped(self._members(_BY_INSTANCE, sorted(self.instances)), "instance_key"):
+            holder, *newcomers = sorted(members, key=self._rank)
+            same = [m for m in newcomers if self._same_image(m, holder)]
+            self._hide([holder, *same])
+            others = [{"newcomer": m.id} for m in newcomers if m not in same]
+            if others:
+                self.connection.execute(_DISTRUST, others)
+
+    def _hide(self, members: Sequence[_Member]) -> None:
+        if len(members) < 2:
+            return
+        labelled = {row[0] for row in look_up(self.connection, _LABELLED, [m.id for m in members])}
+        original, *twins = sorted(members, key=lambda m: (m.id not in labelled, *self._rank(m)))
+        self.connection.execute(_HIDE, [{"twin": m.id, "original": original.id} for m in twins])
+        self.connection.execute(_REPOINT, [{"before": m.id, "original": original.id} for m in twins])
+        self._pairs += [(m, original) for m in twins]
+
+    def _rank(self, member: _Member) -> tuple[bool, int, str, str]:
+        """Whatever was recorded by an earlier run comes first; what this run brought, by its path in any order."""
+        is_new = member.run_id == self.run_id and member.attempts == 1
+        return is_new, 0 if is_new else member.id, member.root, member.path
+
+    def _same_image(self, one: _Member, other: _Member) -> bool:
+        """The same pixels, or the same instance that looks the same, compressed once more perhaps."""
+        if one.pixel_key is not None and one.pixel_key == other.pixel_key:
+            return True
+        alike = one.sop_instance_uid is not None and one.frames == other.frames
+        if not alike or (one.sop_instance_uid, one.instance_number) != (other.sop_instance_uid, other.instance_number):
+            return False
+        first: dict[int, int] = {}
+        for file_id, _, likeness in sorted(look_up(self.connection, _LIKENESS, [one.id, other.id])):
+            first.setdefault(file_id, likeness)
+        if len(first) < 2:
+            return False
+        return ((first[one.id] ^ first[other.id]) & (2**64 - 1)).bit_count() <= LIKE_BITS
+
+    def _join(self) -> None:
+        """Put the groups of twins on one side, but for images that too many share."""
+        originals = {original.id: original for _, original in self._pairs}
+        names: dict[int, set[int]] = {number: {o.group_id or 0} for number, o in originals.items()}
+        for original, group in look_up(self.connection, _NAMES, sorted(originals)):
+            names[original].add(group or 0)
+        join_groups(
+            self.connection,
+            [
+                (twin.group_id or 0, original.group_id or 0)
+                for twin, original in self._pairs
+                if len(names[original.id]) <= MOST_NAMES
+            ],
+            run_id=self.run_id,
+        )
+
+    def _members(self, query: object, values: Collection[object]) -> list[_Member]:
+        return [_Member(*row) for row in look_up(self.connection, query, list(values))]  # type: ignore[arg-type]
+
+
+def _grouped(members: Iterable[_Member], name: str) -> Iterator[list[_Member]]:
+    by_key: dict[object, dict[int, _Member]] = {}
+    for member in members:
+        by_key.setdefault(getattr(member, name), {})[member.id] = member
+    return (list(group.values()) for group in by_key.values())
