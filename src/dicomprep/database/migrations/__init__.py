@@ -7,9 +7,13 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
-from dicomprep.database.migrations import m0001_initial, m0002_tags
+from dicomprep.database.migrations import m0001_initial, m0002_tags, m0004_labelling
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (m0001_initial.upgrade, m0002_tags.upgrade)
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (
+    m0001_initial.upgrade,
+    m0002_tags.upgrade,
+    m0004_labelling.upgrade,
+)
 SCHEMA_VERSION = len(MIGRATIONS)
