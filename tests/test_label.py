@@ -4,6 +4,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Seven patients of one image and one of six."""
     place = Place(tmp_path_factory.mktemp("label"))
     make_files(place.source, *(f"{name}.dcm" for name in "abcdefg"))
-    make_dicom(place.source / "cine" / "x.dcm", frames_of(6, seed=9), patient_id="Cine", Modality="US")
+    view = {"ViewPosition": "MLO", "ImageLaterality": "L"}
+    make_dicom(place.source / "cine" / "x.dcm", frames_of(6, seed=9), patient_id="Cine", Modality="US", **view)
     place.run()
     return place
 
@@ -67,6 +69,7 @@ def test_an_item_says_what_the_image_is_and_what_lies_beside_it(pages: Pages) ->
     cine = pages.place.rows("SELECT id FROM images WHERE modality = 'US' ORDER BY frame_number")
     third = items[cine[2]]
     assert (third["modality"], third["frame"], third["frames"], third["strip"]) == ("US", 3, 6, cine)
+    assert third["view"] == "L MLO"
     assert (third["name"], third["mine"], third["prediction"]) == ("cine/x_frame0002", None, None)
 
 
@@ -220,3 +223,12 @@ def test_a_port_in_use_is_named(pages: Pages) -> None:
     command = [sys.executable, "-m", "dicomprep", "label", "--db", str(pages.place.db), "--port", str(pages.port)]
     done = call(command, pages.place.base)
     assert (done.returncode, f"Port {pages.port} cannot be used" in done.stderr) == (3, True)
+
+
+def test_classes_can_stand_in_a_file(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "dicomprep.toml").write_text('size = 64\n[label]\nclasses = ["a", "a"]\n')
+    done = cli(tmp_path, "label", "--db", place.db)
+    assert (done.returncode, "different classes" in done.stderr) == (2, True)
+    (tmp_path / "dicomprep.toml").write_text("[label]\nnonsense = 1\n")
+    done = cli(tmp_path, "label", "--db", place.db)
+    assert (done.returncode, "there is no option nonsense" in done.stderr) == (2, True)

@@ -46,6 +46,7 @@ def ids(place: Place, condition: str) -> list[int]:
         ("modality=US", "modality = 'US'"),
         ("study=s", "study_id = 's'"),
         ("split=train", "split = 'train'"),
+        ("risk=low", "id IN (SELECT id FROM tags WHERE burned_in = 'low')"),
         ("modality=US&split=val", "modality = 'US' AND split = 'val'"),
         ("study=' OR 1=1 --", "0"),
         ("nonsense=1", "1"),

@@ -89,13 +89,10 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
         if argument is None:
             raise ConfigError(f"{path}: there is no option {key}.")
         if not argument.tokens:
-            joined = commands == ("label",) or not isinstance(value, list)
-            for one in [_joined(value)] if joined else value:
+            if isinstance(value, list) and commands == ("label",):
+                value = [",".join(map(str, value))]  # noqa: PLW2901
+            for one in value if isinstance(value, list) else [value]:
                 argument.append(Token(keyword=f"--{key}", value=str(one), source=str(path)))
-
-
-def _joined(value: Any) -> str:  # noqa: ANN401
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _find_defaults(dicom_dir: Path) -> tuple[Path, dict[str, Any]]:

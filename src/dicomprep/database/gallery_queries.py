@@ -36,6 +36,8 @@ class Filter:
     state: str = ""
     label: str = ""
     prediction: str = ""
+    risk: str = ""
+    """Of text in the pixels: none, low or high."""
     patient: str = ""
     """Of one patient: the id of an image of his."""
     model: str = ""
@@ -74,6 +76,11 @@ class Origin:
     root: str
     path: str
     run_id: int
+    view: str | None
+    laterality: str | None
+    body_part: str | None
+    risk: str | None
+    risk_reasons: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,11 @@ def find_origin(connection: Connection, frame_id: int) -> Origin | None:
         files.c.root,
         files.c.path,
         files.c.run_id,
+        files.c.view_position,
+        files.c.laterality,
+        files.c.body_part,
+        frames.c.burned_in,
+        frames.c.burned_in_reasons,
     )
     statement = select(*columns).select_from(frames.join(files).join(groups)).where(frames.c.id == frame_id)
     row = connection.execute(statement).first()
@@ -174,6 +186,9 @@ def _filtered(statement: Select[Any], connection: Connection, wanted: Filter) ->
         conditions.append(catalogue.c.group_id.in_(select(groups.c.id).where(groups.c.split == wanted.split)))
     if wanted.state in STATES:
         conditions.append(_in_state(wanted.state))
+    if wanted.risk:
+        statement = statement.join(frames, frames.c.id == catalogue.c.frame_id)
+        conditions.append(frames.c.burned_in == wanted.risk)
     if wanted.patient:
         conditions.append(catalogue.c.group_id == _group_of(connection, wanted.patient))
     if wanted.prediction:

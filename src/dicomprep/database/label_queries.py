@@ -58,6 +58,8 @@ class Card:
     """How this annotator labelled it."""
     series: int
     slot: int
+    view: str | None
+    laterality: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,8 @@ def describe(connection: Connection, frame_ids: Sequence[int], *, annotator: str
             mine.scalar_subquery().label("mine"),
             catalogue.c.series,
             catalogue.c.slot,
+            files.c.view_position,
+            files.c.laterality,
         )
         .select_from(frames.join(files).join(groups).join(catalogue, catalogue.c.frame_id == frames.c.id))
         .where(frames.c.id.in_(frame_ids))

@@ -234,6 +234,7 @@ class Labelling:
             "id": card.id,
             "name": card.filename,
             "modality": card.modality or "no modality",
+            "view": " ".join(word for word in (card.laterality, card.view) if word),
             "frame": card.frame_number + 1,
             "frames": card.frame_count,
             "split": card.split,
