@@ -15,8 +15,10 @@ from cyclopts.token import Token
 from dicomprep.commands.audit import audit
 from dicomprep.commands.inspect import inspect
 from dicomprep.commands.label import label
+from dicomprep.commands.predictions import predictions
 from dicomprep.commands.preprocess import preprocess
 from dicomprep.commands.release import release
+from dicomprep.commands.report import report
 from dicomprep.commands.retry import retry
 from dicomprep.commands.status import status
 from dicomprep.commands.verify import verify
@@ -25,7 +27,7 @@ from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
 
-COMMANDS = (preprocess, status, retry, verify, audit, release, inspect, label)
+COMMANDS = (preprocess, status, retry, verify, audit, release, inspect, label, predictions, report)
 
 app = App(
     name="dicomprep",
@@ -70,12 +72,18 @@ def _leave(code: int, reason: object) -> None:
 
 
 def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Options that were not given come from `dicomprep.toml` beside the data or here, else from pyproject.toml."""
-    if commands != ("preprocess",):
+    """Options that were not given come from `dicomprep.toml` beside the data or here, else from pyproject.toml.
+
+    Those of `preprocess` stand at its top, those of `label` in a table of that name.
+    """
+    if commands not in (("preprocess",), ("label",)):
         return
     by_name = {name: argument for argument in arguments for name in argument.names if name.startswith("--")}
-    folder = by_name["--dicom-dir"].tokens[0].value if by_name["--dicom-dir"].tokens else "."
-    path, options = _find_defaults(Path(folder))
+    data = by_name.get("--dicom-dir")
+    path, options = _find_defaults(Path(data.tokens[0].value if data and data.tokens else "."))
+    of_label = options.pop("label", {})
+    if commands == ("label",):
+        path, options = Path(f"{path} [label]"), {key: _joined(value) for key, value in of_label.items()}
     for key, value in options.items():
         argument = by_name.get(f"--{key.replace('_', '-')}")
         if argument is None:
@@ -83,6 +91,11 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
         if not argument.tokens:
             for one in value if isinstance(value, list) else [value]:
                 argument.append(Token(keyword=f"--{key}", value=str(one), source=str(path)))
+
+
+def _joined(value: object) -> object:
+    """A list as the command line has it: names separated by commas."""
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _find_defaults(dicom_dir: Path) -> tuple[Path, dict[str, Any]]:
