@@ -310,13 +310,13 @@ def test_control_characters_in_names_and_headers_are_made_visible(place: Default
         path = make_dicom(place.source / name, frames_of(1)[0], **{keyword: filler})
         path.write_bytes(path.read_bytes().replace(filler.encode(), EVIL.encode()))
     first = cli(place.base, "preprocess", "samp_ds", *SMALL, env=STRICT_UTF8)
-    assert first.stderr.count(r"\x1b[2J") == 3
+    assert first.stderr.count(r"\x1b[2J") == 2  # folder and file: what headers say is not repeated
     assert len(first.stderr.splitlines()) == 2
     pages = [first.stdout + first.stderr]
     for command in ("status --failures", "status", "inspect samp_ds/a.dcm", "inspect samp_ds/b.dcm", "retry"):
         _, out, err = here.call(*command.split())
         pages.append(out + err)
-        assert r"\x1b[2J" in pages[-1]
+        assert (r"\x1b[2J" in pages[-1]) == (command in ("status --failures", "retry"))
     assert [acted_upon(page) for page in pages] == [set()] * len(pages)
     assert len(pages[1].splitlines()) == 2
 
