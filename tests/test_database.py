@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect
 
 from dicomprep import ConfigError, EnvironmentFault
-from dicomprep.database import journal, schema
+from dicomprep.database import journal, page_schema, schema
 from dicomprep.database import store as storing
 from dicomprep.database.connect import connect, migrate, read_meta
 from dicomprep.database.migrations import SCHEMA_VERSION
@@ -58,6 +58,7 @@ def describe(engine: Engine) -> dict[str, Any]:
 def test_migrations_make_what_the_schema_says(tmp_path: Path) -> None:
     migrated, created = connect(str(tmp_path / "x.db")), create_engine(f"sqlite:///{tmp_path}/y.db")
     migrate(migrated)
+    assert page_schema.metadata is schema.metadata
     schema.metadata.create_all(created)
     assert describe(migrated) == describe(created)
     views = {

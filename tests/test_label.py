@@ -1,159 +1,234 @@
-"""The labelling page over real HTTP: what it shows, what it records, whom it refuses."""
+"""The labelling page over real HTTP: which image comes next, what is recorded, what an undo takes back."""
 
-import http.client
-import re
-import socket
+import sqlite3
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from urllib.parse import urlencode
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dicomprep import ConfigError, LabelError
+from dicomprep.commands.label import label
 from tests.building import make_dicom
-from tests.running import PROJECT, Place, call, frames_of, make_files, started
+from tests.pages import Pages, serving
+from tests.running import Place, call, cli, frames_of, make_files, wait_until
 
-HOSTILE = "<script>alert(1)</script>\"'&"
-
-
-@dataclass
-class Page:
-    """A server on this machine, and the place whose images it shows."""
-
-    place: Place
-    port: int
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def ask(self, method: str, path: str, body: dict[str, object] | None = None, **headers: str) -> tuple[int, bytes]:
-        """Status and content; the headers of the answer stay in `headers`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        given = {"Host": f"127.0.0.1:{self.port}"} | {k.replace("_", "-"): v for k, v in headers.items()}
-        connection.request(method, path, urlencode(body or {}) if method == "POST" else None, given)
-        answer = connection.getresponse()
-        content = answer.read()
-        self.headers = {name.lower(): value for name, value in answer.getheaders()}
-        connection.close()
-        return answer.status, content
-
-    def shown(self, path: str = "/") -> int | None:
-        """The id of the image on the page."""
-        match = re.search(rb'src="/image/(\d+)"', self.ask("GET", path)[1])
-        return int(match[1]) if match else None
-
-    def post(self, path: str, **body: object) -> int:
-        return self.ask("POST", path, body, Origin=f"http://127.0.0.1:{self.port}")[0]
-
-    def labels(self) -> list[str | None]:
-        return self.place.rows("SELECT label FROM images ORDER BY id")
+CLASSES = "biopsy,mag view"
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Seven patients of one image and one of six."""
     place = Place(tmp_path_factory.mktemp("label"))
-    make_files(place.source, "a.dcm", "s/b.dcm:2")
-    make_dicom(place.source / "<b>bold.dcm", frames_of(1, seed=9)[0], Modality="US", PatientName=HOSTILE)
+    make_files(place.source, *(f"{name}.dcm" for name in "abcdefg"))
+    view = {"ViewPosition": "MLO", "ImageLaterality": "L"}
+    make_dicom(place.source / "cine" / "x.dcm", frames_of(6, seed=9), patient_id="Cine", Modality="US", **view)
     place.run()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    script = PROJECT / "scripts" / "02_label_server.py"
-    command = [sys.executable, str(script), "--db", str(place.db), "--classes", "biopsy,mag view", "--port", str(port)]
-    with started(command, place.base) as server:
-        assert "4 images to label" in server.process.stdout.readline()
-        shown = Page(place, port)
-        for _ in range(100):
-            try:
-                shown.ask("GET", "/")
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield shown
+    return place
+
+
+@pytest.fixture(scope="module")
+def pages(place: Place) -> Iterator[Pages]:
+    with serving(place, "--classes", CLASSES) as pages:
+        yield pages
 
 
 @pytest.fixture(autouse=True)
-def _without_labels(page: Page) -> None:
-    while any(page.labels()):
-        assert page.post("/undo") == 303
+def _without_labels(pages: Pages) -> None:
+    for annotator in ("me", "anna"):
+        while pages.post("/undo", annotator)["item"] is not None:
+            pass
+    assert not any(pages.labels().values())
+    execute(pages, "DELETE FROM reservations", "DELETE FROM passed")
 
 
-def test_a_label_is_recorded_and_the_next_image_shown(page: Page) -> None:
-    first = page.shown()
-    assert page.post("/label", frame=first, label="mag view") == 303
-    assert page.labels() == ["mag view", None, None, None]
-    assert page.shown() not in (None, first)
-    assert b"1 of 4 labelled" in page.ask("GET", "/")[1]
+def execute(pages: Pages, *statements: str) -> None:
+    with closing(sqlite3.connect(pages.place.db, timeout=30)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
-def test_undo_goes_back_step_by_step_and_loses_nothing(page: Page) -> None:
-    before = len(page.place.rows("SELECT id FROM labels"))
-    images = []
-    for label in ("biopsy", "mag view"):
-        images.append(page.shown())
-        page.post("/label", frame=images[-1], label=label)
-    for image in reversed(images):
-        assert page.post("/undo") == 303
-        assert page.shown() == image
-    assert len(page.place.rows("SELECT id FROM labels")) == before + 4
+def release(pages: Pages) -> None:
+    """Nothing is reserved for anyone."""
+    execute(pages, "DELETE FROM reservations")
 
 
-def test_skipping_leads_through_all_images_without_a_label(page: Page) -> None:
-    seen = [page.shown()]
-    while (image := page.shown(f"/?after={seen[-1]}")) is not None:
-        seen.append(image)
-    assert len(seen) == len(set(seen)) == 4
-    assert not any(page.labels())
+def test_the_first_image_of_every_patient_comes_before_the_second_of_any(pages: Pages) -> None:
+    order = pages.next(limit=13)
+    patients = dict(pages.place.rows("SELECT id, patient_key FROM images"))
+    assert len(order) == len(set(order)) == 13
+    assert len({patients[frame] for frame in order[:8]}) == 8
+    assert order != sorted(order)
+    assert order == pages.next(limit=13)
 
 
-def test_an_image_is_the_thumbnail_itself(page: Page) -> None:
-    status, content = page.ask("GET", f"/image/{page.shown()}")
-    assert (status, page.headers["content-type"]) == (200, "image/png")
-    assert content in page.place.images().values()
+def test_an_item_says_what_the_image_is_and_what_lies_beside_it(pages: Pages) -> None:
+    items = {item["id"]: item for item in pages.post("/next", limit=13)["items"]}
+    cine = pages.place.rows("SELECT id FROM images WHERE modality = 'US' ORDER BY frame_number")
+    third = items[cine[2]]
+    assert (third["modality"], third["frame"], third["frames"], third["strip"]) == ("US", 3, 6, cine)
+    assert third["view"] == "L MLO"
+    assert (third["name"], third["mine"], third["prediction"]) == ("cine/x_frame0002", None, None)
 
 
-@pytest.mark.parametrize("path", ["/image/99", "/image/x", "/image/../x.db", "/static/../application.py", "/x.db"])
-def test_nothing_but_images_and_the_page_is_served(page: Page, path: str) -> None:
-    assert page.ask("GET", path)[0] == 404
+def test_a_label_is_recorded_with_its_annotator_and_time(pages: Pages) -> None:
+    (frame,) = pages.next(limit=1)
+    counts = pages.post("/label", "anna", frame=frame, label="mag view")
+    assert (counts["total"], counts["labelled"]) == (13, 1)
+    assert counts["classes"] == {"biopsy": 0, "mag view": 1}
+    assert pages.labels()[frame] == "mag view"
+    event = pages.place.rows("SELECT frame_id, label, annotator, undoes, created_at FROM labels ORDER BY id DESC")[0]
+    assert event[:4] == (frame, "mag view", "anna", None)
+    assert event[4].startswith("20")
+    assert frame not in pages.next(limit=13)
 
 
-def test_text_from_files_stays_text(page: Page) -> None:
-    pages = [page.ask("GET", f"/?after={after}")[1] for after in range(4)]
-    assert any(b"&lt;b&gt;bold" in content for content in pages)
-    assert not any(b"<b>bold" in content or HOSTILE.encode() in content for content in pages)
-    assert "default-src 'self'" in page.headers["content-security-policy"]
+def test_undo_goes_back_step_by_step_and_loses_nothing(pages: Pages) -> None:
+    before = pages.place.rows("SELECT * FROM labels ORDER BY id")
+    first, second = pages.next(limit=2)
+    for frame, name in ((first, "biopsy"), (second, "biopsy"), (first, "mag view")):
+        pages.post("/label", frame=frame, label=name)
+    seen = []
+    for _ in range(3):
+        item = pages.post("/undo")["item"]
+        seen.append((item["id"], item["mine"], pages.labels()[first], pages.labels()[second]))
+    assert seen == [
+        (first, "biopsy", "biopsy", "biopsy"),
+        (second, None, "biopsy", None),
+        (first, None, None, None),
+    ]
+    assert pages.post("/undo")["item"] is None
+    after = pages.place.rows("SELECT * FROM labels ORDER BY id")
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 6
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "localhost:1", ""])
-@pytest.mark.parametrize("path", ["/", "/image/1", "/static/label.js"])
-def test_another_host_name_is_refused(page: Page, host: str, path: str) -> None:
-    assert page.ask("GET", path, Host=host)[0] == 421
+def test_undo_takes_back_only_what_is_ones_own(pages: Pages) -> None:
+    first, second = pages.next(limit=2)
+    pages.post("/label", "me", frame=first, label="biopsy")
+    pages.post("/label", "anna", frame=second, label="biopsy")
+    assert pages.post("/undo", "me")["item"]["id"] == first
+    assert (pages.labels()[first], pages.labels()[second]) == (None, "biopsy")
+
+
+def test_what_is_skipped_comes_to_others_but_not_again(pages: Pages) -> None:
+    (frame,) = pages.next(limit=1)
+    pages.post("/skip", frame=frame)
+    assert frame not in pages.next(limit=13)
+    release(pages)
+    assert pages.next("anna", limit=1) == [frame]
+    release(pages)
+    pages.post("/skip", frame=frame, again=True)
+    assert pages.next(limit=1) == [frame]
+
+
+def test_two_annotators_are_never_given_the_same_image(pages: Pages) -> None:
+    mine, hers = pages.next("me", limit=5), pages.next("anna", limit=5)
+    assert len({*mine, *hers}) == 10
+    assert pages.next("me", limit=5) == mine
+    assert set(pages.next("me", limit=13)) == set(pages.labels()) - set(hers)
+    assert set(hers) <= set(pages.next("anna", limit=13))
+
+
+def test_who_would_have_to_wait_gets_what_others_have_far_ahead(pages: Pages) -> None:
+    hers = pages.next("anna", limit=13)
+    mine = pages.next("me", limit=5)
+    assert mine == hers[8:]
+    again = pages.post("/next", "anna", held=hers, limit=1)
+    assert (again["lost"], again["items"]) == (sorted(mine), [])
+    assert set(pages.next("me", held=mine, limit=5)) == set()
+
+
+def test_a_reservation_runs_out(pages: Pages) -> None:
+    (mine,) = pages.next("me", limit=1)
+    assert pages.next("anna", limit=1) != [mine]
+    execute(pages, "UPDATE reservations SET until = 1")
+    assert pages.next("anna", limit=1) == [mine]
+
+
+def test_who_leaves_gives_back_what_he_had(pages: Pages) -> None:
+    mine = pages.next("me", limit=5)
+    assert set(pages.next("anna", limit=5)).isdisjoint(mine)
+    pages.post("/leave", "me")
+    assert set(mine) < set(pages.next("anna", limit=13))
+
+
+def test_images_of_a_later_run_come_too(pages: Pages) -> None:
+    make_files(pages.place.source, "later.dcm", seed=77)
+    pages.place.run()
+    assert wait_until(lambda: pages.get("/progress")["total"] == 14, 30)
+    (later,) = pages.place.rows("SELECT id FROM images WHERE filename LIKE '%later'")
+    assert later in pages.next(limit=14)
+    (pages.place.source / "later.dcm").unlink()
+
+
+def test_classes_are_kept_and_can_grow(pages: Pages) -> None:
+    grown = pages.post("/classes", name="new <one>")["classes"]
+    assert grown == ["biopsy", "mag view", "new <one>"]
+    assert pages.post("/classes", name="new <one>")["classes"] == grown
+    frame = pages.next(limit=1)[0]
+    assert pages.post("/label", frame=frame, label="new <one>")["classes"]["new <one>"] == 1
+    assert b"new &lt;one&gt;" in pages.ask("GET", "/")[1]
 
 
 @pytest.mark.parametrize(
-    "headers",
-    [{}, {"Origin": "null"}, {"Origin": "http://evil.example"}, {"Origin": "{own}", "Sec_Fetch_Site": "cross-site"}],
+    "body",
+    [{"label": "other"}, {"label": ""}, {"label": "biopsy,mag view"}, {"frame": "1"}, {"frame": 9999}, {"frame": None}],
 )
-def test_a_label_from_another_page_is_refused(page: Page, headers: dict[str, str]) -> None:
-    headers = {name: value.format(own=f"http://127.0.0.1:{page.port}") for name, value in headers.items()}
-    for path in ("/label", "/undo"):
-        assert page.ask("POST", path, {"frame": page.shown(), "label": "biopsy"}, **headers)[0] == 403
-    assert not any(page.labels())
+def test_what_is_no_label_of_an_image_is_refused(pages: Pages, body: dict[str, object]) -> None:
+    frame = pages.next(limit=1)[0]
+    assert pages.post("/label", **({"frame": frame, "label": "biopsy"} | body)) == 400
+    assert not any(pages.labels().values())
 
 
-@pytest.mark.parametrize("body", [{"label": "other"}, {"frame": "x"}, {"frame": 99}, {"frame": ""}])
-def test_what_is_no_label_of_an_image_is_refused(page: Page, body: dict[str, object]) -> None:
-    assert page.post("/label", **({"frame": page.shown(), "label": "biopsy"} | body)) == 400
-    assert not any(page.labels())
+@pytest.mark.parametrize("body", [b"", b"x", b"[]", b'{"annotator": ""}', b'{"annotator": "' + b"a" * 70000 + b'"}'])
+def test_what_is_no_request_is_refused(pages: Pages, body: bytes) -> None:
+    assert pages.ask("POST", "/next", body, Origin=pages.origin)[0] == 400
 
 
-@pytest.mark.parametrize("options", [["--classes", ","], ["--classes", "a,a"], ["--db", "no.db"]])
-def test_a_mistake_is_named_before_anything_is_served(page: Page, options: list[str]) -> None:
-    database = [] if "--db" in options else ["--db", str(page.place.db)]
-    done = call([sys.executable, "-m", "dicomprep", "label", *database, *options], page.place.base)
+def test_an_image_is_the_thumbnail_itself(pages: Pages) -> None:
+    status, content = pages.ask("GET", f"/image/{pages.next(limit=1)[0]}")
+    assert (status, pages.headers["content-type"]) == (200, "image/png")
+    assert content in pages.place.images().values()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"classes": ","},
+        {"classes": "a,a"},
+        {"db": "no.db"},
+        {"order": "random"},
+        {"order": "confident"},
+        {"order": "uncertainty"},
+        {"overlap": "200%"},
+        {"raters": 1},
+        {"model": "x"},
+        {"token": "short"},
+    ],
+)
+def test_a_mistake_is_named_before_anything_is_served(place: Place, options: dict[str, Any]) -> None:
+    with pytest.raises((ConfigError, LabelError)):
+        label(**({"db": str(place.db)} | options))
+
+
+def test_a_mistake_is_a_sentence_and_not_a_traceback(place: Place) -> None:
+    done = cli(place.base, "label", "--db", place.db, "--classes", ",")
     assert (done.returncode, done.stderr.startswith("Error: ")) == (2, True)
 
 
-def test_a_port_in_use_is_named(page: Page) -> None:
-    command = [sys.executable, "-m", "dicomprep", "label", "--db", str(page.place.db), "--port", str(page.port)]
-    done = call(command, page.place.base)
-    assert (done.returncode, f"Port {page.port} cannot be used" in done.stderr) == (3, True)
+def test_a_port_in_use_is_named(pages: Pages) -> None:
+    command = [sys.executable, "-m", "dicomprep", "label", "--db", str(pages.place.db), "--port", str(pages.port)]
+    done = call(command, pages.place.base)
+    assert (done.returncode, f"Port {pages.port} cannot be used" in done.stderr) == (3, True)
+
+
+def test_classes_can_stand_in_a_file(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "dicomprep.toml").write_text('size = 64\n[label]\nclasses = ["a", "a"]\n')
+    done = cli(tmp_path, "label", "--db", place.db)
+    assert (done.returncode, "different classes" in done.stderr) == (2, True)
+    (tmp_path / "dicomprep.toml").write_text("[label]\nnonsense = 1\n")
+    done = cli(tmp_path, "label", "--db", place.db)
+    assert (done.returncode, "there is no option nonsense" in done.stderr) == (2, True)

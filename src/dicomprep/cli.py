@@ -15,8 +15,10 @@ from cyclopts.token import Token
 from dicomprep.commands.audit import audit
 from dicomprep.commands.inspect import inspect
 from dicomprep.commands.label import label
+from dicomprep.commands.predictions import predictions
 from dicomprep.commands.preprocess import preprocess
 from dicomprep.commands.release import release
+from dicomprep.commands.report import report
 from dicomprep.commands.retry import retry
 from dicomprep.commands.status import status
 from dicomprep.commands.verify import verify
@@ -25,7 +27,7 @@ from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
 
-COMMANDS = (preprocess, status, retry, verify, audit, release, inspect, label)
+COMMANDS = (preprocess, status, retry, verify, audit, release, inspect, label, predictions, report)
 
 app = App(
     name="dicomprep",
@@ -70,19 +72,32 @@ def _leave(code: int, reason: object) -> None:
 
 
 def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Options that were not given come from `dicomprep.toml` beside the data or here, else from pyproject.toml."""
-    if commands != ("preprocess",):
+    """Options that were not given come from `dicomprep.toml` beside the data or here, else from pyproject.toml.
+
+    Those of `preprocess` stand at its top, those of `label` in a table of that name.
+    """
+    if commands not in (("preprocess",), ("label",)):
         return
     by_name = {name: argument for argument in arguments for name in argument.names if name.startswith("--")}
-    folder = by_name["--dicom-dir"].tokens[0].value if by_name["--dicom-dir"].tokens else "."
-    path, options = _find_defaults(Path(folder))
+    data = by_name.get("--dicom-dir")
+    path, options = _find_defaults(Path(data.tokens[0].value if data and data.tokens else "."))
+    if commands == ("label",):
+        path, options = Path(f"{path} [label]"), options.get("label", {})
     for key, value in options.items():
+        if key == "label" and isinstance(value, dict):
+            continue
         argument = by_name.get(f"--{key.replace('_', '-')}")
         if argument is None:
             raise ConfigError(f"{path}: there is no option {key}.")
         if not argument.tokens:
-            for one in value if isinstance(value, list) else [value]:
-                argument.append(Token(keyword=f"--{key}", value=str(one), source=str(path)))
+            for one in _values(value, joined=commands == ("label",)):
+                argument.append(Token(keyword=f"--{key}", value=one, source=str(path)))
+
+
+def _values(value: Any, *, joined: bool) -> list[str]:  # noqa: ANN401
+    """A default as the command line would have it: several values, or one in which commas join them."""
+    values = [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    return [",".join(values)] if joined else values
 
 
 def _find_defaults(dicom_dir: Path) -> tuple[Path, dict[str, Any]]:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, bindparam, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, or_, select
 
 from dicomprep.database.bulk import any_of, look_up
-from dicomprep.database.schema import files, frames, groups, images, inputs, labels, meta, runs
+from dicomprep.database.schema import files, frames, groups, inputs, meta, runs
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Status
 from dicomprep.storage import actual_path, readable_path
@@ -20,7 +19,6 @@ __all__ = [
     "count_duplicates",
     "count_frames",
     "count_groups",
-    "count_labelled",
     "find_given_names",
     "find_moved",
     "find_settled",
@@ -29,7 +27,6 @@ __all__ = [
     "last_options",
     "last_runs",
     "list_failures",
-    "next_unlabelled",
     "output_dir",
     "paths_of_failures",
     "roots_of_failures",
@@ -151,23 +148,6 @@ def count_duplicates(connection: Connection) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def count_labelled(connection: Connection) -> int:
-    """How many images have a label now."""
-    statement = select(func.count()).select_from(frames).where(_current_label().is_not(None))
-    return int(connection.execute(statement).scalar_one())
-
-
-def next_unlabelled(connection: Connection, *, after: int) -> Row[Any] | None:
-    """The first image without a label whose id is greater than `after`, as a row of `images`."""
-    unlabelled = (
-        select(frames.c.id)
-        .join(files)
-        .where(frames.c.id > after, _current_label().is_(None), files.c.duplicate_of.is_(None))
-    )
-    first = unlabelled.order_by(frames.c.id).limit(1).scalar_subquery()
-    return connection.execute(select(images).where(images.c.id == first)).first()
-
-
 def find_thumbnail(connection: Connection, frame_id: int) -> str | None:
     """Where an image lies below the output folder."""
     return connection.execute(select(frames.c.thumbnail_path).where(frames.c.id == frame_id)).scalar()
@@ -209,12 +189,6 @@ def last_runs(connection: Connection, limit: int) -> list[Run]:
     """The newest runs, the last one first."""
     columns = (runs.c[name] for name in Run.__dataclass_fields__)
     return [Run(*row) for row in connection.execute(select(*columns).order_by(runs.c.id.desc()).limit(limit))]
-
-
-def _current_label() -> ScalarSelect[Any]:
-    """Of a frame: its newest label; NULL where there is none or it was taken back."""
-    newest = select(labels.c.label).where(labels.c.frame_id == frames.c.id).order_by(labels.c.id.desc()).limit(1)
-    return newest.correlate(frames).scalar_subquery()
 
 
 def _failed(codes: Sequence[str] | None) -> ColumnElement[bool]:

@@ -15,12 +15,27 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = ["files", "frames", "groups", "images", "inputs", "labels", "meta", "predictions", "releases", "runs", "tags"]
+__all__ = [
+    "Id",
+    "files",
+    "frames",
+    "groups",
+    "images",
+    "inputs",
+    "labels",
+    "meta",
+    "metadata",
+    "predictions",
+    "releases",
+    "runs",
+    "tags",
+    "views",
+]
 
 metadata = MetaData()
 views = MetaData()
 
-_Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself only for INTEGER
+Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself only for INTEGER
 
 
 def _index(name: str, column: str, condition: str) -> Index:
@@ -38,7 +53,7 @@ meta = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("started_at", String(32), nullable=False),
     Column("finished_at", String(32)),
     Column("version", String(32), nullable=False),
@@ -56,19 +71,19 @@ runs = Table(
 groups = Table(
     "groups",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("key", String(32), nullable=False, unique=True),
     Column("kind", String(16), nullable=False),
     Column("split", String(8), nullable=False),
-    Column("run_id", _Id),
-    Column("joined_id", _Id),
+    Column("run_id", Id),
+    Column("joined_id", Id),
     Index("groups_by_joined", "joined_id"),
 )
 
 files = Table(
     "files",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("root", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
@@ -84,8 +99,8 @@ files = Table(
     Column("frame_count", Integer, nullable=False),
     Column("frames", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("run_id", _Id, ForeignKey("runs.id"), nullable=False),
-    Column("group_id", _Id, ForeignKey("groups.id")),
+    Column("run_id", Id, ForeignKey("runs.id"), nullable=False),
+    Column("group_id", Id, ForeignKey("groups.id")),
     Column("transfer_syntax", String(64)),
     Column("sop_class_uid", String(64)),
     Column("sop_instance_uid", String(64)),
@@ -124,7 +139,7 @@ files = Table(
     Column("extra_tags", Text),
     Column("pixel_key", LargeBinary(16)),
     Column("instance_key", BigInteger),
-    Column("duplicate_of", _Id),
+    Column("duplicate_of", Id),
     Index("files_by_path", "root", "path", unique=True),
     Index("files_by_name", "name", unique=True),
     Index("files_by_frame_stem", "frame_stem"),
@@ -138,8 +153,8 @@ files = Table(
 frames = Table(
     "frames",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("file_id", _Id, ForeignKey("files.id"), nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("file_id", Id, ForeignKey("files.id"), nullable=False),
     Column("frame_number", Integer, nullable=False),
     Column("filename", Text, nullable=False),
     Column("thumbnail_path", Text, nullable=False),
@@ -161,8 +176,8 @@ frames = Table(
 releases = Table(
     "releases",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("frame_id", _Id, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("frame_id", Id, nullable=False),
     Column("digest", LargeBinary(16), nullable=False),
     Column("released", Integer, nullable=False),
     Column("person", Text, nullable=False),
@@ -173,19 +188,22 @@ releases = Table(
 labels = Table(
     "labels",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("frame_id", _Id, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("frame_id", Id, nullable=False),
     Column("label", Text),
     Column("annotator", Text, nullable=False),
     Column("created_at", String(32), nullable=False),
+    Column("undoes", Id),
     Index("labels_by_frame", "frame_id", "id"),
+    Index("labels_by_annotator", "annotator", "id"),
+    Index("labels_by_undone", "undoes"),
 )
 
 predictions = Table(
     "predictions",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("frame_id", _Id, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("frame_id", Id, nullable=False),
     Column("model", Text, nullable=False),
     Column("label", Text, nullable=False),
     Column("score", Float, nullable=False),
@@ -196,7 +214,7 @@ predictions = Table(
 images = Table(
     "images",
     views,
-    Column("id", _Id),
+    Column("id", Id),
     Column("filename", Text),
     Column("study_id", Text),
     Column("thumbnail_path", Text),
@@ -218,13 +236,13 @@ inputs = Table(
     Column("error_detail", Text),
     Column("frames", Integer),
     Column("attempts", Integer),
-    Column("run_id", _Id),
+    Column("run_id", Id),
 )
 
 tags = Table(
     "tags",
     views,
-    Column("id", _Id),
+    Column("id", Id),
     Column("patient_key", String(32)),
     Column("split", String(8)),
     Column("study_key", String(32)),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, delete, exists, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
 from dicomprep.database.bulk import any_of, insert, look_up
@@ -25,9 +25,9 @@ from dicomprep.database.faults import database_fault
 from dicomprep.database.patience import BUSY_SECONDS, Patience
 from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
 from dicomprep.database.rows import file_row, frame_rows
-from dicomprep.database.schema import files, frames, groups, labels, runs
+from dicomprep.database.schema import files, frames, groups, runs
 from dicomprep.database.twin_store import Twins, twin_keys
-from dicomprep.errors import ConfigError, ErrorCode, LabelError, disk_fault
+from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
 from dicomprep.privacy import fingerprint_key, load_key, make_key
 from dicomprep.storage import actual_path, holds_images, readable_path
@@ -164,26 +164,6 @@ class Store:
         rows = [{"file_id": file_id, **_place(source)} for file_id, source in sources]
         with self.transaction() as connection:
             connection.execute(statement.values({k: bindparam(k) for k in ("root", "path", "size", "mtime_ns")}), rows)
-
-    def add_label(self, frame_id: int, label: str | None, *, annotator: str) -> None:
-        """Append to the log of labels; None takes the frame's label back. Nothing is ever overwritten."""
-        row = {"frame_id": frame_id, "label": label, "annotator": annotator, "created_at": _now()}
-        with self.transaction() as connection:
-            if connection.execute(select(frames.c.id).where(frames.c.id == frame_id)).first() is None:
-                raise LabelError(f"There is no image {frame_id}.")
-            connection.execute(labels.insert().values(row))
-
-    def undo_label(self, *, annotator: str) -> None:
-        """Take back what this annotator labelled last, if it still stands."""
-        newer = labels.alias("newer")
-        stands = ~exists().where(newer.c.frame_id == labels.c.frame_id, newer.c.id > labels.c.id)
-        mine = labels.c.label.is_not(None) & (labels.c.annotator == annotator) & stands
-        with self.transaction() as connection:
-            frame_id = connection.execute(
-                select(labels.c.frame_id).where(mine).order_by(labels.c.id.desc()).limit(1)
-            ).scalar()
-        if frame_id is not None:
-            self.add_label(frame_id, None, annotator=annotator)
 
     def drop_unseen(self, root: str, run_id: int) -> None:
         """Forget what an earlier run could not read, or not yet, and this one, which saw all of `root`, did not meet.

@@ -1,1 +1,1 @@
-"""The labelling page. It reads by `database.queries` and writes labels by `database.store`, nothing else."""
+"""The pages: labelling, gallery, originals, failures, overview. They read the database, never the stages."""

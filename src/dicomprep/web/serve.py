@@ -1,23 +1,56 @@
-"""Starting the labelling page on this machine."""
+"""Starting the pages."""
 
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from dicomprep.database import queries
+from dicomprep.database import label_queries, queries
 from dicomprep.database.connect import connect, database_folder, migrate, reading
+from dicomprep.database.label_store import add_classes
+from dicomprep.database.prediction_queries import model_names
+from dicomprep.database.prediction_store import summarize
+from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError, EnvironmentFault
-from dicomprep.web.application import LabelSettings, label_application
+from dicomprep.web.application import application
+from dicomprep.web.guard import Door
+from dicomprep.web.site import CLASS_KEYS, LabelSettings, Site, checked_name
 
-__all__ = ["serve_labels"]
+__all__ = ["serve_pages"]
 
-HOST = "127.0.0.1"
+FIRST_CLASSES = ("normal", "abnormal")
 
 
-def serve_labels(db: str, *, classes: str, annotator: str, port: int) -> None:
-    """Serve the page until it is interrupted. Raises ConfigError, LabelError or EnvironmentFault before it starts."""
+def serve_pages(settings: LabelSettings, door: Door, *, classes: Sequence[str]) -> None:
+    """Serve the pages until they are interrupted. Raises ConfigError, LabelError or EnvironmentFault before."""
     import socket
 
     import uvicorn
 
+    output_dir, count = _find_images(settings.db)
+    _prepare(settings.db, classes)
+    if not door.is_local and door.token is None:
+        door = replace(door, token=secrets.token_urlsafe(24))
+    settings = replace(settings, output_dir=output_dir, order=_with_model(settings))
+    try:
+        family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
+        with socket.create_server((door.host, door.port), family=family):
+            pass
+    except OSError as error:
+        hint = "choose another with --port, or another --host"
+        raise EnvironmentFault(f"Port {door.port} cannot be used ({error.strerror}); {hint}.") from error
+    key = f"/?token={door.token}" if door.token else ""
+    print(f"{count:,} images to label: http://{door.address}{key}   (Ctrl-C ends)", flush=True)
+    if not door.is_local:
+        print("Anyone with this address can see and label the images; what is sent is not encrypted.", flush=True)
+    app = application(Site(settings, door))
+    uvicorn.run(
+        app, host=door.host, port=door.port, log_level="warning", server_header=False, timeout_graceful_shutdown=2
+    )
+
+
+def _find_images(db: str) -> tuple[Path, int]:
+    """The output folder, and how many images there are."""
     engine = connect(db, must_exist=True)
     migrate(engine)
     with reading(engine) as connection:
@@ -25,13 +58,36 @@ def serve_labels(db: str, *, classes: str, annotator: str, port: int) -> None:
     engine.dispose()
     if recorded is None or count == 0:
         raise ConfigError(f"The database {db} holds no image yet; `dicomprep preprocess DICOM_DIR` makes them.")
-    output_dir = (database_folder(db) or Path()) / recorded
-    names = tuple(name.strip() for name in classes.split(",") if name.strip())
-    application = label_application(LabelSettings(db, output_dir, names, annotator, port))
+    return (database_folder(db) or Path()) / recorded, count
+
+
+def _prepare(db: str, classes: Sequence[str]) -> None:
+    """Append what is new to the list of classes, which has two where none were ever given; sum up predictions."""
+    names = [checked_name(name, "--classes: a class") for name in classes]
+    store = Store(db)
     try:
-        with socket.create_server((HOST, port)):
-            pass
-    except OSError as error:
-        raise EnvironmentFault(f"Port {port} cannot be used ({error.strerror}); choose another with --port.") from error
-    print(f"{count:,} images to label: http://{HOST}:{port}   (Ctrl-C ends)", flush=True)
-    uvicorn.run(application, host=HOST, port=port, log_level="warning")
+        with store.transaction() as connection:
+            known = label_queries.class_names(connection)
+            names = names or ([] if known else list(FIRST_CLASSES))
+            if len(set(names)) < len(names) or len({*known, *names}) > len(CLASS_KEYS):
+                raise ConfigError(
+                    f"--classes: there can be {len(CLASS_KEYS)} different classes at most, {known} among them."
+                )
+            add_classes(connection, names)
+            summarize(connection)
+    finally:
+        store.close()
+
+
+def _with_model(settings: LabelSettings) -> label_queries.Order:
+    """The order, by the model that was imported last where none is named."""
+    engine = connect(settings.db)
+    with reading(engine) as connection:
+        known = model_names(connection)
+    engine.dispose()
+    order = settings.order
+    if order.model and order.model not in known:
+        raise ConfigError(f"--model {order.model}: there are predictions of {', '.join(known) or 'no model yet'}.")
+    if order.kind != "shuffled" and not known:
+        raise ConfigError(f"--order {order.kind} needs predictions; `dicomprep predictions import FILE` brings them.")
+    return replace(order, model=order.model or (known[0] if known else ""))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
-from dicomprep.database.migrations import m0001_initial, m0002_tags, m0003_twins
+from dicomprep.database.migrations import m0001_initial, m0002_tags, m0003_twins, m0004_labelling
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
 
@@ -15,5 +15,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0001_initial.upgrade,
     m0002_tags.upgrade,
     m0003_twins.upgrade,
+    m0004_labelling.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -1,6 +1,258 @@
-// One key presses the button or follows the link that shows it.
-document.addEventListener("keydown", (event) => {
+// One key labels and goes on. What comes next is here already; what was done travels behind.
+
+import { Outbox } from "./outbox.js";
+import { annotator, find, get, make, say, send } from "./page.js";
+import { Pictures } from "./pictures.js";
+import { Stage } from "./stage.js";
+
+const AHEAD = 10;
+const FETCHED = 12;
+const KEPT_ALIVE_MS = 240_000;
+const STALE_MS = 540_000;
+const RATE_MS = 300_000;
+
+const multi = document.body.dataset.multi === "yes";
+const stage = new Stage(find("stage"));
+const pictures = new Pictures();
+const outbox = new Outbox(showCounts);
+const items = [];
+const done = []; // what was done since the page was opened: {kind, id}
+const times = [];
+let at = 0;
+let chosen = new Set();
+let fetching = false;
+let lastContact = Date.now();
+
+const current = () => items[at];
+
+function showCounts(answer) {
+  if (answer.total === undefined) return;
+  lastContact = Date.now();
+  find("progress").max = Math.max(1, answer.total);
+  find("progress").value = answer.labelled;
+  const share = answer.total ? Math.floor((100 * answer.labelled) / answer.total) : 0;
+  find("counts").textContent = `${answer.labelled.toLocaleString()} of ${answer.total.toLocaleString()} · ${share} %`;
+  for (const button of document.querySelectorAll("[data-label]")) {
+    button.querySelector(".number").textContent = (answer.classes[button.dataset.label] ?? 0).toLocaleString();
+  }
+}
+
+function showRate() {
+  const since = performance.now() - RATE_MS;
+  while (times.length && times[0] < since) times.shift();
+  if (times.length < 2) return;
+  const minutes = Math.max(5000, performance.now() - times[0]) / 60_000;
+  find("rate").textContent = `${Math.round(times.length / minutes)}/min`;
+}
+
+function show() {
+  const item = current();
+  document.body.classList.toggle("empty", !item);
+  if (!item) {
+    stage.empty("No image is left to label here. New ones appear by themselves.");
+    find("strip").replaceChildren();
+    return;
+  }
+  chosen = new Set(item.mine ? item.mine.split(",") : []);
+  stage.show(item, pictures.get(item.id));
+  find("modality").textContent = item.view ? `${item.modality} · ${item.view}` : item.modality;
+  find("frame").textContent = `${item.frame} of ${item.frames}`;
+  find("split").textContent = item.split;
+  find("name").textContent = item.name;
+  find("prediction").textContent = item.prediction
+    ? `${item.prediction[0]} ${Math.round(100 * item.prediction[1])} %`
+    : item.split === "test" ? "not shown for test" : "—";
+  showChosen();
+  showStrip(item);
+  for (const next of items.slice(at + 1, at + 1 + AHEAD)) pictures.get(next.id);
+  pictures.keep(items.slice(Math.max(0, at - AHEAD), at + 2 * AHEAD).flatMap((i) => [i.id, ...i.strip]));
+}
+
+function showChosen() {
+  for (const button of document.querySelectorAll("[data-label]")) {
+    const on = chosen.has(button.dataset.label);
+    button.setAttribute("aria-pressed", on);
+    button.querySelector(".mark").textContent = on ? "✓" : "";
+  }
+}
+
+function showStrip(item) {
+  const links = item.strip.map((id, number) => {
+    const link = make("a", { href: `/frame/${id}`, className: "neighbour" }, pictures.small(id));
+    link.setAttribute("aria-label", id === item.id ? "This image" : `Neighbour ${number + 1} of ${item.strip.length}`);
+    if (id === item.id) link.setAttribute("aria-current", "true");
+    return link;
+  });
+  find("strip").replaceChildren(...links);
+}
+
+function go(steps) {
+  const to = at + steps;
+  if (to < 0) return say("This is the first one that is remembered.");
+  if (to > items.length) return undefined;
+  at = to;
+  show();
+  return refill();
+}
+
+async function refill(history = false) {
+  if (fetching || items.length - at > AHEAD) return;
+  fetching = true;
+  try {
+    const held = [...items.slice(at).map((item) => item.id), ...outbox.frames];
+    const answer = await send("/next", { held, limit: FETCHED, history });
+    const known = new Set([...held, ...items.slice(at).map((item) => item.id)]);
+    const wasEmpty = !current();
+    for (let place = items.length - 1; place > at; place--) {
+      if (answer.lost.includes(items[place].id)) items.splice(place, 1); // others have these now
+    }
+    items.unshift(...answer.past);
+    at += answer.past.length;
+    items.push(...answer.items.filter((item) => !known.has(item.id)));
+    showCounts(answer);
+    if (wasEmpty && (current() || history)) show();
+    for (const next of items.slice(at, at + AHEAD)) pictures.get(next.id);
+  } catch (error) {
+    say(error.message, true);
+  } finally {
+    fetching = false;
+  }
+}
+
+function label(text) {
+  const item = current();
+  if (!item) return;
+  item.mine = text;
+  done.push({ kind: "label", id: item.id });
+  times.push(performance.now());
+  outbox.put("/label", { frame: item.id, label: text });
+  go(1);
+  say(text === "" ? "none of the classes" : text.replaceAll(",", ", "));
+  showRate();
+}
+
+function choose(name) {
+  if (!current()) return;
+  if (!multi) {
+    label(name);
+    return;
+  }
+  if (!chosen.delete(name)) chosen.add(name);
+  showChosen();
+}
+
+function skip() {
+  const item = current();
+  if (!item) return;
+  done.push({ kind: "skip", id: item.id });
+  outbox.put("/skip", { frame: item.id });
+  go(1);
+  say("skipped");
+}
+
+async function undo() {
+  const last = done.pop();
+  if (last?.kind === "skip") {
+    outbox.put("/skip", { frame: last.id, again: true });
+    const place = items.findLastIndex((item) => item.id === last.id);
+    say("no longer skipped");
+    if (place >= 0) go(place - at);
+    return;
+  }
+  const answer = await outbox.put("/undo", {});
+  if (!answer) return;
+  if (!answer.item) {
+    say("There is nothing to undo.");
+    return;
+  }
+  const place = items.findLastIndex((item, number) => item.id === answer.item.id && number <= at);
+  if (place >= 0) {
+    items[place] = answer.item;
+    at = place;
+  } else {
+    items.splice(at, 0, answer.item);
+  }
+  show();
+  say("undone");
+}
+
+function ask(title, value = "") {
+  const dialog = find("naming");
+  find("naming-title").textContent = title;
+  find("naming-name").value = value;
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue ? find("naming-name").value.trim() : ""), {
+      once: true,
+    });
+  });
+}
+
+async function addClass() {
+  const name = await ask("A new class");
+  if (name && (await outbox.put("/classes", { name }))) location.reload();
+}
+
+async function changeAnnotator() {
+  const name = await ask("Who is labelling?", annotator);
+  if (!name || name === annotator) return;
+  try {
+    await send("/annotator", { name });
+    location.assign("/");
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+const deeds = {
+  s: skip,
+  u: undo,
+  z: () => stage.zoom(),
+  o: () => find("original").setAttribute("aria-pressed", stage.toggleOriginal()),
+  ArrowLeft: () => go(-1),
+  ArrowRight: () => go(1),
+  "?": () => find("keys").showModal(),
+  Enter: () => multi && current() && label([...chosen].join(",")),
+};
+
+function press(key) {
+  const button = document.querySelector(`[data-label][data-key="${CSS.escape(key)}"]`);
+  if (button) choose(button.dataset.label);
+  else if (Object.hasOwn(deeds, key)) deeds[key]();
+  else return false;
+  return true;
+}
+
+addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  const target = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
-  if (target) target.click();
+  if (document.querySelector("dialog[open]") || event.target.matches("input, select")) return;
+  if (event.key === "Enter" && event.target.matches("a, button")) return;
+  if (press(event.key)) event.preventDefault();
 });
+document.body.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-key]");
+  if (!button) return;
+  press(button.dataset.key);
+  button.blur();
+});
+find("help").addEventListener("click", deeds["?"]);
+find("more").addEventListener("click", addClass);
+find("annotator").addEventListener("click", changeAnnotator);
+
+setInterval(() => {
+  if (!current()) refill();
+  else if (!document.hidden && Date.now() - lastContact > KEPT_ALIVE_MS) {
+    send("/next", { held: items.slice(at).map((item) => item.id), limit: 1 }).then(showCounts, () => {});
+  }
+}, 2500);
+setInterval(() => !document.hidden && get("/progress").then(showCounts, () => {}), 10_000);
+addEventListener("visibilitychange", () => {
+  if (document.hidden || Date.now() - lastContact < STALE_MS) return;
+  items.length = at; // others may have been given these meanwhile
+  show();
+  refill();
+});
+
+addEventListener("pagehide", () => send("/leave").catch(() => {}));
+
+refill(true);

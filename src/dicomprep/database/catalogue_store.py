@@ -1,0 +1,104 @@
+"""Writing the catalogue: every image gets its place in the order of labelling and in its series, once."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text
+
+from dicomprep.database.bulk import any_of, insert, look_up
+from dicomprep.database.page_schema import catalogue, enrolled
+from dicomprep.database.schema import files, frames, groups
+
+__all__ = ["CHUNK", "enrol"]
+
+CHUNK = 20_000
+"""So many images are enrolled in one transaction, so that a run that is recording waits for no more than that."""
+
+SLOTS = 2**21
+"""Places that an instance has for its frames among its series."""
+
+DRAWS = 1_000_000
+
+_NEW = (
+    select(
+        frames.c.id,
+        frames.c.frame_number,
+        files.c.id,
+        files.c.group_id,
+        files.c.study_id,
+        files.c.modality,
+        files.c.series_instance_uid,
+        files.c.frame_count,
+        files.c.instance_number,
+    )
+    .select_from(frames.join(files).join(groups))
+    .where(files.c.duplicate_of.is_(None))
+    .order_by(frames.c.id)
+)
+_ENROLLED = select(enrolled.c.group_id, enrolled.c.frames).where(any_of(enrolled.c.group_id))
+
+_TAKE_OVER_LABELS = text("""
+UPDATE catalogue SET
+    votes = (SELECT count(*) FROM standing WHERE standing.frame_id = catalogue.frame_id),
+    disputed = (SELECT count(DISTINCT label) FROM standing WHERE standing.frame_id = catalogue.frame_id),
+    first_by = (SELECT annotator FROM standing WHERE standing.frame_id = catalogue.frame_id ORDER BY event_id LIMIT 1),
+    label = (SELECT label FROM standing WHERE standing.frame_id = catalogue.frame_id ORDER BY event_id DESC LIMIT 1)
+WHERE frame_id BETWEEN :first AND :last AND frame_id IN (SELECT frame_id FROM standing)
+""")
+
+
+def enrol(connection: Connection) -> int:
+    """Take up to `CHUNK` images that came since the last time into the catalogue; how many there were.
+
+    The first image of every patient comes before the second of any, in a shuffled order that stays.
+    """
+    newest = connection.execute(select(func.max(catalogue.c.frame_id))).scalar() or 0
+    rows = connection.execute(_NEW.where(frames.c.id > newest).limit(CHUNK)).all()
+    if not rows:
+        return 0
+    by_group: dict[int, list[Any]] = defaultdict(list)
+    for row in rows:
+        by_group[row[3]].append(row)
+    before: dict[int, int] = dict(look_up(connection, _ENROLLED, list(by_group)))
+    places = [place for group_id, members in by_group.items() for place in _places(members, before.get(group_id, 0))]
+    places.sort()
+    insert(connection, catalogue, places, key=("frame_id",), replace=False)
+    counts: list[tuple[object, ...]] = [
+        (group_id, before.get(group_id, 0) + len(members)) for group_id, members in by_group.items()
+    ]
+    insert(connection, enrolled, counts, key=("group_id",), replace=True)
+    connection.execute(_TAKE_OVER_LABELS, {"first": rows[0][0], "last": rows[-1][0]})
+    return len(rows)
+
+
+def _places(members: Sequence[Any], before: int) -> Iterable[tuple[object, ...]]:
+    """The columns of `catalogue` for new images of one patient, who has `before` images in it."""
+    shuffled = sorted((_number(f"frame {row[0]}"), row) for row in members)
+    for rank, (drawn, row) in enumerate(shuffled, before):
+        (
+            frame_id,
+            frame_number,
+            file_id,
+            group_id,
+            study_id,
+            modality,
+            series_uid,
+            frame_count,
+            instance_number,
+        ) = row
+        position = rank + (drawn % DRAWS) / DRAWS
+        slot = max(-(2**40), min(2**40, instance_number or 0)) * SLOTS + frame_number
+        series = series_uid if series_uid and frame_count == 1 else file_id  # a cine is a series of its own
+        place = (_signed(_number(f"series {series}")), slot, position, drawn // DRAWS % DRAWS)
+        yield (frame_id, group_id, study_id, modality, *place, 1, 0, 0, None, None)
+
+
+def _number(words: str) -> int:
+    """64 bits that look random and are always the same."""
+    return int.from_bytes(blake2b(words.encode("utf-8", "replace"), digest_size=8).digest(), "big")
+
+
+def _signed(number: int) -> int:
+    return number - 2**63

@@ -1,0 +1,152 @@
+"""The tables that only the pages use: who labels what, in which order, and what models say of it."""
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table, Text, text
+
+from dicomprep.database.schema import Id, metadata
+
+__all__ = [
+    "annotators",
+    "catalogue",
+    "classes",
+    "enrolled",
+    "models",
+    "passed",
+    "predicted",
+    "reservations",
+    "standing",
+]
+
+standing = Table(
+    "standing",
+    metadata,
+    Column("frame_id", Id, primary_key=True),
+    Column("annotator", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("event_id", Id, nullable=False),
+)
+"""What each annotator's newest event says of an image; a trigger keeps it."""
+
+classes = Table(
+    "classes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", String(32), nullable=False),
+)
+
+annotators = Table(
+    "annotators",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("created_at", String(32), nullable=False),
+)
+
+catalogue = Table(
+    "catalogue",
+    metadata,
+    Column("frame_id", Id, primary_key=True, autoincrement=False),
+    Column("group_id", Id, nullable=False),
+    Column("study_id", Text, nullable=False),
+    Column("modality", String(16)),
+    Column("series", BigInteger, nullable=False),
+    Column("slot", BigInteger, nullable=False),
+    Column("position", Float, nullable=False),
+    Column("draw", Integer, nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("votes", Integer, nullable=False),
+    Column("disputed", Integer, nullable=False),
+    Column("first_by", Text),
+    Column("label", Text),
+    Index("catalogue_open", "position", sqlite_where=text("votes = 0"), postgresql_where=text("votes = 0")),
+    Index(
+        "catalogue_waiting",
+        "first_by",
+        "position",
+        sqlite_where=text("votes > 0 AND votes < wanted"),
+        postgresql_where=text("votes > 0 AND votes < wanted"),
+    ),
+    Index("catalogue_by_series", "series", "slot"),
+    Index("catalogue_by_study", "study_id", "frame_id"),
+    Index("catalogue_by_group", "group_id", "frame_id"),
+    Index(
+        "catalogue_by_label",
+        "label",
+        "frame_id",
+        sqlite_where=text("label IS NOT NULL"),
+        postgresql_where=text("label IS NOT NULL"),
+    ),
+)
+"""One row for each image, for the pages: its place in the order of labelling, in its series, what it is labelled.
+
+The pages make it of `frames`, so that a run has no work with it.
+"""
+
+enrolled = Table(
+    "enrolled",
+    metadata,
+    Column("group_id", Id, primary_key=True, autoincrement=False),
+    Column("frames", Integer, nullable=False),
+)
+"""How many images of a patient are in the catalogue."""
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("frame_id", Id, primary_key=True),
+    Column("annotator", Text, primary_key=True),
+    Column("until", Float, nullable=False),
+)
+
+passed = Table(
+    "passed",
+    metadata,
+    Column("frame_id", Id, primary_key=True),
+    Column("annotator", Text, primary_key=True),
+    Column("created_at", String(32), nullable=False),
+)
+"""What an annotator skipped."""
+
+models = Table(
+    "models",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("scored_at", String(32), nullable=False),
+    Column("scores", BigInteger, nullable=False),
+)
+
+predicted = Table(
+    "predicted",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("frame_id", Id, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("margin", Float, nullable=False),
+    Column("votes", Integer, nullable=False),
+    Column("disagrees", Integer, nullable=False),
+    Index("predicted_by_frame", "frame_id"),
+    Index("predicted_by_label", "model", "label", "frame_id"),
+    Index(
+        "predicted_by_margin",
+        "model",
+        "margin",
+        sqlite_where=text("votes = 0"),
+        postgresql_where=text("votes = 0"),
+    ),
+    Index(
+        "predicted_by_score",
+        "model",
+        "label",
+        "score",
+        sqlite_where=text("votes = 0"),
+        postgresql_where=text("votes = 0"),
+    ),
+    Index(
+        "predicted_disagreeing",
+        "model",
+        "score",
+        sqlite_where=text("disagrees = 1"),
+        postgresql_where=text("disagrees = 1"),
+    ),
+)
+"""What a model says of an image, in one row; the images of the test split have none: no page can show it."""

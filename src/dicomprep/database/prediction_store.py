@@ -1,0 +1,76 @@
+"""Writing what models say of images: every score as it was given, and one row an image for the pages."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, delete, func, select, text
+
+from dicomprep.database.bulk import any_of, insert, look_up
+from dicomprep.database.page_schema import models, predicted
+from dicomprep.database.schema import frames, predictions
+
+__all__ = ["Score", "add_scores", "find_frames", "summarize"]
+
+Score = tuple[int, str, float]
+"""An image, a class, and how likely a model finds it."""
+
+_BY_NAME = select(frames.c.filename, frames.c.id).where(any_of(frames.c.filename))
+_BY_ID = select(frames.c.id).where(any_of(frames.c.id))
+_FIND = {"sqlite": "instr", "postgresql": "strpos"}
+
+_SUMMARIZE = text("""
+INSERT INTO predicted (model, frame_id, label, score, margin, votes, disagrees)
+SELECT ranked.model, ranked.frame_id, ranked.label, ranked.score,
+    CASE WHEN ranked.next IS NULL THEN abs(2 * ranked.score - 1) ELSE ranked.score - ranked.next END, 0, 0
+FROM (
+    SELECT model, frame_id, label, score,
+        row_number() OVER (PARTITION BY frame_id ORDER BY score DESC, label) AS place,
+        lead(score) OVER (PARTITION BY frame_id ORDER BY score DESC, label) AS next
+    FROM predictions WHERE model = :model
+) AS ranked
+JOIN frames ON frames.id = ranked.frame_id JOIN files ON files.id = frames.file_id
+JOIN groups ON groups.id = files.group_id
+WHERE ranked.place = 1 AND groups.split <> 'test'
+""")
+_COMPARE = """
+UPDATE predicted SET
+    votes = (SELECT count(*) FROM standing WHERE standing.frame_id = predicted.frame_id),
+    disagrees = (
+        SELECT count(*) FROM (
+            SELECT label FROM standing WHERE standing.frame_id = predicted.frame_id ORDER BY event_id DESC LIMIT 1
+        ) AS newest WHERE {find}(',' || newest.label || ',', ',' || predicted.label || ',') = 0
+    )
+WHERE model = :model AND frame_id IN (SELECT frame_id FROM standing)
+"""
+
+
+def find_frames(connection: Connection, names: Sequence[str | int]) -> dict[str | int, int]:
+    """The ids of images by file name, or by id; those that there are not are left out."""
+    by_name = look_up(connection, _BY_NAME, [name for name in names if isinstance(name, str)])
+    by_id = look_up(connection, _BY_ID, [name for name in names if isinstance(name, int)])
+    return {**dict(by_name), **{row[0]: row[0] for row in by_id}}
+
+
+def add_scores(connection: Connection, model: str, scores: Sequence[Score]) -> None:
+    """Record what a model says; what it said before of the same image and class is replaced."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    rows: list[tuple[object, ...]] = [(frame_id, model, name, score, now) for frame_id, name, score in scores]
+    insert(connection, predictions, rows, key=("frame_id", "model", "label"), replace=True)
+
+
+def summarize(connection: Connection) -> None:
+    """Make one row an image of each model's scores, for the pages: the best class and how far it is ahead.
+
+    Only of models whose scores have changed since. Of a single score the other class is taken to be as unlikely as
+    that leaves it. The images of the test split get no row: nobody who labels is shown what a model says of them.
+    """
+    newest, count = func.max(predictions.c.created_at), func.count()
+    scored = connection.execute(select(predictions.c.model, newest, count).group_by(predictions.c.model))
+    state = {tuple(row) for row in scored}
+    known = {tuple(row) for row in connection.execute(select(models))}
+    compare = text(_COMPARE.format(find=_FIND[connection.dialect.name]))
+    for model, scored_at, scores in sorted(state - known):
+        connection.execute(delete(predicted).where(predicted.c.model == model))
+        connection.execute(_SUMMARIZE, {"model": model})
+        connection.execute(compare, {"model": model})
+        insert(connection, models, [(model, scored_at, scores)], key=("name",), replace=True)

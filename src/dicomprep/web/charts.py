@@ -1,0 +1,58 @@
+"""Charts as SVG text: no script, no library, readable without colours."""
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup, escape
+
+__all__ = ["bars", "columns"]
+
+WIDTH = 380
+ROW = 26
+NAME_WIDTH, VALUE_WIDTH = 130, 60
+HEIGHT = 150
+MOST_BARS = 16
+
+
+def bars(title: str, counts: Mapping[str, int]) -> Markup:
+    """One horizontal bar for each name; the smallest together where there are many."""
+    pairs = list(counts.items())
+    if len(pairs) > MOST_BARS:
+        pairs = [*pairs[: MOST_BARS - 1], ("others", sum(count for _, count in pairs[MOST_BARS - 1 :]))]
+    most = max((count for _, count in pairs), default=0) or 1
+    room = WIDTH - NAME_WIDTH - VALUE_WIDTH
+    rows = []
+    for number, (name, count) in enumerate(pairs):
+        top, length = number * ROW, max(1.5, room * count / most) if count else 0
+        shown = name if len(name) <= 17 else f"{name[:16]}…"
+        rows.append(
+            f'<text class="name" x="{NAME_WIDTH - 8}" y="{top + 17}" text-anchor="end">{escape(shown)}</text>'
+            f'<rect class="bar-fill" x="{NAME_WIDTH}" y="{top + 5}" width="{length:.1f}" height="{ROW - 10}" rx="3"/>'
+            f'<text class="value" x="{NAME_WIDTH + length + 6:.1f}" y="{top + 17}">{count:,}</text>'
+        )
+    return _figure(title, "".join(rows), max(ROW, len(pairs) * ROW), [f"{name}: {count:,}" for name, count in pairs])
+
+
+def columns(title: str, values: Sequence[tuple[str, float]], *, unit: str = "", every: int = 1) -> Markup:
+    """One column for each value, a name under every so many of them."""
+    most = max((value for _, value in values), default=0) or 1
+    step = WIDTH / max(1, len(values))
+    parts = [f'<text class="value" x="0" y="11">{most:,.4g} {escape(unit)}</text>']
+    for number, (name, value) in enumerate(values):
+        height = (HEIGHT - 20) * value / most
+        left = number * step + step * 0.1
+        parts.append(
+            f'<rect class="bar-fill" x="{left:.1f}" y="{HEIGHT - height:.1f}" width="{step * 0.8:.1f}"'
+            f' height="{max(height, 0.5):.1f}" rx="2"/>'
+        )
+        if number % every == 0:
+            parts.append(f'<text class="name" x="{left:.1f}" y="{HEIGHT + 16}">{escape(name)}</text>')
+    return _figure(title, "".join(parts), HEIGHT + 22, [f"{name}: {value:,.4g} {unit}" for name, value in values])
+
+
+def _figure(title: str, content: str, height: int, words: Sequence[str]) -> Markup:
+    described = escape("; ".join(words) or "nothing yet")
+    return Markup(  # noqa: S704  (every text in it is escaped above)
+        f'<figure class="chart"><figcaption>{escape(title)}</figcaption>'
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}: {described}">{content}</svg>'
+        "</figure>"
+    )

@@ -1,0 +1,180 @@
+"""What failed, grouped by cause; what `inspect` says of an input; trying again."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from dicomprep.database import overview_queries
+from dicomprep.database.connect import is_sqlite_path
+from dicomprep.database.overview_queries import Cause, causes, failed_inputs, find_input
+from dicomprep.errors import ErrorCode, LabelError
+from dicomprep.storage import actual_path
+from dicomprep.viewing import Explain, Refusal
+from dicomprep.web.site import Site, answered, no_such_image, read_body
+
+__all__ = ["Failures"]
+
+SHOWN_INPUTS = 100
+SHOWN_CAUSES = 50
+LAST_LINES = 12
+_VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\b\d[\d.,:×x]*\b|0x[0-9a-fA-F]+|[0-9A-F]{4},[0-9A-F]{4}")
+
+
+@dataclass(slots=True)
+class Group:
+    """Inputs that failed for one reason."""
+
+    code: str
+    count: int = 0
+    remedy: str = ""
+    details: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def causes(self) -> list[tuple[str, int]]:
+        """The commonest first."""
+        return sorted(self.details.items(), key=lambda pair: -pair[1])[:SHOWN_CAUSES]
+
+
+class Failures:
+    """The routes of the failures page."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._retrying = Retrying(site)
+
+    def routes(self) -> list[Route]:
+        """What this page answers."""
+        return [
+            Route("/failures", self.show),
+            Route("/failures/state", self.state),
+            Route("/failures/retry", self.retry, methods=["POST"]),
+            Route("/failures/{file_id:id}", self.inspect),
+        ]
+
+    def show(self, request: Request) -> Response:
+        """All causes, and the inputs of the one that is asked for."""
+        code = request.query_params.get("code", "")
+        after = request.query_params.get("after", "0")
+        with self._site.reading() as connection:
+            groups = grouped(list(causes(connection)))
+            code = code if code in {group.code for group in groups} else next((g.code for g in groups), "")
+            start = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else 0
+            inputs = failed_inputs(connection, code, after=start, limit=SHOWN_INPUTS)
+        more = inputs[-1].id if len(inputs) == SHOWN_INPUTS else None
+        values = {"groups": groups, "code": code, "inputs": inputs, "more": more, "state": self._retrying.state()}
+        return self._site.page("failures.html", request, **values)
+
+    def inspect(self, request: Request) -> Response:
+        """One input: its record, and what `inspect` says of it now."""
+        with self._site.reading() as connection:
+            failed = find_input(connection, request.path_params["file_id"])
+            if failed is None:
+                return no_such_image()
+            image = overview_queries.image_options(connection, failed.root)
+        path = os.path.join(actual_path(failed.root), actual_path(failed.path))
+        rows = self._site.viewer.ask(Explain(path, image))
+        if isinstance(rows, Refusal):
+            rows = [("It cannot be inspected", f"{rows.detail} [{rows.code}]")]
+        return self._site.page("failure.html", request, failed=failed, rows=rows)
+
+    def state(self, _request: Request) -> Response:
+        """How far trying again is."""
+        return JSONResponse(self._retrying.state())
+
+    async def retry(self, request: Request) -> Response:
+        """Try inputs of one code again, in a run of its own; refused while there is a run."""
+        body = await read_body(request)
+        code = body.get("code")
+        if code not in set(ErrorCode):
+            raise LabelError("There is no such reason.")
+        return await answered(self._retrying.begin, str(code))
+
+    def close(self) -> None:
+        """End what is under way: everything finished is kept."""
+        self._retrying.close()
+
+
+class Retrying:
+    """One run of `dicomprep retry` at a time."""
+
+    def __init__(self, site: Site) -> None:
+        self._db, self._output = site.settings.db, site.settings.output_dir
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._lines: list[str] = []
+
+    def begin(self, code: str) -> dict[str, object]:
+        """Start; LabelError where a run is going."""
+        with self._lock:
+            if self._is_running() or self._is_locked():
+                raise LabelError("A run is going: wait until it has ended.")
+            command = [sys.executable, "-m", "dicomprep", "retry", "--db", self._db, "--code", code]
+            self._lines = []
+            self._process = subprocess.Popen(  # noqa: S603
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # Ctrl-C is for the pages; it is told below
+            )
+            threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        return self.state()
+
+    def state(self) -> dict[str, object]:
+        """Whether it runs, and what it printed last."""
+        return {"running": self._is_running(), "lines": self._lines[-LAST_LINES:]}
+
+    def close(self) -> None:
+        """Interrupt it, as Ctrl-C would."""
+        if self._process is not None and self._is_running():
+            self._process.send_signal(signal.SIGINT)
+
+    def _is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        for line in process.stdout or ():
+            self._lines.append(line.rstrip()[:300])
+        process.wait()
+
+    def _is_locked(self) -> bool:
+        """Whether a run holds the output or the database; the files are those of `pipeline`."""
+        locks = [self._output / ".dicomprep.lock"]
+        if is_sqlite_path(self._db):
+            locks.append(Path(f"{self._db}.lock"))
+        try:
+            for lock in locks:
+                if lock.exists():
+                    with FileLock(lock, timeout=0):
+                        pass
+        except Timeout:
+            return True
+        return False
+
+
+def grouped(found: list[Cause]) -> list[Group]:
+    """By code, the commonest first; within it by cause: what differs only in names and numbers is one."""
+    groups: dict[str, Group] = {}
+    for cause in found:
+        group = groups.setdefault(cause.code, Group(cause.code, remedy=_remedy(cause.code)))
+        group.count += cause.count
+        last = cause.detail.strip().rpartition("\n")[2]
+        group.details[_VARIABLE.sub("…", last) if len(found) > SHOWN_CAUSES else last] += cause.count
+    return sorted(groups.values(), key=lambda group: -group.count)
+
+
+def _remedy(code: str) -> str:
+    return (ErrorCode(code).remedy or "") if code in set(ErrorCode) else ""

@@ -1,0 +1,120 @@
+"""All images, filtered; and one of them with everything that is known of it."""
+
+import json
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from dicomprep.database import gallery_queries
+from dicomprep.database.gallery_queries import Filter, find_anchors, find_origin, label_events, list_tiles, transform_of
+from dicomprep.database.label_queries import describe, neighbours
+from dicomprep.database.prediction_queries import find_predictions
+from dicomprep.web.site import Site, no_such_image
+
+__all__ = ["Gallery"]
+
+EVERY = 1000
+MOST_TILES = 200
+REMEMBERED = 32
+PATIENT_IMAGES = 24
+
+
+class Gallery:
+    """The routes of the gallery."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._lock = Lock()
+        self._anchors: OrderedDict[Filter, list[int]] = OrderedDict()
+
+    def routes(self) -> list[Route]:
+        """What this page answers."""
+        return [
+            Route("/gallery", self.show),
+            Route("/gallery/tiles", self.tiles),
+            Route("/gallery/count", self.count),
+            Route("/frame/{frame_id:id}", self.frame),
+        ]
+
+    def show(self, request: Request) -> Response:
+        """The page; its tiles come as they are scrolled to."""
+        wanted = self._filter(request)
+        with self._site.reading() as connection:
+            choices = gallery_queries.choices(connection, model=wanted.model)
+        return self._site.page("gallery.html", request, wanted=wanted, choices=choices)
+
+    def tiles(self, request: Request) -> Response:
+        """The tiles from `start` (a number from 0) on."""
+        start, limit = _number(request, "start", 0), min(MOST_TILES, _number(request, "limit", 60))
+        wanted = self._filter(request)
+        first, skip = self._place(wanted, start)
+        with self._site.reading() as connection:
+            tiles = list_tiles(connection, wanted, start=first, skip=skip, limit=limit)
+        return JSONResponse([[tile.id, tile.label, tile.modality, tile.split] for tile in tiles])
+
+    def count(self, request: Request) -> Response:
+        """How many images there are; it also finds the places for jumping among them."""
+        wanted = self._filter(request)
+        with self._site.reading() as connection:
+            count, anchors = find_anchors(connection, wanted, every=EVERY)
+        with self._lock:
+            self._anchors[wanted] = anchors
+            self._anchors.move_to_end(wanted)
+            while len(self._anchors) > REMEMBERED:
+                self._anchors.popitem(last=False)
+        return JSONResponse({"count": count})
+
+    def frame(self, request: Request) -> Response:
+        """One image: what it is, how it was made, who said what of it, and the patient's other ones."""
+        frame_id = request.path_params["frame_id"]
+        with self._site.reading() as connection:
+            origin = find_origin(connection, frame_id)
+            if origin is None:
+                return no_such_image()
+            model = self._site.settings.order.model
+            cards = describe(connection, [frame_id], annotator=self._site.annotator(request))
+            siblings = list_tiles(connection, Filter(patient=str(frame_id)), start=0, limit=PATIENT_IMAGES + 1)
+            values: dict[str, Any] = {
+                "origin": origin,
+                "transform": list(_flat(json.loads(transform_of(connection, frame_id)))),
+                "events": label_events(connection, frame_id),
+                "prediction": find_predictions(connection, [frame_id], model=model).get(frame_id),
+                "strip": neighbours(connection, cards[0], each_way=8) if cards else [frame_id],
+                "siblings": [tile.id for tile in siblings][:PATIENT_IMAGES],
+                "more_siblings": len(siblings) > PATIENT_IMAGES,
+                "study": urlencode({"study": origin.study_id}),
+            }
+        return self._site.page("frame.html", request, **values)
+
+    def _filter(self, request: Request) -> Filter:
+        return Filter.of(dict(request.query_params), model=self._site.settings.order.model)
+
+    def _place(self, wanted: Filter, start: int) -> tuple[int, int]:
+        """The id to begin at for the `start`th tile, and how many to pass over from there."""
+        with self._lock:
+            anchors = self._anchors.get(wanted, [])
+        if not anchors:
+            return 0, start
+        anchor = min(start // EVERY, len(anchors) - 1)
+        return anchors[anchor], start - anchor * EVERY
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else default
+
+
+def _flat(value: Any, name: str = "") -> list[tuple[str, str]]:  # noqa: ANN401
+    """Nested JSON as (name, value) rows."""
+    if isinstance(value, dict):
+        return [row for key, item in value.items() for row in _flat(item, f"{name} {key}".strip())]
+    if isinstance(value, list):
+        if value and isinstance(value[0], dict):
+            return [row for number, item in enumerate(value, 1) for row in _flat(item, f"{name} {number}")]
+        return [(name, ", ".join(map(str, value)))]
+    return [(name, str(value))]

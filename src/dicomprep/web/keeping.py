@@ -1,0 +1,119 @@
+"""In the background: new images come into the catalogue, counts are kept, reservations run out."""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine
+
+from dicomprep.database.catalogue_store import enrol
+from dicomprep.database.connect import reading
+from dicomprep.database.label_queries import any_new, count_catalogue, count_labels
+from dicomprep.database.label_store import release
+from dicomprep.database.store import Store
+from dicomprep.errors import EnvironmentFault
+
+__all__ = ["Keeper", "Tally"]
+
+SECONDS = 1.0
+RECOUNTED = 30
+"""Every so many rounds all is counted anew: other programs may have labelled, too."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many images there are and how they are labelled, without asking the database each time."""
+
+    total: int = 0
+    by_label: Counter[str] = field(default_factory=Counter)
+    changes: int = 0
+
+    def change(self, before: str | None, after: str | None) -> None:
+        """An image's label changed."""
+        self.changes += 1
+        self.by_label[before or ""] -= before is not None
+        self.by_label[after or ""] += after is not None
+
+    @property
+    def labelled(self) -> int:
+        """Images that have a label."""
+        return sum(self.by_label.values())
+
+    def by_class(self, names: Sequence[str]) -> dict[str, int]:
+        """How many images have each class, also beside others."""
+        counts = dict.fromkeys(names, 0)
+        for label, count in self.by_label.items():
+            for name in label.split(","):
+                if name in counts:
+                    counts[name] += count
+        return counts
+
+
+class Keeper:
+    """A thread that looks every second whether there is something to do."""
+
+    def __init__(self, store: Store, reader: Engine) -> None:
+        self._store, self._reader = store, reader
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._tally = Tally()
+        self._thread = threading.Thread(target=self._keep, name="dicomprep keeper", daemon=True)
+
+    def start(self) -> None:
+        """Enrol the first images, so that the first page has some; go on in the background."""
+        self._enrol()
+        self._count()
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def change(self, before: str | None, after: str | None) -> None:
+        """Count a label that was just recorded."""
+        with self._lock:
+            self._tally.change(before, after)
+
+    def counts(self, names: Sequence[str]) -> dict[str, Any]:
+        """Progress as a page shows it."""
+        with self._lock:
+            tally = self._tally
+            return {"total": tally.total, "labelled": tally.labelled, "classes": tally.by_class(names)}
+
+    def _keep(self) -> None:
+        rounds = 0
+        while not self._ended.wait(SECONDS):
+            rounds += 1
+            try:
+                added = self._enrol()
+                while added and not self._ended.is_set():
+                    added = self._enrol()
+                if rounds % RECOUNTED == 0:
+                    self._count()
+                    with self._store.transaction() as connection:
+                        release(connection)
+            except EnvironmentFault:
+                continue  # a run holds the database for long; the next round tries again
+
+    def _enrol(self) -> int:
+        with reading(self._reader) as connection:
+            if not any_new(connection):  # no need to keep a run from recording
+                return 0
+        with self._store.transaction() as connection:
+            added = enrol(connection)
+        with self._lock:
+            self._tally.total += added
+        return added
+
+    def _count(self) -> None:
+        """Count anew; labels that come meanwhile are counted the next time."""
+        changes = self._tally.changes
+        with reading(self._reader) as connection:
+            total, by_label = count_catalogue(connection), Counter(count_labels(connection))
+        with self._lock:
+            if self._tally.changes == changes:
+                self._tally = Tally(total, by_label, changes)

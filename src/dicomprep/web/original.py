@@ -1,0 +1,75 @@
+"""The source behind an image, at full resolution, and its attributes. Files are opened in a process of their own."""
+
+import json
+import os
+import struct
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from dicomprep.database.gallery_queries import Origin, find_origin
+from dicomprep.storage import actual_path
+from dicomprep.viewing import FrameView, ReadTags, Refusal, ViewFrame
+from dicomprep.web.site import Site, no_such_image
+
+__all__ = ["Original"]
+
+
+class Original:
+    """The routes of the original view."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[Route]:
+        """What this page answers."""
+        return [
+            Route("/original/{frame_id:id}", self.show),
+            Route("/original/{frame_id:id}/pixels", self.pixels),
+            Route("/original/{frame_id:id}/tags", self.tags),
+        ]
+
+    def show(self, request: Request) -> Response:
+        """The page of one image's source."""
+        origin = self._origin(request)
+        if origin is None:
+            return no_such_image()
+        return self._site.page("original.html", request, frame_id=request.path_params["frame_id"], origin=origin)
+
+    def pixels(self, request: Request) -> Response:
+        """One frame: its description's length, the description as JSON, its arrays."""
+        origin = self._origin(request)
+        if origin is None:
+            return no_such_image()
+        wanted = request.query_params.get("frame", "")
+        index = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else origin.frame_number
+        if index >= max(1, origin.frame_count):
+            return PlainTextResponse("There is no such frame.", 404)
+        view = self._site.viewer.ask(ViewFrame(_path(origin), index))
+        if not isinstance(view, FrameView):
+            return _refused(view)
+        about = json.dumps(view.about).encode()
+        about += b" " * (-len(about) % 4)  # arrays begin where a browser can take them as they are
+        content = struct.pack("<I", len(about)) + about + view.content
+        return Response(content, media_type="application/octet-stream")
+
+    def tags(self, request: Request) -> Response:
+        """(tag, name, value) of the file; without `all` only what says nothing of a person."""
+        origin = self._origin(request)
+        if origin is None:
+            return no_such_image()
+        rows = self._site.viewer.ask(ReadTags(_path(origin), request.query_params.get("all") == "1"))
+        return _refused(rows) if isinstance(rows, Refusal) else JSONResponse(rows)
+
+    def _origin(self, request: Request) -> Origin | None:
+        with self._site.reading() as connection:
+            return find_origin(connection, request.path_params["frame_id"])
+
+
+def _path(origin: Origin) -> str:
+    return os.path.join(actual_path(origin.root), actual_path(origin.path))
+
+
+def _refused(refusal: Refusal) -> Response:
+    return PlainTextResponse(f"The source cannot be shown: {refusal.detail} [{refusal.code}]", 409)

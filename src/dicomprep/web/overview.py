@@ -1,0 +1,119 @@
+"""What the runs made, in figures; how far annotators agree; both also as a report."""
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+from markupsafe import Markup
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dicomprep.agreement import cohen_kappa, fleiss_kappa, kappa_in_words
+from dicomprep.database import overview_queries, queries
+from dicomprep.database.label_queries import count_labels, ratings
+from dicomprep.viewing import MeasureGreys, Refusal
+from dicomprep.web.charts import bars, columns
+from dicomprep.web.site import Site
+
+__all__ = ["Overview", "charts", "judged_agreement"]
+
+LAST_RUNS = 12
+MOST_DISAGREEMENTS = 200
+
+
+class Overview:
+    """The routes of the overview and of the page of agreement."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._greys: tuple[int, list[int]] = (-1, [])
+
+    def routes(self) -> list[Route]:
+        """What these pages answer."""
+        return [Route("/overview", self.show), Route("/agreement", self.agreement)]
+
+    def show(self, request: Request) -> Response:
+        """The charts."""
+        with self._site.reading() as connection:
+            runs = queries.last_runs(connection, LAST_RUNS)
+            values = {"charts": charts(connection, self._measure), "runs": runs}
+        return self._site.page("overview.html", request, **values)
+
+    def agreement(self, request: Request) -> Response:
+        """Kappas, and the images on which annotators differ."""
+        with self._site.reading() as connection:
+            values = judged_agreement(connection)
+        return self._site.page("agreement.html", request, **values)
+
+    def _measure(self, connection: Connection) -> list[int]:
+        """Greys of a sample of the thumbnails; measured anew when there are more images."""
+        total = self._site.keeper.counts([])["total"]
+        if self._greys[0] != total:
+            self._greys = total, measured_greys(self._site, connection)
+        return self._greys[1]
+
+
+def measured_greys(site: Site, connection: Connection) -> list[int]:
+    """How often each of 32 greys occurs in a sample of the thumbnails."""
+    paths = [site.file_of(place) for place in overview_queries.sample_places(connection)]
+    greys = site.viewer.ask(MeasureGreys(tuple(str(path) for path in paths if path is not None)))
+    return [] if isinstance(greys, Refusal) else list(greys)
+
+
+def charts(connection: Connection, measure: Callable[[Connection], list[int]]) -> list[Markup]:
+    """Everything that can be said without naming a file or a person."""
+    speeds = [
+        (when[5:16].replace("T", " "), n / s) for when, n, s in overview_queries.run_speeds(connection, LAST_RUNS) if s
+    ]
+    labels: Counter[str] = Counter()
+    for label, count in count_labels(connection).items():
+        for name in label.split(","):
+            labels[name or "none of the classes"] += count
+    greys = measure(connection)
+    total = sum(greys) or 1
+    return [
+        bars("Inputs by state", queries.count_by(connection, "status")),
+        bars("Failed and skipped inputs by reason", queries.count_by(connection, "error_code")),
+        bars("Images by modality", queries.count_by(connection, "modality")),
+        bars("Images by split", queries.count_by(connection, "split")),
+        bars("Patients by split", queries.count_groups(connection)),
+        bars("Images by label", dict(labels.most_common())),
+        columns("Images a second, by run", speeds, unit="images/s", every=max(1, len(speeds) // 4)),
+        columns("Size of the sources", [(_kilobytes(4**n), count) for n, count in overview_queries.sizes(connection)]),
+        columns(
+            "Greys of a sample of the images, black to white",
+            [(str(number * 8), 100 * count / total) for number, count in enumerate(greys)],
+            unit="%",
+            every=8,
+        ),
+    ]
+
+
+def judged_agreement(connection: Connection) -> dict[str, Any]:
+    """Kappas of all annotators and of each two, and the images on which they differ."""
+    pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    rated: list[list[str]] = []
+    differing: list[tuple[int, dict[str, str]]] = []
+    for frame_id, said in ratings(connection):
+        rated.append(list(said.values()))
+        for one, other in combinations(sorted(said), 2):
+            pairs.setdefault((one, other), []).append((said[one], said[other]))
+        if len(set(said.values())) > 1 and len(differing) < MOST_DISAGREEMENTS:
+            differing.append((frame_id, said))
+    cohen = [(one, other, len(both), cohen_kappa(both)) for (one, other), both in sorted(pairs.items())]
+    several = len({name for pair in pairs for name in pair}) > 2
+    return {
+        "images": len(rated),
+        "same": sum(len(set(said)) == 1 for said in rated),
+        "fleiss": fleiss_kappa(rated) if several else None,
+        "cohen": cohen,
+        "differing": differing,
+        "in_words": kappa_in_words,
+    }
+
+
+def _kilobytes(size: int) -> str:
+    return f"{size} KB" if size < 1024 else f"{size // 1024} MB"

@@ -1,0 +1,156 @@
+"""What all pages share: settings, the database, who is asking, and the templates."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from dicomprep.database.connect import connect, reading
+from dicomprep.database.label_queries import Order
+from dicomprep.database.store import Store
+from dicomprep.errors import LabelError
+from dicomprep.viewing import Viewer
+from dicomprep.web.guard import Door
+from dicomprep.web.keeping import Keeper
+
+__all__ = ["CLASS_KEYS", "LabelSettings", "Site", "answered", "checked_name", "no_such_image", "read_body"]
+
+CLASS_KEYS = "123456789abcdefghijklmnpqrtvwxy"
+"""One key for each class; the letters that are missing do something else."""
+
+MOST_BODY = 2**16
+MOST_NAME = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSettings:
+    """How labelling goes."""
+
+    db: str
+    output_dir: Path
+    annotator: str = "me"
+    multi: bool = False
+    """An image may have several classes."""
+    order: Order = field(default_factory=Order)
+    random_share: float = 0.0
+    """So many of the images (0…1) come in the shuffled order all the same."""
+    overlap: float = 0.0
+    """So many of the images (0…1) are labelled by several annotators."""
+    raters: int = 2
+
+
+class Id(Convertor[int]):
+    """The id of a row, as part of an address: no longer than an id can be."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        """From the address."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """To an address."""
+        return str(value)
+
+
+register_url_convertor("id", Id())
+
+
+class Site:
+    """Everything that a page needs."""
+
+    def __init__(self, settings: LabelSettings, door: Door) -> None:
+        self.settings, self.door = settings, door
+        self.store = Store(settings.db)
+        self.reader = connect(settings.db, must_exist=True)
+        self.keeper = Keeper(self.store, self.reader)
+        self.viewer = Viewer()
+        self._templates = Environment(
+            loader=PackageLoader("dicomprep.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        self._templates.filters["count"] = "{:,}".format
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that does not hold up a run."""
+        with reading(self.reader) as connection:
+            yield connection
+
+    @property
+    def who_cookie(self) -> str:
+        """The cookie with the annotator's name."""
+        return f"dicomprep_annotator_{self.door.port}"
+
+    def annotator(self, request: Request) -> str:
+        """Whose labels these are: named in the address, else chosen in this browser, else the settings' one."""
+        chosen = request.query_params.get("annotator") or request.cookies.get(self.who_cookie)
+        return checked_name(chosen or self.settings.annotator, "A name")
+
+    def is_named(self, request: Request) -> bool:
+        """Whether this browser has said who is labelling; on this machine nobody has to."""
+        return self.door.is_local or bool(request.query_params.get("annotator") or request.cookies.get(self.who_cookie))
+
+    def page(self, template: str, request: Request, **values: Any) -> HTMLResponse:  # noqa: ANN401
+        """A page of a template."""
+        shared = {"annotator": self.annotator(request), "path": request.url.path}
+        return HTMLResponse(self.render(template, **shared, **values))
+
+    def render(self, template: str, **values: Any) -> str:  # noqa: ANN401
+        """A template's text; whatever comes from a file is escaped in it."""
+        return self._templates.get_template(template).render(**values)
+
+    def file_of(self, place: str) -> Path | None:
+        """The image at a recorded place; None where there is none within the output folder."""
+        folder = self.settings.output_dir.resolve()
+        path = (folder / place).resolve()
+        return path if path.is_relative_to(folder) and path.is_file() else None
+
+    def close(self) -> None:
+        """End the processes and give the connections back."""
+        self.keeper.close()
+        self.viewer.close()
+        self.reader.dispose()
+        self.store.close()
+
+
+def checked_name(name: str, what: str) -> str:
+    """A class's or a person's name as it may be kept; LabelError where it may not."""
+    name = name.strip()
+    if not name or len(name) > MOST_NAME or not name.isprintable() or "," in name:
+        raise LabelError(f"{what} has 1 to {MOST_NAME} characters, no commas and no line breaks.")
+    return name
+
+
+async def read_body(request: Request) -> dict[str, Any]:
+    """The JSON object of a request; LabelError where it is none or too large."""
+    content = bytearray()
+    async for piece in request.stream():
+        content += piece
+        if len(content) > MOST_BODY:
+            raise LabelError("That is more than these pages send.")
+    try:
+        body = json.loads(content)
+    except ValueError as error:
+        raise LabelError("That is no JSON.") from error
+    if not isinstance(body, dict):
+        raise LabelError("That is no JSON object.")
+    return body
+
+
+async def answered(deed: Callable[..., dict[str, Any]], *arguments: object) -> Response:
+    """What a deed answers, done in a thread: the database may be busy for a while."""
+    return JSONResponse(await run_in_threadpool(deed, *arguments))
+
+
+def no_such_image() -> Response:
+    """The answer where an image is not, or not any more."""
+    return Response("There is no such image.", 404, media_type="text/plain")

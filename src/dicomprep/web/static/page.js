@@ -1,0 +1,51 @@
+// What all pages share: sending to the server, and saying what happened.
+
+export const annotator = document.body.dataset.annotator;
+
+/** POST a JSON object; the answer as JSON. Throws an Error with what the server says; `lost` where it says nothing. */
+export async function send(path, body = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ annotator, ...body }),
+      keepalive: true,
+    });
+  } catch {
+    throw Object.assign(new Error("The server does not answer."), { lost: true });
+  }
+  if (!answer.ok) throw Object.assign(new Error(await answer.text()), { lost: answer.status === 503 });
+  return answer.json();
+}
+
+/** GET JSON; throws an Error with what the server says. */
+export async function get(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer.json();
+}
+
+/** An element with properties and children; text is always text. */
+export function make(name, properties = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in element) element[key] = value;
+    else element.setAttribute(key, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+export function find(id) {
+  return document.getElementById(id);
+}
+
+const status = find("status");
+
+/** Say something to everyone, screen readers included. */
+export function say(text, trouble = false) {
+  if (!status) return;
+  status.textContent = text;
+  status.classList.toggle("trouble", trouble);
+}

@@ -1,0 +1,324 @@
+"""The pages in a real Chromium: keys, undo, restart, two annotators, original, gallery, failures."""
+
+import shutil
+import sqlite3
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.building import make_dicom
+from tests.pages import Pages, free_port, serving
+from tests.running import Place, frames_of, make_files, wait_until
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HOSTILE = "<img src=x onerror=hit()>\"'&</script><script>hit()</script>"
+CLASSES = f"biopsy,mag view,{HOSTILE[:50]}"
+WAIT_MS = 15_000
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian's package: chromium)"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+Opened = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Eight small files, a cine, names and headers that want to be HTML, a mammogram's size, failures."""
+    place = Place(tmp_path_factory.mktemp("browser"))
+    make_files(place.source, *(f"{name}.dcm" for name in "abcdefgh"))
+    make_dicom(place.source / "cine" / "x.dcm", frames_of(6, seed=9), patient_id="Cine", Modality="US")
+    with warnings.catch_warnings(action="ignore"):
+        make_hostile(place)
+    (place.source / "text.dcm").write_text("this is no DICOM")
+    place.run()
+    return place
+
+
+def make_hostile(place: Place) -> None:
+    evil = {"Modality": HOSTILE[:16], "Manufacturer": HOSTILE, "BodyPartExamined": HOSTILE}
+    hostile = HOSTILE.replace("/", "∕")
+    make_dicom(place.source / hostile / f"{hostile}.dcm", frames_of(1)[0], patient_id=HOSTILE, **evil)
+    ramp = np.arange(64 * 48, dtype=np.int16).reshape(64, 48) - 1024
+    make_dicom(place.source / "ct.dcm", ramp, patient_id="CT", WindowCenter=40, WindowWidth=400, RescaleIntercept=0)
+    make_dicom(place.source / f"{HOSTILE[:25].replace('/', '∕')}.dcm", PhotometricInterpretation=HOSTILE[:16])
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def pages(place: Place) -> Iterator[Pages]:
+    with serving(place, "--classes", CLASSES) as pages:
+        yield pages
+
+
+@pytest.fixture
+def opened(browser: Browser, place: Place) -> Iterator[Opened]:
+    """Open a page in a browser of its own; at the end nothing may have gone wrong in any."""
+    troubles: list[str] = []
+    with ExitStack() as stack:
+
+        def open_page(url: str, **options: object) -> Page:
+            options = {"viewport": {"width": 1280, "height": 720}} | options
+            context = browser.new_context(**options)
+            stack.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(WAIT_MS)
+            page.on("pageerror", lambda error: troubles.append(str(error)))
+            page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+            page.on("dialog", lambda dialog: troubles.append(dialog.message))
+            page.expose_function("hit", lambda: troubles.append("a string of a file was run"))
+            page.goto(url)
+            return page
+
+        yield open_page
+    assert troubles == []
+    with closing(sqlite3.connect(place.db, timeout=30)) as connection, connection:
+        connection.execute("DELETE FROM reservations")  # of pages that were closed without a word
+
+
+def shown(page: Page) -> int:
+    """The image on the stage."""
+    page.wait_for_selector("#stage img, #stage canvas")
+    return int(str(page.get_attribute("#stage img", "src")).rpartition("/")[2])
+
+
+def press(page: Page, key: str) -> None:
+    """A key, and what it does to the picture."""
+    page.keyboard.press(key)
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def saved(pages: Pages, count: int) -> bool:
+    return wait_until(lambda: sum(label is not None for label in pages.labels().values()) == count, 30)
+
+
+def test_keys_label_undo_and_are_still_there_after_a_restart(place: Place, opened: Opened) -> None:
+    port = free_port()
+    with serving(place, "--classes", CLASSES, port=port) as pages:
+        page = opened(pages.origin)
+        frames = []
+        for key in ("1", "2", "3", "1"):
+            frames.append(shown(page))
+            press(page, key)
+        assert len(set(frames)) == 4
+        assert saved(pages, 4)
+        assert [pages.labels()[frame] for frame in frames] == ["biopsy", "mag view", HOSTILE[:50], "biopsy"]
+        expect(page.locator("#counts")).to_contain_text("4 of")
+        skipped = shown(page)
+        press(page, "s")
+        assert shown(page) != skipped
+        press(page, "u")
+        assert shown(page) == skipped
+        press(page, "u")
+        expect(page.locator("#status")).to_have_text("undone")
+        assert shown(page) == frames[3]
+        assert saved(pages, 3)
+    with serving(place, "--classes", CLASSES, port=port) as pages:
+        page = opened(pages.origin)
+        expect(page.locator("#counts")).to_contain_text("3 of")
+        assert shown(page) == frames[3]
+        press(page, "ArrowLeft")
+        assert shown(page) == frames[2]
+        expect(page.locator("[data-key='3']")).to_have_attribute("aria-pressed", "true")
+        for frame in frames[2::-1]:
+            press(page, "u")
+            expect(page.locator("#stage img")).to_have_attribute("src", f"/image/{frame}")
+        assert saved(pages, 0)
+        press(page, "u")
+        expect(page.locator("#status")).to_have_text("There is nothing to undo.")
+    assert len(place.rows("SELECT id FROM labels")) == 8
+
+
+def test_nothing_jumps_scrolls_or_is_run(pages: Pages, opened: Opened) -> None:
+    page = opened(f"{pages.origin}/?annotator=skipper")
+    shown(page)
+    box = page.locator("#stage").bounding_box()
+    seen = set()
+    while page.locator("#stage img").count():
+        seen.add(page.inner_text("#name"))
+        assert page.locator("#stage").bounding_box() == box
+        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        press(page, "s")
+    assert len(seen) == len(pages.labels())
+    assert any("<img src=x onerror=hit()>" in name for name in seen)
+    expect(page.locator("#stage")).to_contain_text("No image is left")
+    assert page.locator("img[src='x']").count() == 0
+
+
+def test_two_annotators_see_different_images_and_both_are_kept(pages: Pages, opened: Opened) -> None:
+    both = [opened(f"{pages.origin}/?annotator={name}") for name in ("anna", "bert")]
+    seen: list[list[int]] = [[], []]
+    for _ in range(5):
+        for frames, page in zip(seen, both, strict=True):
+            frames.append(shown(page))
+            press(page, "1")
+    assert len({*seen[0], *seen[1]}) == 10
+    assert saved(pages, 10)
+    events = pages.place.rows("SELECT annotator, frame_id FROM labels WHERE annotator IN ('anna', 'bert')")
+    assert sorted(events) == sorted([("anna", f) for f in seen[0]] + [("bert", f) for f in seen[1]])
+
+
+def test_a_tablet_labels_by_touch(pages: Pages, opened: Opened) -> None:
+    page = opened(
+        f"{pages.origin}/?annotator=touch", viewport={"width": 768, "height": 1024}, has_touch=True, is_mobile=True
+    )
+    frame = shown(page)
+    page.tap("[data-key='2']")
+    assert wait_until(lambda: pages.labels()[frame] == "mag view", 30)
+    assert shown(page) != frame
+    for button in page.locator(".class").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 40
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 768
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_page_can_be_used_without_seeing_it(pages: Pages, opened: Opened) -> None:
+    page = opened(f"{pages.origin}/?annotator=reader")
+    shown(page)
+    assert " frame " in str(page.get_attribute("#stage img", "alt"))
+    expect(page.get_by_role("button", name="biopsy")).to_be_visible()
+    expect(page.get_by_role("progressbar", name="Images labelled")).to_be_visible()
+    expect(page.get_by_role("status")).to_be_attached()
+    for button in page.locator("button:visible").all():
+        assert (button.inner_text() or button.get_attribute("aria-label") or "").strip()
+    press(page, "?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    press(page, "1")
+    press(page, "Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    assert pages.place.rows("SELECT id FROM labels WHERE annotator = 'reader'") == []
+
+
+def pixel(page: Page, row: int, column: int) -> int:
+    script = "([r, c]) => document.querySelector('canvas').getContext('2d').getImageData(c, r, 1, 1).data[0]"
+    return int(page.evaluate(script, [row, column]))
+
+
+def test_the_original_is_drawn_at_full_resolution_and_its_window_can_be_dragged(pages: Pages, opened: Opened) -> None:
+    (frame,) = pages.place.rows("SELECT id FROM images WHERE filename LIKE '%ct'")
+    page = opened(f"{pages.origin}/original/{frame}")
+    expect(page.locator("canvas")).to_have_attribute("data-frame", "0")
+    assert page.evaluate("[document.querySelector('canvas').width, document.querySelector('canvas').height]") == [
+        48,
+        64,
+    ]
+    expect(page.locator(".readout")).to_contain_text("own window")
+
+    def drawn(value: float, center: float, width: float) -> float:
+        return 255 * min(1, max(0, (value - center) / width + 0.5))
+
+    for row in (18, 22, 26):
+        assert abs(pixel(page, row, 0) - drawn(48 * row - 1024, 39.5, 399)) <= 1
+    page.select_option(".presets", label="lung −600/1500")
+    expect(page.locator(".readout")).to_contain_text("-600 / 1,500")
+    for row in (4, 10, 20):
+        assert abs(pixel(page, row, 0) - drawn(48 * row - 1024, -600, 1500)) <= 1
+    box = page.locator("canvas").bounding_box()
+    assert box is not None
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    before = pixel(page, 10, 0)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0], middle[1] + 60, steps=4)
+    page.mouse.up()
+    assert wait_until(lambda: pixel(page, 10, 0) < before - 20, 10)  # the center went up: darker
+    press(page, "z")
+    zoomed = page.locator("canvas").bounding_box()
+    assert zoomed is not None
+    assert abs(zoomed["width"] - 2 * box["width"]) < 2
+
+
+def test_frames_of_a_cine_are_turned_by_the_wheel(pages: Pages, opened: Opened) -> None:
+    frame = pages.place.rows("SELECT id FROM images WHERE modality = 'US' ORDER BY frame_number")[1]
+    page = opened(f"{pages.origin}/original/{frame}")
+    expect(page.locator("canvas")).to_have_attribute("data-frame", "1")
+    page.mouse.move(400, 300)
+    for number in (2, 3):
+        page.mouse.wheel(0, 100)
+        expect(page.locator("canvas")).to_have_attribute("data-frame", str(number))
+    assert pixel(page, 5, 5) == int(frames_of(6, seed=9)[3][5, 5])
+    page.mouse.wheel(0, -100)
+    expect(page.locator("canvas")).to_have_attribute("data-frame", "2")
+
+
+def test_tags_are_shown_as_text_and_names_only_when_asked(pages: Pages, opened: Opened) -> None:
+    (frame,) = pages.place.rows("SELECT id FROM images WHERE filename LIKE '%hit()%'")
+    page = opened(f"{pages.origin}/original/{frame}")
+    page.get_by_role("button", name="tags").click()
+    expect(page.locator(".tags table")).to_contain_text("onerror=hit()")
+    expect(page.locator(".tags table")).not_to_contain_text("Patient ID")
+    page.get_by_role("button", name="all tags").click()
+    expect(page.locator(".tags table")).to_contain_text("Patient ID")
+    assert page.locator("img[src='x']").count() == 0
+
+
+def test_the_gallery_scrolls_filters_and_leads_to_an_image(pages: Pages, opened: Opened) -> None:
+    page = opened(f"{pages.origin}/gallery", viewport={"width": 500, "height": 400})
+    count = len(pages.labels())
+    expect(page.locator("#count")).to_have_text(f"{count} images")
+    last = page.get_by_role("link", name=f"Image {count}:")
+    assert last.count() == 0
+    page.evaluate("document.getElementById('tiles').scrollTop = 1e6")
+    expect(last).to_be_visible()
+    assert page.locator(".tile").count() < count
+    assert page.locator("img[src='x']").count() == 0
+    page.select_option("[name=modality]", "US")
+    expect(page.locator("#count")).to_have_text("6 images")
+    expect(page.locator(".tile")).to_have_count(6)
+    page.locator(".tile").nth(2).click()
+    expect(page.locator("h1")).to_contain_text("cine/x_frame000")
+    page.get_by_role("link", name="all in the gallery").click()
+    expect(page.locator("#count")).to_have_text("6 images")
+
+
+def test_a_failure_is_explained_and_tried_again(pages: Pages, opened: Opened) -> None:
+    page = opened(f"{pages.origin}/failures?code=not_dicom")
+    cause = page.locator(".cause", has_text="not_dicom")
+    expect(cause).to_contain_text("neither the DICM prefix")
+    expect(page.locator("main")).to_contain_text("<IMG_SRC=X_ONERR")
+    page.get_by_role("link", name="text.dcm").click()
+    expect(page.locator("main")).to_contain_text("not_dicom")
+    page.go_back()
+    make_files(pages.place.source, "text.dcm", seed=99)
+    cause.get_by_role("button", name="try these again").click()
+    expect(page.locator("#status")).to_contain_text("The retry has ended", timeout=60_000)
+    assert pages.place.statuses()["text.dcm"] == ("done", None)
+    page.reload()
+    expect(page.locator(".cause", has_text="not_dicom")).to_have_count(0)
+
+
+def test_every_page_shows_strings_of_files_as_text(pages: Pages, opened: Opened) -> None:
+    (hostile,) = pages.place.rows("SELECT id FROM images WHERE filename LIKE '%hit()%'")
+    pages.post("/label", HOSTILE[:50].replace(",", ""), frame=hostile, label=HOSTILE[:50])
+    pages.post("/label", "other", frame=hostile, label="biopsy")
+    page = opened(f"{pages.origin}/overview")
+    for path in ("overview", "agreement", "gallery", f"frame/{hostile}", "failures", "failures/1", "who", ""):
+        page.goto(f"{pages.origin}/{path}")
+        page.wait_for_load_state("networkidle")
+        assert page.locator("img[src='x']").count() == 0, path
+        assert page.locator("script:not([src^='/static/'])").count() == 0, path
