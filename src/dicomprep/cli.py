@@ -81,21 +81,23 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
     by_name = {name: argument for argument in arguments for name in argument.names if name.startswith("--")}
     data = by_name.get("--dicom-dir")
     path, options = _find_defaults(Path(data.tokens[0].value if data and data.tokens else "."))
-    of_label = options.pop("label", {})
     if commands == ("label",):
-        path, options = Path(f"{path} [label]"), {key: _joined(value) for key, value in of_label.items()}
+        path, options = Path(f"{path} [label]"), options.get("label", {})
     for key, value in options.items():
+        if key == "label" and isinstance(value, dict):
+            continue
         argument = by_name.get(f"--{key.replace('_', '-')}")
         if argument is None:
             raise ConfigError(f"{path}: there is no option {key}.")
         if not argument.tokens:
-            for one in value if isinstance(value, list) else [value]:
-                argument.append(Token(keyword=f"--{key}", value=str(one), source=str(path)))
+            for one in _values(value, joined=commands == ("label",)):
+                argument.append(Token(keyword=f"--{key}", value=one, source=str(path)))
 
 
-def _joined(value: object) -> object:
-    """A list as the command line has it: names separated by commas."""
-    return ",".join(map(str, value)) if isinstance(value, list) else value
+def _values(value: Any, *, joined: bool) -> list[str]:  # noqa: ANN401
+    """A default as the command line would have it: several values, or one in which commas join them."""
+    values = [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    return [",".join(values)] if joined else values
 
 
 def _find_defaults(dicom_dir: Path) -> tuple[Path, dict[str, Any]]:

@@ -49,7 +49,7 @@ function show() {
   const item = current();
   document.body.classList.toggle("empty", !item);
   if (!item) {
-    stage.empty("No image is left to label here. New ones appear by themselves.");
+    stage.empty(fetching ? "…" : "No image is left to label here. New ones appear by themselves.");
     find("strip").replaceChildren();
     return;
   }
@@ -116,6 +116,7 @@ async function refill(history = false) {
     say(error.message, true);
   } finally {
     fetching = false;
+    if (!current()) show();
   }
 }
 
