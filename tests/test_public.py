@@ -18,7 +18,9 @@ from dicomprep.errors import (
 )
 
 PUBLIC = [
+    "Batch",
     "ConfigError",
+    "Dataset",
     "DicomprepError",
     "EnvironmentFault",
     "ErrorCode",
@@ -26,10 +28,19 @@ PUBLIC = [
     "InputError",
     "LabelError",
     "Processed",
+    "Record",
     "Result",
+    "StoredFrame",
     "Timer",
+    "Volume",
+    "collate",
+    "decode_png",
+    "frame",
+    "frames",
     "preprocess",
     "process_dicom",
+    "to_fastai",
+    "volume",
 ]
 
 HEAVY = {"pydicom", "cv2", "numpy", "sqlalchemy", "imagecodecs", "PIL"}
@@ -47,7 +58,9 @@ def test_a_public_name_resolves_and_has_a_docstring(name: str) -> None:
     assert len(inspect.getdoc(public) or "") > 20
 
 
-@pytest.mark.parametrize("name", ["preprocess", "process_dicom"])
+@pytest.mark.parametrize(
+    "name", ["preprocess", "process_dicom", "collate", "decode_png", "frame", "frames", "to_fastai", "volume"]
+)
 def test_a_public_function_is_typed(name: str) -> None:
     function = getattr(dicomprep, name)
     assert set(function.__annotations__) == {*inspect.signature(function).parameters, "return"}

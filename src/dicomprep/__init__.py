@@ -13,11 +13,19 @@ if TYPE_CHECKING:
         InputError,
         LabelError,
     )
+    from dicomprep.pixels.png import decode_png
     from dicomprep.result import Result
     from dicomprep.timing import Timer
+    from dicomprep.training.dataset import Batch, Dataset, collate
+    from dicomprep.training.frame import StoredFrame, frame
+    from dicomprep.training.records import Record
+    from dicomprep.training.tables import frames, to_fastai
+    from dicomprep.training.volumes import Volume, volume
 
 __all__ = [
+    "Batch",
     "ConfigError",
+    "Dataset",
     "DicomprepError",
     "EnvironmentFault",
     "ErrorCode",
@@ -25,10 +33,19 @@ __all__ = [
     "InputError",
     "LabelError",
     "Processed",
+    "Record",
     "Result",
+    "StoredFrame",
     "Timer",
+    "Volume",
+    "collate",
+    "decode_png",
+    "frame",
+    "frames",
     "preprocess",
     "process_dicom",
+    "to_fastai",
+    "volume",
 ]
 
 _HOMES = {
@@ -37,6 +54,17 @@ _HOMES = {
     "process_dicom": "api",
     "Result": "result",
     "Timer": "timing",
+    "decode_png": "pixels.png",
+    "Batch": "training.dataset",
+    "Dataset": "training.dataset",
+    "collate": "training.dataset",
+    "Record": "training.records",
+    "StoredFrame": "training.frame",
+    "frame": "training.frame",
+    "frames": "training.tables",
+    "to_fastai": "training.tables",
+    "Volume": "training.volumes",
+    "volume": "training.volumes",
 }
 
 

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from dicomprep.config import Config
 from dicomprep.models import Pixels
 from dicomprep.naming import frame_filename, source_name
+from dicomprep.pixels.geometry import Points, geometry_of, to_source, to_thumbnail
 from dicomprep.preloading import preload
 from dicomprep.processing import draw
 from dicomprep.result import Result
@@ -29,6 +32,17 @@ class Processed:
     frame_number: int
     transform: dict[str, Any]
     """Geometry and intensity: how a point maps to the source and a grey to a stored value."""
+
+    def to_source(self, points: ArrayLike) -> Points:
+        """Where points (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), lie in the source frame.
+
+        (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle; not rounded and not clipped.
+        """
+        return to_source(points, geometry_of(self.transform))
+
+    def to_thumbnail(self, points: ArrayLike) -> Points:
+        """Where points or boxes of the source frame lie in `array`: the way back from `to_source`."""
+        return to_thumbnail(points, geometry_of(self.transform))
 
 
 def preprocess(dicom_dir: str | Path, **options: Any) -> Result:  # noqa: ANN401

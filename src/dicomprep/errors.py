@@ -5,7 +5,7 @@ DicomprepError
 ├── InputError         this file's fault; has a stable code; recorded, never fatal
 ├── EnvironmentFault   disk full, no permission, database locked or newer        exit 3
 ├── LabelError         a label that cannot be recorded
-└── ExportError        an export that cannot be made
+└── ExportError        an export, or a volume, that cannot be made
 """
 
 import errno
@@ -75,7 +75,7 @@ class LabelError(DicomprepError):
 
 
 class ExportError(DicomprepError):
-    """An export that cannot be made."""
+    """An export, or a volume, that cannot be made."""
 
 
 class InputError(DicomprepError):

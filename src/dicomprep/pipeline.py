@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from dicomprep.archives import is_archive
 from dicomprep.batch import Batch
 from dicomprep.config import Config
-from dicomprep.database.connect import connect, displayed_database, is_sqlite_path
+from dicomprep.database.connect import connect, displayed_database, is_sqlite_path, key_file
 from dicomprep.database.recovery_store import unnamed_images
 from dicomprep.database.release_store import hold_back
 from dicomprep.database.split_store import bind_unit
@@ -128,9 +128,7 @@ def _apply_privacy(config: Config, store: Store, watcher: Watcher) -> None:
 
 def key_path(config: Config) -> Path:
     """Where the key lies: beside the database, or beside the output where the database is a server's."""
-    if is_sqlite_path(config.db):
-        return Path(f"{config.db}.key").absolute()
-    return config.output_dir.absolute().parent / "dicomprep.key"
+    return key_file(config.db, config.output_dir)
 
 
 def own_paths(config: Config) -> frozenset[str]:

@@ -24,6 +24,7 @@ __all__ = [
     "database_folder",
     "displayed_database",
     "is_sqlite_path",
+    "key_file",
     "migrate",
     "read_meta",
     "shown_database",
@@ -56,6 +57,13 @@ def displayed_database(db: str) -> str:
 def database_folder(db: str) -> Path | None:
     """The folder of a SQLite database; None for a server."""
     return Path(db).absolute().parent if is_sqlite_path(db) else None
+
+
+def key_file(db: str, output_dir: Path) -> Path:
+    """Where the data set's key lies: beside the database, or beside the output where the database is a server's."""
+    if is_sqlite_path(db):
+        return Path(f"{db}.key").absolute()
+    return output_dir.absolute().parent / "dicomprep.key"
 
 
 def connect(db: str, *, must_exist: bool = False, patience: Patience | None = None, alone: bool = False) -> Engine:

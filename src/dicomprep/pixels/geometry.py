@@ -1,19 +1,22 @@
 """Where pixels go: crop, antialiased scaling that makes pixels square, placing on the canvas; and the way back."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "EVERY_PIXEL",
     "Geometry",
     "Grid",
+    "Points",
     "describe_geometry",
+    "geometry_of",
     "halve",
     "place",
     "plan_geometry",
@@ -25,7 +28,8 @@ __all__ = [
 ]
 
 Points = NDArray[np.float64]
-"""(n, 2) of (row, column) in pixels; (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle."""
+"""(n, 2) of (row, column) in pixels, (0, 0) being the outer corner of the first pixel and (0.5, 0.5) its middle; or
+(n, 4) of boxes, (top, left, bottom, right)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,13 @@ def plan_geometry(shape: tuple[int, int], *, aspect: float, size: int, fit: str)
 def describe_geometry(geometry: Geometry) -> dict[str, Any]:
     """The geometry as JSON-able values; frames of one shape share them."""
     return asdict(geometry)
+
+
+def geometry_of(transform: Mapping[str, Any]) -> Geometry:
+    """The geometry that is stored with a frame, from the frame's whole transform."""
+    stored = transform["geometry"]
+    pairs = {name: tuple(stored[name]) for name in stored if name != "size"}
+    return Geometry(size=stored["size"], **pairs)
 
 
 def resample(pixels: NDArray[Any], *, shape: tuple[int, int], exact: bool = True) -> NDArray[Any]:
@@ -189,13 +200,23 @@ def _shift_kernel(shift: float) -> NDArray[np.float64]:
     return np.array([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2]) / 2
 
 
-def to_source(points: Points, geometry: Geometry) -> Points:
-    """Map (n, 2) points of the thumbnail to the source."""
+def to_source(points: ArrayLike, geometry: Geometry) -> Points:
+    """Map points or boxes of the thumbnail to the source. What lies beyond the edge lies beyond the edge there, too."""
     scale = np.divide(geometry.crop_shape, geometry.scaled_shape)
-    return (np.asarray(points, np.float64) - geometry.offset) * scale + geometry.crop_origin
+    pairs, shape = _pairs(points)
+    return ((pairs - geometry.offset) * scale + geometry.crop_origin).reshape(shape)
 
 
-def to_thumbnail(points: Points, geometry: Geometry) -> Points:
-    """Map (n, 2) points of the source to the thumbnail."""
+def to_thumbnail(points: ArrayLike, geometry: Geometry) -> Points:
+    """Map points or boxes of the source to the thumbnail."""
     scale = np.divide(geometry.scaled_shape, geometry.crop_shape)
-    return (np.asarray(points, np.float64) - geometry.crop_origin) * scale + geometry.offset
+    pairs, shape = _pairs(points)
+    return ((pairs - geometry.crop_origin) * scale + geometry.offset).reshape(shape)
+
+
+def _pairs(points: ArrayLike) -> tuple[Points, tuple[int, ...]]:
+    """(row, column) pairs, and the shape they came in; ValueError where they are no points and no boxes."""
+    array = np.asarray(points, np.float64)
+    if array.ndim == 0 or array.shape[-1] not in (2, 4):
+        raise ValueError(f"points are (n, 2) and boxes (n, 4), not {array.shape}")
+    return array.reshape(-1, 2), array.shape

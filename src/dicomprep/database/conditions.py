@@ -1,0 +1,182 @@
+"""`--where "modality = 'CT' AND width >= 100"`: a text that can only ever compare columns.
+
+It is parsed into an expression of SQLAlchemy and never handed to the database as text, so that it can neither write
+nor ask for anything else, and means the same in SQLite and PostgreSQL.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Float, Integer, and_, not_, or_
+
+from dicomprep.errors import ConfigError
+
+__all__ = ["parse_condition"]
+
+_TOKENS = re.compile(
+    r"""\s*(?:
+    (?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
+    |(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
+    |(?P<word>[A-Za-z_]\w*)
+    |(?P<sign><=|>=|<>|!=|==|[=<>(),])
+    )""",
+    re.VERBOSE,
+)
+_COMPARISONS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+    "=": lambda column, value: column == value,
+    "==": lambda column, value: column == value,
+    "!=": lambda column, value: column != value,
+    "<>": lambda column, value: column != value,
+    "<": lambda column, value: column < value,
+    "<=": lambda column, value: column <= value,
+    ">": lambda column, value: column > value,
+    ">=": lambda column, value: column >= value,
+}
+_KEYWORDS = ("and", "or", "not", "in", "like", "is", "null", "between")
+_DEEPEST = 50
+
+
+def parse_condition(text: str, columns: Mapping[str, ColumnElement[Any]]) -> ColumnElement[bool]:
+    """The condition that `text` states of `columns`; ConfigError where it is none, with the place.
+
+    Comparisons (`= != < <= > >=`), `IN (…)`, `LIKE`, `BETWEEN … AND …` and `IS NULL`, all also with `NOT`, joined by
+    `AND`, `OR`, `NOT` and parentheses. Texts stand in single or double quotes.
+    """
+    return _Parser(text, columns).parse()
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    place: int
+
+    @property
+    def word(self) -> str:
+        return self.text.lower() if self.kind in ("word", "sign") else ""
+
+
+class _Parser:
+    """Recursive descent: one method for each rule of the grammar."""
+
+    def __init__(self, text: str, columns: Mapping[str, ColumnElement[Any]]) -> None:
+        self._text, self._columns = text, columns
+        self._tokens = list(self._split())
+        self._at = 0
+        self._depth = 0
+
+    def parse(self) -> ColumnElement[bool]:
+        condition = self._either()
+        if self._now.kind != "end":
+            raise self._mistake("AND, OR or the end is expected")
+        return condition
+
+    def _split(self) -> list[_Token]:
+        tokens, place = [], 0
+        while self._text[place:].strip():
+            match = _TOKENS.match(self._text, place)
+            if match is None or match.lastgroup is None:
+                raise ConfigError(f"--where {self._text}: this cannot be read: {self._text[place:].strip()[:20]}")
+            tokens.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
+            place = match.end()
+        return [*tokens, _Token("end", "", len(self._text))]
+
+    @property
+    def _now(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _take(self) -> _Token:
+        token = self._now
+        self._at += token.kind != "end"
+        return token
+
+    def _met(self, *words: str) -> bool:
+        """Whether the next tokens are these; they are taken then."""
+        ahead = [token.word for token in self._tokens[self._at : self._at + len(words)]]
+        if ahead != list(words):
+            return False
+        self._at += len(words)
+        return True
+
+    def _expect(self, sign: str) -> None:
+        if not self._met(sign):
+            raise self._mistake(f"{sign} is expected")
+
+    def _mistake(self, what: str) -> ConfigError:
+        found = f"at {self._now.text}" if self._now.text else "at the end"
+        return ConfigError(f"--where {self._text}: {what} {found} (character {self._now.place + 1}).")
+
+    def _either(self) -> ColumnElement[bool]:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ConfigError("--where: there are too many parentheses within each other.")
+        conditions = [self._both()]
+        while self._met("or"):
+            conditions.append(self._both())
+        self._depth -= 1
+        return or_(*conditions)
+
+    def _both(self) -> ColumnElement[bool]:
+        conditions = [self._one()]
+        while self._met("and"):
+            conditions.append(self._one())
+        return and_(*conditions)
+
+    def _one(self) -> ColumnElement[bool]:
+        negated = False
+        while self._met("not"):
+            negated = not negated
+        if self._met("("):
+            condition = self._either()
+            self._expect(")")
+        else:
+            condition = self._comparison()
+        return not_(condition) if negated else condition
+
+    def _comparison(self) -> ColumnElement[bool]:
+        column = self._column()
+        if self._met("is", "not", "null"):
+            return column.is_not(None)
+        if self._met("is", "null"):
+            return column.is_(None)
+        if self._now.text in _COMPARISONS:
+            return _COMPARISONS[self._take().text](column, self._value(column))
+        negated = self._met("not")
+        condition = self._membership(column)
+        return not_(condition) if negated else condition
+
+    def _membership(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        if self._met("in"):
+            self._expect("(")
+            values = [self._value(column)]
+            while self._met(","):
+                values.append(self._value(column))
+            self._expect(")")
+            return column.in_(values)
+        if self._met("like"):
+            return column.like(self._value(column))
+        if self._met("between"):
+            low = self._value(column)
+            self._expect("and")
+            return column.between(low, self._value(column))
+        raise self._mistake("a comparison is expected (=, !=, <, <=, >, >=, IN, LIKE, BETWEEN, IS NULL)")
+
+    def _column(self) -> ColumnElement[Any]:
+        if self._now.kind != "word" or self._now.word in _KEYWORDS:
+            raise self._mistake("the name of a column is expected")
+        if self._now.word not in self._columns:
+            known = ", ".join(self._columns)
+            raise ConfigError(f"--where {self._text}: there is no column {self._now.text}. There are: {known}.")
+        return self._columns[self._take().word]
+
+    def _value(self, column: ColumnElement[Any]) -> float | str:
+        numeric = isinstance(column.type, Integer | BigInteger | Float)
+        if self._now.kind == "number" and numeric:
+            text = self._take().text
+            return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
+        if self._now.kind == "text" and not numeric:
+            text = self._take().text
+            return text[1:-1].replace(text[0] * 2, text[0])
+        raise self._mistake("a number is expected" if numeric else "a text in quotes is expected")

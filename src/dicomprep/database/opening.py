@@ -1,0 +1,24 @@
+"""A database for those who only read it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from dicomprep.database.connect import connect, migrate, reading
+
+__all__ = ["open_for_reading"]
+
+
+@contextmanager
+def open_for_reading(db: str) -> Iterator[Connection]:
+    """A connection that cannot write, gone at the end of the block; EnvironmentFault where the database fails."""
+    engine = connect(db, must_exist=True)
+    try:
+        migrate(engine)
+        with reading(engine.execution_options(postgresql_readonly=True)) as connection:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA query_only = ON")
+            yield connection
+    finally:
+        engine.dispose()

@@ -1,0 +1,188 @@
+"""A map-style data set for torch's DataLoader, and a plain sequence without torch."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import index as as_index
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomprep.database.dataset_queries import Choice
+from dicomprep.errors import ConfigError
+from dicomprep.extras import load_extra
+from dicomprep.selection import Selection, read_selection
+from dicomprep.training.reading import read_thumbnail, with_channels
+from dicomprep.training.records import UNLABELLED, Record
+from dicomprep.training.sampling import BalancedSampler, class_weights
+
+__all__ = ["Batch", "Dataset", "collate"]
+
+Labels = str | Sequence[str] | Mapping[str, float] | None
+Transform = Callable[[Any], Any]
+Sample = tuple[Any, Any, Record]
+
+
+class Batch(NamedTuple):
+    """Samples side by side, as a network takes them."""
+
+    images: Any
+    """(n, channels, rows, columns) float32 from 0 to 1."""
+    targets: Any
+    """(n,) int64, or float32 where labels are mapped to such."""
+    records: tuple[Record, ...]
+
+
+class Dataset:
+    """The images of a database as (array, target, record), in the order of their ids.
+
+    `array` is (rows, columns) grey or (rows, columns, 3) RGB, uint8 or uint16; with `channels` 1 or 3 always the one or
+    the other, which batches of mixed images need. It passes through `transform`, where one is given. `target` is the
+    number of the label in `classes`, -1 without a label. `record` says what the database knows of the frame.
+
+    `labels` chooses frames by their label: None takes all, "any" those that have one, a sequence of names those with
+    one of these (it is then `classes`, in its order), a mapping those with one of its keys, with the values as targets.
+    `split` is train, val, test, or several of them. `where` is a condition as for `dicomprep export --where`.
+
+    The database is read once, here; nothing stays open. The object can be pickled, and is safe in worker processes.
+    Raises ConfigError where there is no such database or an option is wrong; reading a missing image, EnvironmentFault.
+    """
+
+    def __init__(
+        self,
+        db: str | Path = "dicomprep.db",
+        *,
+        split: str | Sequence[str] = (),
+        labels: Labels = None,
+        transform: Transform | None = None,
+        where: str | None = None,
+        channels: int | None = None,
+    ) -> None:
+        if channels not in (None, 1, 3):
+            raise ConfigError(f"channels={channels}: choose 1, 3 or None.")
+        named = labels if isinstance(labels, str) and labels != "any" else None
+        if named is not None:
+            raise ConfigError(f'labels="{named}": give names in a list, or "any".')
+        wanted = () if labels is None or isinstance(labels, str) else tuple(labels)
+        splits = (split,) if isinstance(split, str) else tuple(split)
+        choice = Choice(split=splits, label=wanted, labelled=labels == "any", where=where)
+        self._selection: Selection = read_selection(db, Record._fields, choice)
+        self._folder = os.path.abspath(self._selection.output_dir)
+        self.transform, self.channels = transform, channels
+        self.classes: tuple[str, ...] = wanted or self._selection.classes
+        """The names of the labels; a target is an index into them, unless labels were mapped."""
+        self.targets: NDArray[Any] = _targets(self._selection, self.classes, labels)
+        """The target of every frame."""
+
+    def __len__(self) -> int:
+        return len(self._selection)
+
+    def __getitem__(self, index: int) -> Sample:
+        """(array, target, record) of one frame; IndexError beyond the last."""
+        number = self._number(index)
+        record = self.record(number)
+        pixels = with_channels(read_thumbnail(os.path.join(self._folder, record.thumbnail_path)), self.channels)
+        array = pixels if self.transform is None else self.transform(pixels)
+        return array, self.targets[number].item(), record
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """The samples of one batch: what torch asks for, and where mixed images are noticed."""
+        samples = [self[index] for index in indices]
+        if self.transform is None:
+            _require_alike(samples)
+        return samples
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Dataset({len(self):,} images, classes {', '.join(self.classes) or 'none'}, below {self._folder})"
+
+    def record(self, index: int) -> Record:
+        """What the database says of one frame, without reading its image."""
+        values = self._selection.row(self._number(index), Record._fields)
+        return Record._make("" if value is None else value for value in values)
+
+    def path(self, index: int) -> str:
+        """Where the image of one frame lies."""
+        return os.path.join(self._folder, self._selection.columns["thumbnail_path"][self._number(index)])
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """Some frames as arrays, ready for a network; ConfigError where grey and colour are mixed."""
+        samples = self.__getitems__(indices)
+        return Batch(_stack(samples), _numbers([target for _, target, _ in samples]), tuple(s[2] for s in samples))
+
+    def class_weights(self) -> NDArray[np.float32]:
+        """For a loss: one weight a class, inverse to how often it occurs; 1 on average over the labelled frames."""
+        return class_weights(self._class_numbers(), len(self.classes))
+
+    def sampler(self, by: str = "patient", *, length: int | None = None, seed: int = 0) -> BalancedSampler:
+        """Indices drawn so that each patient (`by="patient"`) or class (`by="class"`) comes as often as any other.
+
+        Give it to a DataLoader as `sampler`. An epoch has `length` draws, by default as many as there are frames.
+        """
+        if by not in ("patient", "class"):
+            raise ConfigError(f'by="{by}": choose patient or class.')
+        groups = self._selection.coded("patient_key").codes if by == "patient" else self._class_numbers()
+        return BalancedSampler(groups, length=length, seed=seed)
+
+    def _number(self, index: int) -> int:
+        number = as_index(index)
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"there are {len(self)} images, no number {number}")
+        return number % len(self)
+
+    def _class_numbers(self) -> NDArray[np.int64]:
+        return _by_label(self._selection, {name: number for number, name in enumerate(self.classes)}, np.int64)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """A batch of torch tensors: `collate_fn` for a DataLoader over a Dataset without a transform."""
+    torch = load_extra("torch", extra="torch", purpose="collate")
+    targets = torch.from_numpy(_numbers([target for _, target, _ in samples]))
+    return Batch(torch.from_numpy(_stack(samples)), targets, tuple(record for _, _, record in samples))
+
+
+def _targets(selection: Selection, classes: Sequence[str], labels: Labels) -> NDArray[Any]:
+    if isinstance(labels, Mapping):
+        whole = all(isinstance(value, int) for value in labels.values())
+        return _by_label(selection, labels, np.int64 if whole else np.float32)
+    return _by_label(selection, {name: number for number, name in enumerate(classes)}, np.int64)
+
+
+def _by_label(selection: Selection, numbers: Mapping[str, float], dtype: type[Any]) -> NDArray[Any]:
+    """The number of each frame's label."""
+    label = selection.coded("label")
+    known = np.array([numbers.get(value, UNLABELLED) for value in label.values], dtype)
+    return known[label.codes] if len(selection) else np.zeros(0, dtype)
+
+
+def _numbers(targets: Sequence[float]) -> NDArray[Any]:
+    return np.array(targets, np.float32 if any(isinstance(target, float) for target in targets) else np.int64)
+
+
+def _stack(samples: Sequence[Sample]) -> NDArray[np.float32]:
+    """(n, channels, rows, columns) from 0 to 1."""
+    _require_alike(samples)
+    first = np.asarray(samples[0][0])
+    channels = 3 if first.ndim == 3 else 1
+    stacked = np.empty((len(samples), channels, *first.shape[:2]), np.float32)
+    scale = np.float32(1 / np.iinfo(first.dtype).max)
+    for place, (pixels, _, _) in zip(stacked, samples, strict=True):
+        np.multiply(pixels.transpose(2, 0, 1) if channels == 3 else pixels[None], scale, out=place)
+    return stacked
+
+
+def _require_alike(samples: Sequence[Sample]) -> None:
+    if not samples:
+        raise ConfigError("An empty batch: give at least one index.")
+    first = samples[0]
+    for pixels, _, record in samples:
+        if pixels.ndim != first[0].ndim:
+            grey, colour = (record, first[2]) if pixels.ndim == 2 else (first[2], record)
+            message = f"{grey.filename} is grey and {colour.filename} is colour, and one batch holds only one kind"
+            raise ConfigError(f"{message}: Dataset(…, channels=3), or 1.")
+        if pixels.shape != first[0].shape:
+            message = f"{record.filename} has {pixels.shape[:2]} pixels and {first[2].filename} {first[0].shape[:2]}"
+            raise ConfigError(f"{message}: they are of runs with another --size; choose with `where`.")

@@ -1,0 +1,58 @@
+"""One frame of a database: its image, and the way from a point of it to the source and back."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from dicomprep.database import queries
+from dicomprep.database.connect import database_folder
+from dicomprep.database.dataset_queries import find_frame
+from dicomprep.database.opening import open_for_reading
+from dicomprep.errors import ConfigError
+from dicomprep.pixels.geometry import Points, geometry_of, to_source, to_thumbnail
+from dicomprep.training.reading import read_thumbnail
+
+__all__ = ["StoredFrame", "frame"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """One frame that a database holds."""
+
+    id: int
+    name: str
+    path: str
+    """Where the thumbnail lies."""
+    transform: dict[str, Any]
+    """Geometry and intensity: how a point maps to the source and a grey to a stored value."""
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The thumbnail: (rows, columns) or (rows, columns, 3), uint8 or uint16."""
+        return read_thumbnail(self.path)
+
+    def to_source(self, points: ArrayLike) -> Points:
+        """Where points (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), lie in the source frame.
+
+        (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle; not rounded and not clipped.
+        """
+        return to_source(points, geometry_of(self.transform))
+
+    def to_thumbnail(self, points: ArrayLike) -> Points:
+        """Where points or boxes of the source frame lie in the thumbnail: the way back from `to_source`."""
+        return to_thumbnail(points, geometry_of(self.transform))
+
+
+def frame(which: int | str, *, db: str | Path = "dicomprep.db") -> StoredFrame:
+    """The frame with this id, or of this name such as `study_001/image_a`; ConfigError where there is none."""
+    with open_for_reading(str(db)) as connection:
+        found = find_frame(connection, which)
+        folder = (database_folder(str(db)) or Path()) / (queries.output_dir(connection) or "")
+    if found is None:
+        raise ConfigError(f"{db} holds no image {which}.")
+    frame_id, name, thumbnail_path, transform = found
+    return StoredFrame(frame_id, name, os.path.join(folder, thumbnail_path), json.loads(transform))

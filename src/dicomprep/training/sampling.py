@@ -1,0 +1,53 @@
+"""Drawing frames so that no patient and no class drowns the others."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomprep.errors import ConfigError
+
+__all__ = ["BalancedSampler", "class_weights"]
+
+
+class BalancedSampler:
+    """Indices drawn with replacement, each group as likely as any other: a `sampler` for torch's DataLoader.
+
+    Every iteration is another epoch: the draws differ, and are the same in every process with the same seed.
+    """
+
+    def __init__(self, groups: NDArray[np.integer], *, length: int | None = None, seed: int = 0) -> None:
+        """`groups` has one number an index; indices with a negative one are never drawn."""
+        self._indices = np.argsort(groups, kind="stable")[np.count_nonzero(groups < 0) :].astype(np.int64)
+        _, self._starts, self._counts = np.unique(groups[self._indices], return_index=True, return_counts=True)
+        self._length = self._indices.size if length is None else length
+        self._seed, self._epoch = seed, 0
+        if self._indices.size == 0:
+            raise ConfigError("There is no frame to draw from: none has what the sampler shall balance.")
+
+    def __len__(self) -> int:
+        """Draws of one epoch."""
+        return self._length
+
+    def __iter__(self) -> Iterator[int]:
+        random = np.random.default_rng((self._seed, self._epoch))
+        self._epoch += 1
+        group = random.integers(self._counts.size, size=self._length)
+        member = (random.random(self._length) * self._counts[group]).astype(np.int64)
+        return iter(self._indices[self._starts[group] + member].tolist())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iteration be that of `epoch`, as after a restart."""
+        self._epoch = epoch
+
+
+def class_weights(targets: NDArray[np.integer], classes: int) -> NDArray[np.float32]:
+    """For a loss: inverse to how often each class occurs, 1 on average over the frames; 0 for a class that does not.
+
+    >>> class_weights(np.array([0, 0, 0, 1, 1, 1, 1, 1, 1]), 2).tolist()
+    [1.5, 0.75]
+    """
+    counts = np.bincount(targets[targets >= 0], minlength=classes)
+    occurring = max(1, int(np.count_nonzero(counts)))
+    weights = np.divide(counts.sum(), counts * occurring, out=np.zeros(classes), where=counts > 0)
+    return weights.astype(np.float32)

@@ -1,0 +1,47 @@
+"""Frames as a table of pandas, and as the loaders of fastai."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dicomprep.database import queries
+from dicomprep.database.connect import database_folder
+from dicomprep.database.dataset_queries import COLUMNS, Choice, select_frames
+from dicomprep.database.opening import open_for_reading
+from dicomprep.errors import ConfigError
+from dicomprep.extras import load_extra
+
+__all__ = ["frames", "to_fastai"]
+
+HIDDEN = ("root", "path", "size", "digest", "transform")  # what loaders do not need
+
+
+def frames(db: str | Path = "dicomprep.db", *, split: str | Sequence[str] = (), where: str | None = None) -> Any:  # noqa: ANN401
+    """A pandas DataFrame, one row a frame: the columns of the view `images`, UIDs, and `image`, where the file lies.
+
+    `split` and `where` choose frames as for `Dataset`. Raises ConfigError where pandas is missing or they are wrong.
+    """
+    pandas = load_extra("pandas", extra="pandas", purpose="dicomprep.frames")
+    names = [name for name in COLUMNS if name not in HIDDEN]
+    choice = Choice(split=(split,) if isinstance(split, str) else tuple(split), where=where)
+    with open_for_reading(str(db)) as connection:
+        folder = (database_folder(str(db)) or Path()) / (queries.output_dir(connection) or "")
+        table = pandas.DataFrame.from_records(list(select_frames(connection, names, choice)), columns=names)
+    table["image"] = [os.path.join(folder, path) for path in table["thumbnail_path"]]
+    return table
+
+
+def to_fastai(db: str | Path = "dicomprep.db", *, where: str | None = None, **options: Any) -> Any:  # noqa: ANN401
+    """ImageDataLoaders of fastai over the labelled frames of train and val; `options` go there (bs, item_tfms …).
+
+    The test split is left out. Raises ConfigError where fastai is missing, or no frame of train or of val has a label.
+    """
+    vision = load_extra("fastai.vision.data", extra="fastai", purpose="dicomprep.to_fastai")
+    labelled = "label IS NOT NULL" if where is None else f"label IS NOT NULL AND ({where})"
+    table = frames(db, split=("train", "val"), where=labelled)
+    table["is_valid"] = table["split"] == "val"
+    if table["is_valid"].nunique() < 2:
+        raise ConfigError(f"{db}: fastai needs labelled frames in train and in val.")
+    columns = {"fn_col": "image", "label_col": "label", "valid_col": "is_valid"}
+    return vision.ImageDataLoaders.from_df(table, path="", **columns, **options)

@@ -1,0 +1,159 @@
+"""A series as one array: slices in their order, with spacing and positions, or the reason why there is none."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomprep.database import queries
+from dicomprep.database.connect import database_folder
+from dicomprep.database.dataset_queries import POSITIONS, Choice, select_frames
+from dicomprep.database.opening import open_for_reading
+from dicomprep.errors import ExportError
+from dicomprep.pixels.geometry import geometry_of
+from dicomprep.training.reading import read_thumbnail
+
+__all__ = ["Volume", "volume"]
+
+GAP_TOLERANCE = 0.02
+"""How much a gap between slices may differ from the usual one, as a share of it."""
+
+READ = ("filename", "thumbnail_path", "frame_number", "instance_number", "transform")
+PLACES = (*POSITIONS, "row_spacing_mm", "column_spacing_mm")
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """The thumbnails of a series, stacked."""
+
+    array: NDArray[Any]
+    """(slices, rows, columns) grey or (slices, rows, columns, 3) RGB, uint8 or uint16."""
+    positions_mm: NDArray[np.float64] | None
+    """(slices,) along the normal of the image plane, ascending; None where headers do not say."""
+    spacing_mm: tuple[float | None, float | None, float | None]
+    """From one slice, row and column of `array` to the next; None where headers do not say."""
+    filenames: tuple[str, ...]
+    """The frame that each slice is."""
+
+
+class _Slice(NamedTuple):
+    filename: str
+    path: str
+    frame_number: int
+    instance_number: int | None
+    transform: dict[str, Any]
+    position: float | None
+    stack_position: int | None
+    temporal_position: int | None
+    row_spacing: float | None
+    column_spacing: float | None
+
+
+def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
+    """Stack the slices of a series, named by its key in an export or by its Series Instance UID.
+
+    They are ordered by their position along the normal of the image plane; where headers do not give it, by Instance
+    Number and frame. Raises ExportError with the reason where they do not make one volume: no such series, several
+    slices at one place, missing slices, other shapes, spacings or windows.
+    """
+    slices = _read_slices(str(db), series_key)
+    if not slices:
+        raise ExportError(f"{db} holds no series {series_key}.")
+    try:
+        slices = _in_order(slices)
+        _require_alike(slices)
+        positions = _positions(slices)
+    except ExportError as error:
+        raise ExportError(f"The series {series_key} is no volume: {error}.") from error
+    array = np.stack([read_thumbnail(one.path) for one in slices])
+    return Volume(array, positions, _spacing(slices[0], positions), tuple(one.filename for one in slices))
+
+
+def _read_slices(db: str, series_key: str) -> list[_Slice]:
+    quoted = series_key.replace("'", "''")
+    choice = Choice(where=f"series_key = '{quoted}' OR series_instance_uid = '{quoted}'")
+    with open_for_reading(db) as connection:
+        folder = (database_folder(db) or Path()) / (queries.output_dir(connection) or "")
+        rows = list(select_frames(connection, [*READ, *PLACES], choice))
+    return [
+        _Slice(filename, os.path.join(folder, path), frame_number, instance_number, json.loads(transform), *places)
+        for filename, path, frame_number, instance_number, transform, *places in rows
+    ]
+
+
+def _in_order(slices: Sequence[_Slice]) -> list[_Slice]:
+    positions = [one.position for one in slices if one.position is not None]
+    if positions and len(positions) < len(slices):
+        raise ExportError(f"{len(slices) - len(positions)} of {len(slices)} slices have no position")
+    if positions:
+        return sorted(slices, key=lambda one: one.position or 0.0)
+    places = Counter((one.instance_number, one.frame_number) for one in slices)
+    (instance, frame), most = places.most_common(1)[0]
+    if most > 1:
+        raise ExportError(f"{most} slices have Instance Number {instance} and frame {frame}, and none has a position")
+    if len(slices) > 1 and any(one.instance_number is None for one in slices) and _files(slices) > 1:
+        raise ExportError("slices have neither a position nor an Instance Number")
+    return sorted(slices, key=lambda one: (one.instance_number or 0, one.frame_number))
+
+
+def _files(slices: Sequence[_Slice]) -> int:
+    return sum(one.frame_number == slices[0].frame_number for one in slices)
+
+
+def _require_alike(slices: Sequence[_Slice]) -> None:
+    first = slices[0]
+    for one in slices[1:]:
+        for what, mine, other in (
+            ("shapes", _geometry(first), _geometry(one)),
+            ("spacings", (first.row_spacing, first.column_spacing), (one.row_spacing, one.column_spacing)),
+            ("windows", _window(first), _window(one)),
+        ):
+            if mine != other:
+                remedy = "; preprocess with --window CENTER/WIDTH" if what == "windows" else ""
+                raise ExportError(f"{first.filename} and {one.filename} have other {what}: {mine}, {other}{remedy}")
+
+
+def _geometry(one: _Slice) -> str:
+    stored = one.transform["geometry"]
+    rows, columns = stored["source_shape"]
+    return f"{rows}×{columns} pixels at {stored['offset']} in {stored['size']}"
+
+
+def _window(one: _Slice) -> str:
+    """How values of the modality become greys; how stored values become those may differ, as it does in PET."""
+    intensity = one.transform["intensity"]
+    rules = intensity.get("channels", [intensity])
+    return json.dumps([{name: rule[name] for name in ("voi", "inverted", "palette") if name in rule} for rule in rules])
+
+
+def _positions(slices: Sequence[_Slice]) -> NDArray[np.float64] | None:
+    if slices[0].position is None:
+        return None
+    positions = np.array([one.position for one in slices], np.float64)
+    gaps = np.diff(positions)
+    usual = float(np.median(gaps)) if gaps.size else 0.0
+    if gaps.size and gaps.min() < 1e-3:
+        at = int(gaps.argmin())
+        times = {one.temporal_position for one in slices}
+        reason = " (it has several time points)" if len(times) > 1 else ""
+        raise ExportError(f"{slices[at].filename} and {slices[at + 1].filename} are at one place{reason}")
+    uneven = np.flatnonzero(np.abs(gaps - usual) > GAP_TOLERANCE * usual)
+    if uneven.size:
+        at = int(uneven[0])
+        where = f"between {slices[at].filename} and {slices[at + 1].filename}"
+        raise ExportError(f"{where} are {gaps[at]:.2f} mm, elsewhere {usual:.2f} mm")
+    return positions
+
+
+def _spacing(one: _Slice, positions: NDArray[np.float64] | None) -> tuple[float | None, float | None, float | None]:
+    geometry = geometry_of(one.transform)
+    scale = np.divide(geometry.crop_shape, geometry.scaled_shape)
+    between = float(np.diff(positions).mean()) if positions is not None and positions.size > 1 else None
+    row, column = one.row_spacing, one.column_spacing
+    return between, None if row is None else row * float(scale[0]), None if column is None else column * float(scale[1])
