@@ -53,9 +53,9 @@ def imported(place: Place, *rows: dict[str, object], name: str = "model.csv", mo
 @pytest.fixture(scope="module")
 def model(place: Place) -> str:
     code, said = imported(place, *scores_of(place), {"filename": "in/nowhere", "a": 0.5, "b": 0.5})
-    assert (code, said.count("\n")) == (0, 2), said
+    assert (code, said.count("\n")) == (0, 3), said
     assert f"{COUNT} images have scores of m" in said
-    assert "first in/nowhere" in said
+    assert "filename in/nowhere" in said
     return "m"
 
 
@@ -97,7 +97,7 @@ def test_an_image_can_be_named_by_its_id(place: Place) -> None:
     [
         ({"filename": "in/p00", "a": "high"}, "row 2, a: high is no number"),
         ({"filename": "in/p00", "a": "nan"}, "no finite number"),
-        ({"name": "in/p00", "a": 1}, "`filename` or `id`"),
+        ({"picture": "in/p00", "a": 1}, "`filename` or `id`"),
         ({"filename": "in/p00"}, "a column for each class"),
         ({"filename": "in/p00", "label": "", "score": 1}, "a column for each class"),
         ({"id": "x", "a": 1}, "the id x is no number"),

@@ -13,8 +13,10 @@ from cyclopts.argument import ArgumentCollection
 from cyclopts.token import Token
 
 from dicomprep.commands.audit import audit
+from dicomprep.commands.export import export
 from dicomprep.commands.inspect import inspect
 from dicomprep.commands.label import label
+from dicomprep.commands.labels import labels
 from dicomprep.commands.predictions import predictions
 from dicomprep.commands.preprocess import preprocess
 from dicomprep.commands.release import release
@@ -22,12 +24,12 @@ from dicomprep.commands.report import report
 from dicomprep.commands.retry import retry
 from dicomprep.commands.status import status
 from dicomprep.commands.verify import verify
-from dicomprep.errors import ConfigError, EnvironmentFault, InputError, LabelError, disk_fault
+from dicomprep.errors import ConfigError, EnvironmentFault, ExportError, InputError, LabelError, disk_fault
 from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
 
-COMMANDS = (preprocess, status, retry, verify, audit, release, inspect, label, predictions, report)
+COMMANDS = (preprocess, status, retry, verify, audit, release, inspect, label, report, export)
 
 app = App(
     name="dicomprep",
@@ -36,7 +38,7 @@ app = App(
     help="Raw DICOM files in; training-ready images out.",
     suppress_keyboard_interrupt=False,
 )
-for command in COMMANDS:
+for command in (*COMMANDS, labels, predictions):
     app.command(command)
 
 
@@ -49,7 +51,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         code = app(arguments, exit_on_error=True)
     except (ConfigError, InputError, LabelError) as error:
         _leave(2, error)
-    except EnvironmentFault as error:
+    except (EnvironmentFault, ExportError) as error:
         _leave(3, error)
     except KeyboardInterrupt:
         # An interrupt within exec(), as dataclasses use it when a module is loaded, makes the interpreter end itself

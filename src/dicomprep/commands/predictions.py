@@ -1,37 +1,81 @@
-"""`dicomprep predictions …`."""
+"""`dicomprep predictions import FILE` and `dicomprep predictions export FILE`."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
-from dicomprep.commands.options import DEFAULTS
+from dicomprep.commands.options import DEFAULTS, Flag
 
 __all__ = ["predictions"]
 
-predictions = App(name="predictions", help="What models say of the images.")
+predictions = App(name="predictions", help="What models say of images.")
 
 
 @predictions.command(name="import")
-def import_(file: Path, *, db: str = DEFAULTS.db, model: str = "") -> int:
-    """Take over a model's scores, for `dicomprep label --order uncertainty` and the gallery.
+def import_(file: Path, *, db: str = DEFAULTS.db, model: str = "", unmatched: Path | None = None) -> int:
+    """Record a model's scores from a CSV or Parquet table.
+
+    It has columns `label` and `score`, or a column of scores for each class, and says which image is meant: by `id`,
+    `filename`, `key` (of an export), or `sop_instance_uid` and `frame_number`.
 
     Parameters
     ----------
     file
-        A CSV or Parquet file with `filename` (or `id`), and a column for each class, or `label` and `score`.
+        Its name ends in .csv or .parquet.
     db
         SQLite database path, or a postgresql:// URL.
     model
-        What to call the model; the file's name if nothing is given.
+        The model's name, the file's if nothing is given; what it said before of the same images is replaced.
+    unmatched
+        Write the rows that speak of no image here, as CSV or Parquet.
 
     """
-    from dicomprep.predicting import import_predictions
+    from dicomprep.console import printable
+    from dicomprep.exchange.predictions import import_predictions
 
     name = model or file.stem
-    imported = import_predictions(db, file, model=name)
-    print(f"{imported.images:,} images have scores of {name} now.")
-    if imported.unknown:
-        print(
-            f"{imported.unknown:,} rows are of images that the database does not have, first {imported.first_unknown}."
-        )
+    done = import_predictions(db, file, model=name)
+    print(f"{done.images:,} images have scores of {printable(name)} now.")
+    print("\n".join(map(printable, done.matched.report(unmatched).split("\n"))))
+    return 0
+
+
+@predictions.command
+def export(  # noqa: PLR0913
+    file: Path,
+    *,
+    db: str = DEFAULTS.db,
+    model: str | None = None,
+    by: Annotated[Literal["image", "series", "study", "patient"], Parameter(name="--by")] = "image",
+    threshold: float = 0.5,
+    with_uids: Flag = False,
+    with_paths: Flag = False,
+) -> int:
+    """Write scores to a CSV or Parquet table: of each image, or any, max and mean of each class over a larger unit.
+
+    Parameters
+    ----------
+    file
+        Its name ends in .csv or .parquet.
+    db
+        SQLite database path, or a postgresql:// URL.
+    model
+        Only this model's.
+    by
+        image, series, study or patient.
+    threshold
+        `any` is 1 where a score of the unit reaches this.
+    with_uids
+        Say the SOP Instance UID and the frame of images.
+    with_paths
+        Say names of images, which may hold names of patients.
+
+    """
+    from dicomprep.exchange.identities import Shown
+    from dicomprep.exchange.predictions import Unit, export_predictions
+
+    shown = Shown(with_uids=with_uids, with_paths=with_paths)
+    rows = export_predictions(db, file, model=model, unit=Unit(by), threshold=threshold, shown=shown)
+    print(f"{rows:,} rows in {file}.")
     return 0

@@ -5,17 +5,15 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, func, select, text
 
-from dicomprep.database.bulk import any_of, insert, look_up
+from dicomprep.database.bulk import insert
 from dicomprep.database.page_schema import models, predicted
-from dicomprep.database.schema import frames, predictions
+from dicomprep.database.schema import predictions
 
-__all__ = ["Score", "add_scores", "find_frames", "summarize"]
+__all__ = ["Score", "add_scores", "summarize"]
 
 Score = tuple[int, str, float]
 """An image, a class, and how likely a model finds it."""
 
-_BY_NAME = select(frames.c.filename, frames.c.id).where(any_of(frames.c.filename))
-_BY_ID = select(frames.c.id).where(any_of(frames.c.id))
 _FIND = {"sqlite": "instr", "postgresql": "strpos"}
 
 _SUMMARIZE = text("""
@@ -42,13 +40,6 @@ UPDATE predicted SET
     )
 WHERE model = :model AND frame_id IN (SELECT frame_id FROM standing)
 """
-
-
-def find_frames(connection: Connection, names: Sequence[str | int]) -> dict[str | int, int]:
-    """The ids of images by file name, or by id; those that there are not are left out."""
-    by_name = look_up(connection, _BY_NAME, [name for name in names if isinstance(name, str)])
-    by_id = look_up(connection, _BY_ID, [name for name in names if isinstance(name, int)])
-    return {**dict(by_name), **{row[0]: row[0] for row in by_id}}
 
 
 def add_scores(connection: Connection, model: str, scores: Sequence[Score]) -> None:

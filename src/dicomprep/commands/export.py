@@ -1,0 +1,39 @@
+"""`dicomprep export FORMAT OUT`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from dicomprep.commands.options import DEFAULTS, Flat
+from dicomprep.export.options import ExportOptions, Format
+
+__all__ = ["export"]
+
+
+def export(
+    kind: Format,
+    out: Path,
+    *,
+    db: str = DEFAULTS.db,
+    options: Annotated[ExportOptions, Flat] = ExportOptions(),  # noqa: B008  (frozen)
+) -> int:
+    """Write images, or what is said of them, for other programs: pseudonymous, in shards, with a card and digests.
+
+    Run it again when images or labels have been added: shards that hold what they should are left as they are, new
+    images go into new ones. What an interrupted export has finished is not done twice.
+
+    Parameters
+    ----------
+    kind
+        csv and parquet are tables without images; webdataset, huggingface and folder have the images.
+    out
+        A new folder, or that of an earlier export with the same options.
+    db
+        SQLite database path, or a postgresql:// URL.
+
+    """
+    from dicomprep.export.exporting import export_frames
+
+    done = export_frames(kind, out, db=db, options=options)
+    print(f"{done.images:,} images in {out}: {done.added} shards added, {done.changed} written again,", end=" ")
+    print(f"{done.removed} removed, {done.kept} left as they were.")
+    return 0

@@ -1,0 +1,72 @@
+"""`dicomprep labels import FILE` and `dicomprep labels export FILE`."""
+
+from pathlib import Path
+
+from cyclopts import App
+
+from dicomprep.commands.options import DEFAULTS, Flag
+
+__all__ = ["labels"]
+
+labels = App(name="labels", help="Labels from other programs and for them.")
+
+
+@labels.command(name="import")
+def import_(file: Path, *, db: str = DEFAULTS.db, annotator: str = "imported", unmatched: Path | None = None) -> int:
+    """Record the labels of a CSV or Parquet table.
+
+    It has a column `label` and says which image is meant: by `id`, `filename`, `key` (of an export), or
+    `sop_instance_uid` and `frame_number`. Nothing is overwritten: labels are a log, in which the newest one counts.
+
+    Parameters
+    ----------
+    file
+        Its name ends in .csv or .parquet.
+    db
+        SQLite database path, or a postgresql:// URL.
+    annotator
+        Whose labels these are, where the table has no column `annotator`.
+    unmatched
+        Write the rows that speak of no image here, as CSV or Parquet.
+
+    """
+    from dicomprep.console import printable
+    from dicomprep.exchange.labels import import_labels
+
+    done = import_labels(db, file, annotator=annotator)
+    print(f"{done.recorded:,} labels recorded, {done.unchanged:,} stood already, {done.empty:,} rows had none.")
+    print("\n".join(map(printable, done.matched.report(unmatched).split("\n"))))
+    return int(bool(done.matched.frame_ids) and len(done.matched.unmatched) == len(done.matched.frame_ids))
+
+
+@labels.command
+def export(
+    file: Path,
+    *,
+    db: str = DEFAULTS.db,
+    history: Flag = False,
+    with_uids: Flag = False,
+    with_paths: Flag = False,
+) -> int:
+    """Write the labels to a CSV or Parquet table; images are named by the keys that exports have.
+
+    Parameters
+    ----------
+    file
+        Its name ends in .csv or .parquet.
+    db
+        SQLite database path, or a postgresql:// URL.
+    history
+        All events of the log with annotator and time, not only what stands.
+    with_uids
+        Say the SOP Instance UID and the frame, which lead back to the patient in the hospital's own systems.
+    with_paths
+        Say names of images, which may hold names of patients.
+
+    """
+    from dicomprep.exchange.identities import Shown
+    from dicomprep.exchange.labels import export_labels
+
+    rows = export_labels(db, file, shown=Shown(with_uids=with_uids, with_paths=with_paths), history=history)
+    print(f"{rows:,} rows in {file}.")
+    return 0

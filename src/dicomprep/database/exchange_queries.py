@@ -1,0 +1,34 @@
+"""Reads of labels and predictions for elsewhere."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from dicomprep.database.schema import files, frames, groups, labels, predictions
+
+__all__ = ["label_events", "scores"]
+
+_JOINED = frames.join(files, files.c.id == frames.c.file_id).join(groups, groups.c.id == files.c.group_id)
+
+
+def label_events(connection: Connection) -> Iterator[Sequence[Any]]:
+    """(filename, label, annotator, created_at) of every event of the log, in its order."""
+    columns = (frames.c.filename, labels.c.label, labels.c.annotator, labels.c.created_at)
+    joined = labels.join(frames, frames.c.id == labels.c.frame_id)
+    yield from connection.execute(select(*columns).select_from(joined).order_by(labels.c.id))
+
+
+def scores(connection: Connection, *, model: str | None) -> Iterator[Sequence[Any]]:
+    """(model, label, score, filename, SOP instance, frame, split, patient, study, series) of what models said."""
+    columns = (
+        *(predictions.c.model, predictions.c.label, predictions.c.score, frames.c.filename),
+        *(files.c.sop_instance_uid, frames.c.frame_number, groups.c.split, groups.c.key),
+        *(files.c.study_key, files.c.series_key),
+    )
+    joined = predictions.join(_JOINED, frames.c.id == predictions.c.frame_id)
+    statement = select(*columns).select_from(joined)
+    if model is not None:
+        statement = statement.where(predictions.c.model == model)
+    order = (predictions.c.model, frames.c.id, predictions.c.label)
+    yield from connection.execution_options(yield_per=5000).execute(statement.order_by(*order))

@@ -1,0 +1,1 @@
+"""Labels and predictions from other programs and for them."""

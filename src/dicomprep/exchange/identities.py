@@ -1,0 +1,51 @@
+"""How a table for others names an image: by its pseudonym and, if asked, by what leads back to the source."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from dicomprep.database import queries
+from dicomprep.database.connect import database_folder
+from dicomprep.export.pseudonyms import Pseudonyms, open_pseudonyms
+
+__all__ = ["Shown", "pseudonyms_of"]
+
+
+def pseudonyms_of(connection: Connection, db: str) -> Pseudonyms:
+    """The pseudonyms of the data set of a database."""
+    return open_pseudonyms(db, (database_folder(db) or Path()) / (queries.output_dir(connection) or ""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What is said of each image in a table that goes out."""
+
+    with_uids: bool = False
+    """Say the SOP Instance UID, which leads back to the patient in the hospital's own systems."""
+    with_paths: bool = False
+    """Say the image's name, which may hold names of patients."""
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Names and kinds of the columns that identify an image."""
+        uids = {"sop_instance_uid": "text", "frame_number": "integer"} if self.with_uids else {}
+        return {"key": "text", **({"filename": "text"} if self.with_paths else {}), **uids}
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What must be read of a frame to identify it."""
+        return ("filename", "sop_instance_uid", "frame_number")
+
+    def opened(self, connection: Connection, db: str) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        """Turns `sources` into the values of `columns`."""
+        pseudonyms = pseudonyms_of(connection, db)
+
+        def identify(source: Sequence[Any]) -> tuple[Any, ...]:
+            filename, uid, number = source[:3]
+            name = (filename,) if self.with_paths else ()
+            return (pseudonyms.of_image(filename).decode(), *name, *((uid, number) if self.with_uids else ()))
+
+        return identify

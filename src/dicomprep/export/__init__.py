@@ -1,0 +1,1 @@
+"""Data sets for others: tables, shards and folders that say nothing of patients or places."""

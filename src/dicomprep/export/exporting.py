@@ -1,0 +1,160 @@
+"""Making an export, or going on with one: `export_frames(kind, out, …)`."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from dicomprep.database import queries
+from dicomprep.database.connect import database_folder
+from dicomprep.database.dataset_queries import image_options
+from dicomprep.database.opening import open_for_reading
+from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.export.card import describe_export
+from dicomprep.export.formats import LAYOUTS, Layout
+from dicomprep.export.manifest import MANIFEST, Manifest, Shard, load_manifest
+from dicomprep.export.options import ExportOptions, Format
+from dicomprep.export.planning import Plan, Planned, plan_shards
+from dicomprep.export.pseudonyms import open_pseudonyms
+from dicomprep.export.rows import Part, Rows, read_rows
+from dicomprep.storage import OWN_PREFIX
+
+__all__ = ["Exported", "export_frames"]
+
+SCRATCH = f"{OWN_PREFIX}-tmp"
+CARD = "README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export did."""
+
+    images: int
+    """That the folder now holds."""
+    added: int
+    """Shards that are new."""
+    changed: int
+    """Shards that were written again, for their labels or images are other ones now."""
+    removed: int
+    kept: int
+    """Shards that were left as they were."""
+
+
+def export_frames(kind: Format, out: Path, *, db: str, options: ExportOptions) -> Exported:
+    """Export frames to a folder, which may hold an earlier export of theirs: only what is new or changed is written.
+
+    Raises ConfigError where the options or the folder do not fit, ExportError where an image is missing or altered,
+    EnvironmentFault where the disk or the database fails. What was finished before that stays, and is gone on with.
+    """
+    options.choice()
+    with open_for_reading(db) as connection:
+        output_dir = (database_folder(db) or Path()) / (queries.output_dir(connection) or "")
+        made: dict[str, Any] = {"images": image_options(connection)}
+    pseudonyms = open_pseudonyms(db, output_dir)
+    rows = read_rows(db, options, pseudonyms)
+    asked = {name: value for name, value in asdict(options).items() if name != "license"}
+    header = _plain({"format": kind.value, "data_set": pseudonyms.check, "options": asked})
+    layout = LAYOUTS[kind]
+    with _alone(out) as unfinished:
+        manifest = _open_manifest(out, header, rows.selection.classes)
+        made["classes"] = manifest.header["classes"]
+        if unfinished:
+            layout.tidy(out, [out / shard.file for shard in manifest.shards])
+        plan = plan_shards(rows, manifest.shards, folder=out, pattern=layout.pattern, size=options.shard_size)
+        _carry_out(plan, manifest, layout, rows)
+        _put(out / CARD, describe_export(rows, kind, options, made=made).encode())
+    return Exported(len(rows), len(plan.added), len(plan.changed), len(plan.gone), len(plan.kept))
+
+
+def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...]) -> Manifest:
+    """The manifest to go on with; classes keep the numbers that they had."""
+    known = load_manifest(out)
+    if known is None:
+        if any(not entry.name.startswith(OWN_PREFIX) for entry in out.iterdir()):
+            raise ConfigError(f"The folder {out} holds other files. Export to a new one.")
+        manifest = Manifest(out, {**header, "classes": list(classes)})
+    else:
+        before = known.header.get("classes", [])
+        if {**known.header, "classes": None} != {**header, "classes": None}:
+            raise ConfigError(f"The folder {out} holds {_difference(known.header, header)}. Export to a new one.")
+        new = [name for name in classes if name not in before]
+        manifest = replace(known, header={**header, "classes": [*before, *new]})
+    manifest.write()
+    return manifest
+
+
+def _plain(header: dict[str, Any]) -> dict[str, Any]:
+    """The header as it will be read again."""
+    return dict(json.loads(json.dumps(header)))
+
+
+def _difference(known: dict[str, Any], asked: dict[str, Any]) -> str:
+    if known.get("format") != asked["format"]:
+        return f"an export to {known.get('format')}"
+    if known.get("data_set") != asked["data_set"]:
+        return "an export of another data set"
+    other = [name for name, value in asked["options"].items() if known.get("options", {}).get(name) != value]
+    return f"an export with another --{', --'.join(other).replace('_', '-')}"
+
+
+def _carry_out(plan: Plan, manifest: Manifest, layout: Layout, rows: Rows) -> None:
+    """Write what is to be written. A shard is in its place before the manifest says so."""
+    stale = {shard.file for shard in plan.gone} | {planned.shard.file for planned in plan.changed}
+    if stale:
+        manifest = replace(manifest, shards=tuple(shard for shard in manifest.shards if shard.file not in stale))
+    for shard in plan.gone:
+        layout.remove(manifest.folder, manifest.folder / shard.file)
+    for planned in plan.changed:
+        written = _write(planned, manifest, layout, rows)
+        manifest = replace(manifest, shards=(*manifest.shards, written))
+    if stale:
+        replace(manifest, shards=tuple(sorted(manifest.shards, key=lambda shard: shard.file))).write()
+    for planned in plan.added:
+        manifest = manifest.append(_write(planned, manifest, layout, rows))
+
+
+def _write(planned: Planned, manifest: Manifest, layout: Layout, rows: Rows) -> Shard:
+    place, scratch = manifest.folder / planned.shard.file, manifest.folder / SCRATCH / "shard"
+    layout.write(Part(rows, planned.numbers, manifest.header["classes"], manifest.folder, place), scratch)
+    with scratch.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    size = scratch.stat().st_size
+    place.parent.mkdir(exist_ok=True)
+    scratch.replace(place)
+    return replace(planned.shard, bytes=size, sha256=digest)
+
+
+def _put(place: Path, content: bytes) -> None:
+    scratch = place.parent / SCRATCH / "text"
+    scratch.write_bytes(content)
+    scratch.replace(place)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[bool]:
+    """Make the folder and keep other exports out of it; whether one broke off there."""
+    if out.suffix in (".csv", ".parquet", ".tar"):
+        raise ConfigError(f"{out}: give a folder, which gets the data, its {CARD} and its {MANIFEST}.")
+    scratch = out / SCRATCH
+    try:
+        unfinished = scratch.exists()
+        scratch.mkdir(parents=True, exist_ok=True)
+        with FileLock(scratch / "lock", timeout=0):
+            yield unfinished
+            shutil.rmtree(scratch, ignore_errors=True)
+    except ConfigError:
+        if not unfinished:
+            shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    except Timeout as error:
+        raise EnvironmentFault(f"Another export is writing to {out}.") from error
+    except OSError as error:
+        raise EnvironmentFault(f"The export to {out} failed: {error.strerror or error}") from error

@@ -1,0 +1,78 @@
+"""What an export folder holds: `manifest.jsonl`, its first line the options, then a line for each shard."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dicomprep.errors import ConfigError
+
+__all__ = ["MANIFEST", "Manifest", "Shard", "load_manifest"]
+
+MANIFEST = "manifest.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One file of an export, and which frames are in it."""
+
+    file: str
+    """Below the export's folder, with forward slashes."""
+    split: str
+    """The split of all its frames; empty where they are mixed."""
+    fingerprint: str
+    """Of what the database said when it was written."""
+    keys: tuple[str, ...]
+    bytes: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The manifest of one folder."""
+
+    folder: Path
+    header: dict[str, Any]
+    shards: tuple[Shard, ...] = ()
+
+    def write(self) -> None:
+        """Put the whole manifest in the place of the one that was there."""
+        scratch = self.folder / f".{MANIFEST}.tmp"
+        with scratch.open("w", encoding="utf-8") as file:
+            file.writelines([_line(self.header), *(_line(asdict(shard)) for shard in self.shards)])
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(self.folder / MANIFEST)
+
+    def append(self, shard: Shard) -> "Manifest":
+        """Add the line of a shard that is whole and in its place."""
+        with (self.folder / MANIFEST).open("a", encoding="utf-8") as file:
+            file.write(_line(asdict(shard)))
+            file.flush()
+            os.fsync(file.fileno())
+        return replace(self, shards=(*self.shards, shard))
+
+
+def load_manifest(folder: Path) -> Manifest | None:
+    """The manifest in a folder, as far as its lines are whole; None where there is none."""
+    try:
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    lines = text.split("\n")[:-1]  # what a killed export left of its last line does not count
+    try:
+        header, *shards = map(json.loads, lines)
+        return Manifest(folder, dict(header), tuple(_shards(shards)))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{folder / MANIFEST} is damaged. Export to another folder.") from error
+
+
+def _shards(lines: Iterable[dict[str, Any]]) -> Iterable[Shard]:
+    for line in lines:
+        yield Shard(**line | {"keys": tuple(line["keys"])})
+
+
+def _line(content: dict[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"
