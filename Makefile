@@ -1,6 +1,7 @@
 # make preprocess DICOM_DIR=…   set everything up and turn DICOM files into images (without DICOM_DIR: sample files)
 # make test                     set everything up and run the tests
 # make faults                   try to break it, for an hour or so, and write docs/reliability.md
+# make docs                     write the documentation as a site: site/index.html
 # make bench                    measure everything and write docs/benchmarks.md; PARTS="seed floor" measures some of it
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -9,7 +10,7 @@ PARTS ?=
 INSTALL := install --quiet --disable-pip-version-check
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
 
-.PHONY: preprocess test faults bench check format lock clean
+.PHONY: preprocess test faults bench docs check format lock clean
 
 preprocess: .venv/ready $(if $(DICOM_DIR),,samp_ds)
 	$(BIN)/python scripts/01_preprocess.py --dicom_dir '$(or $(DICOM_DIR),samp_ds)' $(OPTIONS)
@@ -21,8 +22,11 @@ faults: .venv/ready
 	$(BIN)/pytest tests/faults -n auto -q --thorough
 	$(BIN)/python -m tests.faults.figures
 
-bench: .venv/bench-ready
+bench: .venv/bench-ready .venv/torch-ready
 	$(BIN)/python -m benchmarks $(PARTS) $(OPTIONS)
+
+docs: .venv/docs-ready
+	$(BIN)/sphinx-build -q -W --keep-going docs site
 
 check: .venv/ready
 	$(BIN)/ruff check
@@ -49,10 +53,20 @@ samp_ds: .venv/ready
 	-.venv/dicom2jpg/bin/pip $(INSTALL) --require-hashes -r requirements-dicom2jpg.lock
 	touch $@
 
+.venv/docs-ready: .venv/ready requirements-docs.lock
+	$(BIN)/pip $(INSTALL) --require-hashes -r requirements-docs.lock
+	touch $@
+
+# Apart from the lock, for its builds differ: the tests of loaders and the benchmark of them need it, nothing else does.
+.venv/torch-ready: .venv/ready
+	$(BIN)/pip $(INSTALL) torch==2.13.0
+	touch $@
+
 lock:
 	$(COMPILE) --group dev pyproject.toml -o requirements.lock
 	$(COMPILE) --group bench --constraint requirements.lock -o requirements-bench.lock
+	$(COMPILE) --group docs pyproject.toml --constraint requirements.lock -o requirements-docs.lock
 	$(COMPILE) --group dicom2jpg -o requirements-dicom2jpg.lock
 
 clean:
-	rm -rf .venv samp_ds thumbnails dicomprep.db dicomprep.db.key dicomprep.db.lock
+	rm -rf .venv site samp_ds thumbnails dicomprep.db dicomprep.db.key dicomprep.db.lock

@@ -10,6 +10,7 @@ from benchmarks import (
     against_floor,
     against_others,
     against_seed,
+    loaders,
     memory,
     profiles,
     scale,
@@ -33,6 +34,7 @@ PARTS: dict[str, ModuleType] = {
     "memory": memory,
     "start": starting,
     "profile": profiles,
+    "loaders": loaders,
 }
 
 

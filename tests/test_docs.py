@@ -1,0 +1,82 @@
+"""What the documentation shows is run, from top to bottom, in a folder of its own."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomprep import cli
+from dicomprep.database.store import Store
+from dicomprep.samples import make_samples
+from tests.building import make_dicom
+from tests.running import PROJECT, Place
+
+DOCS = PROJECT / "docs"
+PAGES = ["tutorial.md", "training.md", "exporting.md", "exchange.md"]
+
+
+def snippets(page: str) -> list[tuple[str, str]]:
+    """(language, text) of the blocks that are run; those in `py` need what tests do not have."""
+    return re.findall(r"```(python|bash)\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+
+
+def run_line(line: str) -> None:
+    """A command as the page shows it."""
+    program, *arguments = shlex.split(line, comments=True)
+    if program == "pip":
+        return
+    if program == "python":
+        assert arguments[:2] == ["-m", "dicomprep.samples"]
+        make_samples(Path(arguments[2]))
+        return
+    assert program == "dicomprep"
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert not ended.value.code, line
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data set as the guides take it for granted, in the current folder."""
+    place = Place(tmp_path)
+    for number in range(12):
+        facts = {"InstanceNumber": number, "WindowCenter": 2048, "WindowWidth": 4096}
+        make_dicom(place.source / f"study/{number}.dcm", patient_id=f"P{number % 6}", **facts)
+    place.run(output_dir=tmp_path / "thumbnails", db=str(tmp_path / "dicomprep.db"), size=64)
+    store = Store(str(tmp_path / "dicomprep.db"))
+    for frame_id in range(1, 13):
+        store.add_label(frame_id, "ab"[frame_id % 2], annotator="t")
+    store.close()
+    names = [f"study/{number},a" for number in range(3)]
+    (tmp_path / "labels.csv").write_text("\n".join(["filename,label", *names]))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_shows_works(page: str, folder: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    if page == "tutorial.md":
+        for made in ("dicomprep.db", "dicomprep.db.key", "labels.csv"):
+            (folder / made).unlink()
+        (folder / "thumbnails").rename(folder / "other")
+    names: dict[str, Any] = {}
+    for language, text in snippets(page):
+        if language == "python":
+            exec(compile(text, page, "exec"), names)
+        else:
+            for line in text.splitlines():
+                if line and not line.startswith("#"):
+                    run_line(line)
+    assert snippets(page)
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    import dicomprep
+
+    told = set(re.findall(r"auto(?:function|class):: (\w+)", (DOCS / "python.md").read_text()))
+    errors = {name for name in dicomprep.__all__ if getattr(dicomprep, name).__module__ == "dicomprep.errors"}
+    assert told == set(dicomprep.__all__) - errors
