@@ -17,6 +17,8 @@ import numpy as np
 import dicomprep
 from dicomprep import pipeline
 from dicomprep.config import Config
+from dicomprep.database.label_store import add_label
+from dicomprep.database.store import Store
 from dicomprep.preloading import PROCESS
 from tests.building import make_dicom
 
@@ -97,6 +99,16 @@ class Place:
         assert self.rows("SELECT count(*) FROM frames") == [len(recorded)]
         sizes = dict(self.rows("SELECT thumbnail_path, size FROM frames"))
         assert sizes == {path: len(content) for path, content in self.images().items()}
+
+
+def set_labels(place: Place, labels: dict[str, str | None], *, annotator: str = "t") -> None:
+    """Label images by their names; None takes the annotator's label back."""
+    store = Store(str(place.db))
+    ids = dict(place.rows("SELECT filename, id FROM images"))
+    with store.transaction() as connection:
+        for name, label in labels.items():
+            add_label(connection, ids[name], label, annotator=annotator)
+    store.close()
 
 
 def dicomprep_command(*arguments: object) -> list[str]:

@@ -19,16 +19,7 @@ from dicomprep.export.rows import read_rows
 from dicomprep.pixels.png import decode_png, encode_png
 from dicomprep.training.sampling import BalancedSampler, class_weights
 from tests.building import make_dicom
-from tests.running import SIZE, Place, frames_of, make_files
-
-
-def set_labels(place: Place, **labels: str | None) -> None:
-    """`name` (below the folder of the source) → label."""
-    store = Store(str(place.db))
-    ids = dict(place.rows("SELECT filename, id FROM images"))
-    for name, label in labels.items():
-        store.add_label(ids[f"in/{name}"], label, annotator="t")
-    store.close()
+from tests.running import SIZE, Place, frames_of, make_files, set_labels
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +29,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     make_files(place.source, *(f"g{number}.dcm" for number in range(10)))
     make_dicom(place.source / "rgb.dcm", np.stack(3 * [frames_of(1)[0]], -1), color=True, patient_id="C", Modality="US")
     place.run(split="60/20/20")
-    set_labels(place, g0="b", g1="a", g2="b", g3="b", rgb="a", g4="c")
-    set_labels(place, g4=None)
+    labels = {"g0": "b", "g1": "a", "g2": "b", "g3": "b", "rgb": "a", "g4": "c"}
+    set_labels(place, {f"in/{name}": label for name, label in labels.items()})
+    set_labels(place, {"in/g4": None})
     return place
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from dicomprep import cli
-from dicomprep.database.store import Store
 from dicomprep.samples import make_samples
 from tests.building import make_dicom
-from tests.running import PROJECT, Place
+from tests.running import PROJECT, Place, frames_of, set_labels
 
 DOCS = PROJECT / "docs"
 PAGES = ["tutorial.md", "training.md", "exporting.md", "exchange.md"]
@@ -42,13 +41,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data set as the guides take it for granted, in the current folder."""
     place = Place(tmp_path)
     for number in range(12):
-        facts = {"InstanceNumber": number, "WindowCenter": 2048, "WindowWidth": 4096}
-        make_dicom(place.source / f"study/{number}.dcm", patient_id=f"P{number % 6}", **facts)
+        facts = {"InstanceNumber": number, "WindowCenter": 128, "WindowWidth": 256}
+        pixels = frames_of(1, seed=number)[0]
+        make_dicom(place.source / f"study/{number}.dcm", pixels, patient_id=f"P{number % 6}", **facts)
     place.run(output_dir=tmp_path / "thumbnails", db=str(tmp_path / "dicomprep.db"), size=64)
-    store = Store(str(tmp_path / "dicomprep.db"))
-    for frame_id in range(1, 13):
-        store.add_label(frame_id, "ab"[frame_id % 2], annotator="t")
-    store.close()
+    (tmp_path / "x.db").symlink_to(tmp_path / "dicomprep.db")
+    set_labels(place, {f"study/{number}": "ab"[number % 2] for number in range(12)})
+    (tmp_path / "x.db").unlink()
     names = [f"study/{number},a" for number in range(3)]
     (tmp_path / "labels.csv").write_text("\n".join(["filename,label", *names]))
     monkeypatch.chdir(tmp_path)

@@ -15,21 +15,18 @@ from typing import Any
 
 import pytest
 
-from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError, EnvironmentFault, ExportError
 from dicomprep.export.exporting import Exported, export_frames
 from dicomprep.export.options import ExportOptions, Format
 from dicomprep.pixels.png import decode_png
-from tests.running import Place, cli, dicomprep_command, make_files, started, wait_until
+from tests.running import Place, cli, dicomprep_command, make_files, set_labels, started, wait_until
 
 FORMATS = ["csv", "parquet", "webdataset", "huggingface", "folder"]
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
 
 def relabel(place: Place, name: str, label: str | None) -> None:
-    store = Store(str(place.db))
-    store.add_label(place.rows("SELECT id FROM images WHERE filename = ?", name)[0], label, annotator="Dr. Who")
-    store.close()
+    set_labels(place, {name: label}, annotator="Dr. Who")
 
 
 def fill(place: Place) -> Place:

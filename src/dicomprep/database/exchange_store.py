@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, select
 
 from dicomprep.database.bulk import any_of, look_up
+from dicomprep.database.label_store import enter_annotator
 from dicomprep.database.schema import images, labels
 
 __all__ = ["add_labels"]
@@ -21,6 +22,8 @@ def add_labels(connection: Connection, given: Sequence[tuple[int, str, str]]) ->
         for frame_id, label, annotator in given
         if known.get(frame_id) != label
     ]
+    for annotator in dict.fromkeys(annotator for _, _, annotator in given):
+        enter_annotator(connection, annotator)
     if rows:
         connection.execute(labels.insert(), rows)
     return len(rows)

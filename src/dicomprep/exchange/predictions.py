@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dicomprep.database.dataset_queries import COLUMNS
 from dicomprep.database.exchange_queries import scores
-from dicomprep.database.prediction_store import add_scores, summarize
 from dicomprep.database.opening import open_for_reading
+from dicomprep.database.prediction_store import add_scores, summarize
 from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.identities import Shown
