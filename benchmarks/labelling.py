@@ -92,7 +92,7 @@ def measure_browser() -> None:
 
 def _scroll(page: Page) -> None:
     page.goto(f"{URL}/gallery")
-    page.wait_for_function("document.getElementById('count').textContent.includes('1,000,000')", timeout=60_000)
+    page.get_by_text("1,000,000 images").wait_for(timeout=60_000)
     frames = page.evaluate("""async () => {
       const place = document.getElementById("tiles");
       const taken = [];
