@@ -18,8 +18,8 @@ from benchmarks.million import enrol_all, make_database
 
 PORT = 5391
 URL = f"http://127.0.0.1:{PORT}"
-KEYS = 300
-PAUSE_MS = 120
+KEYS = 200
+PAUSE_MS = 250
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 WATCH = """() => {
