@@ -18,8 +18,8 @@ from benchmarks.million import enrol_all, make_database
 
 PORT = 5391
 URL = f"http://127.0.0.1:{PORT}"
-KEYS = 300
-PAUSE_MS = 120
+KEYS = 200
+PAUSE_MS = 250
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 WATCH = """() => {
@@ -92,7 +92,7 @@ def measure_browser() -> None:
 
 def _scroll(page: Page) -> None:
     page.goto(f"{URL}/gallery")
-    page.wait_for_function("document.getElementById('count').textContent.includes('1,000,000')", timeout=60_000)
+    page.get_by_text("1,000,000 images").wait_for(timeout=60_000)
     frames = page.evaluate("""async () => {
       const place = document.getElementById("tiles");
       const taken = [];

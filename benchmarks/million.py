@@ -39,7 +39,7 @@ def make_database(folder: Path, frames: int) -> Path:
         for table, rows in (("groups", _groups(frames)), ("files", _files(frames)), ("frames", _frames(frames))):
             first = next(rows)
             marks = ", ".join("?" * len(first))
-            names = _FILE_COLUMNS if table == "files" else ""
+            names = _COLUMNS[table]
             statement = f"INSERT INTO {table} {names} VALUES ({marks})"  # noqa: S608
             connection.executemany(statement, chain((first,), rows))
     return db
@@ -61,10 +61,12 @@ def _picture() -> np.ndarray:
     return np.clip(200 - 160 * np.hypot(rows, columns) + noise, 0, 255).astype(np.uint8)
 
 
-_FILE_COLUMNS = (
-    "(id, root, path, size, mtime_ns, digest, fingerprint, study_id, name, frame_stem, status, frame_count, frames,"
-    " attempts, run_id, group_id, series_instance_uid, instance_number, modality)"
-)
+_COLUMNS = {
+    "groups": "(id, key, kind, split)",
+    "files": "(id, root, path, size, mtime_ns, digest, fingerprint, study_id, name, frame_stem, status, frame_count,"
+    " frames, attempts, run_id, group_id, series_instance_uid, instance_number, modality)",
+    "frames": "(id, file_id, frame_number, filename, thumbnail_path, width, height, size, digest, transform)",
+}
 
 
 def _groups(frames: int) -> Iterator[tuple[object, ...]]:

@@ -5,8 +5,8 @@ import { annotator, find, get, make, say, send } from "./page.js";
 import { Pictures } from "./pictures.js";
 import { Stage } from "./stage.js";
 
-const AHEAD = 10;
-const FETCHED = 12;
+const AHEAD = 18;
+const FETCHED = 24;
 const KEPT_ALIVE_MS = 240_000;
 const STALE_MS = 540_000;
 const RATE_MS = 300_000;
