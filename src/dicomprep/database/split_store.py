@@ -60,11 +60,9 @@ def join_groups(connection: Connection, pairs: Iterable[tuple[int, int]], *, run
     if not pairs:
         return 0
     known = {row[0]: _Group(*row) for row in look_up(connection, _BY_ID, sorted({i for pair in pairs for i in pair}))}
-    moved = 0
-    for roots in _connected((known[a].root, known[b].root) for a, b in pairs if {a, b} <= known.keys()):
-        if len(roots) > 1:
-            moved += _join(connection, sorted(roots), run_id)
-    return moved
+    found = [(known[a], known[b]) for a, b in pairs if {a, b} <= known.keys()]
+    unsettled = [(a.root, b.root) for a, b in found if (a.root, a.split) != (b.root, b.split)]
+    return sum(_join(connection, sorted(roots), run_id) for roots in _connected(unsettled))
 
 
 def _connected(pairs: Iterable[tuple[int, int]]) -> list[set[int]]:

@@ -150,10 +150,12 @@ class Twins:
         self.connection.execute(_REPOINT, [{"before": m.id, "original": original.id} for m in twins])
         self._pairs += [(m, original) for m in twins]
 
-    def _rank(self, member: _Member) -> tuple[bool, int, str, str]:
-        """Whatever was recorded by an earlier run comes first; what this run brought, by its path in any order."""
-        is_new = member.run_id == self.run_id and member.attempts == 1
-        return is_new, 0 if is_new else member.id, member.root, member.path
+    def _rank(self, member: _Member) -> tuple[bool, bool, str, str]:
+        """What this run has not touched comes first, then what it made again, then what is new; the rest says the path.
+
+        That is the same in any order of arrival.
+        """
+        return member.run_id == self.run_id, member.attempts == 1, member.root, member.path
 
     def _same_image(self, one: _Member, other: _Member) -> bool:
         """The same pixels, or the same instance that looks the same, compressed once more perhaps."""
