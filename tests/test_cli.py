@@ -10,13 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from cyclopts import App
 
 import dicomprep
 from dicomprep.cli import app, main
@@ -186,17 +187,28 @@ def test_the_test_directory_is_made_of_sample_files(place: DefaultPlace) -> None
     place.check()
 
 
+def commands_of(group: App, *before: str) -> Iterator[tuple[tuple[str, ...], App]]:
+    """All commands as they are typed; a group such as `labels` stands for those in it."""
+    for name, command in group.resolved_commands().items():
+        if name.startswith("-"):
+            continue
+        if command.default_command is None:
+            yield from commands_of(command, *before, name)
+        else:
+            yield (*before, name), command
+
+
 def test_every_command_and_option_has_help() -> None:
-    commands = {name: command for name, command in app.resolved_commands().items() if not name.startswith("-")}
-    assert set(commands) >= {"preprocess", "status", "retry", "inspect"}
+    commands = dict(commands_of(app))
+    assert set(commands) >= {("preprocess",), ("status",), ("retry",), ("inspect",), ("predictions", "import")}
     for name, command in commands.items():
-        page = cli(Path.cwd(), name, "--help").stdout
+        page = cli(Path.cwd(), *name, "--help").stdout
         summary = command.help.strip().splitlines()[0]
         assert summary.split()[0] in page
         for argument in command.assemble_argument_collection():
             if argument.show:
                 option = next((name for name in argument.names if name.startswith("--")), argument.names[0])
-                assert re.search(rf"{option}\b[^│\n]* \w+ \w+", page), f"{name} {option} has no help"
+                assert re.search(rf"{option}\b[^│\n]* \w+ \w+", page), f"{' '.join(name)} {option} has no help"
 
 
 def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
