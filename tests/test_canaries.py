@@ -20,7 +20,7 @@ from pydicom.tag import Tag
 
 from dicomprep.dicom.confidentiality import confidential_actions
 from tests.building import gradient, make_dicom
-from tests.running import Place, cli
+from tests.running import Place, cli, make_files
 
 CANARY = "QZXKANARY"
 NEEDLE = re.compile(rb"Q\0?Z\0?X\0?K\0?A\0?N\0?A\0?R\0?Y|19370425|1937-04-25|25\.04\.1937|\b937042", re.IGNORECASE)
@@ -236,3 +236,13 @@ def test_a_canary_would_be_found(place: Place) -> None:
     """The search itself: the sources are full of what it looks for."""
     assert all(NEEDLE.search(path.read_bytes()) for path in place.source.rglob("*.dcm"))
     assert NEEDLE.search(np.frombuffer(CANARY.encode("utf-16-le"), np.uint8).tobytes())
+
+
+def test_a_key_that_others_may_read_is_named(tmp_path: Path) -> None:
+    make_files(tmp_path / "in", "a.dcm")
+    key = tmp_path / "dicomprep.db.key"
+    assert "key file" not in cli(tmp_path, "preprocess", "in").stderr
+    assert key.stat().st_mode & 0o777 == 0o600
+    key.chmod(0o640)
+    done = cli(tmp_path, "preprocess", "in")
+    assert (done.returncode, "can be read by others (mode 0640)" in done.stderr) == (0, True)

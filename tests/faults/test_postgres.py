@@ -51,7 +51,9 @@ def new_place(base: Path, server: Server, *, like: str | None = None) -> ServedP
     database = f"test{next(NUMBERS)}"
     server.create(database, like=like)
     base.mkdir(exist_ok=True)
-    (base / "dicomprep.key").write_text("5a" * 32)
+    key = base / "dicomprep.key"
+    key.touch(0o600)
+    key.write_text("5a" * 32)
     return ServedPlace(base, server, database)
 
 
