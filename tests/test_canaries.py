@@ -170,7 +170,7 @@ def test_the_files_reached_the_codes_that_they_were_made_for(place: Place) -> No
     codes = set(place.rows("SELECT error_code FROM inputs WHERE error_code IS NOT NULL"))
     assert {"corrupt_header", "truncated", "not_dicom", "unsupported_pixels"} <= codes
     assert "internal" not in codes
-    assert place.rows("SELECT count(*) FROM images") >= [8]
+    assert place.rows("SELECT count(*) FROM frames") >= [8]
 
 
 def test_uids_that_are_some_are_kept_and_others_are_not(place: Place) -> None:

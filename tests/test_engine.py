@@ -220,3 +220,14 @@ def test_workers_leave_when_their_parent_is_killed(tasks: list[str]) -> None:
         assert len(parent.members()) >= 2
         os.kill(parent.process.pid, signal.SIGKILL)
         assert parent.none_left(5), parent.members()
+
+
+def test_workers_end_with_a_process_that_did_not_close() -> None:
+    script = f"""
+from dicomprep.engines.local import LocalEngine
+from dicomprep.engines.worker import Limits
+engine = LocalEngine({faulty.WORK!r}, ".", workers=1, limits=Limits(600, 2**31))
+engine.submit("nap-600")
+engine.poll()
+"""
+    assert call([sys.executable, "-c", script], PROJECT, timeout=30).returncode == 0

@@ -30,6 +30,10 @@ class Run(NamedTuple):
     images: int
 
 
+def is_duplicate(recorded: Recorded) -> bool:
+    return (recorded.error_detail or "").startswith("a duplicate of ")
+
+
 @pytest.fixture(scope="session")
 def reference_run(tmp_path_factory: pytest.TempPathFactory, pydicom_files: Path) -> Run:
     folder = tmp_path_factory.mktemp("reference")
@@ -50,7 +54,7 @@ def reference_run(tmp_path_factory: pytest.TempPathFactory, pydicom_files: Path)
 def test_file_becomes_what_the_table_says(path: str, reference_run: Run) -> None:
     recorded = reference_run.inputs[path]
     assert recorded[:3] == REFERENCE[path], recorded.error_detail
-    assert (recorded.error_detail is None) == (recorded.status == "done")
+    assert (recorded.error_detail is None or is_duplicate(recorded)) == (recorded.status == "done")
 
 
 def test_table_names_every_file(pydicom_files: Path) -> None:
@@ -68,7 +72,10 @@ def test_counts_add_up(reference_run: Run) -> None:
     recorded = Counter(row.status for row in reference_run.inputs.values())
     assert recorded == reference_run.result.statuses
     assert recorded.total() == reference_run.result.found
-    assert reference_run.images == sum(row.frames for row in REFERENCE.values()) == reference_run.result.frames
+    assert reference_run.result.frames == sum(row.frames for row in REFERENCE.values())
+    hidden = sum(row.frames for row in reference_run.inputs.values() if is_duplicate(row))
+    assert reference_run.images == reference_run.result.total_frames == reference_run.result.frames - hidden
+    assert 30 < hidden < 50  # the same pictures in other wrappers
 
 
 def test_nothing_is_our_bug(reference_run: Run) -> None:

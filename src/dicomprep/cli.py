@@ -1,6 +1,7 @@
 """The command line: which commands there are, where their defaults come from, and how they end."""
 
 import os
+import signal
 import sys
 import tomllib
 from collections.abc import Iterable
@@ -54,6 +55,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     except (EnvironmentFault, ExportError) as error:
         _leave(3, error)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending already
         # An interrupt within exec(), as dataclasses use it when a module is loaded, makes the interpreter end itself
         # by SIGINT in place of the code given to sys.exit(), until another exec() succeeds.
         exec("")  # noqa: S102

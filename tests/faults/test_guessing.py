@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dicomprep.privacy import keyed_hash
 from tests.building import make_dicom
-from tests.running import Place
+from tests.running import Place, frames_of
 
 HASHES = ("sha256", "md5", "sha1")
 KINDS = ("patient", "study", "series", "split")
@@ -31,7 +31,7 @@ def digests_of(identity: str, wrong_key: bytes) -> Iterator[str]:
 def test_guesses_without_the_key_find_nobody(tmp_path: Path, thorough: bool, note: Callable[..., None]) -> None:
     place = Place(tmp_path)
     for number in range(8):
-        make_dicom(place.source / f"{number}.dcm", patient_id=f"P{number}")
+        make_dicom(place.source / f"{number}.dcm", frames_of(1, seed=number)[0], patient_id=f"P{number}")
     place.run()
     keys = {key for row in place.rows("SELECT patient_key, study_key, series_key FROM tags") for key in row}
     amount, wrong = 10**7 if thorough else 10**5, secrets.token_bytes(32)

@@ -16,6 +16,8 @@ from dicomprep import EnvironmentFault
 from dicomprep.database import journal, queries
 from dicomprep.database import store as storing
 from dicomprep.database.connect import connect, reading
+from dicomprep.database.label_queries import count_labels
+from dicomprep.database.label_store import add_label
 from dicomprep.database.store import Store
 from tests.faults.disturbing import preprocess
 from tests.running import Place, dicomprep_command, make_files, started
@@ -97,12 +99,13 @@ def test_labels_are_taken_while_a_run_inserts(place: Place, thorough: bool, note
     reader = connect(str(place.db))
 
     def label() -> None:
-        labels.add_label(1 + next(labelled) % 25, "a", annotator="me")
+        with labels.transaction() as connection:
+            add_label(connection, 1 + next(labelled) % 25, "a", annotator="me")
 
     def look() -> None:
         with reading(reader) as connection:
-            queries.next_unlabelled(connection, after=0)
-            queries.count_labelled(connection)
+            queries.count_frames(connection)
+            count_labels(connection)
         next(shown)
 
     with meanwhile(label) as write_faults, meanwhile(look) as read_faults:

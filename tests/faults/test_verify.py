@@ -14,6 +14,7 @@ from PIL import Image
 
 from dicomprep import verification
 from dicomprep.cli import main
+from dicomprep.database.label_store import add_label
 from dicomprep.database.store import Store
 from dicomprep.pixels.png import encode_png, is_own_png
 from dicomprep.verification import Kind, verify
@@ -353,7 +354,8 @@ def test_without_a_database_there_is_nothing_to_verify(place: Place, say: Say) -
 def test_labels_stay_with_images_that_are_made_again(small: Place, say: Say) -> None:
     (label_id,) = small.rows("SELECT id FROM images WHERE filename = 's/b'")
     store = Store(str(small.db))
-    store.add_label(label_id, "odd", annotator="me")
+    with store.transaction() as connection:
+        add_label(connection, label_id, "odd", annotator="me")
     store.close()
     (small.output / "s/b.png").unlink()
     assert say("--repair")[0] == 0

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any, Self
 
 from dicomprep.engines.launching import CONTEXT, launching, prepare
@@ -55,6 +56,8 @@ class LocalEngine:
         self._work, self._settings, self._workers, self._limits = work, settings, workers, limits
         prepare(work)
         self._slots: list[_Slot] = []
+        # where `close` is interrupted: the interpreter waits for processes that it could not end by SIGTERM, for ever
+        Finalize(self, _kill, args=(self._slots,), exitpriority=10)
         self._pending: deque[tuple[Any, int]] = deque()
         self._weights: dict[int, int] = {}
         self._suspects: deque[tuple[Any, int]] = deque()
@@ -115,10 +118,10 @@ class LocalEngine:
 
     def close(self) -> None:
         """End all workers at once."""
+        _kill(self._slots)
         for slot in self._slots:
             slot.connection.close()
             slot.lifeline.close()
-            slot.process.kill()
         for slot in self._slots:
             slot.process.join(GRACE_SECONDS)
         self._slots.clear()
@@ -240,6 +243,11 @@ class LocalEngine:
         slot = _Slot(process, here, held)
         self._slots.append(slot)
         return slot
+
+
+def _kill(slots: list[_Slot]) -> None:
+    for slot in slots:
+        slot.process.kill()
 
 
 def _cause(exitcode: int | None) -> str:

@@ -19,9 +19,6 @@ __all__ = [
 _UID = "1.2.840.10008.1.2"
 JXL_SIGNATURE = b"JXL \r\n\x87\n"
 JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
-MOST_PARTS = 2**21
-"""Precincts or code-blocks of a JPEG 2000 component: decoders set memory aside for each."""
-
 JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 
 
@@ -48,6 +45,8 @@ class Codestream:
     """Where the last JPEG 2000 tile-part ends: there is the end marker, or it is missing."""
     levels: int = 0
     """How often a JPEG 2000 image may be halved while it is decoded, its samples staying on the image's own grid."""
+    parts: int = 0
+    """Precincts, or code-blocks if these are more, of a JPEG 2000 component: decoders set memory aside for each."""
 
 
 def read_jpeg(data: bytes) -> Codestream:
@@ -124,8 +123,6 @@ def read_jpeg2000(data: bytes) -> Codestream:
     x1, y1, x0, y0, tile_columns, tile_rows, tile_x0, tile_y0 = struct.unpack(">8I", size[4:36])
     components, first_bits = struct.unpack(">HB", size[36:39])
     coding, _ = _find_main_segment(data, 2, 0x52)
-    if _count_parts(coding, x1, y1) > MOST_PARTS:
-        raise ValueError("the JPEG 2000 image is divided into more precincts or code-blocks than are decoded")
     at_origin = not (x0 or y0 or tile_x0 or tile_y0) and size[39:41] == b"\1\1"
     tiles = -(-(x1 - tile_x0) // max(1, tile_columns)) * -(-(y1 - tile_y0) // max(1, tile_rows))
     complete, end = _find_end(data, tiles)
@@ -138,6 +135,7 @@ def read_jpeg2000(data: bytes) -> Codestream:
         complete=complete,
         end=end,
         levels=coding[5] if len(coding) > 5 and at_origin else 0,
+        parts=_count_parts(coding, x1, y1),
     )
 
 

@@ -28,6 +28,9 @@ class Detail:
 
 WHOLE = Detail()
 
+MOST_PARTS = 2**21
+"""Precincts or code-blocks of a JPEG 2000 component."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -53,6 +56,9 @@ def checked(stream: Codestream, layout: Layout, data: bytes) -> Codestream:
     if found != wanted:
         said = "{}×{} with {} component(s)"
         message = f"the codestream is {said.format(*found)}, the header says {said.format(*wanted)}"
+        raise InputError(ErrorCode.CORRUPT_PIXELS, message)
+    if stream.parts > MOST_PARTS:
+        message = "the JPEG 2000 image is divided into more precincts or code-blocks than are decoded"
         raise InputError(ErrorCode.CORRUPT_PIXELS, message)
     if not stream.complete:
         raise InputError(ErrorCode.TRUNCATED, f"the codestream breaks off after {len(data):,} bytes")
