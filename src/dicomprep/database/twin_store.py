@@ -21,10 +21,7 @@ LIKE_BITS = 3
 """So many bits of a perceptual hash may differ in an instance that was compressed again."""
 
 TwinKeys = tuple[bytes | None, int | None]
-"""Of an input: its pixels' digest, and a hash of series, SOP Instance UID and instance number; None joins nobody.
-
-Series come first in it, so that what arrives together lies together in the index.
-"""
+"""Of an input: its pixels' digest, and a hash of its SOP Instance UID and instance number; None joins nobody."""
 
 
 def twin_keys(outcome: Outcome) -> TwinKeys:
@@ -36,12 +33,8 @@ def twin_keys(outcome: Outcome) -> TwinKeys:
     pixels = digests[0] if len(digests) == 1 else xxhash.xxh3_128_digest(b"".join(digests))
     if not instance.sop_instance_uid:
         return pixels or None, None
-    series, number = instance.series_instance_uid or "", f"{instance.sop_instance_uid}\0{instance.instance_number}"
-    return pixels or None, (_hash32(series) << 32 | _hash32(number)) - 2**63
-
-
-def _hash32(text: str) -> int:
-    return xxhash.xxh32_intdigest(text.encode("utf-8", "surrogateescape"))
+    text = f"{instance.sop_instance_uid}\0{instance.instance_number}"
+    return pixels or None, xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogateescape")) - 2**63
 
 
 @dataclass(slots=True)
