@@ -596,6 +596,21 @@ def test_an_interrupt_while_a_dataclass_is_made_is_no_death_by_signal(tmp_path: 
     assert (done.returncode, done.stderr) == (130, "Error: Interrupted.\n")
 
 
+def test_an_interrupt_in_a_finalizer_ends_the_run_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text(
+        "from dicomprep import cli, pipeline\n"
+        "class Fragile:\n"
+        "    def __del__(self): raise KeyboardInterrupt\n"
+        "def run(*_, **__):\n"
+        "    Fragile()\n"
+        "    raise AssertionError('it went on')\n"
+        "pipeline.run = run\n"
+        "cli.main(['preprocess', '.'])\n"
+    )
+    done = call([sys.executable, "-m", "interrupted"], tmp_path)
+    assert (done.returncode, done.stderr) == (130, "Error: Interrupted.\n")
+
+
 def command_line(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()

@@ -75,7 +75,12 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
             digest = b"" if task.share else file.digest()
             if task.digest_only:
                 return Outcome(task, None, digest=digest)
-            outcome = replace(_process_open(task, file, settings, heartbeat), digest=digest)
+            try:
+                outcome = replace(_process_open(task, file, settings, heartbeat), digest=digest)
+            except Exception:
+                if not file.has_changed():
+                    raise
+                outcome = Outcome(task, None, digest=digest)  # made of bytes that are gone
             if file.has_changed() or (file.size, file.mtime_ns) != (task.source.size, task.source.mtime_ns):
                 return _unstable(outcome)
             return outcome

@@ -88,7 +88,8 @@ def test_a_file_that_is_being_written_is_left_for_the_next_run(place: Place, how
         place.run()
     met = place.statuses()
     assert met.pop("s/rested.dcm") == ("done", None)
-    assert list(met.values()) in ([("unstable", "changed")], [("failed", "unreadable")])
+    early = ([],) if how == "temporary name" else ()  # no DICOM so far, and not called so
+    assert list(met.values()) in ([("unstable", "changed")], [("failed", "unreadable")], *early)
     assert list(place.images()) == ["s/rested.png"]
     place.run()
     assert place.statuses() == {"s/rested.dcm": ("done", None), "s/copied.dcm": ("done", None)}

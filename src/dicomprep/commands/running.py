@@ -1,5 +1,9 @@
 """A run as a command: what the console shows of it, and the exit code."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dicomprep.config import Config
@@ -15,9 +19,34 @@ def run_and_report(config: Config, sources: Any = None) -> int:  # noqa: ANN401
     from dicomprep.console import ConsoleWatcher, print_nothing_found, print_summary
     from dicomprep.pipeline import run
 
-    result = run(config, watcher=ConsoleWatcher(config.dicom_dir), sources=sources)
+    with _interrupts_heard():
+        result = run(config, watcher=ConsoleWatcher(config.dicom_dir), sources=sources)
     if result.found == 0 and not result.interrupted:
         print_nothing_found(result)
         return 0
     print_summary(result)
     return result.exit_code
+
+
+@contextmanager
+def _interrupts_heard() -> Iterator[None]:
+    """An interrupt that falls where no exception can be raised, as in a finalizer, ends the process all the same.
+
+    The interpreter would print its traceback and go on. What this leaves behind is tidied up by the next run, and
+    workers end with their lifeline.
+    """
+    before = sys.unraisablehook
+
+    def end(unraisable: Any) -> None:  # noqa: ANN401
+        if unraisable.exc_type is not KeyboardInterrupt:
+            before(unraisable)
+            return
+        cursor = b"\x1b[?25h" if sys.stderr.isatty() else b""  # which the progress bar hides
+        os.write(2, cursor + b"Error: Interrupted.\n")
+        os._exit(130)
+
+    sys.unraisablehook = end
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
