@@ -59,9 +59,9 @@ def preprocess(folder: Path, out: Path, *, workers: int = 2) -> Run:
 
 
 def count_images(out: Path) -> int:
-    """How many images the database in `out` names."""
+    """How many images were made, those of duplicates included: corpora are linked under several names."""
     with closing(sqlite3.connect(out / "bench.db")) as database:
-        return int(database.execute("select count(*) from images").fetchone()[0])
+        return int(database.execute("select count(*) from frames").fetchone()[0])
 
 
 def fresh(folder: Path) -> Path:
