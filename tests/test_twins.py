@@ -12,6 +12,7 @@ from pydicom import dcmread
 
 from dicomprep import ConfigError
 from dicomprep.database.twin_store import MOST_NAMES
+from dicomprep.stages.discover import discover
 from tests.building import make_dicom
 from tests.running import Place, frames_of, make_files
 
@@ -154,7 +155,8 @@ def test_which_of_one_run_is_the_original_does_not_depend_on_the_order(place: Pl
     for name in ("c.dcm", "b.dcm", "a.dcm"):
         make_dicom(place.source / name, noise(1), patient_id="P")
         make_dicom(place.source / "s" / name, noise(2), patient_id="P")
-    place.run(workers=1)
+    found = sorted(discover(str(place.source)), key=lambda source: source.path, reverse=True)
+    place.run(workers=1, sources=found)
     assert twins(place) == {"b.dcm": "a.dcm", "c.dcm": "a.dcm", "s/b.dcm": "s/a.dcm", "s/c.dcm": "s/a.dcm"}
     make_dicom(place.source / "0.dcm", noise(1), patient_id="P")
     place.run()
