@@ -44,6 +44,8 @@ def test_a_sample_is_the_image_its_target_and_its_record(place: Place) -> None:
         assert (pixels == decode_png(place.images()[record.thumbnail_path])).all()
         assert target == {"a": 0, "b": 1, "": -1}[record.label]
     assert data[-1][2] == data[10][2]
+    for frame_id in (data.record(3).id, np.int64(data.record(3).id)):  # the latter is what a table of pandas has
+        assert dicomprep.frame(frame_id, db=place.db).name == data.record(3).filename
     with pytest.raises(IndexError):
         data[11]
 
@@ -208,12 +210,87 @@ def test_a_png_of_others_is_read_and_a_cut_one_refused() -> None:
             decode_png(whole[:length])
 
 
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Images with none, one or two classes, and one that nobody has labelled."""
+    place = Place(tmp_path_factory.mktemp("multi"))
+    make_files(place.source, *(f"g{number}.dcm" for number in range(6)))
+    place.run()
+    labels = {"g0": "bone,lung", "g1": "lung", "g2": "", "g3": "lung", "g4": "heart"}
+    set_labels(place, {f"in/{name}": label for name, label in labels.items()})
+    return place
+
+
+def test_an_image_may_have_several_classes(several: Place) -> None:
+    data = dicomprep.Dataset(several.db, multi=True)
+    assert data.classes == ("bone", "heart", "lung")
+    targets = {record.filename: target.tolist() for _, target, record in data}
+    assert targets == {
+        "in/g0": [1, 0, 1],
+        "in/g1": [0, 0, 1],
+        "in/g2": [0, 0, 0],
+        "in/g3": [0, 0, 1],
+        "in/g4": [0, 1, 0],
+        "in/g5": [-1, -1, -1],
+    }
+    named = dicomprep.Dataset(several.db, multi=True, labels=["lung", "bone"])
+    assert [record.filename for _, _, record in named] == [f"in/g{number}" for number in range(5)]
+    assert named.targets.tolist() == [[1, 1], [1, 0], [0, 0], [1, 0], [0, 0]]
+    assert named.class_weights().tolist() == pytest.approx([2 / 3, 4])
+    with pytest.raises(dicomprep.ConfigError, match="with multi=True give names"):
+        dicomprep.Dataset(several.db, multi=True, labels={"lung": 1})
+
+
+def test_the_sampler_balances_classes_of_which_an_image_has_several(several: Place) -> None:
+    data = dicomprep.Dataset(several.db, multi=True)
+    drawn = Counter(data.record(index).filename for index in data.sampler("class", length=20_000))
+    assert "in/g5" not in drawn
+    shares = {"in/g0": 1 / 4 + 1 / 12, "in/g1": 1 / 12, "in/g2": 1 / 4, "in/g3": 1 / 12, "in/g4": 1 / 4}
+    assert {name: count / 20_000 for name, count in drawn.items()} == pytest.approx(shares, abs=0.02)
+    assert len(data.sampler("class")) == 5
+
+
+def test_torch_learns_several_classes(several: Place) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    data = dicomprep.Dataset(several.db, multi=True, labels="any")
+    for collate in (dicomprep.collate, None):
+        loader = torch.utils.data.DataLoader(data, batch_size=3, collate_fn=collate)
+        targets = torch.cat([targets for _, targets, _ in loader])
+        assert (targets.dtype, targets.tolist()) == (torch.float32, data.targets.tolist())
+    loss = torch.nn.BCEWithLogitsLoss(pos_weight=torch.from_numpy(data.class_weights()))
+    assert loss(torch.zeros(5, 3), targets).item() > 0
+
+
 def test_a_table_has_one_row_a_frame(place: Place) -> None:
     pytest.importorskip("pandas")
     table = dicomprep.frames(place.db, where="label IS NOT NULL")
     assert sorted(table["label"]) == ["a", "a", "b", "b", "b"]
     assert all(Path(path).is_file() for path in table["image"])
     assert table["series_instance_uid"].notna().all()
+
+
+def test_fastai_learns_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vision = pytest.importorskip("fastai.vision.all", reason="fastai is not installed: pip install fastai torchvision")
+    monkeypatch.chdir(tmp_path)
+    place = Place(tmp_path)
+    for number, pixels in enumerate(frames_of(40)):
+        make_dicom(place.source / f"{number}.dcm", pixels, patient_id=f"P{number}")
+    place.run(split="50/49/1")
+    for split in ("train", "val"):
+        names = [record.filename for _, _, record in dicomprep.Dataset(place.db, split=split)]
+        set_labels(place, {name: "ab"[number % 2] for number, name in enumerate(names[1:])})
+    loaders = dicomprep.to_fastai(place.db, bs=4)
+    assert set(loaders.vocab) == {"a", "b"}
+    for items, split in ((loaders.train_ds.items, "train"), (loaders.valid_ds.items, "val")):
+        labelled = [record.filename for _, _, record in dicomprep.Dataset(place.db, split=split, labels="any")]
+        assert sorted(items["filename"]) == sorted(labelled)
+    network = vision.nn.Sequential(vision.nn.Flatten(), vision.nn.Linear(3 * SIZE * SIZE, 2))
+    learner = vision.Learner(loaders, network, loss_func=vision.CrossEntropyLossFlat())
+    with learner.no_bar(), learner.no_logging():
+        learner.fit(1)
+    assert learner.save("model").is_relative_to(Path("models"))
+    with pytest.raises(dicomprep.ConfigError, match="labelled frames in train and in val"):
+        dicomprep.to_fastai(place.db, where="split = 'train'")
 
 
 def test_what_is_missing_is_named_with_its_extra(place: Place) -> None:

@@ -69,7 +69,7 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
             reasons=(Reason.MODALITY,),
         ),
     )
-    marked = replace(full.written[1], position=Position(1.5, 2, 3), text=True)
+    marked = replace(full.written[1], position=Position(1.5, "1\\0\\0\\0\\1\\0", 2, 3), text=True)
     full = replace(full, written=(full.written[0], marked))
     record(store, replace(full, task=replace(full.task, name="s/1_frame0001")))
     with store.transaction() as connection:
@@ -126,6 +126,7 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "burned_in": "high",
         "burned_in_reasons": "text,modality",
         "likeness": None,
+        "image_orientation": "1\\0\\0\\0\\1\\0",
     }
     assert place.rows("SELECT key, kind, split FROM groups") == [("key of P", "patient", "pat-8")]
 

@@ -110,9 +110,13 @@ def test_frames_stand_where_their_functional_groups_say(tmp_path: Path) -> None:
         SharedFunctionalGroupsSequence=shared,
     )
     place.run()
-    columns = "frame_number, slice_position_mm, stack_position, temporal_position, row_spacing_mm, slice_thickness_mm"
+    columns = (
+        "frame_number, slice_position_mm, image_orientation, stack_position, temporal_position, row_spacing_mm,"
+        " slice_thickness_mm"
+    )
+    plane = "\\".join(map(str, CORONAL))
     assert place.rows(f"SELECT {columns} FROM tags ORDER BY slice_position_mm") == [
-        (2, 0.0, 1, 1, 0.7, 4.0),
-        (1, 4.0, 2, 1, 0.7, 4.0),
-        (0, 8.0, 3, 1, 0.7, 4.0),
+        (2, 0.0, plane, 1, 1, 0.7, 4.0),
+        (1, 4.0, plane, 2, 1, 0.7, 4.0),
+        (0, 8.0, plane, 3, 1, 0.7, 4.0),
     ]

@@ -46,6 +46,7 @@ def test_slices_are_stacked_in_their_order(tmp_path: Path) -> None:
     assert len(volume.filenames) == 4
     assert volume.positions_mm.tolist() == [0, 2, 4, 6]
     assert volume.spacing_mm == (2.0, 1.0, 1.0)
+    assert volume.orientation.tolist() == [[1, 0, 0], [0, 1, 0]]
     with pytest.raises(dicomprep.ExportError, match="holds no series"):
         dicomprep.volume("1.2", db=place.db)
 
@@ -69,6 +70,13 @@ def test_a_series_is_found_by_its_pseudonym(tmp_path: Path) -> None:
         ({"InstanceNumber": 1, "ImagePositionPatient": [0, 0, 0]}, "Instance Number 1 and|at one place"),
         ({"ImagePositionPatient": [0, 0, 3.0]}, "are [13].00 mm, elsewhere"),
         ({"PixelSpacing": [0.7, 0.7]}, "other spacings"),
+        (
+            {
+                "ImageOrientationPatient": [0, 1, 0, 0, 0, 1],
+                "ImagePositionPatient": [2.0, 0, 0],
+            },
+            "have other orientations",
+        ),
     ],
 )
 def test_what_is_no_volume_is_refused_with_the_reason(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
@@ -84,6 +92,12 @@ def test_rescaling_may_differ_from_slice_to_slice(tmp_path: Path) -> None:
     assert dicomprep.volume(uid, db=place.db).array.shape[0] == 4
 
 
+def test_planes_may_jitter_as_scanners_write_them(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    uid = make_series(place, changes={1: {"ImageOrientationPatient": [0.99999996, 0.00021, 0, 0, 1, 0]}})
+    assert dicomprep.volume(uid, db=place.db).array.shape[0] == 4
+
+
 def test_frames_of_one_file_are_slices(tmp_path: Path) -> None:
     place = Place(tmp_path)
     pixels = np.arange(5, dtype=np.uint16)[:, None, None] * np.full((5, 8, 8), 10, np.uint16)
@@ -92,3 +106,4 @@ def test_frames_of_one_file_are_slices(tmp_path: Path) -> None:
     volume = dicomprep.volume("1.2.3", db=place.db)
     assert [name[-1] for name in volume.filenames] == list("01234")
     assert volume.spacing_mm[0] is None
+    assert volume.orientation is None

@@ -8,7 +8,8 @@ from typing import Any
 
 from dicomprep.config import Config
 from dicomprep.database import queries
-from dicomprep.database.connect import connect, database_folder
+from dicomprep.database.connect import connect
+from dicomprep.database.opening import images_folder
 from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.store import Store
 from dicomprep.models import Source
@@ -27,7 +28,7 @@ def due_runs(
         with store.transaction() as connection:
             roots = queries.roots_of_failures(connection, codes)
             options = {root: queries.last_options(connection, root) for root in roots}
-            output_dir = (database_folder(db) or Path()) / (queries.output_dir(connection) or "")
+            output_dir = images_folder(connection, db)
         for root in roots:
             with store.transaction() as connection:
                 paths = queries.paths_of_failures(connection, root, codes)

@@ -129,8 +129,8 @@ class _NumberBuilder:
     def add(self, values: Sequence[int]) -> None:
         self._values.extend(values)
 
-    def build(self) -> NDArray[np.int64]:
-        return np.array(self._values, np.int64)
+    def build(self) -> "array[int]":
+        return self._values
 
 
 class _CodedBuilder:

@@ -53,5 +53,7 @@ class Position(NamedTuple):
 
     slice_mm: float | None = None
     """Of its first pixel's middle, along the normal of the image plane: rises in the direction of that normal."""
+    orientation: str | None = None
+    """Direction cosines of its rows and of its columns, as in Image Orientation (Patient), to four decimals."""
     in_stack: int | None = None
     temporal: int | None = None

@@ -43,7 +43,7 @@ COLUMNS: dict[str, ColumnElement[Any]] = {
 }
 """What can be asked of a frame, by name. The columns of the view `images` come first."""
 
-POSITIONS = ("slice_position_mm", "stack_position", "temporal_position")
+POSITIONS = ("slice_position_mm", "image_orientation", "stack_position", "temporal_position")
 KEYS = ("study_key", "series_key")
 COLUMNS |= {name: files.c[name] for name in (*KEYS, *Tags._fields)} | {name: frames.c[name] for name in POSITIONS}
 

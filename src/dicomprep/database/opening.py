@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import Connection
 
-from dicomprep.database.connect import connect, migrate, reading
+from dicomprep.database import queries
+from dicomprep.database.connect import connect, database_folder, migrate, reading
 
-__all__ = ["open_for_reading"]
+__all__ = ["images_folder", "open_for_reading"]
 
 
 @contextmanager
@@ -22,3 +24,8 @@ def open_for_reading(db: str) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def images_folder(connection: Connection, db: str) -> Path:
+    """The folder below which the images of a database lie; where there is no image yet, that of the database."""
+    return (database_folder(db) or Path()) / (queries.output_dir(connection) or "")

@@ -53,7 +53,9 @@ def frame_rows(recorded: Iterable[tuple[int, Outcome]]) -> list[tuple[object, ..
         risk = describe_risk(outcome.instance.reasons, text=any(w.text for w in outcome.written))
         for w in outcome.written:
             place = (w.filename, w.thumbnail_path, w.width, w.height, w.size, w.digest)
-            rows.append((file_id, w.frame_number, *place, w.transform, *w.position, *risk, w.likeness))
+            slice_mm, orientation, *counts = w.position
+            said = (w.transform, slice_mm, *counts, *risk, w.likeness, orientation)
+            rows.append((file_id, w.frame_number, *place, *said))
     return rows
 
 

@@ -169,6 +169,7 @@ frames = Table(
     Column("burned_in", String(8)),
     Column("burned_in_reasons", Text),
     Column("likeness", BigInteger),
+    Column("image_orientation", Text),
     Index("frames_by_filename", "filename", unique=True),
     Index("frames_by_file", "file_id", "frame_number", unique=True),
 )
@@ -250,6 +251,7 @@ tags = Table(
     Column("instance_number", BigInteger),
     Column("frame_number", Integer),
     Column("slice_position_mm", Float),
+    Column("image_orientation", Text),
     Column("stack_position", Integer),
     Column("temporal_position", Integer),
     Column("modality", String(16)),

@@ -103,14 +103,15 @@ def read_position(root: Attributes, frame: FrameAttributes) -> Position:
         place = frame.find("PlanePositionSequence", "ImagePositionPatient")
         plane = frame.find("PlaneOrientationSequence", "ImageOrientationPatient")
         content = frame.find("FrameContentSequence", "InStackPositionNumber", "TemporalPositionIndex")
-    normal = _normal(plane.raw("ImageOrientationPatient"))
+    orientation, normal = _plane(plane.raw("ImageOrientationPatient"))
     point = _numbers(place.raw("ImagePositionPatient")) if normal else ()
     slice_mm = None
     if normal and len(point) == 3:
         slice_mm = round(sum(a * b for a, b in zip(normal, point, strict=True)), 4)
     if content is None or content is root:
-        return Position(slice_mm, None, _whole(root.raw("TemporalPositionIdentifier")))
-    return Position(slice_mm, _index(content, "InStackPositionNumber"), _index(content, "TemporalPositionIndex"))
+        return Position(slice_mm, orientation, None, _whole(root.raw("TemporalPositionIdentifier")))
+    stack, time = _index(content, "InStackPositionNumber"), _index(content, "TemporalPositionIndex")
+    return Position(slice_mm, orientation, stack, time)
 
 
 def read_extra_tags(root: Attributes, keywords: Sequence[str]) -> str | None:
@@ -251,10 +252,11 @@ def _age(stated: bytes, birth_date: bytes, study_date: bytes) -> int | None:
 
 
 @lru_cache(maxsize=256)
-def _normal(orientation: bytes) -> tuple[float, float, float] | None:
-    """The normal of an image plane from the cosines of its rows and columns."""
+def _plane(orientation: bytes) -> tuple[str | None, tuple[float, float, float] | None]:
+    """The cosines of an image's rows and columns as text, and the normal of its plane."""
     cosines = _numbers(orientation)
     if len(cosines) != 6:
-        return None
+        return None, None
     ax, ay, az, bx, by, bz = cosines
-    return (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
+    text = "\\".join(f"{round(cosine, 4) + 0.0:.6g}" for cosine in cosines)  # + 0.0: no minus zero
+    return text, (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)

@@ -12,10 +12,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from dicomprep.database import queries
-from dicomprep.database.connect import database_folder
 from dicomprep.database.dataset_queries import image_options
-from dicomprep.database.opening import open_for_reading
+from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.export.card import describe_export
 from dicomprep.export.formats import LAYOUTS, Layout
@@ -55,7 +53,7 @@ def export_frames(kind: Format, out: Path, *, db: str, options: ExportOptions) -
     """
     options.choice()
     with open_for_reading(db) as connection:
-        output_dir = (database_folder(db) or Path()) / (queries.output_dir(connection) or "")
+        output_dir = images_folder(connection, db)
         made: dict[str, Any] = {"images": image_options(connection)}
     pseudonyms = open_pseudonyms(db, output_dir)
     rows = read_rows(db, options, pseudonyms)

@@ -15,7 +15,7 @@ from dicomprep.extras import load_extra
 from dicomprep.selection import Selection, read_selection
 from dicomprep.training.reading import read_thumbnail, with_channels
 from dicomprep.training.records import UNLABELLED, Record
-from dicomprep.training.sampling import BalancedSampler, class_weights
+from dicomprep.training.sampling import BalancedSampler, class_weights, positive_weights
 
 __all__ = ["Batch", "Dataset", "collate"]
 
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     images: Any
     """(n, channels, rows, columns) float32 from 0 to 1."""
     targets: Any
-    """(n,) int64, or float32 where labels are mapped to such."""
+    """(n,) int64, or float32 where labels are mapped to such; (n, classes) float32 of a data set with `multi`."""
     records: tuple[Record, ...]
 
 
@@ -43,13 +43,16 @@ class Dataset:
 
     `labels` chooses frames by their label: None takes all, "any" those that have one, a sequence of names those with
     one of these (it is then `classes`, in its order), a mapping those with one of its keys, with the values as targets.
+    With `multi` an image may have several, as `dicomprep label --multi` gives them: a target is then (classes,) float32
+    of 0 and 1, all -1 without a label; a sequence names the columns, and any labelled frame is taken, for that a name
+    is missing is known of it.
     `split` is train, val, test, or several of them. `where` is a condition as for `dicomprep export --where`.
 
     The database is read once, here; nothing stays open. The object can be pickled, and is safe in worker processes.
     Raises ConfigError where there is no such database or an option is wrong; reading a missing image, EnvironmentFault.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         db: str | Path = "dicomprep.db",
         *,
@@ -58,21 +61,27 @@ class Dataset:
         transform: Transform | None = None,
         where: str | None = None,
         channels: int | None = None,
+        multi: bool = False,
     ) -> None:
         if channels not in (None, 1, 3):
             raise ConfigError(f"channels={channels}: choose 1, 3 or None.")
         named = labels if isinstance(labels, str) and labels != "any" else None
         if named is not None:
             raise ConfigError(f'labels="{named}": give names in a list, or "any".')
+        if multi and isinstance(labels, Mapping):
+            raise ConfigError("labels: a mapping gives one target an image; with multi=True give names in a list.")
         wanted = () if labels is None or isinstance(labels, str) else tuple(labels)
         splits = (split,) if isinstance(split, str) else tuple(split)
-        choice = Choice(split=splits, label=wanted, labelled=labels == "any", where=where)
+        one_of = () if multi else wanted
+        choice = Choice(split=splits, label=one_of, labelled=labels is not None and not one_of, where=where)
         self._selection: Selection = read_selection(db, Record._fields, choice)
         self._folder = os.path.abspath(self._selection.output_dir)
-        self.transform, self.channels = transform, channels
-        self.classes: tuple[str, ...] = wanted or self._selection.classes
+        self.transform, self.channels, self.multi = transform, channels, multi
+        self.classes: tuple[str, ...] = wanted or _class_names(self._selection, multi=multi)
         """The names of the labels; a target is an index into them, unless labels were mapped."""
-        self.targets: NDArray[Any] = _targets(self._selection, self.classes, labels)
+        self.targets: NDArray[Any] = (
+            _marks(self._selection, self.classes) if multi else _targets(self._selection, self.classes, labels)
+        )
         """The target of every frame."""
 
     def __len__(self) -> int:
@@ -84,7 +93,8 @@ class Dataset:
         record = self.record(number)
         pixels = with_channels(read_thumbnail(os.path.join(self._folder, record.thumbnail_path)), self.channels)
         array = pixels if self.transform is None else self.transform(pixels)
-        return array, self.targets[number].item(), record
+        target = self.targets[number]
+        return array, target.copy() if self.multi else target.item(), record
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """The samples of one batch: what torch asks for, and where mixed images are noticed."""
@@ -114,18 +124,29 @@ class Dataset:
         return Batch(_stack(samples), _numbers([target for _, target, _ in samples]), tuple(s[2] for s in samples))
 
     def class_weights(self) -> NDArray[np.float32]:
-        """For a loss: one weight a class, inverse to how often it occurs; 1 on average over the labelled frames."""
+        """For a loss: one weight a class, inverse to how often it occurs; 1 on average over the labelled frames.
+
+        With `multi` the `pos_weight` of torch's BCEWithLogitsLoss: how many frames are without a class for one with it.
+        """
+        if self.multi:
+            return positive_weights(self.targets)
         return class_weights(self._class_numbers(), len(self.classes))
 
     def sampler(self, by: str = "patient", *, length: int | None = None, seed: int = 0) -> BalancedSampler:
         """Indices drawn so that each patient (`by="patient"`) or class (`by="class"`) comes as often as any other.
 
-        Give it to a DataLoader as `sampler`. An epoch has `length` draws, by default as many as there are frames.
+        Give it to a DataLoader as `sampler`. An epoch has `length` draws, by default as many as there are frames. With
+        `multi`, frames of no class count as one class more.
         """
         if by not in ("patient", "class"):
             raise ConfigError(f'by="{by}": choose patient or class.')
-        groups = self._selection.coded("patient_key").codes if by == "patient" else self._class_numbers()
-        return BalancedSampler(groups, length=length, seed=seed)
+        if by == "patient":
+            return BalancedSampler(self._selection.coded("patient_key").codes, length=length, seed=seed)
+        if not self.multi:
+            return BalancedSampler(self._class_numbers(), length=length, seed=seed)
+        none = (self.targets == 0).all(axis=1, keepdims=True)
+        members, groups = np.nonzero(np.hstack((self.targets > 0, none)))
+        return BalancedSampler(groups, members=members, length=length, seed=seed)
 
     def _number(self, index: int) -> int:
         number = as_index(index)
@@ -151,6 +172,22 @@ def _targets(selection: Selection, classes: Sequence[str], labels: Labels) -> ND
     return _by_label(selection, {name: number for number, name in enumerate(classes)}, np.int64)
 
 
+def _class_names(selection: Selection, *, multi: bool) -> tuple[str, ...]:
+    """The labels that occur; with several to an image, what they are made of."""
+    if not multi:
+        return selection.classes
+    return tuple(sorted({name for label in selection.classes for name in label.split(",") if name}))
+
+
+def _marks(selection: Selection, classes: Sequence[str]) -> NDArray[np.float32]:
+    """(n, classes): 1 where a frame's label has the class, else 0; -1 without a label."""
+    label = selection.coded("label")
+    known = np.zeros((len(label.values), len(classes)), np.float32)
+    for row, value in zip(known, label.values, strict=True):
+        row[:] = UNLABELLED if value is None else np.isin(classes, value.split(","))
+    return known[label.codes]
+
+
 def _by_label(selection: Selection, numbers: Mapping[str, float], dtype: type[Any]) -> NDArray[Any]:
     """The number of each frame's label."""
     label = selection.coded("label")
@@ -158,8 +195,8 @@ def _by_label(selection: Selection, numbers: Mapping[str, float], dtype: type[An
     return known[label.codes] if len(selection) else np.zeros(0, dtype)
 
 
-def _numbers(targets: Sequence[float]) -> NDArray[Any]:
-    return np.array(targets, np.float32 if any(isinstance(target, float) for target in targets) else np.int64)
+def _numbers(targets: Sequence[Any]) -> NDArray[Any]:
+    return np.array(targets, np.int64 if all(isinstance(target, int) for target in targets) else np.float32)
 
 
 def _stack(samples: Sequence[Sample]) -> NDArray[np.float32]:

@@ -3,15 +3,14 @@
 import json
 import os
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from dicomprep.database import queries
-from dicomprep.database.connect import database_folder
 from dicomprep.database.dataset_queries import find_frame
-from dicomprep.database.opening import open_for_reading
+from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ConfigError
 from dicomprep.pixels.geometry import Points, geometry_of, to_source, to_thumbnail
 from dicomprep.training.reading import read_thumbnail
@@ -50,8 +49,8 @@ class StoredFrame:
 def frame(which: int | str, *, db: str | Path = "dicomprep.db") -> StoredFrame:
     """The frame with this id, or of this name such as `study_001/image_a`; ConfigError where there is none."""
     with open_for_reading(str(db)) as connection:
-        found = find_frame(connection, which)
-        folder = (database_folder(str(db)) or Path()) / (queries.output_dir(connection) or "")
+        found = find_frame(connection, which if isinstance(which, str) else index(which))
+        folder = images_folder(connection, str(db))
     if found is None:
         raise ConfigError(f"{db} holds no image {which}.")
     frame_id, name, thumbnail_path, transform = found

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dicomprep.errors import ConfigError
 
-__all__ = ["BalancedSampler", "class_weights"]
+__all__ = ["BalancedSampler", "class_weights", "positive_weights"]
 
 
 class BalancedSampler:
@@ -16,11 +16,22 @@ class BalancedSampler:
     Every iteration is another epoch: the draws differ, and are the same in every process with the same seed.
     """
 
-    def __init__(self, groups: NDArray[np.integer], *, length: int | None = None, seed: int = 0) -> None:
-        """`groups` has one number an index; indices with a negative one are never drawn."""
-        self._indices = np.argsort(groups, kind="stable")[np.count_nonzero(groups < 0) :].astype(np.int64)
-        _, self._starts, self._counts = np.unique(groups[self._indices], return_index=True, return_counts=True)
-        self._length = self._indices.size if length is None else length
+    def __init__(
+        self,
+        groups: NDArray[np.integer],
+        *,
+        members: NDArray[np.integer] | None = None,
+        length: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        """`groups` has one number an index; indices with a negative one are never drawn.
+
+        With `members`, (n,) indices, `groups` says of which group each of these is; one may be in several.
+        """
+        order = np.argsort(groups, kind="stable")[np.count_nonzero(groups < 0) :]
+        _, self._starts, self._counts = np.unique(groups[order], return_index=True, return_counts=True)
+        self._indices = (order if members is None else members[order]).astype(np.int64)
+        self._length = np.unique(self._indices).size if length is None else length
         self._seed, self._epoch = seed, 0
         if self._indices.size == 0:
             raise ConfigError("There is no frame to draw from: none has what the sampler shall balance.")
@@ -51,3 +62,13 @@ def class_weights(targets: NDArray[np.integer], classes: int) -> NDArray[np.floa
     occurring = max(1, int(np.count_nonzero(counts)))
     weights = np.divide(counts.sum(), counts * occurring, out=np.zeros(classes), where=counts > 0)
     return weights.astype(np.float32)
+
+
+def positive_weights(targets: NDArray[np.floating]) -> NDArray[np.float32]:
+    """For a binary loss a class, from (n, classes) of 1, 0 and -1: how many have 0 for one with 1; 0 where none has.
+
+    >>> positive_weights(np.array([[1, 0], [0, 0], [0, 0], [-1, -1]], np.float32)).tolist()
+    [2.0, 0.0]
+    """
+    positive, negative = (np.count_nonzero(targets == value, axis=0) for value in (1, 0))
+    return np.divide(negative, positive, out=np.zeros(targets.shape[1]), where=positive > 0).astype(np.float32)

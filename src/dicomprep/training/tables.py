@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dicomprep.database import queries
-from dicomprep.database.connect import database_folder
+import numpy as np
+
 from dicomprep.database.dataset_queries import COLUMNS, Choice, select_frames
-from dicomprep.database.opening import open_for_reading
+from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
+from dicomprep.training.reading import read_thumbnail
 
 __all__ = ["frames", "to_fastai"]
 
@@ -26,7 +27,7 @@ def frames(db: str | Path = "dicomprep.db", *, split: str | Sequence[str] = (), 
     names = [name for name in COLUMNS if name not in HIDDEN]
     choice = Choice(split=(split,) if isinstance(split, str) else tuple(split), where=where)
     with open_for_reading(str(db)) as connection:
-        folder = (database_folder(str(db)) or Path()) / (queries.output_dir(connection) or "")
+        folder = images_folder(connection, str(db))
         table = pandas.DataFrame.from_records(list(select_frames(connection, names, choice)), columns=names)
     table["image"] = [os.path.join(folder, path) for path in table["thumbnail_path"]]
     return table
@@ -35,7 +36,8 @@ def frames(db: str | Path = "dicomprep.db", *, split: str | Sequence[str] = (), 
 def to_fastai(db: str | Path = "dicomprep.db", *, where: str | None = None, **options: Any) -> Any:  # noqa: ANN401
     """ImageDataLoaders of fastai over the labelled frames of train and val; `options` go there (bs, item_tfms …).
 
-    The test split is left out. Raises ConfigError where fastai is missing, or no frame of train or of val has a label.
+    The test split is left out. Raises ConfigError where fastai is missing, no frame of train or of val has a label, or
+    images have 16 bits, which fastai would cut to 8.
     """
     vision = load_extra("fastai.vision.data", extra="fastai", purpose="dicomprep.to_fastai")
     labelled = "label IS NOT NULL" if where is None else f"label IS NOT NULL AND ({where})"
@@ -43,5 +45,11 @@ def to_fastai(db: str | Path = "dicomprep.db", *, where: str | None = None, **op
     table["is_valid"] = table["split"] == "val"
     if table["is_valid"].nunique() < 2:
         raise ConfigError(f"{db}: fastai needs labelled frames in train and in val.")
-    columns = {"fn_col": "image", "label_col": "label", "valid_col": "is_valid"}
-    return vision.ImageDataLoaders.from_df(table, path="", **columns, **options)
+    if read_thumbnail(table["image"].iloc[0]).dtype != np.uint8:
+        raise ConfigError(f"{db}: its images have 16 bits and fastai reads 8; preprocess with --depth 8.")
+    with open_for_reading(str(db)) as connection:
+        folder = images_folder(connection, str(db))
+    columns = {"fn_col": "thumbnail_path", "label_col": "label", "valid_col": "is_valid"}
+    loaders = vision.ImageDataLoaders.from_df(table, path=folder, **columns, **options)
+    loaders.path = Path()  # where learners keep what they save: not among the images
+    return loaders

@@ -11,10 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.database import queries
-from dicomprep.database.connect import database_folder
 from dicomprep.database.dataset_queries import POSITIONS, Choice, select_frames
-from dicomprep.database.opening import open_for_reading
+from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ExportError
 from dicomprep.pixels.geometry import geometry_of
 from dicomprep.training.reading import read_thumbnail
@@ -23,6 +21,9 @@ __all__ = ["Volume", "volume"]
 
 GAP_TOLERANCE = 0.02
 """How much a gap between slices may differ from the usual one, as a share of it."""
+
+TILT_TOLERANCE = 1e-3
+"""How much a direction cosine may differ from slice to slice: 0.06 degrees."""
 
 READ = ("filename", "thumbnail_path", "frame_number", "instance_number", "transform")
 PLACES = (*POSITIONS, "row_spacing_mm", "column_spacing_mm")
@@ -38,6 +39,8 @@ class Volume:
     """(slices,) along the normal of the image plane, ascending; None where headers do not say."""
     spacing_mm: tuple[float | None, float | None, float | None]
     """From one slice, row and column of `array` to the next; None where headers do not say."""
+    orientation: NDArray[np.float64] | None
+    """(2, 3): direction cosines, in patient coordinates, of a step along a row of `array` and of one down a column."""
     filenames: tuple[str, ...]
     """The frame that each slice is."""
 
@@ -49,6 +52,7 @@ class _Slice(NamedTuple):
     instance_number: int | None
     transform: dict[str, Any]
     position: float | None
+    orientation: str | None
     stack_position: int | None
     temporal_position: int | None
     row_spacing: float | None
@@ -60,26 +64,28 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
 
     They are ordered by their position along the normal of the image plane; where headers do not give it, by Instance
     Number and frame. Raises ExportError with the reason where they do not make one volume: no such series, several
-    slices at one place, missing slices, other shapes, spacings or windows.
+    slices at one place, missing slices, planes that are not parallel, other shapes, spacings or windows.
     """
     slices = _read_slices(str(db), series_key)
     if not slices:
         raise ExportError(f"{db} holds no series {series_key}.")
     try:
+        orientation = _orientation(slices)
         slices = _in_order(slices)
         _require_alike(slices)
         positions = _positions(slices)
     except ExportError as error:
         raise ExportError(f"The series {series_key} is no volume: {error}.") from error
     array = np.stack([read_thumbnail(one.path) for one in slices])
-    return Volume(array, positions, _spacing(slices[0], positions), tuple(one.filename for one in slices))
+    filenames = tuple(one.filename for one in slices)
+    return Volume(array, positions, _spacing(slices[0], positions), orientation, filenames)
 
 
 def _read_slices(db: str, series_key: str) -> list[_Slice]:
     quoted = series_key.replace("'", "''")
     choice = Choice(where=f"series_key = '{quoted}' OR series_instance_uid = '{quoted}'")
     with open_for_reading(db) as connection:
-        folder = (database_folder(db) or Path()) / (queries.output_dir(connection) or "")
+        folder = images_folder(connection, db)
         rows = list(select_frames(connection, [*READ, *PLACES], choice))
     return [
         _Slice(filename, os.path.join(folder, path), frame_number, instance_number, json.loads(transform), *places)
@@ -104,6 +110,17 @@ def _in_order(slices: Sequence[_Slice]) -> list[_Slice]:
 
 def _files(slices: Sequence[_Slice]) -> int:
     return sum(one.frame_number == slices[0].frame_number for one in slices)
+
+
+def _orientation(slices: Sequence[_Slice]) -> NDArray[np.float64] | None:
+    """That of all slices; None where no header says it. Positions along different normals cannot be compared."""
+    stated = [one for one in slices if one.orientation is not None]
+    cosines = [np.array((one.orientation or "").split("\\"), np.float64).reshape(2, 3) for one in stated]
+    for one, other in zip(stated, cosines, strict=True):
+        if np.abs(other - cosines[0]).max() > TILT_TOLERANCE:
+            planes = f"{stated[0].filename} ({stated[0].orientation}) and {one.filename} ({one.orientation})"
+            raise ExportError(f"{planes} have other orientations")
+    return cosines[0] if cosines else None
 
 
 def _require_alike(slices: Sequence[_Slice]) -> None:

@@ -7,7 +7,8 @@ from markupsafe import Markup
 
 from dicomprep.database import queries
 from dicomprep.database.catalogue_store import enrol, revise
-from dicomprep.database.connect import connect, database_folder
+from dicomprep.database.connect import connect
+from dicomprep.database.opening import images_folder
 from dicomprep.errors import ConfigError
 from dicomprep.version import VERSION
 from dicomprep.web.guard import Door
@@ -28,7 +29,7 @@ def write_report(db: str, out: Path) -> None:
             revise(connection)
             while enrol(connection):
                 pass
-            folder = (database_folder(db) or Path()) / (queries.output_dir(connection) or "")
+            folder = images_folder(connection, db)
         site.settings = LabelSettings(db=db, output_dir=folder)
         with site.reading() as connection:
             agreement = judged_agreement(connection)

@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
-from dicomprep.database.migrations import m0001_initial, m0002_tags, m0003_twins, m0004_labelling
+from dicomprep.database.migrations import (
+    m0001_initial,
+    m0002_tags,
+    m0003_twins,
+    m0004_labelling,
+    m0005_orientation,
+)
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
 
@@ -16,5 +22,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0002_tags.upgrade,
     m0003_twins.upgrade,
     m0004_labelling.upgrade,
+    m0005_orientation.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

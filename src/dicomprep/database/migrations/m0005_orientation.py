@@ -1,0 +1,21 @@
+"""How each image lies in the patient, so that slices of different planes are not taken for one volume."""
+
+from sqlalchemy import Connection
+
+from dicomprep.database.migrations.m0002_tags import TAGS_VIEW
+
+__all__ = ["upgrade"]
+
+_CHANGES = """
+ALTER TABLE frames ADD COLUMN image_orientation TEXT;
+UPDATE files SET fingerprint = '' WHERE id IN (SELECT file_id FROM frames WHERE slice_position_mm IS NOT NULL);
+DROP VIEW tags;
+{view}WHERE files.duplicate_of IS NULL
+"""
+
+
+def upgrade(connection: Connection) -> None:
+    """Add the column to the table and the view. Files that have it and were recorded without are done again."""
+    view = TAGS_VIEW.replace("frames.slice_position_mm,", "frames.slice_position_mm, frames.image_orientation,")
+    for statement in _CHANGES.format(view=view).split(";"):
+        connection.exec_driver_sql(statement)
