@@ -4,16 +4,23 @@
 
 Radiographs of made-up patients are generated, half of them with a nodule. They are preprocessed; the labels of some
 patients are known (a script plays the radiologist); a small network learns them on the CPU; its predictions for all
-images go back to the database, where the labelling page shows the least certain ones first; and the data set is
-exported with what is known by then. Needs torch: pip install 'dicomprep[torch]'
+images go back to the database; the labelling page shows the least certain ones first, and the script labels twelve
+there; and the data set is exported with what is known by then. Needs torch: pip install 'dicomprep[torch]'
 """
 
 import argparse
 import csv
+import json
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import torch
@@ -29,6 +36,9 @@ CLASSES = ["clear", "nodule"]
 SIZE = 64
 VIEWS = 3
 """Images of each patient."""
+EPOCHS = 20
+UNCERTAIN = 12
+"""Images that are labelled on the page."""
 
 
 def main() -> None:
@@ -58,8 +68,8 @@ def main() -> None:
         csv.writer(file).writerows([("filename", *CLASSES), *rows])
     dicomprep_command("predictions", "import", folder / "predictions.csv", "--db", db, "--model", "small")
     dicomprep_command("predictions", "export", folder / "studies.csv", "--db", db, "--by", "study")
-    draw_least_certain(scores, db, folder / "least_certain.png")
-    print(f"6. now a person looks: dicomprep label --db {db} --classes {','.join(CLASSES)} --order uncertainty")
+    shown = label_the_uncertain(db, truth)
+    draw([dicomprep.frame(item["id"], db=db).array for item in shown], folder / "least_certain.png")
     dicomprep_command("export", "webdataset", folder / "export", "--db", db, "--where", "label IS NOT NULL")
 
 
@@ -81,12 +91,19 @@ def make_radiographs(folder: Path, patients: int) -> dict[str, str]:
 def radiograph(random: np.random.Generator, *, nodule: bool) -> np.ndarray:
     """128×128 of 12 bits."""
     y, x = np.mgrid[-1:1:128j, -1:1:128j]
-    lungs = sum(np.exp(-(((x - side) / 0.3) ** 4) - ((y / 0.7) ** 4)) for side in (-0.45, 0.45))
-    picture = 2600 - 1500 * lungs + 120 * np.sin(14 * y) + random.normal(0, 90, x.shape)
+    lungs = sum(sharp(1 - ((x - side) / 0.34) ** 2 - ((y + 0.05) / 0.78) ** 2) for side in (-0.42, 0.42))
+    heart = sharp(1 - ((x - 0.14) / 0.3) ** 2 - ((y - 0.4) / 0.34) ** 2)
+    ribs = np.sin(18 * y - 7 * (abs(x) - 0.4) ** 2)
+    picture = 2600 - 1500 * lungs * (1 - 0.7 * heart) + 130 * ribs * lungs + random.normal(0, 80, x.shape)
     if nodule:
-        side, height = random.choice([-0.45, 0.45]) + random.uniform(-0.12, 0.12), random.uniform(-0.4, 0.4)
-        picture += random.uniform(250, 700) * np.exp(-((x - side) ** 2 + (y - height) ** 2) / 0.004)
+        side, height = random.choice([-0.45, 0.45]) + random.uniform(-0.12, 0.12), random.uniform(-0.5, 0.2)
+        picture += random.uniform(120, 600) * sharp(1 - ((x - side) ** 2 + (y - height) ** 2) / 0.006)
     return picture.clip(0, 4095).astype(np.uint16)
+
+
+def sharp(inside: np.ndarray) -> np.ndarray:
+    """1 where `inside` is positive, 0 where it is negative, with a soft edge."""
+    return 0.5 + 0.5 * np.tanh(5 * inside)
 
 
 def write_radiograph(path: Path, pixels: np.ndarray, patient: str, study: str, series: str) -> None:
@@ -100,7 +117,7 @@ def write_radiograph(path: Path, pixels: np.ndarray, patient: str, study: str, s
     dataset.Rows, dataset.Columns = pixels.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
-    dataset.WindowCenter, dataset.WindowWidth = 2048, 4096
+    dataset.WindowCenter, dataset.WindowWidth = 1900, 2200
     dataset.PixelData = pixels.tobytes()
     dataset.save_as(path, enforce_file_format=True)
 
@@ -119,16 +136,19 @@ def learn(db: Path, *, seconds: float) -> nn.Module:
     train = dicomprep.Dataset(db, split="train", labels=CLASSES)
     val = dicomprep.Dataset(db, split="val", labels=CLASSES)
     loader = DataLoader(train, batch_size=16, sampler=train.sampler("class"), collate_fn=dicomprep.collate)
-    network = nn.Sequential(*layer(1, 16), *layer(16, 32), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(32, 2))
-    optimizer = torch.optim.AdamW(network.parameters(), 1e-2)
+    head = (nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(32, 2))  # one bright place decides
+    network = nn.Sequential(nn.BatchNorm2d(1), *layer(1, 16, width=5), nn.MaxPool2d(2), *layer(16, 32, width=3), *head)
+    optimizer = torch.optim.AdamW(network.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=EPOCHS * len(loader))
     loss = nn.CrossEntropyLoss(weight=torch.from_numpy(train.class_weights()))
     end, epochs = time.monotonic() + seconds, 0
-    while time.monotonic() < end and epochs < 40:
+    while time.monotonic() < end and epochs < EPOCHS:
         network.train()
         for images, targets, _ in loader:
             optimizer.zero_grad()
             loss(network(images), targets).backward()
             optimizer.step()
+            schedule.step()
         epochs += 1
     print(f"3. {epochs} epochs over {len(train)} labelled images", end="; ")
     right = scores_of(network, val).argmax(1) == val.targets if len(val) else np.zeros(0)
@@ -136,9 +156,9 @@ def learn(db: Path, *, seconds: float) -> nn.Module:
     return network
 
 
-def layer(before: int, after: int) -> tuple[nn.Module, ...]:
-    """Half the size, other channels."""
-    return nn.Conv2d(before, after, 5, stride=2, padding=2), nn.BatchNorm2d(after), nn.ReLU()
+def layer(before: int, after: int, *, width: int) -> tuple[nn.Module, ...]:
+    """Other channels, the same size."""
+    return nn.Conv2d(before, after, width, padding=width // 2), nn.BatchNorm2d(after), nn.ReLU()
 
 
 def scores_of(network: nn.Module, data: dicomprep.Dataset) -> np.ndarray:
@@ -161,14 +181,53 @@ def share_right(scores: list[tuple[dicomprep.Record, np.ndarray]], truth: dict[s
     return float(np.mean(right)) if right else float("nan")
 
 
-def draw_least_certain(scores: list[tuple[dicomprep.Record, np.ndarray]], db: Path, place: Path) -> None:
-    """The twelve images without a label of which the network is least certain, as one picture."""
-    data = dicomprep.Dataset(db)
-    open_ones = [(abs(score[1] - 0.5), number) for number, (record, score) in enumerate(scores) if not record.label]
-    chosen = [data[number][0] for _, number in sorted(open_ones)[:12]]
-    blank = [np.zeros((SIZE, SIZE), np.uint8)] * (12 - len(chosen))
-    rows = [np.hstack((chosen + blank)[start : start + 6]) for start in (0, 6)]
-    Image.fromarray(np.vstack(rows)).resize((6 * 2 * SIZE, 2 * 2 * SIZE)).save(place)
+def label_the_uncertain(db: Path, truth: dict[str, str]) -> list[dict[str, Any]]:
+    """Press the right keys on the labelling page, the least certain image first; what the page showed, in its order."""
+    shown: list[dict[str, Any]] = []
+    with labelling_page("--db", str(db), "--classes", ",".join(CLASSES), "--order", "uncertainty") as address:
+        while len(shown) < UNCERTAIN and (found := ask(address, "/next", limit=1)["items"]):
+            ask(address, "/label", frame=found[0]["id"], label=truth[found[0]["name"]])
+            shown += found
+    wrong = [item["name"] for item in shown if item["prediction"][0] != truth[item["name"]]]
+    print(f"6. {len(shown)} images labelled on the page, the least certain first; the network had {len(wrong)} wrong")
+    return shown
+
+
+@contextmanager
+def labelling_page(*options: str) -> Iterator[str]:
+    """`dicomprep label` as one starts it, until the end of the block; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    print("$ dicomprep label", *options, "--port", port, flush=True)
+    server = subprocess.Popen([sys.executable, "-m", "dicomprep", "label", *options, "--port", str(port)])
+    address = f"http://127.0.0.1:{port}"
+    try:
+        while server.poll() is None:
+            try:
+                urlopen(f"{address}/progress").close()  # noqa: S310  (of this machine)
+                break
+            except URLError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def ask(address: str, path: str, **body: object) -> dict[str, Any]:
+    """What the page's own script sends, and the answer."""
+    content = json.dumps({"annotator": "script", **body}).encode()
+    request = Request(address + path, content, {"Origin": address})  # noqa: S310
+    with urlopen(request) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def draw(images: list[np.ndarray], place: Path) -> None:
+    """Images as one picture, six in a row, at twice their size, with a line between them."""
+    tiles = [np.pad(image.repeat(2, 0).repeat(2, 1), 2) for image in images + [np.zeros((SIZE, SIZE), np.uint8)] * 5]
+    rows = [np.hstack(tiles[start : start + 6]) for start in range(0, max(1, len(images)), 6)]
+    Image.fromarray(np.vstack(rows)).save(place)
 
 
 def dicomprep_command(*arguments: object) -> None:

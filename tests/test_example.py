@@ -1,6 +1,7 @@
 """The examples run, on as little as shows that they work."""
 
 import csv
+import re
 import sys
 from pathlib import Path
 
@@ -20,5 +21,8 @@ def test_the_loop_closes(tmp_path: Path) -> None:
     assert {(row["label"], row["images"]) for row in studies} == {("clear", "3"), ("nodule", "3")}
     assert len(studies) == 48
     assert (tmp_path / "loop" / "least_certain.png").is_file()
-    labelled = len((tmp_path / "loop" / "labels.csv").read_text().splitlines()) - 1
+    known = len((tmp_path / "loop" / "labels.csv").read_text().splitlines()) - 1
+    (shown,) = re.findall(r"(\d+) images labelled on the page, the least certain first", done.stdout)
+    assert 0 < int(shown) <= 12
+    labelled = known + int(shown)
     assert f"{labelled} images in loop/export" in done.stdout

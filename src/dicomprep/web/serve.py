@@ -40,7 +40,7 @@ def serve_pages(settings: LabelSettings, door: Door, *, classes: Sequence[str]) 
         hint = "choose another with --port, or another --host"
         raise EnvironmentFault(f"Port {door.port} cannot be used ({error.strerror}); {hint}.") from error
     key = f"/?token={door.token}" if door.token else ""
-    print(f"{count:,} images to label: http://{door.address}{key}   (Ctrl-C ends)", flush=True)
+    print(f"{count:,} images at http://{door.address}{key}   (Ctrl-C ends)", flush=True)
     if not door.is_local:
         print("Anyone with this address can see and label the images; what is sent is not encrypted.", flush=True)
     app = application(Site(settings, door))
