@@ -248,6 +248,17 @@ Run: python scripts/02_label_server\.py
     assert done.returncode == 0
 
 
+def test_what_comes_next_can_be_typed_as_it_stands(mixed: DefaultPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is not the usual one is named; from a wheel, which has no scripts, the command is."""
+    monkeypatch.chdir(mixed.base)
+    given = ["preprocess", "samp_ds", *map(str, SMALL), "--output-dir", "other", "--db", "a b.db"]
+    assert "again: dicomprep retry --db 'a b.db'\n" in cli(mixed.base, *given).stdout
+    code = "from dicomprep.commands import running; running.IN_CHECKOUT = False"
+    code += f"; from dicomprep.cli import main; main({given})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "Run: dicomprep label --db 'a b.db'\n" in done.stdout
+
+
 def test_each_bad_file_has_one_line_with_its_name_reason_and_code(mixed: DefaultPlace) -> None:
     lines = cli(mixed.base, "preprocess", "samp_ds", *SMALL).stderr.splitlines()
     assert len(lines) == 3

@@ -88,6 +88,26 @@ def test_slices_can_be_put_in_order(tmp_path: Path) -> None:
     assert len(set(place.rows("SELECT series_key FROM tags"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("offsets", "places"),
+    [
+        (["0", "-2.5", "-5"], [12.5, 10, 7.5]),  # from the first frame
+        (["12.5", "15", "17.5"], [12.5, 15, 17.5]),  # the places themselves
+        (["0", "1"], [None, None, None]),
+        (None, [None, None, None]),
+    ],
+)
+def test_frames_of_a_dose_stand_apart(tmp_path: Path, offsets: list[str] | None, places: list[float | None]) -> None:
+    place = Place(tmp_path)
+    attributes: dict[str, Any] = {"ImagePositionPatient": [5, 7, 12.5], "ImageOrientationPatient": AXIAL}
+    if offsets is not None:
+        attributes["GridFrameOffsetVector"] = offsets
+    make_dicom(place.source / "dose.dcm", frames_of(3), **attributes)
+    place.run()
+    rows = place.rows("SELECT slice_position_mm FROM tags ORDER BY frame_number")
+    assert rows == places
+
+
 def test_frames_stand_where_their_functional_groups_say(tmp_path: Path) -> None:
     place = Place(tmp_path)
     groups = [

@@ -101,8 +101,11 @@ class ConsoleWatcher(Watcher):
             self._progress.update(self._task, total=count)
 
 
-def print_summary(result: Result) -> None:
-    """The seed's summary, and what became of the files."""
+def print_summary(result: Result, *, label: str, given: str) -> None:
+    """The seed's summary, and what became of the files.
+
+    `label` is the command that comes next; `given` are the options that commands need to find the database.
+    """
     discover, processing, insert = result.timers
     print(f"    {processing!r}\n\nUpdating database....\n  {insert!r}\n  Total in database: {result.total_frames}\n")
     print(f"{RULE}\nSUMMARY\n{RULE}")
@@ -114,9 +117,9 @@ def print_summary(result: Result) -> None:
     if result.interrupted:
         return
     print(f"\nPreprocessing complete. {result.total_frames:,} frames ready for labeling.")
-    print("Run: python scripts/02_label_server.py")
+    print(f"Run: {label}")
     if result.failed:
-        print("Failed files: dicomprep status --failures; again: dicomprep retry")
+        print(f"Failed files: dicomprep status --failures{given}; again: dicomprep retry{given}")
 
 
 def print_table(title: str, counts: Mapping[str, int]) -> None:

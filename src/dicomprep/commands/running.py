@@ -1,14 +1,20 @@
 """A run as a command: what the console shows of it, and the exit code."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from dicomprep.commands.options import DEFAULTS
 from dicomprep.config import Config
 
 __all__ = ["run_and_report"]
+
+IN_CHECKOUT = (Path(__file__).parents[3] / "scripts" / "02_label_server.py").is_file()
+"""Whether the scripts are there, as they are where this package is not installed from a wheel."""
 
 
 def run_and_report(config: Config, sources: Any = None) -> int:  # noqa: ANN401
@@ -17,6 +23,7 @@ def run_and_report(config: Config, sources: Any = None) -> int:  # noqa: ANN401
 
     preload()
     from dicomprep.console import ConsoleWatcher, print_nothing_found, print_summary
+    from dicomprep.database.connect import displayed_database
     from dicomprep.pipeline import run
 
     with _interrupts_heard():
@@ -24,7 +31,9 @@ def run_and_report(config: Config, sources: Any = None) -> int:  # noqa: ANN401
     if result.found == 0 and not result.interrupted:
         print_nothing_found(result)
         return 0
-    print_summary(result)
+    given = "" if config.db == DEFAULTS.db else f" --db {shlex.quote(displayed_database(config.db))}"
+    label = "python scripts/02_label_server.py" if IN_CHECKOUT else f"dicomprep label{given}"
+    print_summary(result, label=label, given=given)
     return result.exit_code
 
 

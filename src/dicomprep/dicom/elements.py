@@ -61,8 +61,8 @@ WANTED = (
     "Manufacturer", "ManufacturerModelName", "KVP", "XRayTubeCurrent", "ExposureTime", "Exposure",
     "MagneticFieldStrength", "RepetitionTime", "EchoTime", "SliceThickness", "SeriesNumber", "AcquisitionNumber",
     "PatientSex", "PatientAge", "PatientBirthDate", "StudyDate", "ImagePositionPatient", "ImageOrientationPatient",
-    "TemporalPositionIdentifier", "BurnedInAnnotation", "ConversionType", "SequenceOfUltrasoundRegions",
-    "SeriesDescription", "ProtocolName", "StudyDescription",
+    "TemporalPositionIdentifier", "GridFrameOffsetVector", "BurnedInAnnotation", "ConversionType",
+    "SequenceOfUltrasoundRegions", "SeriesDescription", "ProtocolName", "StudyDescription",
 )  # fmt: skip
 TAGS = {keyword: BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None}
 """The very objects under which scanned elements are kept: they are found without being compared."""

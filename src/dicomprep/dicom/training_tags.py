@@ -96,8 +96,12 @@ def _compose(values: tuple[bytes, ...], spacing: bytes, thickness: bytes, latera
     )
 
 
-def read_position(root: Attributes, frame: FrameAttributes) -> Position:
-    """Where one frame stands: its functional groups say so, else the root (PS3.3 C.7.6.2.1.1, C.7.6.16.2)."""
+def read_position(root: Attributes, frame: FrameAttributes, *, index: int, count: int) -> Position:
+    """Where frame `index` of `count` stands: its functional groups say so, else the root.
+
+    The root has the place of the first frame, and in RT Dose how far the others are from it. PS3.3 C.7.6.2.1.1,
+    C.7.6.16.2, C.8.8.3.2.
+    """
     place, plane, content = root, root, None
     if frame.is_grouped:
         place = frame.find("PlanePositionSequence", "ImagePositionPatient")
@@ -108,6 +112,9 @@ def read_position(root: Attributes, frame: FrameAttributes) -> Position:
     slice_mm = None
     if normal and len(point) == 3:
         slice_mm = round(sum(a * b for a, b in zip(normal, point, strict=True)), 4)
+    if slice_mm is not None and place is root and count > 1:
+        offsets = _offsets(root.raw("GridFrameOffsetVector"))
+        slice_mm = round(slice_mm + offsets[index] - offsets[0], 4) if len(offsets) == count else None
     if content is None or content is root:
         return Position(slice_mm, orientation, None, _whole(root.raw("TemporalPositionIdentifier")))
     stack, time = _index(content, "InStackPositionNumber"), _index(content, "TemporalPositionIndex")
@@ -203,6 +210,16 @@ def _number(raw: bytes) -> float | None:
 
 @lru_cache(maxsize=4096)
 def _numbers(raw: bytes) -> tuple[float, ...]:
+    return _parse(raw)
+
+
+@lru_cache(maxsize=4)
+def _offsets(raw: bytes) -> tuple[float, ...]:
+    """One for each frame: long, and asked for once a frame."""
+    return _parse(raw)
+
+
+def _parse(raw: bytes) -> tuple[float, ...]:
     """All values, if all of them are finite numbers of a plausible size; else none."""
     try:
         values = tuple(float(part) for part in raw.strip(b" \0").split(b"\\")) if raw else ()

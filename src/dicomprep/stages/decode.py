@@ -170,7 +170,7 @@ class _Reader:
             palette=palette,
             palette_first=first,
             aspect=aspect,
-            position=read_position(self.header.attributes, view),
+            position=read_position(self.header.attributes, view, index=index, count=self.data.frame_count),
             icc_profile=None if self._is_grey else self._icc_profile(),
             decoder=decoded.decoder,
             notes=tuple(dict.fromkeys((*self.notes, *decoded.notes, *notes))),
