@@ -25,4 +25,4 @@ def test_the_loop_closes(tmp_path: Path) -> None:
     (shown,) = re.findall(r"(\d+) images labelled on the page, the least certain first", done.stdout)
     assert 0 < int(shown) <= 12
     labelled = known + int(shown)
-    assert f"{labelled} images in loop/export" in done.stdout
+    assert f"{labelled} images in loop/export." in done.stdout

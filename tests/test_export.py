@@ -293,7 +293,7 @@ def test_a_folder_has_one_for_each_split_and_class(place: Place, tmp_path: Path)
 def test_it_is_filtered(place: Place, tmp_path: Path) -> None:
     options = ["--split", "train", "--split", "val", "--label", "a", "--where", "frame_number = 0 and width > 3"]
     done = cli(tmp_path, "export", "csv", "out", "--db", place.db, *options)
-    assert (done.returncode, "1 shards added" in done.stdout) == (0, True)
+    assert (done.returncode, "Shards: 1 added" in done.stdout) == (0, True)
     expected = place.rows("SELECT count(*) FROM images WHERE label = 'a' AND split != 'test'")
     assert len(rows_of(tmp_path / "out", "csv")) == expected[0]
     card = (tmp_path / "out" / "README.md").read_text()

@@ -16,6 +16,7 @@ from subprocess import TimeoutExpired
 import psycopg
 import pytest
 
+import dicomprep
 from dicomprep import EnvironmentFault
 from dicomprep.config import Config
 from dicomprep.database import connect as connecting
@@ -29,7 +30,7 @@ from tests.faults.disturbing import (
     share,
 )
 from tests.faults.serving import ServedPlace, Server, serving
-from tests.running import PROJECT, call, dicomprep_command, make_files, started, wait_until
+from tests.running import PROJECT, Place, call, dicomprep_command, make_files, started, wait_until
 
 Note = Callable[..., None]
 NUMBERS = count()
@@ -98,6 +99,57 @@ def test_preprocess_again_retry_and_status(place: ServedPlace) -> None:
     make_files(place.source, "s/b.dcm:2", seed=5)
     assert place.run(size=SIZE).processed == 1
     place.check()
+
+
+def test_every_command_says_of_a_server_what_it_says_of_a_file(place: ServedPlace, tmp_path: Path) -> None:
+    """The same files under the same key: exports have the same bytes, tables the same rows."""
+    local = Place(tmp_path / "local")
+    local.base.mkdir()
+    make_files(place.source, *(f"s{number}/g.dcm" for number in range(9)), "cine.dcm:3")
+    (tmp_path / "labels.csv").write_text("filename,label\ns1/g,a\ns2/g,b\ns3/g,a\nnone,a\n")
+    (tmp_path / "scores.csv").write_text("filename,a,b\ns1/g,0.9,0.1\ns2/g,0.8,0.2\n")
+    shutil.copy(place.base / "dicomprep.key", f"{local.db}.key")
+    said = []
+    for one in (local, place):
+        one.run(dicom_dir=place.source, size=SIZE)
+        out = tmp_path / f"exported{len(said)}"
+        commands = [
+            *(("export", kind, out / kind) for kind in ("csv", "parquet", "webdataset", "huggingface", "folder")),
+            ("export", "csv", out / "some", "--where", "label = 'a' AND width >= 16", "--with-paths"),
+            ("labels", "export", out / "labels.csv"),
+            ("predictions", "export", out / "scores.csv", "--by", "study"),
+            ("verify",),
+            ("audit",),
+            ("release",),
+            ("report", out / "report.html"),
+        ]
+        imports = [("labels", "import", tmp_path / "labels.csv"), ("predictions", "import", tmp_path / "scores.csv")]
+        commands = [*imports, *commands]
+        done = [call(dicomprep_command(*command, "--db", one.db), one.base) for command in commands]
+        codes = {command[0]: one.returncode for command, one in zip(commands, done, strict=True)}
+        assert set(codes.values()) == {0}, (codes, [one.stderr for one in done])
+        files = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        files.pop(Path("report.html"))  # has times
+        tables = dicomprep.frames(one.db).drop(columns="image")
+        samples = [(pixels.tolist(), target) for pixels, target, _ in dicomprep.Dataset(one.db, split="train")]
+        said.append((files, tables.to_csv(), samples, [one.stdout.replace(str(out), "") for one in done[:2]]))
+    assert len(said[0][0]) > 20
+    assert said[0] == said[1]
+
+
+def test_what_is_missing_is_found_and_made_again(place: ServedPlace) -> None:
+    make_files(place.source, "a.dcm", "b.dcm", "c.dcm:2")
+    place.run(size=SIZE)
+    before = place.images()
+    first, second, *_ = sorted(before)
+    (place.output / first).unlink()
+    (place.output / second).write_bytes(before[second][:-9])
+    (place.output / "stray.png").write_bytes(b"x")
+    found = call(dicomprep_command("verify", "--db", place.db), place.base)
+    assert (found.returncode, first in found.stdout, second in found.stdout) == (1, True, True), found.stderr
+    call(dicomprep_command("verify", "--repair", "--db", place.db), place.base)
+    assert call(dicomprep_command("verify", "--db", place.db), place.base).returncode == 0
+    assert {name: content for name, content in place.images().items() if name in before} == before
 
 
 # Kills

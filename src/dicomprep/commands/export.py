@@ -34,6 +34,6 @@ def export(
     from dicomprep.export.exporting import export_frames
 
     done = export_frames(kind, out, db=db, options=options)
-    print(f"{done.images:,} images in {out}: {done.added} shards added, {done.changed} written again,", end=" ")
+    print(f"{done.images:,} images in {out}. Shards: {done.added} added, {done.changed} written again,", end=" ")
     print(f"{done.removed} removed, {done.kept} left as they were.")
     return 0
