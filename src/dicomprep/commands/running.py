@@ -1,5 +1,6 @@
 """A run as a command: what the console shows of it, and the exit code."""
 
+import gc
 import os
 import shlex
 import sys
@@ -26,6 +27,7 @@ def run_and_report(config: Config, sources: Any = None) -> int:  # noqa: ANN401
     from dicomprep.database.connect import displayed_database
     from dicomprep.pipeline import run
 
+    gc.freeze()  # modules stay: looking through them for garbage again and again takes time
     with _interrupts_heard():
         result = run(config, watcher=ConsoleWatcher(config.dicom_dir), sources=sources)
     if result.found == 0 and not result.interrupted:

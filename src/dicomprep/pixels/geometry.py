@@ -144,7 +144,7 @@ def halve(pixels: NDArray[Any], *, times: int) -> NDArray[Any]:
 
 def shrink_of(geometry: Geometry) -> float:
     """How many rows or columns of the source become one of the thumbnail, where there are fewer of them."""
-    return float(min(np.divide(geometry.crop_shape, geometry.scaled_shape)))
+    return min(source / scaled for source, scaled in zip(geometry.crop_shape, geometry.scaled_shape, strict=True))
 
 
 def spare_halvings(geometry: Geometry, *, spare: float) -> int:

@@ -44,7 +44,8 @@ def perceptual_hash(pixels: NDArray[Any], *, encoded_bytes: int) -> int | None:
     parts = cv2.resize(sampled, (9, 8), interpolation=cv2.INTER_AREA)
     if parts.ndim == 3:
         parts = parts.mean(axis=2)
-    if float(parts.max()) - float(parts.min()) < LEAST_CONTRAST * np.iinfo(pixels.dtype).max:
+    darkest, brightest, _, _ = cv2.minMaxLoc(parts)
+    if brightest - darkest < LEAST_CONTRAST * np.iinfo(pixels.dtype).max:
         return None
     return int.from_bytes(np.packbits(parts[:, 1:] > parts[:, :-1]).tobytes(), "big", signed=True)
 
