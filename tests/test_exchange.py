@@ -11,7 +11,8 @@ from dicomprep.exchange.identities import Shown, pseudonyms_of
 from dicomprep.exchange.labels import export_labels, import_labels
 from dicomprep.exchange.predictions import Unit, aggregate, export_predictions, import_predictions
 from dicomprep.exchange.tables import read_table, write_table
-from tests.running import Place, cli, make_files
+from tests.building import make_dicom
+from tests.running import Place, cli, frames_of, make_files
 
 
 @pytest.fixture
@@ -137,6 +138,22 @@ def test_scores_of_a_study_are_any_max_and_mean(place: Place, tmp_path: Path) ->
     )
     import_again = import_predictions(str(place.db), tmp_path / "i.csv", model="copy")
     assert import_again.scores == 4
+
+
+def test_images_of_no_study_are_not_one_study(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    for name, pixels in zip("ab", frames_of(2), strict=True):
+        make_dicom(place.source / f"s/{name}.dcm", pixels, StudyInstanceUID="")
+    place.run()
+    import_predictions(str(place.db), table(tmp_path / "p.csv", "filename,mass", "s/a,0.1", "s/b,0.9"), model="m")
+    export_predictions(
+        str(place.db), tmp_path / "s.csv", model=None, unit=Unit.STUDY, threshold=0.5, shown=Shown(with_paths=True)
+    )
+    rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
+    assert sorted((row["images"], row["max"]) for row in rows) == [("1", "0.1"), ("1", "0.9")]
+    with open_for_reading(str(place.db)) as connection:
+        pseudonyms = pseudonyms_of(connection, str(place.db))
+    assert {row["study_key"] for row in rows} == {pseudonyms.of_image(name).decode() for name in ("s/a", "s/b")}
 
 
 def test_aggregation_keeps_models_classes_and_units_apart() -> None:

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
-from dicomprep.database import queries
-from dicomprep.database.connect import database_folder
+from dicomprep.database.opening import images_folder
 from dicomprep.export.pseudonyms import Pseudonyms, open_pseudonyms
 
 __all__ = ["Shown", "pseudonyms_of"]
@@ -16,7 +14,7 @@ __all__ = ["Shown", "pseudonyms_of"]
 
 def pseudonyms_of(connection: Connection, db: str) -> Pseudonyms:
     """The pseudonyms of the data set of a database."""
-    return open_pseudonyms(db, (database_folder(db) or Path()) / (queries.output_dir(connection) or ""))
+    return open_pseudonyms(db, images_folder(connection, db))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

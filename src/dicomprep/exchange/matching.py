@@ -8,10 +8,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from dicomprep.database.dataset_queries import Choice, select_frames
-from dicomprep.database.opening import images_folder
 from dicomprep.errors import ConfigError
+from dicomprep.exchange.identities import pseudonyms_of
 from dicomprep.exchange.tables import ReadTable, write_table
-from dicomprep.export.pseudonyms import open_pseudonyms
 
 __all__ = ["IDENTITIES", "Matched", "match_frames"]
 
@@ -89,7 +88,6 @@ def _identifying(connection: Connection, db: str, by: str) -> tuple[list[str], C
     if by == "sop_instance_uid":
         return ["sop_instance_uid", "frame_number"], lambda row: (row[1], row[2])
     if by == "key":
-        folder = images_folder(connection, db)
-        pseudonyms = open_pseudonyms(db, folder)
+        pseudonyms = pseudonyms_of(connection, db)
         return ["filename"], lambda row: pseudonyms.of_image(row[1]).decode()
     return ["filename"], lambda row: row[1]

@@ -62,7 +62,10 @@ def import_predictions(db: str, file: Path, *, model: str) -> PredictionsImporte
 
 
 def export_predictions(db: str, file: Path, *, model: str | None, unit: Unit, threshold: float, shown: Shown) -> int:
-    """Write what models say of images, or `any`, `max` and `mean` of each class over larger units; how many rows."""
+    """Write what models say of images, or `any`, `max` and `mean` of each class over larger units; how many rows.
+
+    An image whose header names no study or series is one by itself, under the image's own key.
+    """
     with open_for_reading(db) as connection:
         said = list(scores(connection, model=model))
         identify = shown.opened(connection, db)
@@ -71,7 +74,8 @@ def export_predictions(db: str, file: Path, *, model: str | None, unit: Unit, th
         write_table(file, columns, [(*identify(row[3:6]), row[6], *row[:3]) for row in said])
         return len(said)
     place = {Unit.PATIENT: 7, Unit.STUDY: 8, Unit.SERIES: 9}[unit]
-    rows = list(aggregate(((row[place] or "", row[6], *row[:3]) for row in said), threshold=threshold))
+    keyed = ((row[place] or identify(row[3:6])[0], row[6], *row[:3]) for row in said)
+    rows = list(aggregate(keyed, threshold=threshold))
     columns = {f"{unit}_key": "text", "split": "text", "model": "text", "label": "text", "images": "integer"}
     write_table(file, columns | {"any": "integer", "max": "real", "mean": "real"}, rows)
     return len(rows)
