@@ -20,9 +20,10 @@ from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Limits
 from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
 from dicomprep.models import Settings, Source
+from dicomprep.ownership import claim_output
 from dicomprep.planning import Planner
 from dicomprep.preloading import PROCESS
-from dicomprep.privacy import DRAFT, explain_exposure
+from dicomprep.privacy import DRAFT, explain_exposure, fingerprint_key
 from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
 from dicomprep.sharing import Parts
@@ -91,7 +92,9 @@ def _bind(config: Config, store: Store) -> bytes:
     store.bind_output(config.output_dir.absolute())
     with store.transaction() as connection:
         bind_unit(connection, config.splits.group_by)
-    return store.open_key(key_path(config))
+    key = store.open_key(key_path(config))
+    claim_output(config.output_dir.absolute(), config.db, data_set=fingerprint_key(key))
+    return key
 
 
 def _clear_away(store: Store, output_dir: Path) -> None:

@@ -16,10 +16,11 @@ from sqlalchemy import Connection, Engine
 
 from dicomprep.config import Config
 from dicomprep.database import queries, verify_queries
-from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, reading
+from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, read_meta, reading
 from dicomprep.errors import ConfigError
 from dicomprep.models import Status
 from dicomprep.orphans import Leftovers
+from dicomprep.ownership import require_own_output
 from dicomprep.pipeline import alone, own_paths
 from dicomprep.storage import digest_bytes
 
@@ -110,7 +111,8 @@ def _opened(db: str) -> Iterator[tuple[Engine, Config]]:
     try:
         migrate(engine)
         with reading(engine) as connection:
-            output_dir = recorded_output(connection, db)
+            output_dir, data_set = recorded_output(connection, db), read_meta(connection, "key_check") or ""
+        require_own_output(output_dir, db, data_set=data_set)
         config = Config(dicom_dir=Path(), output_dir=output_dir, db=db)
         with alone(config):
             yield engine, config
