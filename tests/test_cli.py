@@ -317,6 +317,15 @@ def test_on_a_terminal_there_is_a_bar_that_goes_away(mixed: DefaultPlace) -> Non
 
 EVIL = "\x1b[2J\x1b]0;owned\x07"
 STRICT_UTF8 = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+
+
+def test_the_bar_of_a_retry_counts_what_is_tried_again(mixed: DefaultPlace) -> None:
+    cli(mixed.base, "preprocess", "samp_ds", *SMALL)
+    _, seen = run_on_terminal(dicomprep_command("retry", "--workers", "1"), mixed.base)
+    plain = re.sub(r"\x1b\[[\d;]*m", "", seen)
+    assert set(re.findall(r"━ +\d+/(\d+|\?)", plain)) == {"3"}
+
+
 """As a terminal has it in most places; without a locale, Python is more lenient."""
 
 
@@ -680,6 +689,7 @@ def test_retry_tries_just_what_failed_for_a_reason_with_the_options_of_the_last_
     make_files(mixed.source, "s/short.dcm:2", seed=70)
     _, out, _ = here.call("retry", "--code", "truncated", "--code", "not_dicom")
     assert "2 found: 1 done, 1 failed" in out
+    assert re.match(r"Trying again what failed below \S*samp_ds: 2 files\.\.\.\n", out)
     assert attempts_of(mixed) == tries | {"short.dcm": 3, "false.dcm": 2}
     here.call("retry")
     assert attempts_of(mixed) == tries | {"short.dcm": 3, "false.dcm": 3, "odd.dcm": 2}

@@ -27,8 +27,9 @@ HEADER_CODES = (ErrorCode.NOT_DICOM, ErrorCode.CORRUPT_HEADER, ErrorCode.UNREADA
 class ConsoleWatcher(Watcher):
     """Prints a run as it goes: bad files on standard error and, on a terminal, a progress bar below them."""
 
-    def __init__(self, dicom_dir: Path) -> None:
-        self._folder = dicom_dir
+    def __init__(self, dicom_dir: Path, count: int | None = None) -> None:
+        """`count` recorded inputs are tried again; None: the whole folder is searched."""
+        self._folder, self._count = dicom_dir, count
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress = Progress(
             TextColumn(" {task.description}"),
@@ -46,12 +47,16 @@ class ConsoleWatcher(Watcher):
         self._leaving = threading.Event()
 
     def began(self, result: Result, workers: int) -> None:
-        """Say what is scanned, and count the files ahead for the bar."""
-        print(f"Scanning {readable_path(str(self._folder))} for DICOM files...\n")
+        """Say what is done, and count the files ahead for the bar where that is not known."""
+        folder = readable_path(str(self._folder))
+        if self._count is None:
+            print(f"Scanning {folder} for DICOM files...\n")
+        else:
+            print(f"Trying again what failed below {folder}: {self._count:,} file{'s' * (self._count != 1)}...\n")
         print(f"Processing with {workers} worker{'s' * (workers > 1)}...", flush=True)
-        self._task = self._progress.add_task("Files", total=None, rate="")
+        self._task = self._progress.add_task("Files", total=self._count, rate="")
         self._progress.start()
-        if not self._progress.disable:
+        if self._count is None and not self._progress.disable:
             threading.Thread(target=self._count_ahead, args=(result.root,), daemon=True).start()
 
     def warned(self, sentence: str) -> None:

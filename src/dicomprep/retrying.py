@@ -20,8 +20,8 @@ __all__ = ["due_runs", "recorded_config", "recorded_sources"]
 
 def due_runs(
     db: str, *, codes: Sequence[str] | None, workers: int, changes: dict[str, Any]
-) -> Iterator[tuple[Config, Iterator[Source]]]:
-    """For every root with failed inputs (of `codes`, if given): a run's configuration, and just those inputs."""
+) -> Iterator[tuple[Config, Iterator[Source], int]]:
+    """For every root with failed inputs (of `codes`, if given): a run's configuration, just those, and how many."""
     connect(db, must_exist=True).dispose()
     store = Store(db)
     try:
@@ -34,7 +34,7 @@ def due_runs(
                 paths = queries.paths_of_failures(connection, root, codes)
                 unsettle(connection, root, paths)
             config = recorded_config(options[root], db, output_dir, {"workers": workers, **changes})
-            yield config, recorded_sources(root, paths)
+            yield config, recorded_sources(root, paths), len(paths)
     finally:
         store.close()
 

@@ -36,8 +36,8 @@ def retry(
     budget = {"timeout": timeout, "max_memory": max_memory}
     changes = {name: value for name, value in budget.items() if value is not None}
     worst = None
-    for config, sources in due_runs(db, codes=code, workers=workers, changes=changes):
-        worst = max(worst or 0, run_and_report(config, sources))
+    for config, sources, count in due_runs(db, codes=code, workers=workers, changes=changes):
+        worst = max(worst or 0, run_and_report(config, sources, count))
     if worst is None:
         print("Nothing failed that could be tried again.")
     return worst or 0

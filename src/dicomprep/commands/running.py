@@ -18,8 +18,8 @@ IN_CHECKOUT = (Path(__file__).parents[3] / "scripts" / "02_label_server.py").is_
 """Whether the scripts are there, as they are where this package is not installed from a wheel."""
 
 
-def run_and_report(config: Config, sources: Any = None) -> int:  # noqa: ANN401
-    """Process, print the summary, and return the exit code of DESIGN §2."""
+def run_and_report(config: Config, sources: Any = None, count: int | None = None) -> int:  # noqa: ANN401
+    """Process everything, or `count` recorded `sources`; print the summary, and return the exit code of DESIGN §2."""
     from dicomprep.preloading import preload
 
     preload()
@@ -29,7 +29,7 @@ def run_and_report(config: Config, sources: Any = None) -> int:  # noqa: ANN401
 
     gc.freeze()  # modules stay: looking through them for garbage again and again takes time
     with _interrupts_heard():
-        result = run(config, watcher=ConsoleWatcher(config.dicom_dir), sources=sources)
+        result = run(config, watcher=ConsoleWatcher(config.dicom_dir, count), sources=sources)
     if result.found == 0 and not result.interrupted:
         print_nothing_found(result)
         return 0
