@@ -1,5 +1,7 @@
 """The tables as the newest migration leaves them, for queries. `migrations/` makes them; a test holds both equal."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -14,6 +16,8 @@ from sqlalchemy import (
     Text,
     text,
 )
+
+from dicomprep.tags import Tags
 
 __all__ = [
     "Id",
@@ -41,6 +45,11 @@ Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by it
 def _index(name: str, column: str, condition: str) -> Index:
     """Of those rows alone that fulfil a condition."""
     return Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))
+
+
+def _shown(table: Table, *names: str) -> list[Column[Any]]:
+    """Columns of a view that show those of a table."""
+    return [Column(name, table.c[name].type) for name in names]
 
 
 meta = Table(
@@ -246,43 +255,9 @@ tags = Table(
     Column("id", Id),
     Column("patient_key", String(32)),
     Column("split", String(8)),
-    Column("study_key", String(32)),
-    Column("series_key", String(32)),
-    Column("instance_number", BigInteger),
-    Column("frame_number", Integer),
-    Column("slice_position_mm", Float),
-    Column("image_orientation", Text),
-    Column("stack_position", Integer),
-    Column("temporal_position", Integer),
-    Column("modality", String(16)),
-    Column("body_part", Text),
-    Column("laterality", String(1)),
-    Column("view_position", String(16)),
-    Column("patient_position", String(8)),
-    Column("image_type", Text),
-    Column("photometric_interpretation", String(16)),
-    Column("manufacturer", Text),
-    Column("manufacturer_model", Text),
-    Column("kvp", Float),
-    Column("tube_current_ma", Float),
-    Column("exposure_time_ms", Float),
-    Column("exposure_mas", Float),
-    Column("magnetic_field_t", Float),
-    Column("repetition_time_ms", Float),
-    Column("echo_time_ms", Float),
-    Column("rows", Integer),
-    Column("columns", Integer),
-    Column("row_spacing_mm", Float),
-    Column("column_spacing_mm", Float),
-    Column("slice_thickness_mm", Float),
-    Column("series_number", BigInteger),
-    Column("acquisition_number", BigInteger),
-    Column("patient_sex", String(1)),
-    Column("patient_age", Integer),
-    Column("study_year", Integer),
-    Column("recognisable_face", Integer),
-    Column("extra_tags", Text),
-    Column("burned_in", String(8)),
-    Column("burned_in_reasons", Text),
+    *_shown(files, "study_key", "series_key", "instance_number"),
+    *_shown(frames, "frame_number", "slice_position_mm", "image_orientation", "stack_position", "temporal_position"),
+    *_shown(files, "modality", *Tags._fields, "extra_tags"),
+    *_shown(frames, "burned_in", "burned_in_reasons"),
     Column("released", Integer),
 )
