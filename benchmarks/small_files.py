@@ -28,7 +28,7 @@ def make_small(files: int, *, cache: Path) -> Path:
         with ProcessPoolExecutor() as pool:
             list(pool.map(partial(_write_folder, folder, _template(), files), range(-(-files // IN_FOLDER))))
 
-    return keep(cache / f"small_{files}", write)
+    return keep(cache / f"small_distinct_{files}", write)
 
 
 def _write_folder(root: Path, template: bytes, files: int, number: int) -> None:
@@ -41,6 +41,7 @@ def _write_folder(root: Path, template: bytes, files: int, number: int) -> None:
         for place, value in ((INSTANCE, index), (SERIES, patient), (STUDY, patient), (PATIENT, patient)):
             content = content.replace(place.encode(), f"{place[:-8]}{value:08d}".encode())
         picture = np.uint8(255 * np.hypot(x - index % SIDE, y - index // SIDE % SIDE) / 1.5 / SIDE)
+        picture[0, :3] = index % 256, index // 256 % 256, index // 65536  # no image twice
         (folder / f"im{index:07d}.dcm").write_bytes(content + picture.tobytes())
 
 

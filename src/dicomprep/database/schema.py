@@ -1,5 +1,6 @@
 """The tables as the newest migration leaves them, for queries. `migrations/` makes them; a test holds both equal."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -42,9 +43,9 @@ views = MetaData()
 Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself only for INTEGER
 
 
-def _index(name: str, column: str, condition: str) -> Index:
+def _index(name: str, columns: Sequence[str], condition: str) -> Index:
     """Of those rows alone that fulfil a condition."""
-    return Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))
+    return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 def _shown(table: Table, *names: str) -> list[Column[Any]]:
@@ -154,9 +155,9 @@ files = Table(
     Index("files_by_frame_stem", "frame_stem"),
     Index("files_by_digest", "digest"),
     Index("files_by_status", "status", "error_code"),
-    _index("files_by_pixels", "pixel_key", "pixel_key IS NOT NULL AND duplicate_of IS NULL"),
-    _index("files_by_instance", "instance_key", "instance_key IS NOT NULL AND duplicate_of IS NULL"),
-    _index("files_by_original", "duplicate_of", "duplicate_of IS NOT NULL"),
+    _index("files_by_pixels", ("pixel_key",), "pixel_key IS NOT NULL AND duplicate_of IS NULL"),
+    _index("files_by_instance", ("instance_key",), "instance_key IS NOT NULL AND duplicate_of IS NULL"),
+    _index("files_by_original", ("duplicate_of", "group_id"), "duplicate_of IS NOT NULL"),
 )
 
 frames = Table(

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import xxhash
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Select, bindparam, func, literal_column, select, update
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, labels
@@ -54,6 +55,22 @@ class _Member:
     frames: int
 
 
+def _names() -> Select[Any]:
+    """(original, group) of its twins, for each original no more than tell whether they are too many.
+
+    From one group to the next in the index, whatever the number of twins: there are test patterns by the thousand.
+    """
+    twin = files.alias("twin")
+    least = select(func.min(twin.c.group_id))
+    first = least.where(twin.c.duplicate_of == files.c.id).scalar_subquery()
+    begun = select(files.c.id.label("original"), first.label("name"), literal_column("1").label("number"))
+    names = begun.where(any_of(files.c.id)).cte("names", recursive=True)
+    following = least.where(twin.c.duplicate_of == names.c.original, twin.c.group_id > names.c.name)
+    more = select(names.c.original, following.scalar_subquery(), names.c.number + literal_column("1"))
+    names = names.union_all(more.where(names.c.name.is_not(None), names.c.number <= literal_column(str(MOST_NAMES))))
+    return select(names.c.original, names.c.name).where(names.c.name.is_not(None))
+
+
 _COLUMNS = tuple(files.c[name] for name in _Member.__dataclass_fields__)
 _VISIBLE = files.c.duplicate_of.is_(None)
 _BY_PIXELS = select(*_COLUMNS).where(_VISIBLE, any_of(files.c.pixel_key))
@@ -70,7 +87,7 @@ _LABELLED = (
     .select_from(frames.join(labels, labels.c.frame_id == frames.c.id))
     .where(any_of(frames.c.file_id))
 )
-_NAMES = select(files.c.duplicate_of, files.c.group_id).distinct().where(any_of(files.c.duplicate_of))
+_NAMES = _names()
 _HIDE = update(files).where(files.c.id == bindparam("twin")).values(duplicate_of=bindparam("original"))
 _REPOINT = update(files).where(files.c.duplicate_of == bindparam("before")).values(duplicate_of=bindparam("original"))
 _DISTRUST = update(files).where(files.c.id == bindparam("newcomer")).values(instance_key=None)

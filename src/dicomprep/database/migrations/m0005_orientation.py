@@ -1,4 +1,4 @@
-"""How each image lies in the patient, so that slices of different planes are not taken for one volume."""
+"""How each image lies in the patient, so that volumes have parallel slices; the patients of twins by an index."""
 
 from sqlalchemy import Connection
 
@@ -7,6 +7,8 @@ from dicomprep.database.migrations.m0002_tags import TAGS_VIEW
 __all__ = ["upgrade"]
 
 _CHANGES = """
+DROP INDEX files_by_original;
+CREATE INDEX files_by_original ON files (duplicate_of, group_id) WHERE duplicate_of IS NOT NULL;
 ALTER TABLE frames ADD COLUMN image_orientation TEXT;
 UPDATE files SET fingerprint = '' WHERE id IN (SELECT file_id FROM frames WHERE slice_position_mm IS NOT NULL);
 DROP VIEW tags;
@@ -15,7 +17,7 @@ DROP VIEW tags;
 
 
 def upgrade(connection: Connection) -> None:
-    """Add the column to the table and the view. Files that have it and were recorded without are done again."""
+    """Change table, index and view. Files that have an orientation and were recorded without are done again."""
     view = TAGS_VIEW.replace("frames.slice_position_mm,", "frames.slice_position_mm, frames.image_orientation,")
     for statement in _CHANGES.format(view=view).split(";"):
         connection.exec_driver_sql(statement)
