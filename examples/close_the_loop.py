@@ -11,6 +11,7 @@ there; and the data set is exported with what is known by then. Needs torch: pip
 import argparse
 import csv
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -199,7 +200,7 @@ def labelling_page(*options: str) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    print("$ dicomprep label", *options, "--port", port, flush=True)
+    print("$ dicomprep label", shlex.join(options), "--port", port, flush=True)
     server = subprocess.Popen([sys.executable, "-m", "dicomprep", "label", *options, "--port", str(port)])
     address = f"http://127.0.0.1:{port}"
     try:
@@ -232,7 +233,7 @@ def draw(images: list[np.ndarray], place: Path) -> None:
 
 def dicomprep_command(*arguments: object) -> None:
     """A command as one types it."""
-    print("$ dicomprep", *arguments, flush=True)
+    print("$ dicomprep", shlex.join(map(str, arguments)), flush=True)
     subprocess.run([sys.executable, "-m", "dicomprep", *map(str, arguments)], check=True)
 
 
