@@ -65,7 +65,10 @@ class Scenario:
         assert rows_of(place) == self.rows
         assert place.rows("PRAGMA integrity_check") == ["ok"]
         assert {path.name for path in place.base.iterdir()} <= {"out", "x.db", "x.db.key", "x.db.lock"}
-        assert {path.name for path in place.output.iterdir() if path.name.startswith(".")} <= {".dicomprep.lock"}
+        assert {path.name for path in place.output.iterdir() if path.name.startswith(".")} <= {
+            ".dicomprep.lock",
+            ".dicomprep.owner",
+        }
         place.check()
 
 

@@ -85,7 +85,7 @@ def test_text_in_files_names_nothing_and_moves_no_terminal(tmp_path: Path, place
     allowed = ("deep/er/out", "deep/er/x.db")
     assert [path for path in ours if not path.startswith(allowed)] == []
     names = {path.split("/", 3)[3] for path in ours if path.count("/") > 2}
-    assert {name.split("/")[0] for name in names} <= {*KEYWORDS, "syntax", ".dicomprep.lock"}
+    assert {name.split("/")[0] for name in names} <= {*KEYWORDS, "syntax", ".dicomprep.lock", ".dicomprep.owner"}
     assert len(place.statuses()) == len(made)
     assert place.rows("SELECT count(*) FROM files WHERE error_code = 'internal'") == [0]
     pages += [cli(place.base, *words, "--db", "x.db") for words in (["status"], ["status", "--failures"], ["verify"])]

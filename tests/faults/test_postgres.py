@@ -130,9 +130,10 @@ def test_every_command_says_of_a_server_what_it_says_of_a_file(place: ServedPlac
         assert set(codes.values()) == {0}, (codes, [one.stderr for one in done])
         files = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
         files.pop(Path("report.html"))  # has times
-        tables = dicomprep.frames(one.db).drop(columns="image")
-        samples = [(pixels.tolist(), target) for pixels, target, _ in dicomprep.Dataset(one.db, split="train")]
-        said.append((files, tables.to_csv(), samples, [one.stdout.replace(str(out), "") for one in done[:2]]))
+        table = dicomprep.frames(one.db).drop(columns=["image", "id"]).sort_values("filename")
+        data = dicomprep.Dataset(one.db, split="train")
+        samples = sorted((record.filename, target, pixels.tolist()) for pixels, target, record in data)
+        said.append((files, table.to_csv(index=False), samples, [one.stdout.replace(str(out), "") for one in done[:2]]))
     assert len(said[0][0]) > 20
     assert said[0] == said[1]
 
@@ -190,7 +191,10 @@ def resume(place: ServedPlace, source: Path, whole: ServedPlace) -> None:
     assert place.images() == whole.images()
     assert rows_of(place) == rows_of(whole)
     assert {path.name for path in place.base.iterdir()} == {"out", "dicomprep.key"}
-    assert {path.name for path in place.output.iterdir() if path.name.startswith(".")} <= {".dicomprep.lock"}
+    assert {path.name for path in place.output.iterdir() if path.name.startswith(".")} <= {
+        ".dicomprep.lock",
+        ".dicomprep.owner",
+    }
 
 
 def test_a_run_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
