@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from dicomprep.database.connect import database_folder, displayed_database, is_sqlite_path
+from dicomprep.database.connect import displayed_database, is_sqlite_path
 from dicomprep.errors import ConfigError, disk_fault
 from dicomprep.storage import OWN_PREFIX, actual_path, readable_path
 
@@ -20,9 +20,9 @@ def claim_output(output_dir: Path, db: str, *, data_set: str) -> None:
     mark = json.dumps({"database": _location(output_dir, db), "data_set": data_set}) + "\n"
     place = output_dir / MARK
     try:
-        if not place.exists() or place.read_text() != mark:
+        if not place.exists() or place.read_text("utf-8") != mark:
             draft = output_dir / f"{MARK}.draft"
-            draft.write_text(mark)
+            draft.write_text(mark, "utf-8")
             draft.replace(place)
     except OSError as error:
         raise disk_fault(f"{place} cannot be written", error) from error
@@ -31,14 +31,14 @@ def claim_output(output_dir: Path, db: str, *, data_set: str) -> None:
 def require_own_output(output_dir: Path, db: str, *, data_set: str) -> None:
     """ConfigError where the folder holds the images of another data set whose database is still there."""
     try:
-        mark = json.loads((output_dir / MARK).read_text())
+        mark = json.loads((output_dir / MARK).read_text("utf-8"))
         location, other = str(mark["database"]), str(mark["data_set"])
     except (OSError, ValueError, KeyError, TypeError):  # there is none, or it was cut off
         return
     if other == data_set or location == _location(output_dir, db):
         return
     if is_sqlite_path(location):
-        location = os.path.normpath(output_dir / actual_path(location))
+        location = os.path.normpath(os.path.realpath(output_dir) + os.sep + actual_path(location))
         if not Path(location).exists():
             return
     remedy = f"Give another --output-dir; or, if that database needs them no more, remove {output_dir / MARK}."
@@ -46,10 +46,7 @@ def require_own_output(output_dir: Path, db: str, *, data_set: str) -> None:
 
 
 def _location(output_dir: Path, db: str) -> str:
-    """Relative to the output folder where both may be moved as one; a server's without its password."""
-    folder = database_folder(db)
-    if folder is None:
+    """Relative to the output folder, for both may be moved as one; a server's without its password."""
+    if not is_sqlite_path(db):
         return displayed_database(db)
-    place, output = os.path.realpath(db), os.path.realpath(output_dir)
-    near = Path(output).is_relative_to(os.path.dirname(place))
-    return readable_path(os.path.relpath(place, output) if near else place)
+    return readable_path(os.path.relpath(os.path.realpath(db), os.path.realpath(output_dir)))
