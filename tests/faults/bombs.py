@@ -355,6 +355,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     },
     "value: 10⁷ rows": lambda: _long_value(0x00280010, "UN", b"\x40\0" * 10**7),
     "value: 10⁷ window centers": lambda: _long_value(0x00281050, "UT", b"1\\" * 10**7),
+    "value: 10⁷ cosines of a plane": lambda: _long_value(0x00200037, "UT", b"1\\" * 10**7),
     "value: 10⁷ character sets": lambda: _long_value(0x00080005, "UT", b"ISO 2022 IR 87\\" * 10**6),
     "value: a patient of 50 MB": lambda: _long_value(0x00100020, "UT", b"x" * 50 * 10**6),
     "elements: 10⁶ without a value": lambda: _elements(MANY),

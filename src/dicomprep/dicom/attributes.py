@@ -33,6 +33,9 @@ _MIXED_SIGNS = frozenset({0x00281101, 0x00281102, 0x00281103, 0x00283002})
 MOST_BYTES = 2**20
 """No text and no list of numbers that means anything here is longer."""
 
+MOST_WRITTEN = 2**17
+"""Bytes of a value that is taken as it is written: a place for each of 7,000 frames."""
+
 MOST_ITEMS = 2**18
 """A sequence of more takes longer to parse than a file may take."""
 
@@ -122,12 +125,12 @@ class Attributes:
         return list(value) if _is_many(value) else [] if value is None or value in ("", b"") else [value]
 
     def raw(self, keyword: str) -> bytes:
-        """The value as it is written, empty where there is none; of a text as pydicom has it, that in ASCII."""
+        """The value as it is written (of a text of pydicom's: in ASCII); empty if there is none or it is too long."""
         element = self._raw.get(_tag(keyword))
         if element is None:
             return b""
-        value = element.value
-        return value if isinstance(value, bytes) else _written(value)
+        value = element.value if isinstance(element.value, bytes) else _written(element.value)
+        return value if len(value) <= MOST_WRITTEN else b""
 
     def content(self, keyword: str) -> bytes | None:
         """The value as bytes."""

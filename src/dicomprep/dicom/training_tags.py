@@ -29,6 +29,8 @@ _KEYWORDS = (
 """What the tags are made of; the last three are only searched for words that mean a head."""
 
 MAX_EXTRA_CHARACTERS = 1024
+MOST_FEW = 256
+"""Bytes: six numbers (DS) take 102 at most."""
 
 _WORD = re.compile(r"[A-Z0-9]+")
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .,&()/+_'-]{0,63}")
@@ -208,14 +210,19 @@ def _number(raw: bytes) -> float | None:
     return numbers[0] if numbers else None
 
 
-@lru_cache(maxsize=4096)
 def _numbers(raw: bytes) -> tuple[float, ...]:
-    return _parse(raw)
+    """A few of them; none where there are more than any attribute of a plane or a pixel has."""
+    return _few(raw) if len(raw) <= MOST_FEW else ()
 
 
 @lru_cache(maxsize=4)
 def _offsets(raw: bytes) -> tuple[float, ...]:
     """One for each frame: long, and asked for once a frame."""
+    return _parse(raw)
+
+
+@lru_cache(maxsize=4096)
+def _few(raw: bytes) -> tuple[float, ...]:
     return _parse(raw)
 
 
