@@ -4,9 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
+from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.header import read_header
-from dicomprep.dicom.training_tags import _age
+from dicomprep.dicom.training_tags import _age, _few, _numbers
 from dicomprep.storage import open_source
 from dicomprep.tags import Tags
 from tests.building import gradient, make_dicom
@@ -86,6 +90,16 @@ def test_slices_can_be_put_in_order(tmp_path: Path) -> None:
     )
     assert [(name[-1], z) for name, z in rows] == [("1", -10), ("3", 0), ("4", 10), ("2", 20), ("0", 30)]
     assert len(set(place.rows("SELECT series_key FROM tags"))) == 1
+
+
+@pytest.mark.parametrize(("length", "read"), [(2**17, 2**17), (2**17 + 2, 0)])
+def test_long_values_are_not_parsed(length: int, read: int) -> None:
+    tag = BaseTag(0x00200037)
+    element = RawDataElement(tag, "DS", length, b"1\\" * (length // 2), 0, is_implicit_VR=False, is_little_endian=True)
+    value = Attributes.of(Dataset({tag: element})).raw("ImageOrientationPatient")
+    parsed = _few.cache_info().misses
+    assert (len(value), _numbers(value)) == (read, ())
+    assert _few.cache_info().misses - parsed <= (read == 0)  # an empty value is short
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ def test_every_command_says_of_a_server_what_it_says_of_a_file(place: ServedPlac
     local = Place(tmp_path / "local")
     local.base.mkdir()
     make_files(place.source, *(f"s{number}/g.dcm" for number in range(9)), "cine.dcm:3")
+    for name in ("h", "i"):
+        shutil.copy(place.source / "s1/g.dcm", place.source / f"s1/{name}.dcm")  # twins
     (tmp_path / "labels.csv").write_text("filename,label\ns1/g,a\ns2/g,b\ns3/g,a\nnone,a\n")
     (tmp_path / "scores.csv").write_text("filename,a,b\ns1/g,0.9,0.1\ns2/g,0.8,0.2\n")
     shutil.copy(place.base / "dicomprep.key", f"{local.db}.key")
@@ -135,6 +137,7 @@ def test_every_command_says_of_a_server_what_it_says_of_a_file(place: ServedPlac
         samples = sorted((record.filename, target, pixels.tolist()) for pixels, target, record in data)
         said.append((files, table.to_csv(index=False), samples, [one.stdout.replace(str(out), "") for one in done[:2]]))
     assert len(said[0][0]) > 20
+    assert place.rows("SELECT count(*) FROM files WHERE duplicate_of IS NOT NULL") == [2]
     assert said[0] == said[1]
 
 

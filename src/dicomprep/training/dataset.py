@@ -72,8 +72,8 @@ class Dataset:
             raise ConfigError("labels: a mapping gives one target an image; with multi=True give names in a list.")
         wanted = () if labels is None or isinstance(labels, str) else tuple(labels)
         splits = (split,) if isinstance(split, str) else tuple(split)
-        one_of = () if multi else wanted
-        choice = Choice(split=splits, label=one_of, labelled=labels is not None and not one_of, where=where)
+        labelled = labels is not None if multi else labels == "any"
+        choice = Choice(split=splits, label=() if multi else wanted, labelled=labelled, where=where)
         self._selection: Selection = read_selection(db, Record._fields, choice)
         self._folder = os.path.abspath(self._selection.output_dir)
         self.transform, self.channels, self.multi = transform, channels, multi
