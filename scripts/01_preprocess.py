@@ -7,7 +7,7 @@ The same as `dicomprep preprocess`, with all its options; `--test` may also be w
 
 import sys
 
-from dicomprep.cli import main
+from dicomprep.__main__ import main
 
 
 def join_test_value(arguments: list[str]) -> list[str]:

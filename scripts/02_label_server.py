@@ -5,7 +5,7 @@ The same as `dicomprep label`.
 
 import sys
 
-from dicomprep.cli import main
+from dicomprep.__main__ import main
 
 if __name__ == "__main__":
     main(["label", *sys.argv[1:]])

@@ -616,11 +616,12 @@ def test_an_interrupt_while_a_dataclass_is_made_is_no_death_by_signal(tmp_path: 
     assert (done.returncode, done.stderr) == (130, "Error: Interrupted.\n")
 
 
-def test_an_interrupt_in_a_finalizer_ends_the_run_without_a_traceback(tmp_path: Path) -> None:
+def test_an_interrupt_that_falls_into_a_finalizer_ends_the_run_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "interrupted.py").write_text(
+        "import os, signal\n"
         "from dicomprep import cli, pipeline\n"
         "class Fragile:\n"
-        "    def __del__(self): raise KeyboardInterrupt\n"
+        "    def __del__(self): os.kill(os.getpid(), signal.SIGINT)\n"
         "def run(*_, **__):\n"
         "    Fragile()\n"
         "    raise AssertionError('it went on')\n"
@@ -628,7 +629,17 @@ def test_an_interrupt_in_a_finalizer_ends_the_run_without_a_traceback(tmp_path: 
         "cli.main(['preprocess', '.'])\n"
     )
     done = call([sys.executable, "-m", "interrupted"], tmp_path)
-    assert (done.returncode, done.stderr) == (130, "Error: Interrupted.\n")
+    assert (done.returncode, done.stderr) == (130, "Error: Interrupted. The same command goes on from here.\n")
+
+
+def test_an_interrupt_while_the_program_is_loaded_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "cyclopts.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(20)\n")
+    with started(dicomprep_command("preprocess", "."), tmp_path) as run:
+        assert run.process.stdout is not None
+        assert run.process.stdout.readline() == "loading\n"
+        run.signal(signal.SIGINT)
+        _, err = run.process.communicate(timeout=10)
+    assert (run.process.returncode, err) == (-signal.SIGINT, "")
 
 
 def command_line(pid: int) -> str:

@@ -183,12 +183,9 @@ class Batch:
         ledger.store.finish_run(ledger.run_id, seconds=seconds, interrupted=interrupted, **counts)
 
     def _interrupt(self) -> None:
-        """Once: finish what is in flight and record it. Again: end at once."""
-        patience = self.recorder.ledger.store.patience
-        if self.result.interrupted:
-            patience.seconds = 0
-            raise KeyboardInterrupt
+        """Finish what is in flight and record it; the next interrupt is the caller's."""
         self.result.interrupted = True
+        patience = self.recorder.ledger.store.patience
         patience.seconds = min(patience.seconds, INTERRUPTED_PATIENCE_SECONDS)
 
 
@@ -204,18 +201,23 @@ def _outcome_of(casualty: Casualty) -> Outcome:
 
 @contextmanager
 def _on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM call `stop`; a second SIGTERM ends at once."""
+    """The first SIGINT or SIGTERM calls `stop`; the next does what it would do without this."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def interrupt(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        restore()
         stop()
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()
