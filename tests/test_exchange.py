@@ -72,8 +72,17 @@ def test_what_did_not_match_is_reported(place: Place, tmp_path: Path) -> None:
     )
     assert (tmp_path / "missing.csv").read_text() == "row,filename,label,annotator\n3,s/none,y,Ann\n5,,z,\n"
     assert place.rows("SELECT annotator FROM labels ORDER BY id") == ["Ann", "me"]
-    table(tmp_path / "l.csv", "filename,label", "s/none,y")
-    assert cli(tmp_path, "labels", "import", "l.csv", "--db", place.db).returncode == 1
+
+
+@pytest.mark.parametrize(("what", "column"), [("labels", "label"), ("predictions", "mass")])
+def test_where_no_row_matches_nothing_is_recorded_and_the_exit_code_is_1(
+    place: Place, tmp_path: Path, what: str, column: str
+) -> None:
+    table(tmp_path / "x.csv", f"filename,{column}", "s/none,1")
+    done = cli(tmp_path, what, "import", "x.csv", "--db", place.db, "--unmatched", "missing.csv")
+    assert (done.returncode, "1 of 1 rows speak of no image that is there" in done.stdout) == (1, True)
+    assert (tmp_path / "missing.csv").read_text() == f"row,filename,{column}\n2,s/none,1\n"
+    assert place.rows("SELECT count(*) FROM labels UNION ALL SELECT count(*) FROM models") == [0, 0]
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
@@ -196,7 +205,6 @@ def test_a_table_of_labels_that_is_none_is_refused(place: Place, tmp_path: Path,
         (["filename,label", "s/a,x"], "give a column for each class"),
         (["filename", "s/a"], "give a column for each class"),
         (["filename,label,score", "s/a,,1"], "there is no label"),
-        (["filename,x", "s/zz,1"], "none of its 1 images is in the database"),
         (["id,x", "s,1"], "the id s is no number"),
     ],
 )

@@ -101,7 +101,6 @@ def test_an_image_can_be_named_by_its_id(place: Place) -> None:
         ({"filename": "in/p00"}, "a column for each class"),
         ({"filename": "in/p00", "label": "", "score": 1}, "a column for each class"),
         ({"id": "x", "a": 1}, "the id x is no number"),
-        ({"filename": "in/other", "a": 1}, "none of its 1 images"),
     ],
 )
 def test_a_wrong_file_is_named_and_changes_nothing(place: Place, row: dict[str, object], said: str) -> None:

@@ -36,7 +36,7 @@ def import_(file: Path, *, db: str = DEFAULTS.db, annotator: str = "imported", u
     done = import_labels(db, file, annotator=annotator)
     print(f"{done.recorded:,} labels recorded, {done.unchanged:,} stood already, {done.empty:,} rows had none.")
     print("\n".join(map(printable, done.matched.report(unmatched).split("\n"))))
-    return int(bool(done.matched.frame_ids) and len(done.matched.unmatched) == len(done.matched.frame_ids))
+    return int(done.matched.is_in_vain)
 
 
 @labels.command

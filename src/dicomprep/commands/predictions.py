@@ -38,7 +38,7 @@ def import_(file: Path, *, db: str = DEFAULTS.db, model: str = "", unmatched: Pa
     done = import_predictions(db, file, model=name)
     print(f"{done.images:,} images have scores of {printable(name)} now.")
     print("\n".join(map(printable, done.matched.report(unmatched).split("\n"))))
-    return 0
+    return int(done.matched.is_in_vain)
 
 
 @predictions.command

@@ -35,6 +35,11 @@ class Matched:
         """The rows that speak of no image, counted from 0."""
         return [number for number, frame_id in enumerate(self.frame_ids) if frame_id is None]
 
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether there are rows and not one speaks of an image here."""
+        return len(self.unmatched) == len(self.frame_ids) > 0
+
     def report(self, unmatched: Path | None) -> str:
         """What did not match, for a person; all of it in the file `unmatched`, if given."""
         missing = self.unmatched

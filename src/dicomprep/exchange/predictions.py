@@ -49,15 +49,14 @@ def import_predictions(db: str, file: Path, *, model: str) -> PredictionsImporte
     given = list(_scores(table))
     found = [(matched.frame_ids[row], label, score) for row, label, score in given]
     rows = [(frame_id, label, score) for frame_id, label, score in found if frame_id is not None]
-    if not rows:
-        raise ConfigError(f"{file}: none of its {len(table.rows):,} images is in the database.")
-    store = Store(db)
-    try:
-        with store.transaction() as connection:
-            add_scores(connection, model, rows)
-            summarize(connection)
-    finally:
-        store.close()
+    if rows:
+        store = Store(db)
+        try:
+            with store.transaction() as connection:
+                add_scores(connection, model, rows)
+                summarize(connection)
+        finally:
+            store.close()
     return PredictionsImported(len(rows), len({row[0] for row in rows}), matched)
 
 
@@ -67,18 +66,16 @@ def export_predictions(db: str, file: Path, *, model: str | None, unit: Unit, th
     An image whose header names no study or series is one by itself, under the image's own key.
     """
     with open_for_reading(db) as connection:
-        said = list(scores(connection, model=model))
+        said = scores(connection, model=model)
         identify = shown.opened(connection, db)
-    if unit is Unit.IMAGE:
-        columns = shown.columns | {"split": "text", "model": "text", "label": "text", "score": "real"}
-        write_table(file, columns, [(*identify(row[3:6]), row[6], *row[:3]) for row in said])
-        return len(said)
-    place = {Unit.PATIENT: 7, Unit.STUDY: 8, Unit.SERIES: 9}[unit]
-    keyed = ((row[place] or identify(row[3:6])[0], row[6], *row[:3]) for row in said)
-    rows = list(aggregate(keyed, threshold=threshold))
-    columns = {f"{unit}_key": "text", "split": "text", "model": "text", "label": "text", "images": "integer"}
-    write_table(file, columns | {"any": "integer", "max": "real", "mean": "real"}, rows)
-    return len(rows)
+        if unit is Unit.IMAGE:
+            columns = shown.columns | {"split": "text", "model": "text", "label": "text", "score": "real"}
+            return write_table(file, columns, ((*identify(row[3:6]), row[6], *row[:3]) for row in said))
+        place = {Unit.PATIENT: 7, Unit.STUDY: 8, Unit.SERIES: 9}[unit]
+        keyed = ((row[place] or identify(row[3:6])[0], row[6], *row[:3]) for row in said)
+        columns = {f"{unit}_key": "text", "split": "text", "model": "text", "label": "text", "images": "integer"}
+        columns |= {"any": "integer", "max": "real", "mean": "real"}
+        return write_table(file, columns, aggregate(keyed, threshold=threshold))
 
 
 def aggregate(
@@ -89,13 +86,13 @@ def aggregate(
     >>> list(aggregate([("s", "val", "m", "mass", 0.2), ("s", "val", "m", "mass", 0.6)], threshold=0.5))
     [('s', 'val', 'm', 'mass', 2, 1, 0.6, 0.4)]
     """
-    by_unit: dict[tuple[str, str, str, str], list[float]] = {}
+    by_unit: dict[tuple[str, str, str, str], tuple[int, float, float]] = {}
     for *unit, score in said:
         key, split, model, label = unit
-        by_unit.setdefault((key, split, model, label), []).append(score)
-    for group, values in sorted(by_unit.items()):
-        highest = max(values)
-        yield *group, len(values), int(highest >= threshold), highest, math.fsum(values) / len(values)
+        count, highest, total = by_unit.get((key, split, model, label), (0, -math.inf, 0.0))
+        by_unit[key, split, model, label] = (count + 1, max(highest, score), total + score)
+    for group, (count, highest, total) in sorted(by_unit.items()):
+        yield *group, count, int(highest >= threshold), highest, total / count
 
 
 def _scores(table: ReadTable) -> Iterator[tuple[int, str, float]]:

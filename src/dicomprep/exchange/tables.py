@@ -1,7 +1,7 @@
 """Tables of others, CSV or Parquet, read and written by what their names end in."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,16 +52,25 @@ def read_table(path: Path) -> ReadTable:
     return ReadTable(path, heads, [tuple(map(_text, row)) for row in rows])
 
 
-def write_table(path: Path, columns: dict[str, str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write rows; `columns` has the kind (integer, real, text) of each by name."""
+def write_table(path: Path, columns: dict[str, str], rows: Iterable[Sequence[Any]]) -> int:
+    """Write rows as they come; `columns` has the kind (integer, real, text) of each by name. How many there were."""
+    written = 0
+
+    def counted() -> Iterator[Sequence[Any]]:
+        nonlocal written
+        for row in rows:
+            written += 1
+            yield row
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if _ending(path) == ".parquet":
-            write_parquet(path, list(columns), list(columns.values()), rows)
+            write_parquet(path, list(columns), list(columns.values()), counted())
         else:
-            write_csv(path, list(columns), rows)
+            write_csv(path, list(columns), counted())
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be written: {error.strerror or error}") from error
+    return written
 
 
 def _ending(path: Path) -> str:

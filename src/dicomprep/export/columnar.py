@@ -1,7 +1,7 @@
 """Parquet: a plain table, or with the images in it as Hugging Face's `datasets` has them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,18 @@ _FEATURES = {"integer": "int64", "real": "float64", "text": "string"}
 def write_table(part: Part, path: Path) -> None:
     """What is said of some frames."""
     names = list(part.rows.columns)
-    rows = [part.rows.values(number) for number in part.numbers]
+    rows = (part.rows.values(number) for number in part.numbers)
     write_parquet(path, names, [kind_of(name) for name in names], rows)
 
 
-def write_parquet(path: Path, names: Sequence[str], kinds: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def write_parquet(path: Path, names: Sequence[str], kinds: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table; `kinds` are integer, real or text."""
     pyarrow, parquet = _libraries()
     schema = pyarrow.schema([(name, _type(pyarrow, kind)) for name, kind in zip(names, kinds, strict=True)])
+    remaining = iter(rows)
     with parquet.ParquetWriter(path, schema) as writer:
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            columns = zip(*rows[start : start + ROWS_AT_ONCE], strict=True)
+        while piece := list(islice(remaining, ROWS_AT_ONCE)):
+            columns = zip(*piece, strict=True)
             writer.write_table(pyarrow.table(dict(zip(names, columns, strict=True)), schema))
 
 
