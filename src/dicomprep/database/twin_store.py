@@ -1,8 +1,9 @@
 """Inputs that hold the same image: one of them is in `images`, the others name it. Settled as they are recorded."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import xxhash
@@ -71,6 +72,15 @@ def _names() -> Select[Any]:
     return select(names.c.original, names.c.name).where(names.c.name.is_not(None))
 
 
+def _first_likeness() -> Select[Any]:
+    """(file, likeness) of the first frame of each file that has one."""
+    number = func.min(frames.c.frame_number).label("number")
+    known = select(frames.c.file_id, number).where(frames.c.likeness.is_not(None), any_of(frames.c.file_id))
+    first = known.group_by(frames.c.file_id).subquery()
+    is_first = (frames.c.file_id == first.c.file_id) & (frames.c.frame_number == first.c.number)
+    return select(frames.c.file_id, frames.c.likeness).join(first, is_first)
+
+
 _COLUMNS = tuple(files.c[name] for name in _Member.__dataclass_fields__)
 _VISIBLE = files.c.duplicate_of.is_(None)
 _BY_PIXELS = select(*_COLUMNS).where(_VISIBLE, any_of(files.c.pixel_key))
@@ -79,9 +89,7 @@ _BY_ID = select(*_COLUMNS).where(any_of(files.c.id))
 _BY_ORIGINAL = select(*_COLUMNS).where(any_of(files.c.duplicate_of))
 _PIXELS_MET = select(files.c.pixel_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.pixel_key))
 _INSTANCES_MET = select(files.c.instance_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.instance_key))
-_LIKENESS = select(frames.c.file_id, frames.c.frame_number, frames.c.likeness).where(
-    frames.c.likeness.is_not(None), any_of(frames.c.file_id)
-)
+_LIKENESS = _first_likeness()
 _LABELLED = (
     select(frames.c.file_id)
     .select_from(frames.join(labels, labels.c.frame_id == frames.c.id))
@@ -135,37 +143,49 @@ class Twins:
         if not hidden:
             return
         originals = {m.id: m for m in self._members(_BY_ID, sorted({m.duplicate_of or 0 for m in hidden}))}
+        likeness = self._likeness([m.id for m in (*hidden, *originals.values())])
         for twin in {m.id: m for m in hidden}.values():
             original = originals[twin.duplicate_of or 0]
             pending = original.pixel_key is not None and twin.fingerprint != original.fingerprint
-            if pending or self._same_image(twin, original):
+            if pending or _is_same_image(twin, original, likeness):
                 continue
             self.connection.execute(_HIDE, {"twin": twin.id, "original": None})
             self.pixels |= {twin.pixel_key} if twin.pixel_key else set()
 
     def _match_pixels(self) -> None:
         """Of all that have the same pixels, one is the original."""
-        for members in _grouped(self._members(_BY_PIXELS, sorted(self.pixels)), "pixel_key"):
-            self._hide(members)
+        self._hide(_grouped(self._members(_BY_PIXELS, sorted(self.pixels)), "pixel_key"))
 
     def _match_instances(self) -> None:
         """Of all that say they are one instance, those are that look so; the UID of the others says nothing."""
-        for members in _grouped(self._members(_BY_INSTANCE, sorted(self.instances)), "instance_key"):
+        found = _grouped(self._members(_BY_INSTANCE, sorted(self.instances)), "instance_key")
+        groups = [members for members in found if len(members) > 1]
+        likeness = self._likeness([member.id for members in groups for member in members])
+        same: list[list[_Member]] = []
+        others: list[dict[str, int]] = []
+        for members in groups:
             holder, *newcomers = sorted(members, key=self._rank)
-            same = [m for m in newcomers if self._same_image(m, holder)]
-            self._hide([holder, *same])
-            others = [{"newcomer": m.id} for m in newcomers if m not in same]
-            if others:
-                self.connection.execute(_DISTRUST, others)
+            alike = [_is_same_image(member, holder, likeness) for member in newcomers]
+            same.append([holder, *compress(newcomers, alike)])
+            others += [{"newcomer": m.id} for m, is_alike in zip(newcomers, alike, strict=True) if not is_alike]
+        self._hide(same)
+        if others:
+            self.connection.execute(_DISTRUST, others)
 
-    def _hide(self, members: Sequence[_Member]) -> None:
-        if len(members) < 2:
+    def _hide(self, groups: Iterable[Sequence[_Member]]) -> None:
+        """Of each group, all members are twins of one: of one that is labelled, if there is any."""
+        groups = [members for members in groups if len(members) > 1]
+        if not groups:
             return
-        labelled = {row[0] for row in look_up(self.connection, _LABELLED, [m.id for m in members])}
-        original, *twins = sorted(members, key=lambda m: (m.id not in labelled, *self._rank(m)))
-        self.connection.execute(_HIDE, [{"twin": m.id, "original": original.id} for m in twins])
-        self.connection.execute(_REPOINT, [{"before": m.id, "original": original.id} for m in twins])
-        self._pairs += [(m, original) for m in twins]
+        asked = [member.id for members in groups for member in members]
+        labelled = {row[0] for row in look_up(self.connection, _LABELLED, asked)}
+        found: list[tuple[_Member, _Member]] = []
+        for members in groups:
+            original, *twins = sorted(members, key=lambda m: (m.id not in labelled, *self._rank(m)))
+            found += [(twin, original) for twin in twins]
+        self.connection.execute(_HIDE, [{"twin": twin.id, "original": original.id} for twin, original in found])
+        self.connection.execute(_REPOINT, [{"before": twin.id, "original": original.id} for twin, original in found])
+        self._pairs += found
 
     def _rank(self, member: _Member) -> tuple[bool, bool, str, str]:
         """What this run has not touched comes first, then what it made again, then what is new; the rest says the path.
@@ -174,19 +194,9 @@ class Twins:
         """
         return member.run_id == self.run_id, member.attempts == 1, member.root, member.path
 
-    def _same_image(self, one: _Member, other: _Member) -> bool:
-        """The same pixels, or the same instance that looks the same, compressed once more perhaps."""
-        if one.pixel_key is not None and one.pixel_key == other.pixel_key:
-            return True
-        alike = one.sop_instance_uid is not None and one.frames == other.frames
-        if not alike or (one.sop_instance_uid, one.instance_number) != (other.sop_instance_uid, other.instance_number):
-            return False
-        first: dict[int, int] = {}
-        for file_id, _, likeness in sorted(look_up(self.connection, _LIKENESS, [one.id, other.id])):
-            first.setdefault(file_id, likeness)
-        if len(first) < 2:
-            return False
-        return ((first[one.id] ^ first[other.id]) & (2**64 - 1)).bit_count() <= LIKE_BITS
+    def _likeness(self, file_ids: Sequence[int]) -> dict[int, int]:
+        """What the first frame of each file looks like, where that is known."""
+        return dict(look_up(self.connection, _LIKENESS, file_ids))
 
     def _join(self) -> None:
         """Put the groups of twins on one side, but for images that too many share."""
@@ -208,8 +218,20 @@ class Twins:
         return [_Member(*row) for row in look_up(self.connection, query, list(values))]  # type: ignore[arg-type]
 
 
-def _grouped(members: Iterable[_Member], name: str) -> Iterator[list[_Member]]:
+def _is_same_image(one: _Member, other: _Member, likeness: Mapping[int, int]) -> bool:
+    """The same pixels, or the same instance that looks the same, compressed once more perhaps."""
+    if one.pixel_key is not None and one.pixel_key == other.pixel_key:
+        return True
+    alike = one.sop_instance_uid is not None and one.frames == other.frames
+    if not alike or (one.sop_instance_uid, one.instance_number) != (other.sop_instance_uid, other.instance_number):
+        return False
+    if one.id not in likeness or other.id not in likeness:
+        return False
+    return ((likeness[one.id] ^ likeness[other.id]) & (2**64 - 1)).bit_count() <= LIKE_BITS
+
+
+def _grouped(members: Iterable[_Member], name: str) -> list[list[_Member]]:
     by_key: dict[object, dict[int, _Member]] = {}
     for member in members:
         by_key.setdefault(getattr(member, name), {})[member.id] = member
-    return (list(group.values()) for group in by_key.values())
+    return [list(group.values()) for group in by_key.values()]
