@@ -36,6 +36,9 @@ MOST_BYTES = 2**20
 MOST_WRITTEN = 2**17
 """Bytes of a value that is taken as it is written: a place for each of 7,000 frames."""
 
+MOST_KEPT = 64
+"""Bytes of a value that is kept with what was read of it."""
+
 MOST_ITEMS = 2**18
 """A sequence of more takes longer to parse than a file may take."""
 
@@ -95,10 +98,10 @@ class Attributes:
         """The first value as a float; InputError `corrupt_header` where it is no finite number."""
         return next(iter(self.numbers(keyword)), None)
 
-    def numbers(self, keyword: str) -> list[float]:
+    def numbers(self, keyword: str) -> tuple[float, ...]:
         """All values as floats; a decimal comma (not before three digits) and a unit after a number are put up with."""
         try:
-            values: list[float] = self._convert(keyword, float)
+            values: tuple[float, ...] = self._convert(keyword, float)
         except InputError:
             values = self._salvage_numbers(keyword)
             if not values:
@@ -107,7 +110,7 @@ class Attributes:
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is no finite number")
         return values
 
-    def integers(self, keyword: str) -> list[int]:
+    def integers(self, keyword: str) -> tuple[int, ...]:
         """All values as integers."""
         return self._convert(keyword, int)
 
@@ -149,26 +152,26 @@ class Attributes:
             return None
         return Attributes.of(value[index]) if isinstance(value[index], Dataset) else None
 
-    def _salvage_numbers(self, keyword: str) -> list[float]:
+    def _salvage_numbers(self, keyword: str) -> tuple[float, ...]:
         """Numbers such as `40,5` or `40 HU`, which pydicom refuses; none if any is something else."""
         raw = self._raw[_tag(keyword)].value
         if isinstance(raw, bytes) and len(raw) > MOST_BYTES:
-            return []
+            return ()
         text = raw.decode("ascii", "replace") if isinstance(raw, bytes) else raw
         parts = text.split("\\") if isinstance(text, str) else map(str, text or ())
         matches = [_NUMBER.fullmatch(part) for part in parts]
         if not all(matches):
-            return []
-        values = [float(match[1].replace(",", ".")) for match in matches if match]
+            return ()
+        values = tuple(float(match[1].replace(",", ".")) for match in matches if match)
         self.salvaged[f"{label(keyword)} is no plain number; it is taken as {', '.join(f'{v:g}' for v in values)}"] = (
             None
         )
         return values
 
-    def _convert(self, keyword: str, kind: Any) -> list[Any]:  # noqa: ANN401
+    def _convert(self, keyword: str, kind: Any) -> tuple[Any, ...]:  # noqa: ANN401
         element = self._raw.get(_tag(keyword))
         if element is None:
-            return []
+            return ()
         if isinstance(element.value, bytes) and len(element.value) > MOST_BYTES:
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} has {len(element.value):,} bytes")
         plain = _convert_plainly(element, kind)
@@ -176,10 +179,10 @@ class Attributes:
             return plain
         value = self._value(keyword)
         if value is None or value in ("", b""):
-            return []
+            return ()
         values: Iterable[Any] = value if _is_many(value) else (value,)
         try:
-            return [kind(v) for v in values if v not in (None, "")]
+            return tuple(kind(v) for v in values if v not in (None, ""))
         except (TypeError, ValueError, OverflowError) as error:
             raise self._malformed(keyword) from error
 
@@ -223,25 +226,35 @@ def _require_few_items(element: object, keyword: str) -> None:
         raise InputError(ErrorCode.LIMIT_EXCEEDED, f"{label(keyword)} has more than {MOST_ITEMS:,} items")
 
 
-def _convert_plainly(element: object, kind: Any) -> list[Any] | None:  # noqa: ANN401
+def _convert_plainly(element: object, kind: Any) -> tuple[Any, ...] | None:  # noqa: ANN401
     """Values of an element that is as the standard wants it, read without pydicom, which takes ten times as long.
 
     None where there is anything else to it: another Value Representation, other characters, something malformed.
     """
     if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
         return None
-    vr, content = element.VR or _vr(element.tag), element.value
+    if element.tag in _MIXED_SIGNS:
+        return None
+    read = _read_short if len(element.value) <= MOST_KEPT else _read_plainly
+    return read(element.VR or _vr(element.tag), element.value, kind, little=element.is_little_endian)
+
+
+def _read_plainly(vr: str, content: bytes, kind: Any, *, little: bool) -> tuple[Any, ...] | None:  # noqa: ANN401
     try:
-        if vr in _BINARY and kind is not str and element.tag not in _MIXED_SIGNS:
-            form = ("<" if element.is_little_endian else ">") + _BINARY[vr]
-            return [kind(value) for (value,) in struct.iter_unpack(form, content)]
+        if vr in _BINARY and kind is not str:
+            form = ("<" if little else ">") + _BINARY[vr]
+            return tuple(kind(value) for (value,) in struct.iter_unpack(form, content))
         convert = _PLAIN.get((vr, kind))
         if convert is None or b"\x1b" in content:
             return None
         parts = (part.strip(" \0") for part in content.decode("ascii").split("\\"))
-        return [convert(part) for part in parts if part]
+        return tuple(convert(part) for part in parts if part)
     except (OverflowError, ValueError, struct.error):
         return None
+
+
+_read_short = lru_cache(maxsize=4096)(_read_plainly)
+"""The same, kept: the files of a series share most of their values."""
 
 
 @cache

@@ -109,8 +109,8 @@ def _read_loss(root: Attributes) -> str:
     return " ".join(filter(None, ["compressed with loss", ratios, f"({method})" if method else ""]))
 
 
-def _numbers(attributes: Attributes, keyword: str) -> list[float]:
+def _numbers(attributes: Attributes, keyword: str) -> tuple[float, ...]:
     try:
         return attributes.numbers(keyword)
     except InputError:
-        return []
+        return ()
