@@ -210,6 +210,8 @@ def labelling_page(*options: str) -> Iterator[str]:
                 break
             except URLError:
                 time.sleep(0.1)
+        else:
+            raise SystemExit("The labelling page could not be started.")
         yield address
     finally:
         server.terminate()
