@@ -97,17 +97,35 @@ def test_another_window_or_another_file_name_is_no_other_image(place: Place) -> 
     assert twins(place) == {"s/b": "a.dcm"}
 
 
-def test_the_same_instance_compressed_once_more_is_a_duplicate_and_a_made_up_uid_is_not(place: Place) -> None:
-    smooth = np.kron(noise(3, (8, 8)) >> 4, np.ones((16, 16), np.uint16)).astype(np.uint8) | (
-        noise(4, (128, 128)) & 7
-    ).astype(np.uint8)
-    other = smooth.copy()
+def smooth_pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two pictures of 8 bits that look the same and are not."""
+    parts = np.kron(noise(seed, (8, 8)) >> 4, np.ones((16, 16), np.uint16))
+    one = parts.astype(np.uint8) | (noise(seed + 1, (128, 128)) & 7).astype(np.uint8)
+    other = one.copy()
     other[::2] ^= 1
+    return one, other
+
+
+def test_the_same_instance_compressed_once_more_is_a_duplicate_and_a_made_up_uid_is_not(place: Place) -> None:
+    smooth, other = smooth_pair(3)
     for name, pixels, number in (("a", smooth, 1), ("b", other, 1), ("c", other ^ 2, 2), ("d", smooth[::-1], 1)):
         make_dicom(place.source / name, pixels, patient_id=name * 3, SOPInstanceUID="1.2.3", InstanceNumber=number)
     place.run()
     assert twins(place) == {"b": "a"}
     assert len(shown(place)) == 3
+
+
+def test_of_many_pairs_in_one_batch_each_finds_its_own(place: Place) -> None:
+    expected: dict[str, str] = {}
+    for number in range(8):
+        one, other = smooth_pair(10 * number)
+        cine = np.stack([np.zeros_like(one), one, other]) if number % 2 else one
+        again = np.stack([np.zeros_like(one), other, one]) if number % 2 else other
+        for name, pixels in (("a", cine), ("b", cine), ("c", again)):
+            make_dicom(place.source / f"{name}{number}", pixels, patient_id="P", SOPInstanceUID=f"1.2.{number}")
+        expected |= {f"b{number}": f"a{number}", f"c{number}": f"a{number}"}
+    place.run()
+    assert twins(place) == expected
 
 
 @pytest.mark.parametrize(
