@@ -1,6 +1,7 @@
 """Labels and predictions in and out, over a real database and the command line."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -212,6 +213,24 @@ def test_a_table_of_scores_that_is_none_is_refused(place: Place, tmp_path: Path,
     with pytest.raises(ConfigError, match=reason):
         import_predictions(str(place.db), table(tmp_path / "p.csv", *lines), model="m")
     assert place.rows("SELECT count(*) FROM predictions") == [0]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_whose_rows_break_off_is_as_it_was(tmp_path: Path, ending: str) -> None:
+    if ending == "parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    out = tmp_path / f"out.{ending}"
+
+    def rows(number: int) -> Iterator[tuple[int]]:
+        yield (number,)
+        if number:
+            raise KeyboardInterrupt
+
+    assert write_table(out, {"n": "integer"}, rows(0)) == 1
+    with pytest.raises(KeyboardInterrupt):
+        write_table(out, {"n": "integer"}, rows(1))
+    assert read_table(out).rows == [("0",)]
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_other_endings_and_missing_files_are_named(tmp_path: Path) -> None:

@@ -53,7 +53,10 @@ def read_table(path: Path) -> ReadTable:
 
 
 def write_table(path: Path, columns: dict[str, str], rows: Iterable[Sequence[Any]]) -> int:
-    """Write rows as they come; `columns` has the kind (integer, real, text) of each by name. How many there were."""
+    """Write rows as they come; `columns` has the kind (integer, real, text) of each by name. How many there were.
+
+    The table is there as a whole or, where its rows break off, as it was before.
+    """
     written = 0
 
     def counted() -> Iterator[Sequence[Any]]:
@@ -62,12 +65,17 @@ def write_table(path: Path, columns: dict[str, str], rows: Iterable[Sequence[Any
             written += 1
             yield row
 
+    ending, draft = _ending(path), path.with_name(f"{path.name}.draft")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if _ending(path) == ".parquet":
-            write_parquet(path, list(columns), list(columns.values()), counted())
-        else:
-            write_csv(path, list(columns), counted())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if ending == ".parquet":
+                write_parquet(draft, list(columns), list(columns.values()), counted())
+            else:
+                write_csv(draft, list(columns), counted())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be written: {error.strerror or error}") from error
     return written
