@@ -1,11 +1,14 @@
 """What all tests share: the sample files of pydicom, how hypothesis searches, how many faults are tried."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.reference_table import FOLDER
+
+os.environ.pop("PYTHONUNBUFFERED", None)  # people do not have it: output is written when a program ends
 
 settings.register_profile(
     "steady",

@@ -49,7 +49,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(arguments, exit_on_error=True)
+        code = app(arguments, exit_on_error=True, result_action="return_value")
+        sys.stdout.flush()  # at the end of the interpreter it would be too late to say why it fails
     except (ConfigError, InputError, LabelError) as error:
         _leave(2, error)
     except (EnvironmentFault, ExportError) as error:
@@ -61,7 +62,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         exec("")  # noqa: S102
         _leave(130, "Interrupted.")
     except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         code = 0
     except OSError as error:
         _leave(3, disk_fault(f"{error.filename or 'A file'} cannot be read or written", error))
@@ -71,8 +72,17 @@ def main(arguments: Iterable[str] | None = None) -> None:
 def _leave(code: int, reason: object) -> None:
     from dicomprep.console import printable
 
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_output()
     print(f"Error: {printable(str(reason))}", file=sys.stderr)
     sys.exit(code)
+
+
+def _discard_output() -> None:
+    """What is buffered cannot be written: nor can it when the interpreter ends, which would say so and end with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
