@@ -55,9 +55,27 @@ def pages(place: Place) -> Iterator[Pages]:
         ("127.0.0.1:5001", True),
         ("localhost:5001", True),
         ("[::1]:5001", True),
-        ("127.0.0.1:5002", False),
-        ("127.0.0.1", False),
-        ("localhost", False),
+        ("127.0.0.1:5002", True),
+        ("127.0.0.1", True),
+        ("localhost", True),
+        ("localhost:8000", True),
+        ("[::1]:8000", True),
+        ("[::1]", True),
+        ("LocalHost:8000", True),
+        ("localhost.:8000", True),
+        ("localhost:", False),
+        ("localhost:8000x", False),
+        ("localhost:8000, evil.example", False),
+        ("localhost:8000/evil.example", False),
+        ("localhost..:8000", False),
+        ("localhost.localdomain:8000", False),
+        ("::1:8000", False),
+        ("[::1:8000", False),
+        ("[fe80::1]:5001", False),
+        ("[localhost]:5001", False),
+        (" localhost:5001", False),
+        ("evil.example:8000", False),
+        ("192.0.2.1:8000", False),
         ("", False),
         (None, False),
         (":5001", False),
@@ -83,7 +101,9 @@ def test_only_the_own_names_are_own(host: str | None, is_own: bool) -> None:
         ("192.0.2.1:5001", True),
         ("[2001:db8::1]:5001", True),
         ("localhost:5001", True),
+        ("localhost:8000", True),
         (f"{socket.gethostname()}:5001", True),
+        (f"{socket.gethostname().upper()}.:5001", True),
         ("evil.example:5001", False),
         ("192.0.2.1.evil.example:5001", False),
         ("192.0.2.1:80", False),
@@ -96,7 +116,7 @@ def test_open_pages_answer_to_addresses_which_no_name_can_be_bound_to(host: str,
 
 def test_every_route_refuses_another_host(pages: Pages) -> None:
     own = f"127.0.0.1:{pages.port}"
-    for host in ("evil.example", f"evil.example:{pages.port}", "127.0.0.1", "localhost:1", "", f"[::1]{own}"):
+    for host in ("evil.example", f"evil.example:{pages.port}", "192.0.2.1", f"0.0.0.0:{pages.port}", "", f"[::1]{own}"):
         for path in READ:
             assert pages.ask("GET", path, Host=host)[0] == 421, (host, path)
         for path in WRITTEN:
@@ -117,6 +137,15 @@ def test_every_route_refuses_another_host(pages: Pages) -> None:
         {"Origin": "http://127.0.0.1:{port}", "Sec_Fetch_Site": "same-site"},
         {"Origin": "http://127.0.0.1:{port}", "Sec_Fetch_Site": "none"},
         {"Referer": "http://127.0.0.1:{port}/"},
+        {"Origin": "http://127.0.0.1:1", "Sec_Fetch_Site": "same-site"},
+        {"Origin": "http://localhost:1", "Sec_Fetch_Site": "cross-site"},
+        {"Origin": "http://evil.example", "Sec_Fetch_Site": "same-origin"},
+        {"Origin": "http://evil.example:{port}", "Sec_Fetch_Site": "same-origin"},
+        {"Origin": "file://localhost", "Sec_Fetch_Site": "same-origin"},
+        {"Origin": "null", "Sec_Fetch_Site": "same-origin"},
+        {"Origin": "http://localhost:8000"},
+        {"Host": "localhost:8000", "Origin": "http://127.0.0.1:{port}"},
+        {"Host": "localhost:8000", "Origin": "http://localhost:8001", "Sec_Fetch_Site": "same-site"},
     ],
 )
 def test_nothing_is_written_for_another_origin(pages: Pages, headers: dict[str, str]) -> None:
@@ -126,6 +155,53 @@ def test_nothing_is_written_for_another_origin(pages: Pages, headers: dict[str, 
         body = {"annotator": "me", "frame": 1, "label": "normal", "name": "x"}
         assert pages.ask("POST", path, body, **headers)[0] == 403, path
     assert pages.place.tables("labels", "classes", "passed", "reservations") == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "localhost:8000", "Origin": "http://localhost:8000"},
+        {"Host": "127.0.0.1:8000", "Origin": "http://127.0.0.1:8000", "Sec_Fetch_Site": "same-origin"},
+        {"Host": "[::1]:8000", "Origin": "http://[::1]:8000"},
+        {"Host": "LOCALHOST:8000", "Origin": "http://localhost:8000"},
+        {"Host": "localhost", "Origin": "http://localhost"},
+        {"Origin": "http://localhost:8000", "Sec_Fetch_Site": "same-origin"},  # a proxy that writes its own Host
+        {"Origin": "https://localhost:8443", "Sec_Fetch_Site": "same-origin"},
+    ],
+)
+def test_a_label_comes_through_a_tunnel_with_another_port(pages: Pages, headers: dict[str, str]) -> None:
+    host = headers.get("Host", f"127.0.0.1:{pages.port}")
+    assert pages.ask("GET", "/", Host=host)[0] == 200
+    before = len(pages.place.rows("SELECT id FROM labels"))
+    body = {"annotator": "far", "frame": 1, "label": "normal"}
+    assert pages.ask("POST", "/label", body, **headers)[0] == 200
+    assert len(pages.place.rows("SELECT id FROM labels")) == before + 1
+    assert pages.ask("POST", "/undo", {"annotator": "far"}, **headers)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("request_line", "hosts", "status"),
+    [
+        ("GET {own}/progress HTTP/1.1", ["{host}"], 200),
+        ("GET http://localhost:8000/progress HTTP/1.1", ["localhost:8000"], 200),
+        ("GET {own} HTTP/1.1", ["{host}"], 200),
+        ("GET http://evil.example/progress HTTP/1.1", ["{host}"], 421),
+        ("GET {own}/progress HTTP/1.1", ["evil.example"], 421),
+        ("GET http://evil.example@{host}/progress HTTP/1.1", ["{host}"], 421),
+        ("GET /progress HTTP/1.0", [], 421),
+        ("GET /progress HTTP/1.1", [], 400),
+        ("GET /progress HTTP/1.1", ["{host}", "evil.example"], 400),
+        ("GET /image/http://evil.example HTTP/1.1", ["{host}"], 404),
+    ],
+)
+def test_a_host_counts_wherever_it_stands(pages: Pages, request_line: str, hosts: list[str], status: int) -> None:
+    names = {"own": pages.origin, "host": f"127.0.0.1:{pages.port}"}
+    lines = [request_line, *(f"Host: {host}" for host in hosts), "Connection: close", "", ""]
+    with socket.create_connection(("127.0.0.1", pages.port), timeout=30) as connection:
+        connection.sendall("\r\n".join(lines).format(**names).encode())
+        answer = connection.makefile("rb").read()
+    assert int(answer.split()[1]) == status
+    assert status == 400 or b"content-security-policy" in answer
 
 
 def test_reading_never_writes_and_writing_is_never_read(pages: Pages) -> None:

@@ -2,12 +2,15 @@
 
 import sqlite3
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from markupsafe import escape
 
 from dicomprep import ConfigError, LabelError
 from dicomprep.commands.label import label
@@ -207,6 +210,20 @@ def test_an_image_is_the_thumbnail_itself(pages: Pages) -> None:
         {"raters": 1},
         {"model": "x"},
         {"token": "short"},
+        {"port": 0},
+        {"port": -1},
+        {"port": 99999},
+        {"host": "nonsense.invalid"},
+        {"host": "192.0.2.1"},
+        {"host": "a..b"},
+        {"host": ""},
+        {"overlap": "-1%"},
+        {"overlap": "100.1%"},
+        {"overlap": "many"},
+        {"raters": 0},
+        {"raters": 21},
+        {"annotator": "a,b"},
+        {"annotator": " "},
     ],
 )
 def test_a_mistake_is_named_before_anything_is_served(place: Place, options: dict[str, Any]) -> None:
@@ -217,6 +234,62 @@ def test_a_mistake_is_named_before_anything_is_served(place: Place, options: dic
 def test_a_mistake_is_a_sentence_and_not_a_traceback(place: Place) -> None:
     done = cli(place.base, "label", "--db", place.db, "--classes", ",")
     assert (done.returncode, done.stderr.startswith("Error: ")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--port", "99999"), 2),
+        (("--port", "0"), 2),
+        (("--port", "-1"), 2),
+        (("--port", "many"), 2),
+        (("--host", "nonsense.invalid"), 2),
+        (("--host", "192.0.2.1"), 2),
+        (("--host", "x" * 70), 2),
+        (("--overlap", "101%"), 2),
+        (("--raters", "1"), 2),
+        (("--raters", "two"), 2),
+    ],
+)
+def test_where_to_listen_is_said_in_a_sentence(place: Place, options: tuple[str, ...], code: int) -> None:
+    done = cli(place.base, "label", "--db", place.db, *options)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert options[0] in done.stderr
+
+
+PEOPLE = ["Łukasz", "李雷", "محمد علي", "José", "👩\u200d⚕️ Eva", "100 %+1", 'O\'Neil "Ann"', "a;b=c&d", "علی\u200cرضا"]
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_annotators_have_names_in_any_script(pages: Pages, name: str) -> None:
+    body = {"name": f" {name} "}
+    status, _ = pages.ask("POST", "/annotator", body, Origin=pages.origin)
+    assert status == 200
+    cookie = pages.headers["set-cookie"].partition(";")[0]
+    attribute = f'data-annotator="{escape(unicodedata.normalize("NFC", name))}"'.encode()
+    for path in ("/", "/gallery", "/agreement", "/overview"):
+        assert attribute in pages.ask("GET", path, Cookie=cookie)[1]
+        assert attribute in pages.ask("GET", f"{path}?annotator={quote(name)}")[1]
+    (frame,) = pages.next(name, limit=1)
+    assert pages.post("/label", name, frame=frame, label="biopsy") != 400
+    assert attribute.removeprefix(b"data-annotator=").strip(b'"') in pages.ask("GET", f"/frame/{frame}")[1]
+    assert pages.post("/undo", unicodedata.normalize("NFD", name))["item"]["id"] == frame
+
+
+def test_a_name_is_one_however_it_was_composed(pages: Pages) -> None:
+    (frame,) = pages.next("Müller", limit=1)
+    for form in ("NFC", "NFD"):
+        pages.post("/label", unicodedata.normalize(form, "Müller"), frame=frame, label="biopsy")
+    assert len(pages.place.rows("SELECT DISTINCT annotator FROM labels WHERE annotator LIKE 'M%ller'")) == 1
+    assert pages.ask("POST", "/undo", {"annotator": "Müller"}, Origin=pages.origin)[0] == 200
+    assert pages.ask("POST", "/undo", {"annotator": "Müller"}, Origin=pages.origin)[0] == 200
+
+
+def test_a_cookie_that_is_no_name_is_none(pages: Pages) -> None:
+    cookie = f"dicomprep_annotator_{pages.port}"
+    for value in ("a%2Cb", "%0A", "x" * 70, "%20"):
+        status, content = pages.ask("GET", "/", Cookie=f"{cookie}={value}")
+        assert (status, b'data-annotator="me"' in content) == (200, True), value
 
 
 def test_a_port_in_use_is_named(pages: Pages) -> None:

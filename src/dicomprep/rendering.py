@@ -21,7 +21,7 @@ from dicomprep.pixels.intensity import Grey, LookupTable, Window, apply_modality
 from dicomprep.stages.decode import Image, decode
 from dicomprep.stages.normalize import normalize
 from dicomprep.storage import SourceFile, open_source
-from dicomprep.viewing import Explain, FrameView, MeasureGreys, ReadTags, Refusal, ViewFrame
+from dicomprep.viewing import Answer, Explain, FrameView, MeasureGreys, Question, ReadTags, Refusal, ViewFrame
 
 __all__ = ["answer"]
 
@@ -67,8 +67,12 @@ class _Opened:
 _opened = _Opened()
 
 
-def answer(task: Any, _settings: object, _heartbeat: Callable[[], None]) -> Any:  # noqa: ANN401
-    """Do what a task of `viewing` says; a Refusal where the file does not allow it."""
+def answer(question: Question, _settings: object, _heartbeat: Callable[[], None]) -> Answer:
+    """Do what a question of `viewing` asks for, under its number; a Refusal where the file does not allow it."""
+    return Answer(question.number, _do(question.task))
+
+
+def _do(task: Any) -> Any:  # noqa: ANN401  (what the task says)
     deeds: dict[type, Callable[[Any], Any]] = {
         ViewFrame: view_frame,
         ReadTags: read_tags,

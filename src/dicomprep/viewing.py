@@ -5,12 +5,23 @@ This side knows no decoder. What is asked is done by `rendering.answer`, which t
 
 import threading
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Casualty, Limits
 
-__all__ = ["Explain", "FrameView", "MeasureGreys", "ReadTags", "Refusal", "ViewFrame", "Viewer"]
+__all__ = [
+    "Answer",
+    "Explain",
+    "FrameView",
+    "MeasureGreys",
+    "Question",
+    "ReadTags",
+    "Refusal",
+    "ViewFrame",
+    "Viewer",
+]
 
 RENDERING = "dicomprep.rendering:answer"
 SECONDS = 30.0
@@ -64,29 +75,57 @@ class Refusal:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A task and its number: answers are told apart by that, never by when they come."""
+
+    number: int
+    task: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the process says to the question of this number."""
+
+    number: int
+    value: Any
+
+
 class Viewer:
     """Answers one question at a time; may be asked from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._engine: LocalEngine | None = None
+        self._numbers = count(1)
 
     def ask(self, task: object) -> Any:  # noqa: ANN401  (what the task says)
         """The answer, or a Refusal; EnvironmentFault where no process can be kept alive."""
         with self._lock:
-            if self._engine is None:
-                self._engine = LocalEngine(RENDERING, None, workers=1, limits=Limits(SECONDS, BYTES))
-            self._engine.submit(task)
-            answers: list[Any] = []
-            while not answers:
-                answers = self._engine.poll(SECONDS)
-        if isinstance(answers[0], Casualty):
-            return Refusal(answers[0].code, answers[0].detail.strip().rpartition("\n")[2])
-        return answers[0]
+            question = Question(next(self._numbers), task)
+            try:
+                return self._answer(question)
+            except BaseException:  # what was asked and not answered must not be answered to the next one
+                self._end()
+                raise
 
     def close(self) -> None:
         """End the process."""
         with self._lock:
-            if self._engine is not None:
-                self._engine.close()
-                self._engine = None
+            self._end()
+
+    def _answer(self, question: Question) -> Any:  # noqa: ANN401
+        if self._engine is None:
+            self._engine = LocalEngine(RENDERING, None, workers=1, limits=Limits(SECONDS, BYTES))
+        self._engine.submit(question)
+        while True:
+            for answer in self._engine.poll(SECONDS):
+                if isinstance(answer, Casualty) and answer.task == question:
+                    return Refusal(answer.code, answer.detail.strip().rpartition("\n")[2])
+                if isinstance(answer, Answer) and answer.number == question.number:
+                    return answer.value
+
+    def _end(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None

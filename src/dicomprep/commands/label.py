@@ -62,6 +62,8 @@ def label(  # noqa: PLR0913
     from dicomprep.web.serve import serve_pages
     from dicomprep.web.site import LabelSettings
 
+    if not 1 <= port <= 65535:
+        raise ConfigError(f"--port {port}: choose from 1 to 65535.")
     kind, _, of_class = order.partition(":")
     if kind not in ("shuffled", "uncertainty", "disagreement", "confident") or (kind == "confident") != bool(of_class):
         raise ConfigError(f"--order {order}: choose {', '.join(ORDERS)}.")
@@ -80,7 +82,7 @@ def label(  # noqa: PLR0913
         raters=raters,
     )
     names = [name.strip() for name in classes.split(",")] if classes else []
-    serve_pages(settings, Door(host, port, token), classes=names)
+    serve_pages(settings, Door(host.strip("[]").lower(), port, token), classes=names)
     return 0
 
 

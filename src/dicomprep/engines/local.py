@@ -225,18 +225,18 @@ class LocalEngine:
                 slot.process.kill()
 
     def _start(self) -> _Slot:
-        here, there = CONTEXT.Pipe()
-        lifeline, held = CONTEXT.Pipe(duplex=False)
-        process = CONTEXT.Process(
-            target=serve,
-            args=(there, lifeline, self._work, self._settings, self._limits),
-            daemon=True,
-            name="dicomprep worker",
-        )
         try:
+            here, there = CONTEXT.Pipe()
+            lifeline, held = CONTEXT.Pipe(duplex=False)
+            process = CONTEXT.Process(
+                target=serve,
+                args=(there, lifeline, self._work, self._settings, self._limits),
+                daemon=True,
+                name="dicomprep worker",
+            )
             with launching():
                 process.start()
-        except OSError as error:
+        except (OSError, EOFError) as error:
             raise EnvironmentFault(f"No worker process can be started: {error}") from error
         there.close()
         lifeline.close()

@@ -1,19 +1,22 @@
 """Whom the pages answer: who names their host, comes from their origin and, where others can ask, has the token."""
 
 import hmac
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlencode
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["Door", "Guard"]
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[^\[\]:@/\s]+))(?::(?P<port>[0-9]{1,5}))?")
 
 HEADERS: Mapping[bytes, bytes] = {
     b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -38,7 +41,7 @@ class Door:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can ask."""
-        return self.host in ("127.0.0.1", "localhost", "::1")
+        return self.host in LOOPBACK
 
     @property
     def address(self) -> str:
@@ -54,14 +57,20 @@ class Door:
     def is_own(self, host: str | None) -> bool:
         """Whether a Host header names these pages.
 
-        An address can be no rebound name, so where any address is listened on, every address is right.
+        An address can be no rebound name, so where any address is listened on, every address is right. Nor can the
+        names of the loopback interface: the near end of a tunnel has any port, or none (80), and is right as well.
         """
-        name, _, port = (host or "").rpartition(":")
-        if port != str(self.port):
+        match = _HOST.fullmatch((host or "").lower())
+        if match is None:
             return False
-        if name in LOOPBACK or name == self.host.strip("[]"):
+        name = match["six"] or match["name"].removesuffix(".")
+        if name in LOOPBACK:
             return True
-        return not self.is_local and (name == socket.gethostname() or _is_address(name))
+        if match["port"] != str(self.port):
+            return False
+        return name == self.host.lower() or (
+            not self.is_local and (name == socket.gethostname().lower() or _is_address(name))
+        )
 
 
 class Guard:
@@ -85,10 +94,12 @@ class Guard:
             await send(message)
 
         refusal = self._refuse(Request(scope))
+        scope = _without_host(scope)
         await (self._app if refusal is None else refusal)(scope, receive, send_guarded)
 
     def _refuse(self, request: Request) -> Response | None:
-        if not self._door.is_own(request.headers.get("host")):
+        hosts = [*request.headers.getlist("host"), *_named_in_target(request)]
+        if not hosts or not all(self._door.is_own(host) for host in hosts):
             return PlainTextResponse("This page answers only under its own address.", 421)
         if request.method not in ("GET", "HEAD", "POST"):
             return PlainTextResponse("Only GET and POST are answered.", 405)
@@ -116,16 +127,39 @@ class Guard:
     def _check_origin(self, request: Request) -> Response | None:
         if request.method != "POST":
             return None
-        own = f"http://{request.headers['host']}"
-        site = request.headers.get("sec-fetch-site", "same-origin")
-        if request.headers.get("origin") != own or site != "same-origin":
+        if not self._is_same_origin(request.headers):
             return PlainTextResponse("This is taken from these pages only.", 403)
         return None
+
+    def _is_same_origin(self, headers: Headers) -> bool:
+        """Whether the page that sends this is one of these.
+
+        Another server of this machine has an origin of the loopback interface, too, so that alone proves nothing: the
+        origin is that of the Host header. Where a proxy wrote another Host, the browser has to say `same-origin`, which
+        no page can make it say, and the origin must be one that no name can be rebound to.
+        """
+        origin, site = headers.get("origin", "").lower(), headers.get("sec-fetch-site")
+        if origin == f"http://{headers['host'].lower()}":
+            return site in (None, "same-origin")
+        scheme, _, host = origin.partition("://")
+        return site == "same-origin" and scheme in ("http", "https") and self._door.is_own(host)
+
+
+def _named_in_target(request: Request) -> list[str]:
+    """The host of a request as proxies get it, `GET http://host/path`: it counts as much as the Host header."""
+    scheme, separator, rest = request.scope["path"].partition("://")
+    return [rest.partition("/")[0]] if separator and "/" not in scheme else []
+
+
+def _without_host(scope: Scope) -> Scope:
+    """The request by its path alone."""
+    scheme, separator, rest = scope["path"].partition("://")
+    return {**scope, "path": "/" + rest.partition("/")[2]} if separator and "/" not in scheme else scope
 
 
 def _is_address(name: str) -> bool:
     try:
-        ip_address(name.strip("[]"))
+        ip_address(name)
     except ValueError:
         return False
     return True

@@ -129,7 +129,7 @@ class Labelling:
         """Keep the annotator's name in this browser."""
         name = checked_name(str((await read_body(request)).get("name", "")), "A name")
         answer = JSONResponse({"annotator": name})
-        answer.set_cookie(self._site.who_cookie, name, max_age=365 * 86400, httponly=True, samesite="strict")
+        self._site.keep_annotator(answer, name)
         return answer
 
     def _who(self, body: dict[str, Any]) -> str:

@@ -1,6 +1,9 @@
 """Starting the pages."""
 
+import errno
+import os
 import secrets
+import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,30 +26,45 @@ FIRST_CLASSES = ("normal", "abnormal")
 
 def serve_pages(settings: LabelSettings, door: Door, *, classes: Sequence[str]) -> None:
     """Serve the pages until they are interrupted. Raises ConfigError, LabelError or EnvironmentFault before."""
-    import socket
-
     import uvicorn
 
     output_dir, count = _find_images(settings.db)
     _prepare(settings.db, classes)
     if not door.is_local and door.token is None:
         door = replace(door, token=secrets.token_urlsafe(24))
-    settings = replace(settings, output_dir=output_dir, order=_with_model(settings))
-    try:
-        family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
-        with socket.create_server((door.host, door.port), family=family):
-            pass
-    except OSError as error:
-        hint = "choose another with --port, or another --host"
-        raise EnvironmentFault(f"Port {door.port} cannot be used ({error.strerror}); {hint}.") from error
+    annotator = checked_name(settings.annotator, "--annotator: a name")
+    settings = replace(settings, output_dir=output_dir, annotator=annotator, order=_with_model(settings))
+    _try_to_listen(door)
     key = f"/?token={door.token}" if door.token else ""
     print(f"{count:,} images at http://{door.address}{key}   (Ctrl-C ends)", flush=True)
     if not door.is_local:
         print("Anyone with this address can see and label the images; what is sent is not encrypted.", flush=True)
+    if door.is_local and "SSH_CONNECTION" in os.environ:
+        tunnel = f"ssh -L {door.port}:{door.address} {socket.gethostname()}"
+        print(f"From another machine: {tunnel}, then http://localhost:{door.port}", flush=True)
     app = application(Site(settings, door))
     uvicorn.run(
         app, host=door.host, port=door.port, log_level="warning", server_header=False, timeout_graceful_shutdown=2
     )
+
+
+def _try_to_listen(door: Door) -> None:
+    """ConfigError where --host is no address of this machine, EnvironmentFault where the port cannot be had."""
+    nowhere = f"--host {door.host}: that is no address of this machine; leave it out, or give 0.0.0.0 for all of them."
+    if not door.host:
+        raise ConfigError(nowhere)
+    try:
+        family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
+        with socket.create_server((door.host, door.port), family=family):
+            pass
+    except ValueError as error:  # a name that cannot be one
+        raise ConfigError(nowhere) from error
+    except OSError as error:
+        number = error.errno or 0
+        if number <= 0 or number in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):  # below zero: a name that nobody knows
+            raise ConfigError(nowhere) from error
+        hint = "choose another with --port, or another --host"
+        raise EnvironmentFault(f"Port {door.port} cannot be used ({os.strerror(number)}); {hint}.") from error
 
 
 def _find_images(db: str) -> tuple[Path, int]:

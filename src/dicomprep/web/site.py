@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
+from urllib.parse import quote, unquote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Connection
@@ -29,6 +31,8 @@ CLASS_KEYS = "123456789abcdefghijklmnpqrtvwxy"
 
 MOST_BODY = 2**16
 MOST_NAME = 60
+_JOINERS = dict.fromkeys((0x200C, 0x200D), "x")
+"""Persian and Indian scripts and many emoji need them to be written at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +96,23 @@ class Site:
 
     def annotator(self, request: Request) -> str:
         """Whose labels these are: named in the address, else chosen in this browser, else the settings' one."""
-        chosen = request.query_params.get("annotator") or request.cookies.get(self.who_cookie)
-        return checked_name(chosen or self.settings.annotator, "A name")
+        asked = request.query_params.get("annotator")
+        return checked_name(asked, "A name") if asked else self._remembered(request) or self.settings.annotator
+
+    def keep_annotator(self, answer: Response, name: str) -> None:
+        """Keep a name in this browser: escaped, since a header holds no other script, and a cookie no semicolon."""
+        answer.set_cookie(self.who_cookie, quote(name), max_age=365 * 86400, httponly=True, samesite="strict")
 
     def is_named(self, request: Request) -> bool:
         """Whether this browser has said who is labelling; on this machine nobody has to."""
-        return self.door.is_local or bool(request.query_params.get("annotator") or request.cookies.get(self.who_cookie))
+        return self.door.is_local or bool(request.query_params.get("annotator") or self._remembered(request))
+
+    def _remembered(self, request: Request) -> str | None:
+        """The name that this browser keeps, if it is one."""
+        try:
+            return checked_name(unquote(request.cookies.get(self.who_cookie, "")), "A name")
+        except LabelError:
+            return None
 
     def page(self, template: str, request: Request, **values: Any) -> HTMLResponse:  # noqa: ANN401
         """A page of a template."""
@@ -123,9 +138,9 @@ class Site:
 
 
 def checked_name(name: str, what: str) -> str:
-    """A class's or a person's name as it may be kept; LabelError where it may not."""
-    name = name.strip()
-    if not name or len(name) > MOST_NAME or not name.isprintable() or "," in name:
+    """A class's or a person's name as it may be kept, one however it was composed; LabelError where it may not."""
+    name = normalize("NFC", name).strip()
+    if not name or len(name) > MOST_NAME or not name.translate(_JOINERS).isprintable() or "," in name:
         raise LabelError(f"{what} has 1 to {MOST_NAME} characters, no commas and no line breaks.")
     return name
 
