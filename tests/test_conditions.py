@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import StaticPool
 
 from dicomprep.database.conditions import parse_condition
@@ -53,10 +54,41 @@ def by_sqlite(text: str) -> list[int]:
         "s = 'a''b'",
         "n<>-5 and n<40",
         "n = 1.0 or n >= 3e1",
+        "n < 9223372036854775807",
+        "n < 9223372036854775808",
+        "n > -9223372036854775809",
+        "n > 99999999999999999999 or n = 3",
+        "n in (3, 99999999999999999999, 1e999)",
+        "n between -1e999 and 1e999",
+        "n < 1e-999",
+        "s = ''",
+        "s = 'Ł李雷'",
+        r"s like '%\'",
     ],
 )
 def test_it_means_what_sql_means(text: str) -> None:
     assert chosen(text) == by_sqlite(text)
+
+
+@pytest.mark.parametrize("huge", [str(10**400), "9" * 5000, "1e999", f"{10**400}.5"])
+def test_a_number_that_no_database_holds_is_greater_than_all(huge: str) -> None:
+    assert sorted(chosen(f"n < {huge} and n > -{huge}")) == sorted(row[0] for row in ROWS)
+    assert chosen(f"n = {huge}") == []
+
+
+def test_numbers_are_compared_in_64_bits_also_where_the_column_has_32() -> None:
+    """PostgreSQL refuses what its 32 bits cannot hold."""
+    condition = parse_condition("n < 5000000000", {"n": table.c.n})
+    assert "::BIGINT" in str(condition.compile(dialect=postgresql.psycopg.PGDialect_psycopg()))
+
+
+def test_a_backslash_in_a_pattern_is_one_in_every_database() -> None:
+    """PostgreSQL takes it for an escape, and refuses it at the end, unless another is named."""
+    assert r"ESCAPE '\'" in str(parse_condition(r"s like 'a\'", {"s": table.c.s}).compile(dialect=postgresql.dialect()))
+
+
+def test_many_values_are_taken() -> None:
+    assert chosen(f"n in ({', '.join(map(str, range(30_000)))})") == [1, 2, 3, 40]
 
 
 def test_double_quotes_hold_texts_too() -> None:
@@ -106,6 +138,17 @@ def test_any_condition_chooses_what_sqlite_chooses(text: str) -> None:
         ("n = 1 UNION SELECT 2", "AND, OR or the end is expected"),
         ("(" * 60 + "n = 1" + ")" * 60, "too many parentheses"),
         ("n IN ()", "a number is expected"),
+        ("   ", "the name of a column is expected at the end"),
+        *[(f"n = {word}", "a number is expected") for word in ("nan", "inf", "NULL", "''")],
+        ("n = 1_000", "this cannot be read"),
+        ("n = -inf", "this cannot be read"),
+        ("n = 0x10", "this cannot be read"),
+        ("n LIKE 1", "LIKE compares texts"),
+        ("m = 'a\0'", "no database holds such a text"),
+        ("m = '\udcff'", "no database holds such a text"),
+        (" or ".join(["n = 1"] * 501), "more than 500 comparisons"),
+        (f"n in ({', '.join(['1'] * 30_001)})", "more than 30,000 values"),
+        (f"m like '{'%a' * 30_000}'", "at most 10,000 bytes"),
     ],
 )
 def test_what_is_no_comparison_of_columns_is_refused(text: str, reason: str) -> None:
@@ -118,3 +161,20 @@ def test_what_is_no_comparison_of_columns_is_refused(text: str, reason: str) -> 
 def test_any_text_is_a_condition_or_a_config_error(text: str) -> None:
     with suppress(ConfigError):
         chosen(text)
+
+
+literals = st.one_of(
+    st.integers().map(str),
+    st.floats().map(str),
+    st.text(st.characters(codec=None), max_size=8).map(lambda text: "'" + text.replace("'", "''") + "'"),
+    st.text(max_size=8),
+    st.integers(1, 9).map(lambda digits: f"{digits}e{10**digits}"),
+    st.integers(300, 6000).map("7".__mul__),
+)
+signs = st.sampled_from([" = ", " != ", "<", ">=", " like ", " in (", " between 1 and ", " is "])
+
+
+@given(st.sampled_from(["n", "m", "s", "N", "ü", ""]), signs, literals)
+def test_any_literal_is_compared_or_refused(name: str, sign: str, literal: str) -> None:
+    with suppress(ConfigError):
+        chosen(f"{name}{sign}{literal}{')' * ('(' in sign)}")

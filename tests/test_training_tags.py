@@ -73,6 +73,19 @@ def test_a_value_is_what_it_should_be_or_nothing(
         ("", "1920.01.01", "20200615", 89),
         ("", "20210101", "20200615", None),
         ("DOE", "", "20200615", None),
+        *[
+            (text, "", "", 42)
+            for text in ("42", "042", "42 Y", "042Y\0", "42y", " 42 ", "42 years", "042.0Y", "42YR", "0042Y")
+        ],
+        *[(text, "", "", 1) for text in ("18 M", "18m", "18 MONTHS", "60W", "60 weeks", "400D", "400 days")],
+        *[(text, "", "", 0) for text in ("000Y", "6M", "6mo", "3 W", "10d")],
+        *[(text, "", "", 89) for text in ("90", "90 Y", "089", "120", "1100M")],
+        *[
+            (text, "", "", None)
+            for text in ("999Y", "999", "0", "000", "Y", "042X", "42 42", "-42Y", "42Y DOE", "4-2", "1e2")
+        ],
+        ("999Y", "19800615", "20200615", 40),
+        ("000", "19800615", "20200615", 40),
     ],
 )
 def test_age_is_in_full_years_and_capped(stated: str, born: str, day: str, years: int | None) -> None:

@@ -9,7 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Float, Integer, and_, not_, or_
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Double,
+    Float,
+    Integer,
+    String,
+    and_,
+    literal,
+    not_,
+    or_,
+)
 
 from dicomprep.errors import ConfigError
 
@@ -36,6 +48,14 @@ _COMPARISONS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
 }
 _KEYWORDS = ("and", "or", "not", "in", "like", "is", "null", "between")
 _DEEPEST = 50
+_MOST_COMPARISONS = 500
+"""SQLite takes no expression that is deeper than 1,000."""
+_MOST_VALUES = 30_000
+"""SQLite takes 32,766 parameters of a statement, PostgreSQL 65,535."""
+_LONGEST_PATTERN = 10_000
+"""Bytes; SQLite takes patterns of 50,000."""
+_LONGEST_QUOTE = 200
+"""Characters of a condition that an error message repeats."""
 
 
 def parse_condition(text: str, columns: Mapping[str, ColumnElement[Any]]) -> ColumnElement[bool]:
@@ -66,6 +86,7 @@ class _Parser:
         self._tokens = list(self._split())
         self._at = 0
         self._depth = 0
+        self._comparisons = self._values = 0
 
     def parse(self) -> ColumnElement[bool]:
         condition = self._either()
@@ -74,14 +95,20 @@ class _Parser:
         return condition
 
     def _split(self) -> list[_Token]:
-        tokens, place = [], 0
-        while self._text[place:].strip():
-            match = _TOKENS.match(self._text, place)
+        tokens, place, text = list[_Token](), 0, self._text.rstrip()
+        while place < len(text):
+            match = _TOKENS.match(text, place)
             if match is None or match.lastgroup is None:
-                raise ConfigError(f"--where {self._text}: this cannot be read: {self._text[place:].strip()[:20]}")
+                unreadable = text[place : place + _LONGEST_QUOTE].strip()[:20]
+                raise ConfigError(f"{self._quoted}: this cannot be read: {unreadable}")
             tokens.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
             place = match.end()
         return [*tokens, _Token("end", "", len(self._text))]
+
+    @property
+    def _quoted(self) -> str:
+        cut = "…" if len(self._text) > _LONGEST_QUOTE else ""
+        return f"--where {self._text[:_LONGEST_QUOTE]}{cut}"
 
     @property
     def _now(self) -> _Token:
@@ -105,8 +132,8 @@ class _Parser:
             raise self._mistake(f"{sign} is expected")
 
     def _mistake(self, what: str) -> ConfigError:
-        found = f"at {self._now.text}" if self._now.text else "at the end"
-        return ConfigError(f"--where {self._text}: {what} {found} (character {self._now.place + 1}).")
+        found = f"at {self._now.text[:_LONGEST_QUOTE]}" if self._now.text else "at the end"
+        return ConfigError(f"{self._quoted}: {what} {found} (character {self._now.place + 1}).")
 
     def _either(self) -> ColumnElement[bool]:
         self._depth += 1
@@ -136,6 +163,9 @@ class _Parser:
         return not_(condition) if negated else condition
 
     def _comparison(self) -> ColumnElement[bool]:
+        self._comparisons += 1
+        if self._comparisons > _MOST_COMPARISONS:
+            raise ConfigError(f"{self._quoted}: more than {_MOST_COMPARISONS} comparisons; IN (…) takes many values.")
         column = self._column()
         if self._met("is", "not", "null"):
             return column.is_not(None)
@@ -156,27 +186,59 @@ class _Parser:
             self._expect(")")
             return column.in_(values)
         if self._met("like"):
-            return column.like(self._value(column))
+            return self._like(column)
         if self._met("between"):
             low = self._value(column)
             self._expect("and")
             return column.between(low, self._value(column))
         raise self._mistake("a comparison is expected (=, !=, <, <=, >, >=, IN, LIKE, BETWEEN, IS NULL)")
 
+    def _like(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """A backslash is a backslash, which PostgreSQL would take for an escape and refuse at the end."""
+        if _is_numeric(column):
+            raise self._mistake("LIKE compares texts; a column of numbers has none")
+        pattern = str(self._value(column).value)
+        if len(pattern.encode()) > _LONGEST_PATTERN:
+            raise ConfigError(f"{self._quoted}: a pattern of LIKE has at most {_LONGEST_PATTERN:,} bytes.")
+        return column.like(pattern.replace("\\", "\\\\"), escape="\\")
+
     def _column(self) -> ColumnElement[Any]:
         if self._now.kind != "word" or self._now.word in _KEYWORDS:
             raise self._mistake("the name of a column is expected")
         if self._now.word not in self._columns:
             known = ", ".join(self._columns)
-            raise ConfigError(f"--where {self._text}: there is no column {self._now.text}. There are: {known}.")
+            raise ConfigError(
+                f"{self._quoted}: there is no column {self._now.text[:_LONGEST_QUOTE]}. There are: {known}."
+            )
         return self._columns[self._take().word]
 
-    def _value(self, column: ColumnElement[Any]) -> float | str:
-        numeric = isinstance(column.type, Integer | BigInteger | Float)
+    def _value(self, column: ColumnElement[Any]) -> BindParameter[Any]:
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            raise ConfigError(f"{self._quoted}: more than {_MOST_VALUES:,} values.")
+        numeric = _is_numeric(column)
         if self._now.kind == "number" and numeric:
-            text = self._take().text
-            return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
+            return _number(self._take().text)
         if self._now.kind == "text" and not numeric:
-            text = self._take().text
-            return text[1:-1].replace(text[0] * 2, text[0])
+            return self._written()
         raise self._mistake("a number is expected" if numeric else "a text in quotes is expected")
+
+    def _written(self) -> BindParameter[Any]:
+        """A text that stands in quotes; the database takes neither bytes that are no UTF-8 nor NUL."""
+        text = self._now.text[1:-1].replace(self._now.text[0] * 2, self._now.text[0])
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise self._mistake("no database holds such a text (NUL, or bytes that are no UTF-8)")
+        self._take()
+        return literal(text, String)
+
+
+def _is_numeric(column: ColumnElement[Any]) -> bool:
+    return isinstance(column.type, Integer | BigInteger | Float)
+
+
+def _number(text: str) -> BindParameter[Any]:
+    """A number of a type that holds it: what 64 bits cannot is a floating-point number, 1e999 infinity."""
+    number = float(text)
+    if re.fullmatch(r"[+-]?\d+", text) and abs(number) < 2**62:
+        return literal(int(text), BigInteger)
+    return literal(number, Double)

@@ -34,6 +34,8 @@ MOST_FEW = 256
 
 _WORD = re.compile(r"[A-Z0-9]+")
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .,&()/+_'-]{0,63}")
+_AGE = re.compile(r"([0-9]{1,4})(?:[.]0+)? *(DAYS?|D|WEEKS?|WKS?|W|MONTHS?|MOS?|M|YEARS?|YRS?|Y)?[.]?")
+MOST_YEARS = 130  # 999 is what some write for "not known"
 _LONG_NUMBER = re.compile(r"[0-9]{5}")
 _HEAD = re.compile(
     rb"HEAD|BRAIN|SKULL|CRANI|FACE|FACIAL|ORBIT|SINUS|CEREBR|NEURO|PITUITAR|MAXILLO|DENTAL|KOPF|SCH[A\xc4]?E?DEL|HIRN"
@@ -263,12 +265,21 @@ def _year(study_date: bytes) -> int | None:
     return day.year if day is not None and day.year > 1900 else None
 
 
+def _stated_years(text: str) -> int | None:
+    """`042Y`, `42 Y`, `42`, `18 months` in full years; None for what is no age: `999Y`, a plain 0, other words."""
+    match = _AGE.fullmatch(text)
+    if match is None:
+        return None
+    years = int(int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12}.get((match[2] or "")[:1], 1))
+    return years if years <= MOST_YEARS and (match[2] or years) else None
+
+
 @lru_cache(maxsize=1024)
 def _age(stated: bytes, birth_date: bytes, study_date: bytes) -> int | None:
-    """Full years at the study, at most `AGE_CAP`: as stated (PS3.5 AS), else from the dates."""
-    match = re.fullmatch(r"(\d{1,3})([DWMY])", read_code(stated))
-    if match is not None:
-        return min(int(int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[match[2]]), AGE_CAP)
+    """Full years at the study, at most `AGE_CAP`: as stated (PS3.5 AS, or nearly so), else from the dates."""
+    years = _stated_years(read_code(stated))
+    if years is not None:
+        return min(years, AGE_CAP)
     born, day = _day(birth_date), _day(study_date)
     if born is None or day is None or born > day or born.year < 1850:
         return None
