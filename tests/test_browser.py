@@ -1,5 +1,6 @@
 """The pages in a real Chromium: keys, undo, restart, two annotators, original, gallery, failures."""
 
+import re
 import shutil
 import sqlite3
 import warnings
@@ -99,8 +100,15 @@ def opened(browser: Browser, place: Place) -> Iterator[Opened]:
 
 def shown(page: Page) -> int:
     """The image on the stage."""
-    page.wait_for_selector("#stage img, #stage canvas")
-    return int(str(page.get_attribute("#stage img", "src")).rpartition("/")[2])
+    page.wait_for_selector("#stage img[data-state=ready], #stage canvas")
+    return frame_of(page.get_attribute("#stage img", "src"))
+
+
+def frame_of(address: str | None) -> int:
+    """The image of an address, which holds its digest, too."""
+    match = re.fullmatch(r"/image/(\d+)\?v=[0-9a-f]{32}", str(address))
+    assert match, address
+    return int(match[1])
 
 
 def press(page: Page, key: str) -> None:
@@ -144,7 +152,7 @@ def test_keys_label_undo_and_are_still_there_after_a_restart(place: Place, opene
         expect(page.locator("[data-key='3']")).to_have_attribute("aria-pressed", "true")
         for frame in frames[2::-1]:
             press(page, "u")
-            expect(page.locator("#stage img")).to_have_attribute("src", f"/image/{frame}")
+            expect(page.locator("#stage img")).to_have_attribute("src", re.compile(rf"/image/{frame}\?v="))
         assert saved(pages, 0)
         press(page, "u")
         expect(page.locator("#status")).to_have_text("There is nothing to undo.")

@@ -111,6 +111,8 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
 def _values(value: Any, *, joined: bool) -> list[str]:  # noqa: ANN401
     """A default as the command line would have it: several values, or one in which commas join them."""
     values = [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    if joined and any("," in one for one in values if isinstance(value, list)):
+        raise ConfigError("A name in a list of dicomprep.toml holds a comma, which separates names: leave it out.")
     return [",".join(values)] if joined else values
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "transform_of",
 ]
 
+_DIGEST = select(frames.c.digest).where(frames.c.id == catalogue.c.frame_id).correlate(catalogue).scalar_subquery()
 _SPLIT = select(groups.c.split).where(groups.c.id == catalogue.c.group_id).scalar_subquery()
 STATES = ("labelled", "unlabelled", "disputed")
 
@@ -57,6 +58,7 @@ class Tile:
     label: str | None
     modality: str | None
     split: str
+    digest: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Origin:
     body_part: str | None
     risk: str | None
     risk_reasons: str | None
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ class LabelEvent:
 
 def list_tiles(connection: Connection, wanted: Filter, *, start: int, limit: int, skip: int = 0) -> list[Tile]:
     """Up to `limit` images from the id `start` on, without the first `skip` of them."""
-    columns = (catalogue.c.frame_id, catalogue.c.label, catalogue.c.modality, _SPLIT)
+    columns = (catalogue.c.frame_id, catalogue.c.label, catalogue.c.modality, _SPLIT, _DIGEST)
     statement = _filtered(select(*columns), connection, wanted).where(catalogue.c.frame_id >= start)
     statement = statement.order_by(catalogue.c.frame_id).limit(limit).offset(skip)
     return [Tile(*row) for row in connection.execute(statement)]
@@ -155,6 +158,7 @@ def find_origin(connection: Connection, frame_id: int) -> Origin | None:
         files.c.body_part,
         frames.c.burned_in,
         frames.c.burned_in_reasons,
+        frames.c.digest,
     )
     statement = select(*columns).select_from(frames.join(files).join(groups)).where(frames.c.id == frame_id)
     row = connection.execute(statement).first()

@@ -8,6 +8,7 @@ __all__ = [
     "annotators",
     "catalogue",
     "classes",
+    "commands",
     "enrolled",
     "models",
     "passed",
@@ -105,6 +106,28 @@ passed = Table(
     Column("created_at", String(32), nullable=False),
 )
 """What an annotator skipped."""
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("annotator", Text, nullable=False),
+    Column("key", String(64)),
+    Column("kind", String(8), nullable=False),
+    Column("frame_id", Id),
+    Column("event_id", Id, nullable=False),
+    Column("undone", Integer, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Index("commands_by_key", "annotator", "key", unique=True),
+    Index(
+        "commands_skipped",
+        "annotator",
+        "id",
+        sqlite_where=text("kind = 'skip' AND undone = 0"),
+        postgresql_where=text("kind = 'skip' AND undone = 0"),
+    ),
+)
+"""What annotators did, by the id that the page gave it; `event_id` is their newest event of labels then."""
 
 models = Table(
     "models",

@@ -1,6 +1,6 @@
 """All reads of the database."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, or_, select
@@ -19,6 +19,7 @@ __all__ = [
     "count_duplicates",
     "count_frames",
     "count_groups",
+    "find_digests",
     "find_given_names",
     "find_moved",
     "find_settled",
@@ -148,9 +149,17 @@ def count_duplicates(connection: Connection) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def find_thumbnail(connection: Connection, frame_id: int) -> str | None:
-    """Where an image lies below the output folder."""
-    return connection.execute(select(frames.c.thumbnail_path).where(frames.c.id == frame_id)).scalar()
+def find_thumbnail(connection: Connection, frame_id: int) -> tuple[str, bytes] | None:
+    """Where an image lies below the output folder, and its digest."""
+    statement = select(frames.c.thumbnail_path, frames.c.digest).where(frames.c.id == frame_id)
+    row = connection.execute(statement).first()
+    return None if row is None else (row[0], bytes(row[1]))
+
+
+def find_digests(connection: Connection, frame_ids: Collection[int]) -> dict[int, str]:
+    """The digests of images, in hexadecimal figures; what is no image has none."""
+    statement = select(frames.c.id, frames.c.digest).where(frames.c.id.in_(frame_ids))
+    return {frame_id: bytes(digest).hex() for frame_id, digest in connection.execute(statement)}
 
 
 def output_dir(connection: Connection) -> str | None:

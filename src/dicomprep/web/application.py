@@ -18,7 +18,8 @@ from dicomprep.web.guard import Guard
 from dicomprep.web.labelling import Labelling
 from dicomprep.web.original import Original
 from dicomprep.web.overview import Overview
-from dicomprep.web.site import Site
+from dicomprep.web.site import OutdatedError, Site
+from dicomprep.web.thumbnails import Thumbnails
 
 __all__ = ["application"]
 
@@ -28,6 +29,7 @@ def application(site: Site) -> Starlette:
     failures = Failures(site)
     routes = [
         *Labelling(site).routes(),
+        *Thumbnails(site).routes(),
         *Original(site).routes(),
         *Gallery(site).routes(),
         *failures.routes(),
@@ -45,6 +47,7 @@ def application(site: Site) -> Starlette:
             site.close()
 
     answers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+        OutdatedError: _answer(409),
         LabelError: _answer(400),
         DicomprepError: _answer(503),
         DBAPIError: _answer(503),

@@ -21,7 +21,7 @@ from dicomprep.database.overview_queries import Cause, causes, failed_inputs, fi
 from dicomprep.errors import ErrorCode, LabelError
 from dicomprep.storage import actual_path
 from dicomprep.viewing import Explain, Refusal
-from dicomprep.web.site import Site, answered, no_such_image, read_body
+from dicomprep.web.site import Site, answered, no_such_image
 
 __all__ = ["Failures"]
 
@@ -94,7 +94,7 @@ class Failures:
 
     async def retry(self, request: Request) -> Response:
         """Try inputs of one code again, in a run of its own; refused while there is a run."""
-        body = await read_body(request)
+        body = await self._site.read_body(request)
         code = body.get("code")
         if code not in set(ErrorCode):
             raise LabelError("There is no such reason.")

@@ -14,6 +14,7 @@ from dicomprep.database import gallery_queries
 from dicomprep.database.gallery_queries import Filter, find_anchors, find_origin, label_events, list_tiles, transform_of
 from dicomprep.database.label_queries import describe, neighbours
 from dicomprep.database.prediction_queries import find_predictions
+from dicomprep.database.queries import find_digests
 from dicomprep.web.site import Site, no_such_image
 
 __all__ = ["Gallery"]
@@ -55,7 +56,7 @@ class Gallery:
         first, skip = self._place(wanted, start)
         with self._site.reading() as connection:
             tiles = list_tiles(connection, wanted, start=first, skip=skip, limit=limit)
-        return JSONResponse([[tile.id, tile.label, tile.modality, tile.split] for tile in tiles])
+        return JSONResponse([[tile.id, tile.label, tile.modality, tile.split, _hex(tile.digest)] for tile in tiles])
 
     def count(self, request: Request) -> Response:
         """How many images there are; it also finds the places for jumping among them."""
@@ -79,13 +80,16 @@ class Gallery:
             model = self._site.settings.order.model
             cards = describe(connection, [frame_id], annotator=self._site.annotator(request))
             siblings = list_tiles(connection, Filter(patient=str(frame_id)), start=0, limit=PATIENT_IMAGES + 1)
+            strip = neighbours(connection, cards[0], each_way=8) if cards else [frame_id]
+            kin = [tile.id for tile in siblings][:PATIENT_IMAGES]
             values: dict[str, Any] = {
                 "origin": origin,
                 "transform": list(_flat(json.loads(transform_of(connection, frame_id)))),
                 "events": label_events(connection, frame_id),
                 "prediction": find_predictions(connection, [frame_id], model=model).get(frame_id),
-                "strip": neighbours(connection, cards[0], each_way=8) if cards else [frame_id],
-                "siblings": [tile.id for tile in siblings][:PATIENT_IMAGES],
+                "strip": strip,
+                "siblings": kin,
+                "digests": find_digests(connection, {frame_id, *strip, *kin}),
                 "more_siblings": len(siblings) > PATIENT_IMAGES,
                 "study": urlencode({"study": origin.study_id}),
             }
@@ -107,6 +111,10 @@ class Gallery:
 def _number(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else default
+
+
+def _hex(digest: bytes | None) -> str:
+    return bytes(digest or b"").hex()
 
 
 def _flat(value: Any, name: str = "") -> list[tuple[str, str]]:  # noqa: ANN401

@@ -1,15 +1,17 @@
 """One image, one key, the next image."""
 
 import random
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dicomprep.database import label_queries, queries
+from dicomprep.database import label_queries
+from dicomprep.database.command_store import Command, find_command, note_command, show_again, undo_last
 from dicomprep.database.label_queries import (
     Card,
     Order,
@@ -27,17 +29,20 @@ from dicomprep.database.label_store import (
     pass_image,
     release,
     reserve,
-    undo_label,
 )
 from dicomprep.database.prediction_queries import find_predictions
+from dicomprep.database.queries import find_digests
 from dicomprep.errors import LabelError
-from dicomprep.web.site import CLASS_KEYS, Site, answered, checked_name, no_such_image, read_body
+from dicomprep.web.classes import checked_classes
+from dicomprep.web.site import CLASS_KEYS, Site, answered, checked_name
+from dicomprep.web.thumbnails import check_thumbnail
 
 __all__ = ["Labelling"]
 
 RESERVED_SECONDS = 600.0
 MOST_AHEAD = 24
 HISTORY = 30
+_KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
 NEIGHBOURS = 6
 """Shown on each side of an image."""
 
@@ -54,7 +59,6 @@ class Labelling:
         return [
             Route("/", self.show),
             Route("/who", self.who),
-            Route("/image/{frame_id:id}", self.picture),
             Route("/progress", self.progress),
             Route("/next", self.take_next, methods=["POST"]),
             Route("/leave", self.leave, methods=["POST"]),
@@ -70,7 +74,7 @@ class Labelling:
         if not self._site.is_named(request):
             return RedirectResponse("/who", 303)
         with self._site.reading() as connection:
-            names = label_queries.class_names(connection)
+            names = self._site.class_names(connection)
         keys = list(zip(CLASS_KEYS, names, strict=False))
         settings = self._site.settings
         return self._site.page("label.html", request, keys=keys, multi=settings.multi, order=settings.order)
@@ -79,15 +83,6 @@ class Labelling:
         """Ask who is labelling."""
         return self._site.page("who.html", request)
 
-    def picture(self, request: Request) -> Response:
-        """A thumbnail, by its id."""
-        with self._site.reading() as connection:
-            place = queries.find_thumbnail(connection, request.path_params["frame_id"])
-        path = None if place is None else self._site.file_of(place)
-        if path is None:
-            return no_such_image()
-        return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=300"})
-
     def progress(self, _request: Request) -> Response:
         """How far everyone is."""
         with self._site.reading() as connection:
@@ -95,39 +90,39 @@ class Labelling:
 
     async def take_next(self, request: Request) -> Response:
         """Reserve the next images for an annotator; with `history`, also what he labelled last."""
-        body = await read_body(request)
+        body = await self._site.read_body(request)
         held = [int(frame_id) for frame_id in _list(body, "held")]
         limit = max(1, min(MOST_AHEAD, int(body.get("limit", 8))))
         return await answered(self._take_next, self._who(body), held, limit, bool(body.get("history")))
 
     async def leave(self, request: Request) -> Response:
         """Give back what was reserved: the page is being closed."""
-        body = await read_body(request)
+        body = await self._site.read_body(request)
         return await answered(self._leave, self._who(body))
 
     async def label(self, request: Request) -> Response:
         """Record a label; None takes it back."""
-        body = await read_body(request)
-        return await answered(self._label, self._who(body), _frame(body), body.get("label"))
+        body = await self._site.read_body(request)
+        return await answered(self._label, self._who(body), body)
 
     async def undo(self, request: Request) -> Response:
         """Take back what this annotator did last."""
-        body = await read_body(request)
-        return await answered(self._undo, self._who(body))
+        body = await self._site.read_body(request)
+        return await answered(self._undo, self._who(body), _key(body))
 
     async def skip(self, request: Request) -> Response:
         """Do not show an image again to this annotator; or, with `again`, do."""
-        body = await read_body(request)
-        return await answered(self._skip, self._who(body), _frame(body), bool(body.get("again")))
+        body = await self._site.read_body(request)
+        return await answered(self._skip, self._who(body), body)
 
     async def add_class(self, request: Request) -> Response:
         """Append a class; it stays."""
-        body = await read_body(request)
+        body = await self._site.read_body(request)
         return await answered(self._add_class, checked_name(str(body.get("name", "")), "A class"))
 
     async def choose_annotator(self, request: Request) -> Response:
         """Keep the annotator's name in this browser."""
-        name = checked_name(str((await read_body(request)).get("name", "")), "A name")
+        name = checked_name(str((await self._site.read_body(request)).get("name", "")), "A name")
         answer = JSONResponse({"annotator": name})
         self._site.keep_annotator(answer, name)
         return answer
@@ -147,7 +142,9 @@ class Labelling:
             past = own_history(connection, annotator, limit=HISTORY)[::-1] if history else []
             items = self._items(connection, [f for f in found if f not in past], annotator)
             past_items = self._items(connection, past, annotator)
-            return {"items": items, "past": past_items, "lost": sorted(lost), **self._counts(connection)}
+            digests = self._digests(connection, [*items, *past_items], held)
+            answer = {"items": items, "past": past_items, "lost": sorted(lost), "digests": digests}
+            return answer | self._counts(connection)
 
     def _leave(self, annotator: str) -> dict[str, Any]:
         with self._site.store.transaction() as connection:
@@ -167,17 +164,23 @@ class Labelling:
             self._chance.shuffle(found)
         return found
 
-    def _label(self, annotator: str, frame_id: int, label: str | None) -> dict[str, Any]:
-        settings = self._site.settings
+    def _label(self, annotator: str, body: dict[str, Any]) -> dict[str, Any]:
+        settings, frame_id, label, key = self._site.settings, _frame(body), body.get("label"), _key(body)
         with self._site.store.transaction() as connection:
+            if find_command(connection, annotator, key) is not None:
+                return self._counts(connection)
+            check_thumbnail(self._site, connection, frame_id, body.get("digest"))
             if label is not None:
-                label = self._checked_label(str(label), label_queries.class_names(connection))
+                names = self._site.class_names(connection)
+                label = self._checked_label(str(label), names)
+                add_classes(connection, names)
             before = label_queries.current_label(connection, frame_id)
             if settings.overlap:
                 ask_for_more(connection, frame_id, share=settings.overlap, raters=settings.raters)
             add_label(connection, frame_id, label, annotator=annotator)
             if settings.order.kind == "disagreement":  # it has been looked at: that may be the end of it
                 pass_image(connection, frame_id, annotator=annotator)
+            note_command(connection, Command("label", frame_id), annotator=annotator, key=key)
             after = label_queries.current_label(connection, frame_id)
         return self._changed(before, after)
 
@@ -188,31 +191,45 @@ class Labelling:
             raise LabelError("That is no class of this page.")
         return ",".join(name for name in names if name in chosen)
 
-    def _undo(self, annotator: str) -> dict[str, Any]:
+    def _undo(self, annotator: str, key: str | None) -> dict[str, Any]:
+        before = after = None
         with self._site.store.transaction() as connection:
-            event = label_queries.newest_event(connection, annotator)
-            if event is None:
-                return {"item": None, **self._counts(connection)}
-            before = label_queries.current_label(connection, event.frame_id)
-            undo_label(connection, event)
-            after = label_queries.current_label(connection, event.frame_id)
-            pass_image(connection, event.frame_id, annotator=annotator, again=True)
-            reserve(connection, [event.frame_id], annotator=annotator, seconds=RESERVED_SECONDS)
+            done = find_command(connection, annotator, key)
+            if done is None:
+                event = label_queries.newest_event(connection, annotator)
+                frame_id = event.frame_id if event else 0  # no image has that number
+                before = label_queries.current_label(connection, frame_id)
+                done = self._take_back(connection, annotator, key)
+                after = label_queries.current_label(connection, frame_id)
         counts = self._changed(before, after)
         with self._site.reading() as connection:
-            items = self._items(connection, [event.frame_id], annotator)
-        return {"item": next(iter(items), None), **counts}
+            items = self._items(connection, [] if done.frame_id is None else [done.frame_id], annotator)
+            digests = self._digests(connection, items, [])
+        return {"item": next(iter(items), None), "digests": digests, **counts}
 
-    def _skip(self, annotator: str, frame_id: int, again: bool) -> dict[str, Any]:
+    def _take_back(self, connection: Connection, annotator: str, key: str | None) -> Command:
+        undone = undo_last(connection, annotator)
+        done = Command("undo", undone.frame_id if undone else None)
+        note_command(connection, done, annotator=annotator, key=key)
+        if done.frame_id is not None:
+            reserve(connection, [done.frame_id], annotator=annotator, seconds=RESERVED_SECONDS)
+        return done
+
+    def _skip(self, annotator: str, body: dict[str, Any]) -> dict[str, Any]:
+        frame_id, again, key = _frame(body), bool(body.get("again")), _key(body)
         with self._site.store.transaction() as connection:
-            pass_image(connection, frame_id, annotator=annotator, again=again)
+            if find_command(connection, annotator, key) is None:
+                if again:
+                    show_again(connection, frame_id, annotator=annotator)
+                else:
+                    pass_image(connection, frame_id, annotator=annotator)
+                note_command(connection, Command("again" if again else "skip", frame_id), annotator=annotator, key=key)
             return self._counts(connection)
 
     def _add_class(self, name: str) -> dict[str, Any]:
         with self._site.store.transaction() as connection:
-            if len(label_queries.class_names(connection)) >= len(CLASS_KEYS):
-                raise LabelError(f"There are keys for {len(CLASS_KEYS)} classes only.")
-            add_classes(connection, [name])
+            names = self._site.class_names(connection)
+            add_classes(connection, [*names, *checked_classes([name], names, "A new class")])
             names = label_queries.class_names(connection)
         return {"classes": names}
 
@@ -222,7 +239,11 @@ class Labelling:
             return self._counts(connection)
 
     def _counts(self, connection: Connection) -> dict[str, Any]:
-        return self._site.keeper.counts(label_queries.class_names(connection))
+        return self._site.keeper.counts(self._site.class_names(connection))
+
+    def _digests(self, connection: Connection, items: Sequence[dict[str, Any]], held: Sequence[int]) -> dict[int, str]:
+        """Of all images that items show, and of those that the page has already: they may have changed."""
+        return find_digests(connection, {*held, *(one for item in items for one in (item["id"], *item["strip"]))})
 
     def _items(self, connection: Connection, frame_ids: Sequence[int], annotator: str) -> list[dict[str, Any]]:
         cards = describe(connection, frame_ids, annotator=annotator)
@@ -256,3 +277,11 @@ def _frame(body: dict[str, Any]) -> int:
     if not isinstance(frame_id, int) or not 0 < frame_id < 2**63:
         raise LabelError("That is no image.")
     return frame_id
+
+
+def _key(body: dict[str, Any]) -> str | None:
+    """The id that the page gave to a command, so that it counts once; None where it gave none."""
+    key = body.get("command")
+    if key is not None and not (isinstance(key, str) and _KEY.fullmatch(key)):
+        raise LabelError("That is no id of a command.")
+    return key

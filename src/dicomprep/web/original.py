@@ -40,7 +40,7 @@ class Original:
     def pixels(self, request: Request) -> Response:
         """One frame: its description's length, the description as JSON, its arrays."""
         origin = self._origin(request)
-        if origin is None:
+        if origin is None or _is_other(request, origin):
             return no_such_image()
         wanted = request.query_params.get("frame", "")
         index = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else origin.frame_number
@@ -57,7 +57,7 @@ class Original:
     def tags(self, request: Request) -> Response:
         """(tag, name, value) of the file; without `all` only what says nothing of a person."""
         origin = self._origin(request)
-        if origin is None:
+        if origin is None or _is_other(request, origin):
             return no_such_image()
         rows = self._site.viewer.ask(ReadTags(_path(origin), request.query_params.get("all") == "1"))
         return _refused(rows) if isinstance(rows, Refusal) else JSONResponse(rows)
@@ -65,6 +65,11 @@ class Original:
     def _origin(self, request: Request) -> Origin | None:
         with self._site.reading() as connection:
             return find_origin(connection, request.path_params["frame_id"])
+
+
+def _is_other(request: Request, origin: Origin) -> bool:
+    """Whether the page asks for what an image was before: its address carries the digest."""
+    return request.query_params.get("v") not in (None, bytes(origin.digest).hex())
 
 
 def _path(origin: Origin) -> str:

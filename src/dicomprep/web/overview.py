@@ -46,6 +46,7 @@ class Overview:
         """Kappas, and the images on which annotators differ."""
         with self._site.reading() as connection:
             values = judged_agreement(connection)
+            values["digests"] = queries.find_digests(connection, [frame_id for frame_id, _ in values["differing"]])
         return self._site.page("agreement.html", request, **values)
 
     def _measure(self, connection: Connection) -> list[int]:

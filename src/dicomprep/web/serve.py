@@ -10,18 +10,16 @@ from pathlib import Path
 
 from dicomprep.database import label_queries, queries
 from dicomprep.database.connect import connect, database_folder, migrate, reading
-from dicomprep.database.label_store import add_classes
 from dicomprep.database.prediction_queries import model_names
 from dicomprep.database.prediction_store import summarize
 from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.web.application import application
+from dicomprep.web.classes import checked_classes
 from dicomprep.web.guard import Door
-from dicomprep.web.site import CLASS_KEYS, LabelSettings, Site, checked_name
+from dicomprep.web.site import LabelSettings, Site, checked_name
 
 __all__ = ["serve_pages"]
-
-FIRST_CLASSES = ("normal", "abnormal")
 
 
 def serve_pages(settings: LabelSettings, door: Door, *, classes: Sequence[str]) -> None:
@@ -29,11 +27,12 @@ def serve_pages(settings: LabelSettings, door: Door, *, classes: Sequence[str]) 
     import uvicorn
 
     output_dir, count = _find_images(settings.db)
-    _prepare(settings.db, classes)
+    pending = _prepare(settings.db, classes)
     if not door.is_local and door.token is None:
         door = replace(door, token=secrets.token_urlsafe(24))
     annotator = checked_name(settings.annotator, "--annotator: a name")
-    settings = replace(settings, output_dir=output_dir, annotator=annotator, order=_with_model(settings))
+    settings = replace(settings, output_dir=output_dir, annotator=annotator, classes=pending)
+    settings = replace(settings, order=_with_model(settings))
     _try_to_listen(door)
     key = f"/?token={door.token}" if door.token else ""
     print(f"{count:,} images at http://{door.address}{key}   (Ctrl-C ends)", flush=True)
@@ -79,22 +78,16 @@ def _find_images(db: str) -> tuple[Path, int]:
     return (database_folder(db) or Path()) / recorded, count
 
 
-def _prepare(db: str, classes: Sequence[str]) -> None:
-    """Append what is new to the list of classes, which has two where none were ever given; sum up predictions."""
-    names = [checked_name(name, "--classes: a class") for name in classes]
+def _prepare(db: str, classes: Sequence[str]) -> tuple[str, ...]:
+    """Sum up predictions; the classes that are new, to be stored when one of them is used."""
     store = Store(db)
     try:
         with store.transaction() as connection:
-            known = label_queries.class_names(connection)
-            names = names or ([] if known else list(FIRST_CLASSES))
-            if len(set(names)) < len(names) or len({*known, *names}) > len(CLASS_KEYS):
-                raise ConfigError(
-                    f"--classes: there can be {len(CLASS_KEYS)} different classes at most, {known} among them."
-                )
-            add_classes(connection, names)
+            pending = checked_classes(classes, label_queries.class_names(connection), "--classes")
             summarize(connection)
     finally:
         store.close()
+    return tuple(pending)
 
 
 def _with_model(settings: LabelSettings) -> label_queries.Order:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -16,15 +17,15 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from dicomprep.database.connect import connect, reading
-from dicomprep.database.label_queries import Order
+from dicomprep.database.connect import connect, read_meta, reading
+from dicomprep.database.label_queries import Order, class_names
 from dicomprep.database.store import Store
 from dicomprep.errors import LabelError
 from dicomprep.viewing import Viewer
 from dicomprep.web.guard import Door
 from dicomprep.web.keeping import Keeper
 
-__all__ = ["CLASS_KEYS", "LabelSettings", "Site", "answered", "checked_name", "no_such_image", "read_body"]
+__all__ = ["CLASS_KEYS", "LabelSettings", "OutdatedError", "Site", "answered", "checked_name", "no_such_image"]
 
 CLASS_KEYS = "123456789abcdefghijklmnpqrtvwxy"
 """One key for each class; the letters that are missing do something else."""
@@ -50,6 +51,12 @@ class LabelSettings:
     overlap: float = 0.0
     """So many of the images (0…1) are labelled by several annotators."""
     raters: int = 2
+    classes: tuple[str, ...] = ()
+    """Those that are not stored yet: they are with the first label."""
+
+
+class OutdatedError(LabelError):
+    """What a page shows is not, or not any more, what is there."""
 
 
 class Id(Convertor[int]):
@@ -78,6 +85,7 @@ class Site:
         self.reader = connect(settings.db, must_exist=True)
         self.keeper = Keeper(self.store, self.reader)
         self.viewer = Viewer()
+        self.dataset = self._name_dataset()
         self._templates = Environment(
             loader=PackageLoader("dicomprep.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
@@ -114,9 +122,26 @@ class Site:
         except LabelError:
             return None
 
+    async def read_body(self, request: Request) -> dict[str, Any]:
+        """The JSON object of a request; LabelError where it is none, too large, or from a page of other images."""
+        body = await _read_json(request)
+        if body.get("dataset", self.dataset) != self.dataset:
+            raise OutdatedError("Another data set is served here now: reload the page.")
+        return body
+
+    def class_names(self, connection: Connection) -> list[str]:
+        """The classes to choose from: those that are stored, then those that will be with the first label."""
+        stored = class_names(connection)
+        return [*stored, *(name for name in self.settings.classes if name not in stored)]
+
+    def _name_dataset(self) -> str:
+        """Tells this data set from others that are served at the same address at other times; says nothing of it."""
+        with self.reading() as connection:
+            return blake2b((read_meta(connection, "key_check") or "").encode(), digest_size=8).hexdigest()
+
     def page(self, template: str, request: Request, **values: Any) -> HTMLResponse:  # noqa: ANN401
         """A page of a template."""
-        shared = {"annotator": self.annotator(request), "path": request.url.path}
+        shared = {"annotator": self.annotator(request), "path": request.url.path, "dataset": self.dataset}
         return HTMLResponse(self.render(template, **shared, **values))
 
     def render(self, template: str, **values: Any) -> str:  # noqa: ANN401
@@ -145,7 +170,7 @@ def checked_name(name: str, what: str) -> str:
     return name
 
 
-async def read_body(request: Request) -> dict[str, Any]:
+async def _read_json(request: Request) -> dict[str, Any]:
     """The JSON object of a request; LabelError where it is none or too large."""
     content = bytearray()
     async for piece in request.stream():

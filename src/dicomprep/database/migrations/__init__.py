@@ -13,6 +13,7 @@ from dicomprep.database.migrations import (
     m0003_twins,
     m0004_labelling,
     m0005_orientation,
+    m0006_commands,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -23,5 +24,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0003_twins.upgrade,
     m0004_labelling.upgrade,
     m0005_orientation.upgrade,
+    m0006_commands.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

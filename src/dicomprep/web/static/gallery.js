@@ -3,7 +3,7 @@
 // A browser cannot make an element as high as a million tiles need, so beyond a height the scroll bar stands for places
 // among all of them rather than for pixels.
 
-import { find, get, make } from "./page.js";
+import { address, find, get, make } from "./page.js";
 
 const TILE = 118;
 const LABEL = 20;
@@ -50,11 +50,11 @@ function page(number) {
 }
 
 function tile(number, item) {
-  const [id, label, modality, split] = item;
-  const key = `${number} ${id}`;
+  const [id, label, modality, split, digest] = item;
+  const key = `${number} ${id} ${digest}`;
   if (!tiles.has(key)) {
     const name = label === "" ? "none" : (label ?? "");
-    const picture = make("img", { src: `/image/${id}`, alt: "", decoding: "async", draggable: false });
+    const picture = make("img", { src: address(id, digest), alt: "", decoding: "async", draggable: false });
     const words = make("span", { className: label === null ? "words" : "words labelled" });
     words.textContent = name ? `✓ ${name}` : `${modality ?? ""} ${split}`;
     const link = make("a", { href: `/frame/${id}`, className: "tile" }, picture, words);

@@ -10,6 +10,7 @@ const FETCHED = 24;
 const KEPT_ALIVE_MS = 240_000;
 const STALE_MS = 540_000;
 const RATE_MS = 300_000;
+const DOUBLE_CLICK_MS = 250;
 
 const multi = document.body.dataset.multi === "yes";
 const stage = new Stage(find("stage"));
@@ -22,6 +23,7 @@ let at = 0;
 let chosen = new Set();
 let fetching = false;
 let lastContact = Date.now();
+let lastClick = 0;
 
 const current = () => items[at];
 
@@ -101,6 +103,7 @@ async function refill(history = false) {
   try {
     const held = [...items.slice(at).map((item) => item.id), ...outbox.frames];
     const answer = await send("/next", { held, limit: FETCHED, history });
+    pictures.learn(answer.digests);
     const known = new Set([...held, ...items.slice(at).map((item) => item.id)]);
     const wasEmpty = !current();
     for (let place = items.length - 1; place > at; place--) {
@@ -120,20 +123,55 @@ async function refill(history = false) {
   }
 }
 
+/** Whether the image is there to be judged; else it is said why a key does nothing. */
+function isSeen(item) {
+  const { state } = pictures.get(item.id).dataset;
+  if (state === "missing") say("The image is missing: it takes no label.", true);
+  else if (!stage.hasShown(item)) say("The image is not shown yet.", true);
+  return state !== "missing" && stage.hasShown(item);
+}
+
 function label(text) {
   const item = current();
-  if (!item) return;
+  if (!item || !isSeen(item)) return;
   item.mine = text;
   done.push({ kind: "label", id: item.id });
   times.push(performance.now());
-  outbox.put("/label", { frame: item.id, label: text });
+  const { digest } = pictures.get(item.id).dataset;
+  outbox.put("/label", { frame: item.id, digest, label: text }).then((answer) => !answer && returnTo(item));
   go(1);
   say(text === "" ? "none of the classes" : text.replaceAll(",", ", "));
   showRate();
 }
 
+/** A label was refused: its image is not labelled, and may be another one now. */
+function returnTo(item) {
+  item.mine = null;
+  if (current() === item) show();
+  refresh();
+}
+
+/** Ask again for what is missing, and whether the images that are held have changed. */
+async function refresh() {
+  const held = items.slice(at, at + AHEAD).map((item) => item.id);
+  if (!held.length) return;
+  try {
+    const answer = await send("/next", { held, limit: 1 });
+    showCounts(answer);
+    pictures.learn(answer.digests);
+  } catch (error) {
+    say(error.message, true);
+    return;
+  }
+  const item = current();
+  if (!item) return;
+  if (pictures.get(item.id).dataset.state === "missing") pictures.forget(item.id);
+  if (!stage.isOf(item, pictures.get(item.id))) show();
+}
+
 function choose(name) {
   if (!current()) return;
+  if (multi && !isSeen(current())) return;
   if (!multi) {
     label(name);
     return;
@@ -154,11 +192,9 @@ function skip() {
 async function undo() {
   const last = done.pop();
   if (last?.kind === "skip") {
-    outbox.put("/skip", { frame: last.id, again: true });
+    // what this page did last is most likely what was done last; the server knows, and says so below
     const place = items.findLastIndex((item) => item.id === last.id);
-    say("no longer skipped");
     if (place >= 0) go(place - at);
-    return;
   }
   const answer = await outbox.put("/undo", {});
   if (!answer) return;
@@ -166,6 +202,7 @@ async function undo() {
     say("There is nothing to undo.");
     return;
   }
+  pictures.learn(answer.digests);
   const place = items.findLastIndex((item, number) => item.id === answer.item.id && number <= at);
   if (place >= 0) {
     items[place] = answer.item;
@@ -233,6 +270,9 @@ addEventListener("keydown", (event) => {
 document.body.addEventListener("click", (event) => {
   const button = event.target.closest("[data-key]");
   if (!button) return;
+  const isDouble = event.detail > 1 && event.timeStamp - lastClick < DOUBLE_CLICK_MS;
+  lastClick = event.timeStamp;
+  if (isDouble) return;
   press(button.dataset.key);
   button.blur();
 });
@@ -242,8 +282,9 @@ find("annotator").addEventListener("click", changeAnnotator);
 
 setInterval(() => {
   if (!current()) refill();
+  else if (pictures.get(current().id).dataset.state === "missing") refresh();
   else if (!document.hidden && Date.now() - lastContact > KEPT_ALIVE_MS) {
-    send("/next", { held: items.slice(at).map((item) => item.id), limit: 1 }).then(showCounts, () => {});
+    refresh();
   }
 }, 2500);
 setInterval(() => !document.hidden && get("/progress").then(showCounts, () => {}), 10_000);

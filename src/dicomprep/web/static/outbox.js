@@ -1,6 +1,6 @@
 // What was done, on its way to the server: in order, one at a time, tried again while the server is away.
 
-import { say, send } from "./page.js";
+import { commandId, say, send } from "./page.js";
 
 const RETRY_MS = 2000;
 
@@ -21,10 +21,13 @@ export class Outbox {
     return this.#waiting.map(({ body }) => body.frame).filter((frame) => frame !== undefined);
   }
 
-  /** Send when all before it has arrived; the answer, or undefined where the server refused it. */
+  /** Send when all before it has arrived; the answer, or undefined where the server refused it.
+   *
+   * However often it is sent, by its id it counts once.
+   */
   put(path, body) {
     return new Promise((resolve) => {
-      this.#waiting.push({ path, body, resolve });
+      this.#waiting.push({ path, body: { ...body, command: commandId() }, resolve });
       this.#run();
     });
   }

@@ -1,6 +1,6 @@
 // What all pages share: sending to the server, and saying what happened.
 
-export const annotator = document.body.dataset.annotator;
+export const { annotator, dataset } = document.body.dataset;
 
 /** POST a JSON object; the answer as JSON. Throws an Error with what the server says; `lost` where it says nothing. */
 export async function send(path, body = {}) {
@@ -9,7 +9,7 @@ export async function send(path, body = {}) {
     answer = await fetch(path, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ annotator, ...body }),
+      body: JSON.stringify({ annotator, dataset, ...body }),
       keepalive: true,
     });
   } catch {
@@ -24,6 +24,16 @@ export async function get(path) {
   const answer = await fetch(path);
   if (!answer.ok) throw new Error(await answer.text());
   return answer.json();
+}
+
+/** An id that no other command has. */
+export function commandId() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Where an image is; the address holds its digest, so that a browser never takes another picture for it. */
+export function address(id, digest) {
+  return `/image/${id}?v=${digest ?? ""}`;
 }
 
 /** An element with properties and children; text is always text. */

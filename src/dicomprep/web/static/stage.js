@@ -4,6 +4,7 @@ import { make } from "./page.js";
 import { Viewer } from "./viewer.js";
 
 const ZOOMS = [1, 2, 4];
+const MISSING = "The image is missing, so it takes no label. `dicomprep verify --repair` makes it again.";
 
 export class Stage {
   #zoom = 0;
@@ -12,28 +13,57 @@ export class Stage {
   #item = null;
   #viewer = null;
   #original = false;
+  #seen = null; // the item whose picture has been painted
 
   constructor(place) {
     this.place = place;
     place.addEventListener("pointerdown", (event) => this.#drag(event));
   }
 
+  /** Whether an item's picture is before the eyes: what nobody has seen cannot be labelled. */
+  hasShown(item) {
+    return this.#seen === item;
+  }
+
+  /** Whether what is there is this item with this picture. */
+  isOf(item, picture) {
+    return this.#item === item && this.#picture === picture;
+  }
+
   /** Show an item by its loaded picture, or the original of it where that is wanted. */
   show(item, picture) {
     this.#item = item;
+    this.#seen = null;
     this.#picture = picture;
     this.#zoom = 0;
     picture.alt = `${item.modality}, frame ${item.frame} of ${item.frames}`;
     if (this.#original) this.#open();
     else {
       this.#transform();
-      this.place.replaceChildren(picture);
+      this.#put(item, picture);
     }
+  }
+
+  #put(item, picture) {
+    if (picture.dataset.state === "missing") {
+      this.place.replaceChildren(make("p", { className: "note missing" }, MISSING));
+      return;
+    }
+    this.place.replaceChildren(picture);
+    if (picture.dataset.state === "ready") this.#painted(item, picture);
+    else picture.ready.then(() => this.#picture === picture && !this.#original && this.#put(item, picture));
+  }
+
+  /** No key comes between the last callback before a frame is painted and its painting. */
+  #painted(item, picture) {
+    requestAnimationFrame(() => {
+      if (this.#item === item && this.#picture === picture) this.#seen = item;
+    });
   }
 
   /** Nothing to show, and why. */
   empty(text) {
-    this.#item = this.#picture = null;
+    this.#item = this.#picture = this.#seen = null;
     this.place.replaceChildren(make("p", { className: "note" }, text));
   }
 
@@ -55,7 +85,10 @@ export class Stage {
   #open() {
     this.#viewer ??= new Viewer();
     this.place.replaceChildren(this.#viewer.element);
-    this.#viewer.open(this.#item.id, this.#item.frame - 1);
+    const [item, picture] = [this.#item, this.#picture];
+    this.#viewer.open(item.id, item.frame - 1, picture.dataset.digest).then((drawn) => {
+      if (drawn && this.#original) this.#painted(item, picture);
+    });
   }
 
   #transform() {

@@ -43,6 +43,7 @@ function unpack(buffer) {
 
 export class Viewer {
   #id = null;
+  #digest = "";
   #index = 0;
   #count = 1;
   #frames = new Map();
@@ -75,10 +76,11 @@ export class Viewer {
     this.#listen();
   }
 
-  /** Show a frame (from 0) of the file behind an image. */
-  async open(id, index) {
-    if (this.#id !== id) {
+  /** Show a frame (from 0) of the file behind an image, as long as it is the one of this digest; whether it is drawn. */
+  async open(id, index, digest) {
+    if (this.#id !== id || this.#digest !== digest) {
       this.#id = id;
+      this.#digest = digest;
       this.#frames.clear();
       this.#window = null;
       this.presets.value = 0;
@@ -86,7 +88,7 @@ export class Viewer {
       this.whole();
       if (!this.tags.hidden) this.#showTags(false);
     }
-    await this.#turn(index);
+    return this.#turn(index);
   }
 
   whole() {
@@ -116,7 +118,7 @@ export class Viewer {
     const [id, wanted] = [this.#id, this.#index];
     try {
       const frame = await this.#fetch(id, wanted);
-      if (this.#id !== id || this.#index !== wanted) return;
+      if (this.#id !== id || this.#index !== wanted) return false;
       this.#count = frame.frames;
       this.slider.max = frame.frames - 1;
       this.slider.value = wanted;
@@ -128,17 +130,19 @@ export class Viewer {
       for (const near of [wanted + 1, wanted - 1, wanted + 2]) {
         if (near >= 0 && near < frame.frames) this.#fetch(id, near).catch(() => {});
       }
+      return true;
     } catch (error) {
       this.#drawn = null;
       this.canvas.width = this.canvas.height = 1;
       this.readout.textContent = error.message;
+      return false;
     }
   }
 
   #fetch(id, index) {
     const key = `${id} ${index}`;
     if (!this.#frames.has(key)) {
-      const loading = fetch(`/original/${id}/pixels?frame=${index}`).then(async (answer) => {
+      const loading = fetch(`/original/${id}/pixels?frame=${index}&v=${this.#digest}`).then(async (answer) => {
         if (!answer.ok) throw new Error(await answer.text());
         return unpack(await answer.arrayBuffer());
       });
@@ -348,7 +352,7 @@ export class Viewer {
   async #showTags(everything) {
     this.tags.replaceChildren(make("p", {}, "…"));
     try {
-      const rows = await get(`/original/${this.#id}/tags${everything ? "?all=1" : ""}`);
+      const rows = await get(`/original/${this.#id}/tags?v=${this.#digest}${everything ? "&all=1" : ""}`);
       const table = make("table", {});
       for (const [tag, name, value] of rows) {
         table.append(make("tr", {}, make("td", {}, tag), make("th", {}, name), make("td", {}, value)));

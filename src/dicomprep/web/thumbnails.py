@@ -1,0 +1,62 @@
+"""Thumbnails under addresses that carry their digest: what a browser keeps is never another picture."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dicomprep.database.queries import find_thumbnail
+from dicomprep.errors import LabelError
+from dicomprep.storage import digest_bytes
+from dicomprep.web.site import OutdatedError, Site, no_such_image
+
+__all__ = ["Thumbnails", "check_thumbnail"]
+
+KEPT = "private, max-age=31536000, immutable"
+ASKED_AGAIN = "private, no-cache"
+
+
+class Thumbnails:
+    """The route of the images."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[Route]:
+        """What is answered."""
+        return [Route("/image/{frame_id:id}", self.show)]
+
+    def show(self, request: Request) -> Response:
+        """A thumbnail by its id; with `v`, its digest, only as long as it is that picture."""
+        with self._site.reading() as connection:
+            found = find_thumbnail(connection, request.path_params["frame_id"])
+        wanted = request.query_params.get("v")
+        if found is None or wanted not in (None, found[1].hex()):
+            return no_such_image()
+        content = _read(self._site.file_of(found[0]), found[1])
+        if content is None:
+            return no_such_image()
+        cache = ASKED_AGAIN if wanted is None else KEPT
+        return Response(content, media_type="image/png", headers={"cache-control": cache})
+
+
+def check_thumbnail(site: Site, connection: Connection, frame_id: int, digest: str | None) -> None:
+    """Raise OutdatedError where an image is not there to be seen, or is not any more the one that was seen."""
+    found = find_thumbnail(connection, frame_id)
+    if found is None:
+        raise LabelError(f"There is no image {frame_id}.")
+    if digest not in (None, found[1].hex()):
+        raise OutdatedError("The image has changed since it was shown: look at it again.")
+    if _read(site.file_of(found[0]), found[1]) is None:
+        raise OutdatedError("The image is missing: `dicomprep verify --repair` makes it again.")
+
+
+def _read(path: Path | None, digest: bytes) -> bytes | None:
+    """What a thumbnail holds; None where it cannot be read, or is not what was recorded."""
+    try:
+        content = path.read_bytes() if path else b""
+    except OSError:
+        return None
+    return content if digest_bytes(content) == digest else None
