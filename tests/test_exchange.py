@@ -237,6 +237,6 @@ def test_other_endings_and_missing_files_are_named(tmp_path: Path) -> None:
     for name, reason in (("x.xlsx", "ends in .csv or .parquet"), ("none.csv", "cannot be read")):
         with pytest.raises(ConfigError, match=reason):
             read_table(tmp_path / name)
-    (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00a")
+    (tmp_path / "b.csv").write_bytes(b"id\n\xff\x00a")
     with pytest.raises(ConfigError, match="cannot be read as a table"):
         read_table(tmp_path / "b.csv")

@@ -14,7 +14,9 @@ def neutral_cell(text: str) -> str:
 
     >>> neutral_cell("=HYPERLINK(A1)")
     "'=HYPERLINK(A1)"
+    >>> neutral_cell("'=1")  # so that taking one apostrophe away gives the text back
+    "''=1"
     >>> neutral_cell("CHEST PA")
     'CHEST PA'
     """
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text

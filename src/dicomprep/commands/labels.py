@@ -15,13 +15,14 @@ labels = App(name="labels", help="Labels from other programs and for them.")
 def import_(file: Path, *, db: str = DEFAULTS.db, annotator: str = "imported", unmatched: Path | None = None) -> int:
     """Record the labels of a CSV or Parquet table.
 
-    It has a column `label` and says which image is meant: by `id`, `filename`, `key` (of an export), or
-    `sop_instance_uid` and `frame_number`. Nothing is overwritten: labels are a log, in which the newest one counts.
+    It has a column `label` and says which image is meant: by `filename` (also a path of the source or the thumbnail),
+    `id`, `key` (of an export), or `sop_instance_uid` and `frame_number`. Nothing is overwritten: labels are a log, in
+    which the newest one of each annotator counts.
 
     Parameters
     ----------
     file
-        Its name ends in .csv or .parquet.
+        Its name ends in .csv, .tsv, .txt or .parquet; separator and encoding are found.
     db
         SQLite database path, or a postgresql:// URL.
     annotator
@@ -35,7 +36,9 @@ def import_(file: Path, *, db: str = DEFAULTS.db, annotator: str = "imported", u
 
     done = import_labels(db, file, annotator=annotator)
     print(f"{done.recorded:,} labels recorded, {done.unchanged:,} stood already, {done.empty:,} rows had none.")
-    print("\n".join(map(printable, done.matched.report(unmatched).split("\n"))))
+    note = done.matched.table.note
+    for line in (*done.changes, *([note] if note else []), *done.matched.report(unmatched).split("\n")):
+        print(printable(line))
     return int(done.matched.is_in_vain)
 
 

@@ -16,17 +16,18 @@ predictions = App(name="predictions", help="What models say of images.")
 def import_(file: Path, *, db: str = DEFAULTS.db, model: str = "", unmatched: Path | None = None) -> int:
     """Record a model's scores from a CSV or Parquet table.
 
-    It has columns `label` and `score`, or a column of scores for each class, and says which image is meant: by `id`,
-    `filename`, `key` (of an export), or `sop_instance_uid` and `frame_number`.
+    It has columns `label` and `score`, or a column of scores (0 to 1) for each class, and says which image is meant: by
+    `filename` (also a path), `id`, `key` (of an export), or `sop_instance_uid` and `frame_number`.
 
     Parameters
     ----------
     file
-        Its name ends in .csv or .parquet.
+        Its name ends in .csv, .tsv, .txt or .parquet; separator and encoding are found.
     db
         SQLite database path, or a postgresql:// URL.
     model
-        The model's name, the file's if nothing is given; what it said before of the same images is replaced.
+        The model's name; without it that of the table's column `model`, else the file's. What the model said before of
+        the same images is replaced.
     unmatched
         Write the rows that speak of no image here, as CSV or Parquet.
 
@@ -34,10 +35,13 @@ def import_(file: Path, *, db: str = DEFAULTS.db, model: str = "", unmatched: Pa
     from dicomprep.console import printable
     from dicomprep.exchange.predictions import import_predictions
 
-    name = model or file.stem
-    done = import_predictions(db, file, model=name)
-    print(f"{done.images:,} images have scores of {printable(name)} now.")
-    print("\n".join(map(printable, done.matched.report(unmatched).split("\n"))))
+    done = import_predictions(db, file, model=model or None)
+    lines = [f"{done.images:,} images have scores of {', '.join(done.models)} now."]
+    if done.left_out:
+        lines.append(f"Left out, for they are no classes: {', '.join(done.left_out)}.")
+    lines += [done.matched.table.note] if done.matched.table.note else []
+    for line in (*lines, *done.matched.report(unmatched).split("\n")):
+        print(printable(line))
     return int(done.matched.is_in_vain)
 
 

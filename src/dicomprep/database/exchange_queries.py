@@ -1,15 +1,43 @@
 """Reads of labels and predictions for elsewhere."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from dicomprep.database.schema import files, frames, groups, labels, predictions
 
-__all__ = ["label_events", "scores"]
+__all__ = ["NamedFrame", "label_events", "named_frames", "scores"]
 
 _JOINED = frames.join(files, files.c.id == frames.c.file_id).join(groups, groups.c.id == files.c.group_id)
+
+
+class NamedFrame(NamedTuple):
+    """All that a frame is called."""
+
+    id: int
+    image_id: int
+    """Of the frame that shows it: its own, or of what is hidden as a duplicate that of the original."""
+    filename: str
+    thumbnail_path: str
+    frame_number: int
+    root: str
+    path: str
+    sop_instance_uid: str | None
+
+
+def named_frames(connection: Connection) -> Iterator[NamedFrame]:
+    """All frames, those of hidden duplicates among them, in the order of their ids."""
+    shown = frames.alias("shown")
+    original = func.coalesce(files.c.duplicate_of, files.c.id)
+    same = (shown.c.file_id == original) & (shown.c.frame_number == frames.c.frame_number)
+    columns = (
+        *(frames.c.id, shown.c.id, frames.c.filename, frames.c.thumbnail_path, frames.c.frame_number),
+        *(files.c.root, files.c.path, files.c.sop_instance_uid),
+    )
+    statement = select(*columns).select_from(frames.join(files, files.c.id == frames.c.file_id).join(shown, same))
+    rows = connection.execution_options(yield_per=5000).execute(statement.order_by(frames.c.id))
+    yield from (NamedFrame(*row) for row in rows)
 
 
 def label_events(connection: Connection) -> Iterator[Sequence[Any]]:

@@ -1,19 +1,27 @@
 """Labels in and out."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from dicomprep.database.dataset_queries import Choice, select_frames
+from dicomprep.database import label_queries
+from dicomprep.database.dataset_queries import Choice, class_names, select_frames
 from dicomprep.database.exchange_queries import label_events
-from dicomprep.database.exchange_store import add_labels
+from dicomprep.database.exchange_store import GivenLabel, LabelsAdded, add_labels
 from dicomprep.database.opening import open_for_reading
 from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError
+from dicomprep.exchange.classes import Spelling, same_classes
 from dicomprep.exchange.identities import Shown
-from dicomprep.exchange.matching import Matched, match_frames
-from dicomprep.exchange.tables import read_table, write_table
+from dicomprep.exchange.matching import IDENTITIES, SHOWN, Matched, match_frames
+from dicomprep.exchange.tables import ReadTable, read_table, write_table
 
 __all__ = ["LabelsImported", "export_labels", "import_labels"]
+
+NOTHING = ("", "nan")
+"""What a cell without a label holds, in small letters: pandas writes nan where it turns everything into text."""
+TRUE = ("1", "1.0", "true", "yes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,49 +30,129 @@ class LabelsImported:
 
     recorded: int
     unchanged: int
-    """Rows whose image has this label already."""
+    """Rows that say what their annotator's label of the image is already."""
     empty: int
     """Rows without a label."""
     matched: Matched
+    changes: tuple[str, ...] = ()
+    """What did not only add labels, in lines for a person."""
 
 
 def import_labels(db: str, file: Path, *, annotator: str) -> LabelsImported:
     """Append the labels of a table to the log; a row's own `annotator` goes before the one given here.
 
-    All of it or nothing. Raises ConfigError where the table is none, or does not say which images are meant.
+    All of it or nothing. Raises ConfigError where the table is none, does not say which images are meant, or has two
+    rows that say different things of one image in the name of one annotator. Of a history (with `created_at`) the
+    newest row counts, and only where it is newer than what stands.
     """
-    table = read_table(file)
+    table = read_table(file, (*IDENTITIES, "label"))
     names = table.column("label")
     if names is None:
-        raise ConfigError(f"{file}: there is no column label.")
-    annotators = [name or annotator for name in table.column("annotator") or [annotator] * len(names)]
+        there = ", ".join(name for name in table.names if name)
+        raise ConfigError(f"{file}: there is no column label. There are: {there}.")
     with open_for_reading(db) as connection:
         matched = match_frames(connection, db, table)
-    given = [
-        (frame_id, name, by)
-        for frame_id, name, by in zip(matched.frame_ids, names, annotators, strict=True)
-        if frame_id is not None and name
-    ]
+        spelling = Spelling(label_queries.class_names(connection), class_names(connection))
+    labels = [_said(name, negative, spelling) for name, negative in zip(names, _negatives(table), strict=True)]
+    rows = list(_rows(table, matched, labels, annotator))
+    is_history = bool(rows) and all(row.said_at for row in rows)
+    kept = _newest(rows) if is_history else _agreeing(table, [row for row in rows if row.label is not None])
     store = Store(db)
     try:
         with store.transaction() as connection:
-            recorded = add_labels(connection, given)
+            added = add_labels(connection, [row for row in kept if row.label is not None], same=same_classes)
     finally:
         store.close()
-    return LabelsImported(recorded, len(given) - recorded, names.count(""), matched)
+    again = 0 if is_history else sum(row.label is not None for row in rows) - len(kept)
+    changes = tuple(_changes(table, added))
+    return LabelsImported(added.recorded, added.unchanged + again, labels.count(None), matched, changes)
 
 
 def export_labels(db: str, file: Path, *, shown: Shown, history: bool) -> int:
-    """Write the label of every frame that has one, or all events of the log; how many rows."""
+    """Write the label of every frame that has one, or all events of the log; how many rows.
+
+    Of labels with several classes one may name none: a column `negative` tells that from no label.
+    """
     with open_for_reading(db) as connection:
         identify = shown.opened(connection, db)
-        names = ["label", *shown.sources]
-        choice = Choice(labelled=True, held=True)
-        rows = [(*identify(row[1:]), row[0]) for row in select_frames(connection, names, choice)]
-        more = {"label": "text"}
+        choice = Choice(labelled=not history, held=True)
+        found = list(select_frames(connection, [*shown.sources, "label"], choice))
         if history:
-            ids = {row[0]: identify(row) for row in select_frames(connection, list(shown.sources), Choice(held=True))}
-            rows = [(*ids[name], *event) for name, *event in label_events(connection) if name in ids]
-            more = {"label": "text", "annotator": "text", "created_at": "text"}
-    write_table(file, shown.columns | more, rows)
-    return len(rows)
+            ids = {row[0]: identify(row) for row in found}
+            events = [(ids[name], *event) for name, *event in label_events(connection) if name in ids]
+        else:
+            events = [(identify(row), row[3]) for row in found]
+    more = {"label": "text"} | ({"annotator": "text", "created_at": "text"} if history else {})
+    if any(event[1] == "" for event in events):
+        more["negative"] = "integer"
+        events = [(*event, int(event[1] == "")) for event in events]
+    write_table(file, shown.columns | more, [(*names, *event) for names, *event in events])
+    return len(events)
+
+
+def _said(cell: str, negative: str, spelling: Spelling) -> str | None:
+    """The label of a row; None where it has none, empty where it has none of the classes."""
+    if cell.lower() not in NOTHING:
+        return spelling.of(cell)
+    return "" if negative.lower() in TRUE else None
+
+
+def _negatives(table: ReadTable) -> list[str]:
+    return table.column("negative") or [""] * len(table.rows)
+
+
+def _rows(table: ReadTable, matched: Matched, labels: Sequence[str | None], annotator: str) -> Iterator[GivenLabel]:
+    """What is said of images that are there."""
+    nobody = [""] * len(labels)
+    annotators, times = table.column("annotator") or nobody, table.column("created_at") or nobody
+    for row, (frame_id, label) in enumerate(zip(matched.frame_ids, labels, strict=True)):
+        if frame_id is not None:
+            yield GivenLabel(frame_id, label, annotators[row] or annotator, row, _time(times[row]))
+
+
+def _time(text: str) -> str:
+    """A moment as the log writes it, so that texts can be compared; empty where it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _newest(rows: Sequence[GivenLabel]) -> list[GivenLabel]:
+    """Of a history what each annotator said last of each image."""
+    ordered = sorted(rows, key=lambda row: (row.said_at, row.row))
+    return list({(row.frame_id, row.annotator): row for row in ordered}.values())
+
+
+def _agreeing(table: ReadTable, rows: Sequence[GivenLabel]) -> list[GivenLabel]:
+    """One row for each image and annotator; ConfigError where two say different things."""
+    first: dict[tuple[int, str], GivenLabel] = {}
+    for row in rows:
+        known = first.setdefault((row.frame_id, row.annotator), row)
+        if not same_classes(known.label or "", row.label or ""):
+            lines = f"rows {table.lines[known.row]} and {table.lines[row.row]}"
+            raise ConfigError(
+                f"{table.path}: {lines} contradict each other: the same image is {_named(known.label)} and "
+                f"{_named(row.label)} for the same annotator. Give one row for each image; "
+                "several classes stand in one cell, joined by commas. Nothing was recorded."
+            )
+    return list(first.values())
+
+
+def _changes(table: ReadTable, added: LabelsAdded) -> Iterator[str]:
+    for rows, what, how in (
+        (added.replaced, "take the place of another label of the same annotator", "{new} instead of {old}"),
+        (added.older, "are older than the label of the same annotator that stands, which stays", "{old}, not {new}"),
+    ):
+        if rows:
+            yield f"{len(rows):,} rows {what}:"
+        for one, before in rows[:SHOWN]:
+            yield f"  row {table.lines[one.row]}: {how.format(new=_named(one.label), old=_named(before))}"
+        if len(rows) > SHOWN:
+            yield f"  and {len(rows) - SHOWN:,} more"
+
+
+def _named(label: str | None) -> str:
+    return label or "none of the classes"

@@ -1,23 +1,35 @@
 """Which image a row of somebody's table speaks of: by id, name, key of an export, or SOP Instance UID and frame."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection
 
-from dicomprep.database.dataset_queries import Choice, select_frames
 from dicomprep.errors import ConfigError
-from dicomprep.exchange.identities import pseudonyms_of
+from dicomprep.exchange.finding import Sought, find_images
 from dicomprep.exchange.tables import ReadTable, write_table
 
 __all__ = ["IDENTITIES", "Matched", "match_frames"]
 
-IDENTITIES = ("id", "filename", "name", "key", "sop_instance_uid", "frame_number")
-"""Columns that say which image is meant."""
+_COLUMNS = {
+    "key": ("key",),
+    "filename": (
+        *("filename", "file", "filepath", "path", "thumbnail path", "thumbnail", "image path", "image id", "image"),
+        *("source", "source path", "name"),
+    ),
+    "sop_instance_uid": ("sop instance uid", "sop uid", "instance uid"),
+    "id": ("id",),
+}
+"""Names of the columns by which an image is found, the surest kind first: a number may be that of a row."""
+
+IDENTITIES = (*(name for names in _COLUMNS.values() for name in names), "frame_number")
+"""Columns that say which image is meant; capitals, spaces and underscores do not count."""
 
 SHOWN = 20
+_WHOLE = re.compile(r"([0-9]{1,18})(?:[.,]0*)?")
+"""A whole number, also as pandas (`1.0`) and spreadsheets with decimal commas write it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +40,13 @@ class Matched:
     by: str
     """The column that was used."""
     frame_ids: list[int | None]
-    """Of each row; None where there is no such image."""
+    """Of each row; None where there is no such image, or several are."""
+    fitting: list[int]
+    """How many images fit each row."""
 
     @property
     def unmatched(self) -> list[int]:
-        """The rows that speak of no image, counted from 0."""
+        """The rows that speak of no image, or not of one alone, counted from 0."""
         return [number for number, frame_id in enumerate(self.frame_ids) if frame_id is None]
 
     @property
@@ -44,55 +58,54 @@ class Matched:
         """What did not match, for a person; all of it in the file `unmatched`, if given."""
         missing = self.unmatched
         if unmatched is not None:
-            columns = {"row": "integer"} | dict.fromkeys(self.table.names, "text")
-            write_table(unmatched, columns, [(number + 2, *self.table.rows[number]) for number in missing])
+            names = [name or f"column {place}" for place, name in enumerate(self.table.names, start=1)]
+            columns = {"row": "integer"} | dict.fromkeys(names, "text")
+            write_table(
+                unmatched, columns, [(self.table.lines[number], *self.table.rows[number]) for number in missing]
+            )
         if not missing:
             return f"All {len(self.frame_ids):,} rows speak of an image that is there."
-        values = self.table.column(self.by) or []
+        values = self.table.values(self.by)
         lines = [f"{len(missing):,} of {len(self.frame_ids):,} rows speak of no image that is there:"]
-        lines += [f"  row {number + 2}: {self.by} {values[number] or 'is empty'}" for number in missing[:SHOWN]]
+        for number in missing[:SHOWN]:
+            several = f" matches {self.fitting[number]:,} images" if self.fitting[number] else ""
+            lines.append(f"  row {self.table.lines[number]}: {self.by} {values[number] or 'is empty'}{several}")
         more = len(missing) - SHOWN
         return "\n".join(lines + ([f"  and {more:,} more; --unmatched FILE.csv has all"] if more > 0 else []))
 
 
 def match_frames(connection: Connection, db: str, table: ReadTable) -> Matched:
-    """Find the image of each row; ConfigError where no column says which one is meant."""
-    by = next((name for name in IDENTITIES if name in table.names), None)
-    if by is None or by == "frame_number":
+    """Find the image of each row; ConfigError where no column says which one is meant.
+
+    Of several columns that could say it the first is taken by which anything is found; `id` only where it is alone.
+    """
+    headings = [(kind, heading) for kind, names in _COLUMNS.items() if (heading := table.heading(*names)) is not None]
+    if not headings:
         wanted = "`filename` or `id`, `key` (of an export), or `sop_instance_uid` and `frame_number`"
-        raise ConfigError(f"{table.path}: no column says which image is meant. Give {wanted}.")
-    identities = list(_identities(table, by))
-    wanted_ones = set(identities)
-    columns, identify = _identifying(connection, db, by)
-    known: dict[object, int] = {}
-    for row in select_frames(connection, ["id", *columns], Choice(held=True)):
-        identity = identify(row)
-        if identity in wanted_ones:
-            known[identity] = row[0]
-    return Matched(table, by, [known.get(identity) for identity in identities])
+        there = ", ".join(name for name in table.names if name)
+        raise ConfigError(f"{table.path}: no column says which image is meant. Give {wanted}. There are: {there}.")
+    tried = [_match(connection, db, table, *one) for one in headings if one[0] != "id" or len(headings) == 1]
+    return next((matched for matched in tried if not matched.is_in_vain), tried[0])
 
 
-def _identities(table: ReadTable, by: str) -> Iterator[object]:
-    values = table.column(by) or []
+def _match(connection: Connection, db: str, table: ReadTable, kind: str, heading: str) -> Matched:
+    cells = list(_cells(table, kind, heading))
+    found = find_images(connection, db, kind, (cell for cell in cells if cell[0]))
+    images: list[Sequence[int]] = [sorted(found.get(cell, ())) for cell in cells]
+    return Matched(table, heading, [i[0] if len(i) == 1 else None for i in images], [len(i) for i in images])
+
+
+def _cells(table: ReadTable, kind: str, heading: str) -> Iterator[Sought]:
+    values = table.values(heading)
     numbers = table.column("frame_number") or [""] * len(values)
-    for row, (value, number) in enumerate(zip(values, numbers, strict=True), start=2):
-        if by == "id" and value and not value.isdecimal():
-            raise ConfigError(f"{table.path}, row {row}: the id {value} is no number.")
-        if by != "sop_instance_uid":
-            yield value
-        elif number and not number.isdecimal():
-            raise ConfigError(f"{table.path}, row {row}: frame_number {number} is no number from 0.")
-        else:
-            yield value, int(number or 0)
-
-
-def _identifying(connection: Connection, db: str, by: str) -> tuple[list[str], Callable[[Any], object]]:
-    """The columns to ask for, and what identifies an image by them."""
-    if by == "id":
-        return [], lambda row: str(row[0])
-    if by == "sop_instance_uid":
-        return ["sop_instance_uid", "frame_number"], lambda row: (row[1], row[2])
-    if by == "key":
-        pseudonyms = pseudonyms_of(connection, db)
-        return ["filename"], lambda row: pseudonyms.of_image(row[1]).decode()
-    return ["filename"], lambda row: row[1]
+    for row, (value, number) in enumerate(zip(values, numbers, strict=True)):
+        text, frame = value, _WHOLE.fullmatch(number)
+        if kind == "id" and value:
+            whole = _WHOLE.fullmatch(value)
+            if whole is None:
+                raise ConfigError(f"{table.path}, row {table.lines[row]}: the id {value} is no number.")
+            text = str(int(whole[1]))
+        if number and frame is None and kind != "id":
+            place = f"{table.path}, row {table.lines[row]}"
+            raise ConfigError(f"{place}: frame_number {number} is no number from 0, no whole one.")
+        yield text, int(frame[1]) if frame is not None else None

@@ -1,22 +1,28 @@
 """Predictions in and out, image by image or for a whole study, as a radiologist thinks."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from dicomprep.database.dataset_queries import COLUMNS
+from dicomprep.database import label_queries
+from dicomprep.database.dataset_queries import class_names
 from dicomprep.database.exchange_queries import scores
 from dicomprep.database.opening import open_for_reading
 from dicomprep.database.prediction_store import add_scores, summarize
 from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError
+from dicomprep.exchange.classes import Spelling
 from dicomprep.exchange.identities import Shown
 from dicomprep.exchange.matching import IDENTITIES, Matched, match_frames
+from dicomprep.exchange.scores import Scored, read_scores
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
 
 __all__ = ["PredictionsImported", "Unit", "aggregate", "export_predictions", "import_predictions"]
+
+SAME = 1e-6
+"""So little may two scores of one image differ, of copies of one picture perhaps."""
 
 
 class Unit(StrEnum):
@@ -35,29 +41,37 @@ class PredictionsImported:
     scores: int
     images: int
     matched: Matched
+    models: tuple[str, ...] = ()
+    """Whose scores they are."""
+    left_out: tuple[str, ...] = ()
+    """Headings of columns that are taken for no class."""
 
 
-def import_predictions(db: str, file: Path, *, model: str) -> PredictionsImported:
+def import_predictions(db: str, file: Path, *, model: str | None) -> PredictionsImported:
     """Record what a model says: rows of `label` and `score`, or a column of scores for each class.
 
-    All of it or nothing; what the model said before of the same image and class is replaced. Raises ConfigError where
-    the table is none, does not say which images are meant, or a score is no number.
+    A column `model` says whose scores they are, where `model` is not given; else the file's name does. All of it or
+    nothing; what the model said before of the same image and class is replaced. Raises ConfigError where the table is
+    none, does not say which images are meant, a score is no probability, or two rows contradict each other.
     """
-    table = read_table(file)
+    table = read_table(file, IDENTITIES)
     with open_for_reading(db) as connection:
         matched = match_frames(connection, db, table)
-    given = list(_scores(table))
-    found = [(matched.frame_ids[row], label, score) for row, label, score in given]
-    rows = [(frame_id, label, score) for frame_id, label, score in found if frame_id is not None]
+        spelling = Spelling(label_queries.class_names(connection), class_names(connection))
+    models = _models(table, model)
+    given, left_out = read_scores(table)
+    rows = _agreeing(table, matched, models, given, spelling)
     if rows:
         store = Store(db)
         try:
             with store.transaction() as connection:
-                add_scores(connection, model, rows)
+                for name in sorted({key[0] for key in rows}):
+                    add_scores(connection, name, [(*key[1:], said[0]) for key, said in rows.items() if key[0] == name])
                 summarize(connection)
         finally:
             store.close()
-    return PredictionsImported(len(rows), len({row[0] for row in rows}), matched)
+    named = tuple(sorted({key[0] for key in rows})) or (model or file.stem,)
+    return PredictionsImported(len(rows), len({key[1] for key in rows}), matched, named, left_out)
 
 
 def export_predictions(db: str, file: Path, *, model: str | None, unit: Unit, threshold: float, shown: Shown) -> int:
@@ -95,32 +109,34 @@ def aggregate(
         yield *group, count, int(highest >= threshold), highest, total / count
 
 
-def _scores(table: ReadTable) -> Iterator[tuple[int, str, float]]:
-    """(row, class, score), rows counted from 0."""
-    labels, given = table.column("label"), table.column("score")
-    if labels is not None and given is not None:
-        for row, (label, text) in enumerate(zip(labels, given, strict=True)):
-            if not label:
-                raise ConfigError(f"{table.path}, row {row + 2}: there is no label; {_WANTED}.")
-            yield row, label, _score(f"{table.path}, row {row + 2}, {label}", text)
-        return
-    classes = [name for name in table.names if name not in (*IDENTITIES, "model", *COLUMNS)]
-    if not classes:
-        raise ConfigError(f"{table.path}: {_WANTED}.")
-    for label in classes:
-        for row, text in enumerate(table.column(label) or ()):
-            if text:
-                yield row, label, _score(f"{table.path}, row {row + 2}, {label}", text)
+def _models(table: ReadTable, model: str | None) -> list[str]:
+    """Whose scores each row has."""
+    named = table.column("model") or [""] * len(table.rows)
+    several = sorted(set(filter(None, named)))
+    if model is None:
+        return [name or table.path.stem for name in named]
+    if len(several) > 1:
+        said = ", ".join(several[:5])
+        raise ConfigError(
+            f"{table.path}: it has scores of several models ({said}). Leave out --model to keep them apart."
+        )
+    return [model] * len(table.rows)
 
 
-_WANTED = "give a column for each class, or `label` and `score`"
-
-
-def _score(place: str, text: str) -> float:
-    try:
-        score = float(text)
-    except ValueError as error:
-        raise ConfigError(f"{place}: {text or 'an empty cell'} is no number.") from error
-    if not math.isfinite(score):
-        raise ConfigError(f"{place}: {text} is no finite number.")
-    return score
+def _agreeing(
+    table: ReadTable, matched: Matched, models: Sequence[str], given: Iterable[Scored], spelling: Spelling
+) -> dict[tuple[str, int, str], tuple[float, int]]:
+    """(score, row) by model, image and class; ConfigError where two rows give different scores."""
+    rows: dict[tuple[str, int, str], tuple[float, int]] = {}
+    for row, label, score in given:
+        frame_id = matched.frame_ids[row]
+        if frame_id is None:
+            continue
+        known = rows.setdefault((models[row], frame_id, spelling.of(label)), (score, row))
+        if not math.isclose(known[0], score, abs_tol=SAME):
+            lines = f"rows {table.lines[known[1]]} and {table.lines[row]}"
+            raise ConfigError(
+                f"{table.path}: {lines} contradict each other: of {label} the same image has the scores "
+                f"{known[0]:g} and {score:g}. Give one row for each image. Nothing was recorded."
+            )
+    return rows

@@ -1,13 +1,16 @@
 """Tables of others, CSV or Parquet, read and written by what their names end in."""
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+import math
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dicomprep.cells import neutral_cell
 from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.exchange.dialects import normalized_heading, read_delimited
 from dicomprep.export.columnar import write_parquet
 from dicomprep.export.delimited import write_csv
 from dicomprep.extras import load_extra
@@ -15,6 +18,8 @@ from dicomprep.extras import load_extra
 __all__ = ["ReadTable", "read_table", "write_table"]
 
 ENDINGS = (".csv", ".parquet")
+TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt")
+"""Of what is read as CSV; the separator is found in the content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +28,64 @@ class ReadTable:
 
     path: Path
     names: tuple[str, ...]
-    """Of its columns, in small letters."""
+    """Of its columns, as they are written, without space around them; a name may be empty."""
     rows: list[tuple[str, ...]]
     """Texts without space around them; empty where nothing is said."""
+    lines: list[int]
+    """Where each row begins in the file, from 1; of Parquet its number, the head counted as the first."""
+    note: str = ""
+    """How the table was read, where it is not plain UTF-8 with commas."""
+
+    def heading(self, *names: str) -> str | None:
+        """The first of these columns that is there, as the table writes its name; capitals, spaces, `_` do not count.
+
+        Raises ConfigError where two columns have that name.
+        """
+        known = [normalized_heading(name) for name in self.names]
+        for name in map(normalized_heading, names):
+            if known.count(name) > 1:
+                written = ", ".join(n for n, k in zip(self.names, known, strict=True) if k == name)
+                raise ConfigError(f"{self.path}: two columns have one name: {written}.")
+            if name in known:
+                return self.names[known.index(name)]
+        return None
 
     def column(self, name: str) -> list[str] | None:
-        """The values of one column; None where there is none of this name."""
-        if name not in self.names:
-            return None
-        place = self.names.index(name)
+        """The values of one column, whose name is found as by `heading`; None where there is none of this name."""
+        heading = self.heading(name)
+        return None if heading is None else self.values(heading)
+
+    def values(self, heading: str) -> list[str]:
+        """The values of the column with exactly this heading."""
+        place = self.names.index(heading)
         return [row[place] for row in self.rows]
 
+    def cell(self, row: int, heading: str) -> str:
+        """How messages name a place: file, line and column."""
+        return f"{self.path}, row {self.lines[row]}, {heading}"
 
-def read_table(path: Path) -> ReadTable:
-    """Read a table with a head; ConfigError where it is none, or its rows have other lengths than its head."""
+
+def read_table(path: Path, telling: Collection[str] = ()) -> ReadTable:
+    """Read a table with a head; ConfigError where it is none, or its rows have other lengths than its head.
+
+    `telling` are names of columns by which the separator is recognized.
+    """
     try:
-        names, rows = _read_parquet(path) if _ending(path) == ".parquet" else _read_csv(path)
+        names, numbered, note = _read(path, frozenset(map(normalized_heading, telling)))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read as a table: {error}") from error
-    heads = tuple(name.strip().lower() for name in names)
-    if len(set(heads)) < len(heads) or not heads:
-        raise ConfigError(f"{path}: its first line must have the names of columns, none twice.")
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(heads):
-            raise ConfigError(f"{path}, row {number}: {len(row)} cells, where the head has {len(heads)}.")
-    return ReadTable(path, heads, [tuple(map(_text, row)) for row in rows])
+    heads = tuple(_text(name).strip("\ufeff") for name in names)
+    while heads and not heads[-1] and not any(_text(cell) for _, row in numbered for cell in row[len(heads) - 1 :]):
+        heads = heads[:-1]
+    named = [head for head in heads if head]
+    if len(set(named)) < len(named) or not named:
+        twice = sorted({head for head in named if named.count(head) > 1})
+        what = f"; twice there {'is' if len(twice) == 1 else 'are'}: {', '.join(twice)}" if twice else ""
+        raise ConfigError(f"{path}: its first line must have the names of columns, none twice{what}.")
+    rows = [tuple(map(_text, _fitted(path, line, row, len(heads)))) for line, row in numbered]
+    return ReadTable(path, heads, rows, [line for line, _ in numbered], note)
 
 
 def write_table(path: Path, columns: dict[str, str], rows: Iterable[Sequence[Any]]) -> int:
@@ -87,10 +123,24 @@ def _ending(path: Path) -> str:
     return path.suffix.lower()
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        names, *rows = list(csv.reader(file)) or [[]]
-    return names, [row for row in rows if row]
+def _read(path: Path, telling: frozenset[str]) -> tuple[Sequence[str], list[tuple[int, Sequence[Any]]], str]:
+    """Headings, numbered rows, and how they were read."""
+    if path.suffix.lower() not in (*TEXT_ENDINGS, ".parquet"):
+        _ending(path)
+    if path.suffix.lower() == ".parquet":
+        names, rows = _read_parquet(path)
+        return names, list(enumerate(rows, start=2)), ""
+    names, records, dialect = read_delimited(path.read_bytes(), telling)
+    return names, [(line, [_unneutralized(cell) for cell in row]) for line, row in records], dialect.note
+
+
+def _fitted(path: Path, line: int, row: Sequence[Any], width: int) -> Sequence[Any]:
+    """A row without the empty cells that separators at its end make."""
+    if len(row) > width and not any(_text(cell) for cell in row[width:]):
+        return row[:width]
+    if len(row) != width:
+        raise ConfigError(f"{path}, row {line}: {len(row)} cells, where the head has {width}.")
+    return row
 
 
 def _read_parquet(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -98,6 +148,14 @@ def _read_parquet(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
     return table.column_names, list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
-def _text(value: Any) -> str:  # noqa: ANN401
-    text = "" if value is None else str(value).strip()
+def _unneutralized(cell: str) -> str:
+    """A cell without the apostrophe that `neutral_cell` gave it."""
+    text = cell.strip()
     return text[1:] if text.startswith("'") and neutral_cell(text[1:]) == text else text
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    """What a cell says: NFC, without space around it; what pandas has for "nothing" is nothing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return unicodedata.normalize("NFC", str(value)).strip()
