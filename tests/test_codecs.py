@@ -378,13 +378,75 @@ def test_rubbish_tells_no_syntax(stream: bytes) -> None:
     assert identify_syntax(stream) is None
 
 
-def test_jpeg2000_labels_after_its_component_transform() -> None:
+@pytest.mark.parametrize("encode", [jpeg2000, jpeg2000_lossy])
+def test_jpeg2000_labels_after_its_component_transform(encode: Callable[[Pixels, int], bytes]) -> None:
+    """What the decoder has undone is RGB, whatever it was called; nothing undone, and it is what it was called."""
     pixels = picture("u1", 8, color=True)
-    for label, after in (("YBR_RCT", "RGB"), ("YBR_ICT", "RGB"), ("RGB", "RGB"), ("YBR_FULL", "YBR_FULL")):
+    plain = imagecodecs.jpeg2k_encode(pixels, reversible=True, codecformat="j2k", mct=False)
+    high_throughput = imagecodecs.htj2k_encode(pixels, reversible=True, rgb=False)
+    for label in ("YBR_RCT", "YBR_ICT", "YBR_FULL", "YBR_FULL_422", "RGB"):
+        layout = layout_of(pixels, photometric=label)
+        decoded = decode_codestream(encode(pixels, 8), layout, transfer_syntax=f"{UID}.4.91")
+        assert decoded.photometric_interpretation == "RGB"
+        for stream, syntax in ((plain, f"{UID}.4.90"), (high_throughput, f"{UID}.4.201")):
+            decoded = decode_codestream(stream, layout, transfer_syntax=syntax)
+            assert decoded.photometric_interpretation == ("RGB" if label == "RGB" else "YBR_FULL")
+            np.testing.assert_array_equal(decoded.pixels, pixels)
+
+
+@pytest.mark.parametrize(("main", "tiles", "after"), [(False, True, "RGB"), (True, False, "YBR_FULL")])
+def test_a_tile_overrides_the_main_header(main: bool, tiles: bool, after: str) -> None:
+    """COD in a tile-part header comes before that of the main one (T.800 A.6.1)."""
+    pixels = picture("u1", 8, color=True)
+    stream = imagecodecs.jpeg2k_encode(pixels, reversible=True, codecformat="j2k", mct=tiles)
+    stream = with_tile_coding(stream, main=main)
+    layout = layout_of(pixels, photometric="YBR_ICT")
+    decoded = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.90")
+    assert decoded.photometric_interpretation == after
+    np.testing.assert_array_equal(decoded.pixels, pixels)
+
+
+def with_tile_coding(stream: bytes, *, main: bool) -> bytes:
+    """The same, its COD segment copied to the only tile, and the main one's transformation changed."""
+    at, tile = stream.index(b"\xff\x52"), stream.index(b"\xff\x90")
+    end = at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+    coding = bytearray(stream[at:end])
+    length = int.from_bytes(stream[tile + 6 : tile + 10], "big") + len(coding)
+    part = stream[tile : tile + 6] + struct.pack(">I", length) + stream[tile + 10 : tile + 12] + coding
+    coding[8] = main
+    return bytes(stream[:at] + coding + stream[end:tile] + part + stream[tile + 12 :])
+
+
+@pytest.mark.parametrize(("across", "down"), [(2, 1), (2, 2)])
+@pytest.mark.parametrize("label", ["YBR_FULL_422", "YBR_ICT", "YBR_FULL", "RGB"])
+def test_subsampled_chroma_is_converted_once(label: str, across: int, down: int) -> None:
+    luma, blue, red = np.full((32, 32), 120, "u1"), np.full((32, 32), 90, "u1"), np.full((32, 32), 200, "u1")
+    planes = [luma, *(plane[::down, ::across].copy() for plane in (blue, red))]
+    for reduction in (0, 1):
         decoded = decode_codestream(
-            jpeg2000(pixels, 8), layout_of(pixels, photometric=label), transfer_syntax=f"{UID}.4.90"
+            subsampled_jpeg2000(planes, across, down),
+            layout_of(np.zeros((32, 32, 3), "u1"), photometric=label),
+            transfer_syntax=f"{UID}.4.90",
+            detail=Detail(reduction),
         )
-        assert decoded.photometric_interpretation == after
+        assert decoded.photometric_interpretation == "RGB"
+        expected = [120 + 1.402 * 72, 120 - 0.344 * (90 - 128) - 0.714 * 72, 120 + 1.772 * (90 - 128)]
+        assert np.abs(decoded.pixels[4:-4, 4:-4] - np.array(expected)).max() <= 2
+
+
+def subsampled_jpeg2000(planes: list[Pixels], across: int, down: int) -> bytes:
+    """Codestreams of one component each, put together: one component after another is a progression, too (CPRL)."""
+    streams = [imagecodecs.jpeg2k_encode(p, reversible=True, codecformat="j2k", resolutions=1) for p in planes]
+    first = streams[0]
+    tile = first.index(b"\xff\x90")
+    head = bytearray(first[:tile])
+    coding = head.index(b"\xff\x52")
+    head[coding + 5] = 4
+    components = b"".join(bytes([7, *step]) for step in ((1, 1), (across, down), (across, down)))
+    size = head[6:40] + struct.pack(">H", 3) + components
+    packets = b"".join(stream[stream.index(b"\xff\x93") + 2 : -2] for stream in streams)
+    part = struct.pack(">2sHHIBB2s", b"\xff\x90", 10, 0, len(packets) + 14, 0, 1, b"\xff\x93")
+    return bytes(head[:4] + struct.pack(">H", len(size) + 2) + size + head[45:]) + part + packets + b"\xff\xd9"
 
 
 def test_a_jp2_file_in_place_of_a_codestream_is_read() -> None:

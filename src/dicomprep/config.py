@@ -27,7 +27,7 @@ __all__ = [
 
 E = TypeVar("E", bound=StrEnum)
 
-RULES_VERSION = 5
+RULES_VERSION = 6
 """Raised when the same options would give other pixels than before, so that old images are redone."""
 
 WINDOW_PRESETS = {

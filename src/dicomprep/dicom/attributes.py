@@ -12,7 +12,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from dicomprep.dicom.elements import OVERLAY_ROWS, TAGS
+from dicomprep.dicom.elements import OVERLAY_BIT_POSITIONS, OVERLAY_ROWS, TAGS
 from dicomprep.errors import ErrorCode, InputError
 
 __all__ = ["Attributes", "label", "read_code"]
@@ -89,6 +89,12 @@ class Attributes:
     def has_overlay(self) -> bool:
         """Whether there is an overlay: Overlay Rows (6000,0010), of a group that has no keywords."""
         return OVERLAY_ROWS in self._raw
+
+    @property
+    def has_overlay_bits(self) -> bool:
+        """Whether an overlay lies in unused bits of the pixels."""
+        values = (self._raw[tag].value for tag in OVERLAY_BIT_POSITIONS if tag in self._raw)
+        return any(any(value) if isinstance(value, bytes) else value for value in values)
 
     def integer(self, keyword: str, default: int | None = None) -> int | None:
         """The first value as an integer; InputError `corrupt_header` where it is none."""

@@ -55,6 +55,7 @@ WANTED = (
     "SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData", "ICCProfile",
     "OpticalPathSequence",
     # shape
+    "TotalPixelMatrixColumns", "DimensionOrganizationType",
     "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",
     # the allow-list (`training_tags`), and what burned-in text is suspected by (`risk`)
     "BodyPartExamined", "ImageLaterality", "Laterality", "ViewPosition", "PatientPosition", "ImageType",
@@ -69,6 +70,9 @@ TAGS = {keyword: BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(k
 
 OVERLAY_ROWS = BaseTag(0x60000010)
 """Of the first overlay: a group of many (60xx), whose attributes have no keyword of their own."""
+
+OVERLAY_BIT_POSITIONS = tuple(BaseTag(0x60000102 + (number << 17)) for number in range(16))
+"""Of each overlay (60xx,0102): not zero where the plane lies in unused bits of the pixels."""
 
 CHARACTER_SET = BaseTag(0x00080005)
 MOST_CHARACTER_SETS = 4096
@@ -85,7 +89,7 @@ _Elements = dict[BaseTag, RawDataElement]
 def wanted_tags(extra: tuple[str, ...] = ()) -> list[BaseTag]:
     """What is picked out of a data set, with `extra` keywords beyond the usual."""
     more = (tag_for_keyword(keyword) for keyword in extra if keyword not in TAGS)
-    return [*TAGS.values(), OVERLAY_ROWS, *(BaseTag(tag) for tag in more if tag is not None)]
+    return [*TAGS.values(), OVERLAY_ROWS, *OVERLAY_BIT_POSITIONS, *(BaseTag(tag) for tag in more if tag is not None)]
 
 
 def scan_dataset(

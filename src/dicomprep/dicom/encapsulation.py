@@ -10,7 +10,7 @@ from typing import Any
 
 from dicomprep.dicom.attributes import label
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.storage import Inflated, SourceFile
+from dicomprep.storage import HEAD_BYTES, Inflated, SourceFile
 
 __all__ = ["ITEM", "SEQUENCE_END", "Fragment", "FragmentStream", "FrameTable", "locate_frames"]
 
@@ -84,6 +84,11 @@ class FrameTable:
     def is_cut(self) -> bool:
         """The file ends inside of a fragment."""
         return any(fragment.cut for fragments in self.frames[-1:] for fragment in fragments)
+
+    def head(self, file: SourceFile | Inflated) -> bytes:
+        """The beginning of the first frame; empty where there is none."""
+        first = next(iter(self.frames[0]), None) if self.frames else None
+        return b"" if first is None else file.read_at(first.offset, min(first.length, HEAD_BYTES))
 
     def read(self, file: SourceFile | Inflated, index: int) -> bytes:
         """The codestream of one frame; InputError `truncated` where the file ends before it does."""

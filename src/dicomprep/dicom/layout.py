@@ -12,6 +12,8 @@ Notes = tuple[str, ...]
 FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 PALETTE = "PALETTE COLOR"
 UNKNOWN = "UNKNOWN"
+WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+"""SOP Class of VL Whole Slide Microscopy Images, whose frames are tiles."""
 
 
 def read_layout(root: Attributes, pixel_keyword: str) -> tuple[Layout, Notes]:
@@ -48,6 +50,8 @@ def read_layout(root: Attributes, pixel_keyword: str) -> tuple[Layout, Notes]:
         photometric_interpretation=photometric,
         planar=samples == 3 and root.integer("PlanarConfiguration", 0) == 1,
         kind="float" if float_bits else "integer",
+        overlaid=root.has_overlay_bits,
+        tiled=_is_tiled(root),
     )
     return layout, notes
 
@@ -67,6 +71,12 @@ def _read_photometric(root: Attributes, samples: int) -> tuple[str, Notes]:
     if term not in PHOTOMETRIC:  # it may be anything, and what is said of it is recorded
         return UNKNOWN, ()
     return term, () if term == stated else (f"{label('PhotometricInterpretation')} is taken as {term}",)
+
+
+def _is_tiled(root: Attributes) -> bool:
+    """Whether the frames are tiles of a total pixel matrix (PS3.3 C.8.12.4.1, C.7.6.17)."""
+    organized = root.code("DimensionOrganizationType").startswith("TILED")
+    return organized or root.code("SOPClassUID") == WHOLE_SLIDE or root.has_value("TotalPixelMatrixColumns")
 
 
 def _read_high_bit(root: Attributes, allocated: int, stored: int) -> int:

@@ -11,6 +11,7 @@ from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of
 from dicomprep.dicom.sniff import GE_PRIVATE
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs import decode_codestream, decode_native, is_supported, reduces
+from dicomprep.pixels.components import true_components
 from dicomprep.pixels.decoded import Decoded, Detail, reduced
 from dicomprep.pixels.likeness import digest_samples
 from dicomprep.pixels.stored import Layout
@@ -91,7 +92,9 @@ class PixelData:
             end=self._element.end,
             extended_offsets=offsets_of(header.attributes),
         )
-        self.notes = self._table.notes
+        head = self._table.head(self._file)
+        self.layout, notes = true_components(head, self.layout, self.syntax)
+        self.notes = (*self._table.notes, *notes)
         self.frame_count = max(self.frame_count, len(self._table.frames))
 
     def _decode_native(self, index: int) -> Decoded:

@@ -1,18 +1,18 @@
 """One frame's codestream to samples: one decoder for each transfer syntax (DICOM PS3.5 annex A.4, section 8.2)."""
 
-import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from functools import partial
 
 import imagecodecs
 import numpy as np
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codestream import Codestream, identify_syntax, read_jpegxl_shape
-from dicomprep.pixels.decoded import WHOLE, Decoded, Detail, checked, matched
+from dicomprep.pixels.codestream import Codestream, identify_syntax, read_codestream, read_jpegxl_shape
+from dicomprep.pixels.decoded import WHOLE, Decoded, Detail, checked, matched, widened
 from dicomprep.pixels.jpeg import decode_dct, decode_jpeg_ls, decode_lossless
+from dicomprep.pixels.rle import unpack_planes
 from dicomprep.pixels.stored import Layout, expand_bits, unpack_native
 from dicomprep.pixels.wavelet import decode_jpeg2000
 
@@ -79,20 +79,33 @@ def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, deta
         raise InputError(ErrorCode.TRUNCATED, "the frame's codestream is empty")
     try:
         found = _syntax_found(data, transfer_syntax)
+        own = _tile_layout(data, layout) if layout.tiled else layout
         decoded = (
-            _REDUCING_DECODERS[found](data, layout, detail)
-            if found in _REDUCING_DECODERS
-            else _DECODERS[found](data, layout)
+            _REDUCING_DECODERS[found](data, own, detail) if found in _REDUCING_DECODERS else _DECODERS[found](data, own)
         )
     except (InputError, MemoryError):
         raise
     except Exception as error:
         reason = str(error).split("\n")[0].rstrip(".")
         raise InputError(ErrorCode.CORRUPT_PIXELS, f"the codestream cannot be decoded: {reason}") from error
+    if own is not layout:
+        decoded = widened(decoded, layout)
     if found == transfer_syntax:
         return decoded
     note = f"the codestream is not of the transfer syntax that is stated; its markers say {found}"
     return replace(decoded, notes=(*decoded.notes, note))
+
+
+def _tile_layout(data: bytes, layout: Layout) -> Layout:
+    """The layout of a tile that is cut to the slide's edge; any other contradiction is left to the decoder."""
+    stream = read_codestream(data)
+    if stream is None or min(stream.rows, stream.columns) < 1:
+        return layout
+    if stream.rows > layout.rows or stream.columns > layout.columns:
+        return layout
+    if (stream.rows, stream.columns) == (layout.rows, layout.columns):
+        return layout
+    return replace(layout, rows=stream.rows, columns=stream.columns)
 
 
 def _syntax_found(data: bytes, stated: str) -> str:
@@ -103,54 +116,39 @@ def _syntax_found(data: bytes, stated: str) -> str:
         found = identify_syntax(data)
     except ValueError:
         return stated
-    return stated if found is None or _ALL_DECODERS[found] is _ALL_DECODERS[stated] else found
+    if found is None or {found, stated} <= _JPEG_XL or _ALL_DECODERS[found] is _ALL_DECODERS[stated]:
+        return stated
+    return found
 
 
-def _decode_jpegxl(data: bytes, layout: Layout) -> Decoded:
+def _decode_jpegxl(data: bytes, layout: Layout, *, lossless: bool) -> Decoded:
+    """By libjxl, which undoes its own colour transforms; what a lossless encoder was given as YBR_FULL is YBR_FULL."""
     rows, columns = read_jpegxl_shape(data)
     checked(Codestream(rows, columns, layout.samples, layout.bits_stored), layout, data)
     pixels = imagecodecs.jpegxl_decode(data)
-    photometric = "RGB" if layout.samples == 3 else layout.photometric_interpretation
+    photometric = layout.photometric_interpretation
+    if layout.samples == 3 and not (lossless and photometric == "YBR_FULL"):
+        photometric = "RGB"
     components = pixels.shape[2:]
-    deeper = pixels.dtype.itemsize * 8 > max(8, layout.bits_allocated)
-    bits = pixels.dtype.itemsize * 8 if deeper else layout.bits_stored
-    stream = Codestream(rows, columns, components[0] if components else 1, bits)
+    bits = max(pixels.dtype.itemsize * 8, layout.bits_stored)
+    stream = Codestream(rows, columns, components[0] if components else 1, bits, lossy=not lossless)
     return matched(pixels, checked(stream, layout, data), layout, "libjxl", photometric=photometric)
 
 
 def _decode_rle(data: bytes, layout: Layout) -> Decoded:
     """RLE Lossless (PS3.5 annex G): byte planes of each sample, most significant first; single bits are packed."""
-    planes = [_unpack_segment(segment, layout) for segment in _rle_segments(data)]
-    if layout.bits_allocated == 1:
-        return _decode_encapsulated_native(b"".join(planes), layout)
     width = layout.bits_allocated // 8
-    if len(planes) != layout.samples * width:
-        message = f"the RLE frame has {len(planes)} segments, the header says {layout.samples * width}"
-        raise InputError(ErrorCode.CORRUPT_PIXELS, message)
-    planar = np.frombuffer(b"".join(planes), np.uint8).reshape(layout.samples, width, layout.rows, layout.columns)
+    plane_bytes = (layout.rows * layout.columns * min(8, layout.bits_allocated) + 7) // 8
+    planes = unpack_planes(data, count=layout.samples * width if width else None, plane_bytes=plane_bytes)
+    if width == 0:
+        return _decode_encapsulated_native(planes.tobytes(), layout)
+    planar = planes.reshape(layout.samples, width, layout.rows, layout.columns)
     samples = np.ascontiguousarray(np.moveaxis(planar, (0, 1), (2, 3))).view(f">u{width}")[..., 0]
     pixels = samples.astype(layout.dtype)
     pixels = pixels[..., 0] if layout.samples == 1 else pixels
     return Decoded(
         expand_bits(pixels, layout), layout.photometric_interpretation, layout.bits_stored, "imagecodecs PackBits"
     )
-
-
-def _rle_segments(data: bytes) -> list[bytes]:
-    """The segments that the header names (PS3.5 G.5); InputError where they cannot be in `data`."""
-    count, *offsets = struct.unpack("<16I", data[:64].ljust(64, b"\0"))
-    used = offsets[:count]
-    if not 1 <= count <= 15 or used[0] < 64 or any(a >= b for a, b in pairwise([*used, len(data) + 1])):
-        raise InputError(ErrorCode.CORRUPT_PIXELS, "the RLE header names segments that are not there")
-    return [data[start:end] for start, end in pairwise([*used, len(data)])]
-
-
-def _unpack_segment(segment: bytes, layout: Layout) -> bytes:
-    """One byte plane; what comes after it is padding."""
-    wanted = (layout.rows * layout.columns * min(8, layout.bits_allocated) + 7) // 8
-    plane = bytes(imagecodecs.packbits_decode(segment))
-    _check_length(len(plane), wanted, spare=wanted // 64 + 1024, what="bytes of a plane")
-    return plane[:wanted]
 
 
 def _decode_encapsulated_native(data: bytes, layout: Layout) -> Decoded:
@@ -176,6 +174,11 @@ def _check_length(found: int, wanted: int, *, spare: int, what: str) -> None:
         raise InputError(ErrorCode.CORRUPT_PIXELS, f"the frame holds {found:,} {what}, the header says {wanted:,}")
 
 
+_JPEG_XL = frozenset(f"{UID}.4.{process}" for process in (110, 111, 112))
+"""Their markers do not tell them apart."""
+
+_decode_jpegxl_lossy = partial(_decode_jpegxl, lossless=False)
+
 _UNMARKED = frozenset({ENCAPSULATED_UNCOMPRESSED, f"{UID}.8.1"})
 """Their frames begin with any bytes."""
 
@@ -185,7 +188,8 @@ _DECODERS: dict[str, Callable[[bytes, Layout], Decoded]] = {
     f"{UID}.5": _decode_rle,
     **{f"{UID}.4.{process}": decode_lossless for process in (57, 70)},
     **{f"{UID}.4.{process}": decode_jpeg_ls for process in (80, 81)},
-    **{f"{UID}.4.{process}": _decode_jpegxl for process in (110, 111, 112)},
+    f"{UID}.4.110": partial(_decode_jpegxl, lossless=True),
+    **{f"{UID}.4.{process}": _decode_jpegxl_lossy for process in (111, 112)},
 }
 _REDUCING_DECODERS: dict[str, Callable[[bytes, Layout, Detail], Decoded]] = {
     **{f"{UID}.4.{process}": decode_dct for process in range(50, 57)},

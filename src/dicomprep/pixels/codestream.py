@@ -10,6 +10,7 @@ __all__ = [
     "Codestream",
     "bare_jpeg2000",
     "identify_syntax",
+    "read_codestream",
     "read_jpeg",
     "read_jpeg2000",
     "read_jpegxl_shape",
@@ -45,6 +46,12 @@ class Codestream:
     """Where the last JPEG 2000 tile-part ends: there is the end marker, or it is missing."""
     levels: int = 0
     """How often a JPEG 2000 image may be halved while it is decoded, its samples staying on the image's own grid."""
+    component_transform: bool | None = False
+    """JPEG 2000 turned RGB into three other components, as decoders undo; None: in some tiles only."""
+    subsampled: bool = False
+    """Some JPEG 2000 component has fewer samples than the image."""
+    lossy: bool = False
+    """Samples may come out beyond the range that went in."""
     parts: int = 0
     """Precincts, or code-blocks if these are more, of a JPEG 2000 component: decoders set memory aside for each."""
 
@@ -68,6 +75,7 @@ def read_jpeg(data: bytes) -> Codestream:
         elif marker == 0xDA and frame is None:
             raise ValueError("a JPEG scan begins before the frame header")
     process, header = frame
+    selection = segment[1 + 2 * segment[0]] if segment and len(segment) > 1 + 2 * segment[0] else 0
     if len(header) < 6 or len(header) < 6 + 3 * header[5]:
         raise ValueError("the JPEG frame header is cut")
     bits, rows, columns, components = struct.unpack(">BHHB", header[:6])
@@ -81,7 +89,8 @@ def read_jpeg(data: bytes) -> Codestream:
         adobe_transform=adobe,
         jfif=jfif,
         component_ids=tuple(header[6::3][:components]),
-        predictor=segment[1 + 2 * segment[0]] if segment and len(segment) > 1 + 2 * segment[0] else 0,
+        predictor=selection,
+        lossy=selection > 0 if process == 0xF7 else process != 0xC3,  # of JPEG-LS it is NEAR (T.87 C.2.3)
     )
 
 
@@ -123,7 +132,9 @@ def read_jpeg2000(data: bytes) -> Codestream:
     x1, y1, x0, y0, tile_columns, tile_rows, tile_x0, tile_y0 = struct.unpack(">8I", size[4:36])
     components, first_bits = struct.unpack(">HB", size[36:39])
     coding, _ = _find_main_segment(data, 2, 0x52)
-    at_origin = not (x0 or y0 or tile_x0 or tile_y0) and size[39:41] == b"\1\1"
+    (length,) = struct.unpack(">H", size[:2])
+    subsampled = any(data[at : at + 2] != b"\1\1" for at in range(43, min(len(data), 4 + length), 3))
+    at_origin = not (x0 or y0 or tile_x0 or tile_y0 or subsampled)
     tiles = -(-(x1 - tile_x0) // max(1, tile_columns)) * -(-(y1 - tile_y0) // max(1, tile_rows))
     complete, end = _find_end(data, tiles)
     return Codestream(
@@ -135,8 +146,24 @@ def read_jpeg2000(data: bytes) -> Codestream:
         complete=complete,
         end=end,
         levels=coding[5] if len(coding) > 5 and at_origin else 0,
+        component_transform=_read_transform(data, coding, end),
+        subsampled=subsampled,
+        lossy=True,
         parts=_count_parts(coding, x1, y1),
     )
+
+
+def _read_transform(data: bytes, coding: bytes, end: int) -> bool | None:
+    """Whether tiles have a component transformation: as they say, else as the main header does (T.800 A.6.1)."""
+    main = coding[4:5]
+    stated: dict[bytes, bytes] = {}
+    _, at = _find_main_segment(data, 2, None)
+    while data[at : at + 2] == b"\xff\x90" and at < end:
+        own, _ = _find_main_segment(data, at + 12, 0x52)
+        stated[data[at + 4 : at + 6]] = own[4:5] or stated.get(data[at + 4 : at + 6], main)
+        at += int.from_bytes(data[at + 6 : at + 10], "big") or len(data)
+    found = {value not in (b"", b"\0") for value in stated.values()} or {main not in (b"", b"\0")}
+    return found.pop() if len(found) == 1 else None
 
 
 def _count_parts(coding: bytes, columns: int, rows: int) -> int:
@@ -193,6 +220,20 @@ def read_jpegxl_shape(data: bytes) -> tuple[int, int]:
     return rows, rows * numerator // denominator
 
 
+def read_codestream(data: bytes) -> Codestream | None:
+    """Size and components (0: not read) as its own markers state them; None where it has none that are known."""
+    try:
+        if data[:2] == b"\xff\xd8":
+            return read_jpeg(data)
+        bare = bare_jpeg2000(data)
+        if bare[:4] == b"\xff\x4f\xff\x51":
+            return read_jpeg2000(bare)
+        rows, columns = read_jpegxl_shape(data)
+        return Codestream(rows, columns, components=0, bits=0)
+    except (ValueError, struct.error, IndexError):  # the decoder will say so
+        return None
+
+
 def identify_syntax(data: bytes) -> str | None:
     """The transfer syntax of a frame whose file does not state one, from its own markers; None where they are unknown.
 
@@ -226,7 +267,7 @@ def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:
 
 def _find_main_segment(data: bytes, at: int, wanted: int | None) -> tuple[bytes, int]:
     """The content of a JPEG 2000 main header segment, or nothing; and where reading stopped: at most at the tiles."""
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0x90:
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in (0x90, 0x93):
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         if data[at + 1] == wanted:
             return data[at + 4 : at + 2 + length], at

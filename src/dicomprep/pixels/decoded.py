@@ -11,7 +11,7 @@ from dicomprep.pixels.codestream import Codestream
 from dicomprep.pixels.geometry import EVERY_PIXEL, Grid, halve
 from dicomprep.pixels.stored import Layout, expand_bits
 
-__all__ = ["WHOLE", "Decoded", "Detail", "checked", "matched", "reduced"]
+__all__ = ["WHOLE", "Decoded", "Detail", "checked", "excess", "matched", "reduced", "widened"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,9 @@ class Detail:
 
 
 WHOLE = Detail()
+
+OVERSHOOT = 8
+"""Lossy codecs leave the range by less than this part of it; what is farther off was put there."""
 
 MOST_PARTS = 2**21
 """Precincts or code-blocks of a JPEG 2000 component."""
@@ -78,18 +81,52 @@ def matched(
     bits = stream.bits
     if pixels.ndim == 3 and pixels.shape[-1] == 1:
         pixels = pixels[..., 0]
-    if bits > layout.bits_stored and not stream.signed and int(pixels.max()) < 2**layout.bits_stored:
-        bits = layout.bits_stored  # the codestream has room for more, as a word of native data has
-    elif bits != layout.bits_stored:
-        notes = (*notes, f"the header says {layout.bits_stored} bits stored, the codestream has {bits}")
     if stream.signed and layout.samples == 3:
         pixels = pixels.astype(np.int64) + 2 ** (stream.bits - 1)
         notes = (*notes, "the codestream's colours are signed; their middle is taken as half of the range")
     width = next(width for width in (8, 16, 32) if bits <= width)
     typed = pixels.astype(np.dtype(f"{'i' if layout.signed else 'u'}{width // 8}"), copy=False)
-    true_layout = replace(layout, bits_allocated=width, bits_stored=bits, high_bit=bits - 1)
+    coded = expand_bits(typed, replace(layout, bits_allocated=width, bits_stored=bits, high_bit=bits - 1))
+    stored, bits = _stored_values(coded, stream, layout)
+    if bits != layout.bits_stored:
+        notes = (*notes, f"the header says {layout.bits_stored} bits stored, the codestream has {bits}")
     label = photometric or layout.photometric_interpretation
-    return Decoded(expand_bits(typed, true_layout), label, bits, decoder, notes)
+    return Decoded(stored, label, bits, decoder, notes)
+
+
+def _stored_values(coded: NDArray[Any], stream: Codestream, layout: Layout) -> tuple[NDArray[Any], int]:
+    """The part of each coded sample that is stored value, and its bits.
+
+    As in native data, that is what Bits Stored and High Bit say where the codestream holds whole cells, overlays
+    and rubbish among them. Where nothing explains what is beyond, the header is wrong, and the codestream wins.
+    """
+    stored, shifted = layout.bits_stored, layout.high_bit >= layout.bits_stored
+    if stream.bits <= stored:
+        return coded, stream.bits
+    holds_cells = stream.bits == layout.bits_allocated or layout.overlaid or stream.bits == layout.high_bit + 1
+    if shifted and stream.bits > layout.high_bit and holds_cells:
+        return expand_bits(coded, layout), stored
+    beyond = excess(coded, layout)
+    if beyond == 0:
+        return coded, stored
+    if stream.lossy and not layout.overlaid and beyond <= 2**stored // OVERSHOOT:
+        low, high = _range_of(layout)
+        return np.clip(coded, low, high), stored
+    if holds_cells and (layout.signed or not stream.signed):
+        return expand_bits(coded, replace(layout, high_bit=stored - 1)), stored
+    return coded, stream.bits
+
+
+def excess(coded: NDArray[Any], layout: Layout) -> int:
+    """How far samples go beyond what the header has room for."""
+    low, high = _range_of(layout)
+    below = low - int(coded.min()) if coded.dtype.kind == "i" else 0
+    return max(0, int(coded.max()) - high, below)
+
+
+def _range_of(layout: Layout) -> tuple[int, int]:
+    half = 2 ** (layout.bits_stored - 1)
+    return (-half, half - 1) if layout.signed else (0, 2 * half - 1)
 
 
 def reduced(decoded: Decoded, *, times: int) -> Decoded:
@@ -98,3 +135,16 @@ def reduced(decoded: Decoded, *, times: int) -> Decoded:
         return decoded
     grid = Grid(decoded.grid.step * 2**times, decoded.grid.phase)
     return replace(decoded, pixels=halve(decoded.pixels, times=times), grid=grid)
+
+
+def widened(decoded: Decoded, layout: Layout) -> Decoded:
+    """A smaller tile of a slide's edge at the top left of a frame that is black elsewhere."""
+    step = decoded.grid.step
+    pixels = decoded.pixels
+    whole = np.empty((-(-layout.rows // step), -(-layout.columns // step), *pixels.shape[2:]), pixels.dtype)
+    label, top = decoded.photometric_interpretation, 2**decoded.bits_stored
+    black = {"MONOCHROME1": top - 1, "YBR_FULL": (0, top // 2, top // 2), "YBR_FULL_422": (0, top // 2, top // 2)}
+    whole[:] = black.get(label, 0)
+    whole[: pixels.shape[0], : pixels.shape[1]] = pixels
+    note = f"the tile is smaller than the frame of {layout.rows}×{layout.columns}; what is beyond is drawn black"
+    return replace(decoded, pixels=whole, notes=(*decoded.notes, note))

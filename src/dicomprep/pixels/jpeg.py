@@ -106,9 +106,17 @@ def _decode_deep(data: bytes, stream: Codestream, *, ycbcr: bool) -> NDArray[Any
 
 def _require_enough(data: bytes, pixels: NDArray[Any], decode: Callable[[bytes], NDArray[Any]]) -> None:
     """Refuse a stream that ran short: one of which more bytes before the end marker change what is decoded."""
-    end = data.rfind(b"\xff\xd9")
+    end = _end_of_scan(data)
     if not np.array_equal(pixels, decode(data[:end] + _FILLER + data[end:])):
         raise InputError(ErrorCode.TRUNCATED, "the codestream ends before the picture does")
+
+
+def _end_of_scan(data: bytes) -> int:
+    """Where the coded data end: before the end marker and the fill bytes FF that may precede it (T.81 B.1.1.2)."""
+    end = data.rfind(b"\xff\xd9")
+    while data[end - 1] == 0xFF:  # none belongs to the code, where 00 follows an FF
+        end -= 1
+    return end
 
 
 def _ends_as_invented(pixels: NDArray[Any], stream: Codestream) -> bool:

@@ -28,6 +28,10 @@ class Layout:
     """Colour by colour (Planar Configuration 1) instead of pixel by pixel."""
     kind: str = "integer"
     """integer, or float for (Double) Float Pixel Data."""
+    overlaid: bool = False
+    """Overlay planes lie in unused bits of the samples (PS3.3 C.9.2, retired)."""
+    tiled: bool = False
+    """Frames are tiles of a larger image, of which those at its edge may be smaller."""
 
     @property
     def subsampled(self) -> bool:

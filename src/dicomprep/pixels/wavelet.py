@@ -8,8 +8,9 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codestream import Codestream, bare_jpeg2000, read_jpeg2000
-from dicomprep.pixels.decoded import Decoded, Detail, checked, matched
+from dicomprep.pixels.decoded import Decoded, Detail, checked, excess, matched
 from dicomprep.pixels.geometry import Grid
 from dicomprep.pixels.packets import without_fine_passes
 from dicomprep.pixels.stored import Layout
@@ -36,20 +37,35 @@ def decode_jpeg2000(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     )  # else rounding might carry a value beyond what the header has room for
     data, step = without_fine_passes(data, reduction=levels, tolerance=tolerance, shrink=detail.shrink)
     pixels = _decode_reduced(data, stream, levels) if levels else None
-    if pixels is None:
+    if pixels is None or (levels and stream.bits > layout.bits_stored and excess(pixels, layout)):
         levels, pixels = 0, imagecodecs.jpeg2k_decode(data, planar=False)
-    # decoders undo YBR_RCT and YBR_ICT (PS3.5 8.2.4); any other label stays true
-    label = layout.photometric_interpretation
-    photometric = "RGB" if label in ("YBR_RCT", "YBR_ICT") else label
-    decoded = matched(pixels, stream, layout, "OpenJPEG", photometric=photometric)
+    decoded = matched(pixels, stream, layout, "OpenJPEG", photometric=_color_space(stream, layout))
     # samples of a low-pass image lie on every 2ⁿ-th pixel, not in the middle of a block (T.800 annex F)
     return replace(decoded, grid=Grid(2**levels, phase=0.5 - 0.5 / 2**levels), step=step)
+
+
+def _color_space(stream: Codestream, layout: Layout) -> str:
+    """What comes out of the decoder: RGB where it undid a component transformation or brought chroma to full size.
+
+    Else the components are what went in, whose label tells them apart only as RGB or YCbCr: without a transformation
+    in the codestream, YBR_RCT and YBR_ICT have nothing else that they could mean (PS3.5 8.2.4).
+    """
+    label = layout.photometric_interpretation
+    if layout.samples != 3 or not label.startswith("YBR"):
+        return label
+    if stream.component_transform is None:
+        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, "JPEG 2000 tiles with and without a component transformation")
+    if stream.component_transform or stream.subsampled:
+        return "RGB"
+    return label if label.startswith("YBR_PARTIAL") else "YBR_FULL"
 
 
 def _is_reducible(stream: Codestream, layout: Layout) -> bool:
     """Whether Pillow gives back what the codestream holds, and its low-pass images mean what the header says."""
     deepest = 16 if stream.components == 1 else 8
-    return stream.signed == layout.signed and stream.bits <= deepest
+    hidden = layout.overlaid or layout.high_bit >= layout.bits_stored  # means would mix them into the image
+    plain = stream.bits <= layout.bits_stored or not hidden
+    return plain and stream.signed == layout.signed and stream.bits <= deepest
 
 
 def _decode_reduced(data: bytes, stream: Codestream, levels: int) -> NDArray[Any] | None:

@@ -119,6 +119,7 @@ def decode(file: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> 
         raise InputError(ErrorCode.LIMIT_EXCEEDED, f"a frame of {size} samples does not fit the memory a file may take")
     patient = read_patient(header.attributes)
     data = PixelData(header, pixels, layout, syntax)
+    layout = data.layout
     notes = (*header.encoding.notes, *notes, *element_notes, *sampling_notes, *syntax_notes, *data.notes)
     return Image(instance, patient, data.frame_count, layout, _Reader(header, data, layout, notes))
 

@@ -1,0 +1,88 @@
+"""RLE Lossless: byte planes of each sample, most significant first, in PackBits (DICOM PS3.5 annex G)."""
+
+import struct
+from dataclasses import dataclass
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomprep.errors import ErrorCode, InputError
+
+__all__ = ["count_segments", "unpack_planes"]
+
+MOST_SEGMENTS = 15
+
+MOST_REST = 64
+"""Bytes behind a plane that may be anything: padding of another kind, a gap before the next segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """How far a segment was followed."""
+
+    end: int
+    """In the frame, behind the last byte that was needed."""
+    held: int
+    """Bytes of the plane up to there."""
+
+
+def count_segments(data: bytes) -> int:
+    """How many segments the header of a frame names; 0 where there is no such header."""
+    (count, first) = struct.unpack("<2I", data[:8].ljust(8, b"\0"))
+    return count if 1 <= count <= MOST_SEGMENTS and first >= 64 else 0
+
+
+def unpack_planes(data: bytes, *, count: int | None, plane_bytes: int) -> NDArray[np.uint8]:
+    """The planes of a frame: (segments, bytes).
+
+    Segments may lie in any order and with gaps between them (G.5 has only their offsets). InputError where `count`
+    is another than the header's, or a plane is not full, or far too full.
+    """
+    segments = _find_segments(data)
+    if count is not None and len(segments) != count:
+        message = f"the RLE frame has {len(segments)} segments, the header says {count}"
+        raise InputError(ErrorCode.CORRUPT_PIXELS, message)
+    planes = [_unpack(data, start, end, plane_bytes) for start, end in segments]
+    return np.frombuffer(b"".join(planes), np.uint8).reshape(len(planes), plane_bytes)
+
+
+def _find_segments(data: bytes) -> list[tuple[int, int]]:
+    """Where each segment begins, and the next one in the file does; InputError where that cannot be in `data`."""
+    count, *offsets = struct.unpack("<16I", data[:64].ljust(64, b"\0"))
+    used = offsets[:count]
+    in_order = [*sorted(used), len(data)]
+    if not 1 <= count <= MOST_SEGMENTS or in_order[0] < 64 or in_order[-2] >= len(data) or len(set(used)) != count:
+        raise InputError(ErrorCode.CORRUPT_PIXELS, "the RLE header names segments that are not there")
+    return [(start, in_order[in_order.index(start) + 1]) for start in used]
+
+
+def _unpack(data: bytes, start: int, end: int, wanted: int) -> bytes:
+    """One plane. What comes after it is padding, which need not be code: it is not looked at."""
+    try:
+        plane = bytes(imagecodecs.packbits_decode(data[start:end]))
+    except imagecodecs.PackbitsError:
+        plane = b""
+    if wanted <= len(plane) <= wanted + wanted // 64 + 1024:
+        return plane[:wanted]
+    walk = _walk(data, start, wanted)
+    if walk.held < wanted or walk.end > end:
+        held = min(walk.held, len(plane) or walk.held)
+        message = f"{held:,} of the frame's {wanted:,} bytes of a plane are there"
+        raise InputError(ErrorCode.TRUNCATED, message)
+    if end - walk.end > MOST_REST + (walk.end - start) // 64:
+        raise InputError(ErrorCode.CORRUPT_PIXELS, f"the frame holds more than {wanted:,} bytes of a plane")
+    return bytes(imagecodecs.packbits_decode(data[start : walk.end]))[:wanted]
+
+
+def _walk(data: bytes, at: int, wanted: int) -> _Walk:
+    """Follow the runs until the plane is full or the frame ends (G.3.2)."""
+    held = 0
+    while held < wanted and at < len(data):
+        code = data[at]
+        size = 2 if code > 128 else 1 if code == 128 else code + 2
+        if at + size > len(data):
+            break
+        held += 257 - code if code > 128 else 0 if code == 128 else code + 1
+        at += size
+    return _Walk(at, held)
