@@ -13,6 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from dicomprep.database.conditions import parse_condition
 from dicomprep.errors import ConfigError
+from dicomprep.export.options import ExportOptions
 
 ROWS = [(1, "CT", "a'b"), (2, "MR", None), (3, None, 'say "x"'), (40, "US", "100%"), (-5, "CT", "")]
 table = Table("t", MetaData(), Column("n", Integer), Column("m", String), Column("s", String))
@@ -178,3 +179,11 @@ signs = st.sampled_from([" = ", " != ", "<", ">=", " like ", " in (", " between 
 def test_any_literal_is_compared_or_refused(name: str, sign: str, literal: str) -> None:
     with suppress(ConfigError):
         chosen(f"{name}{sign}{literal}{')' * ('(' in sign)}")
+
+
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_an_empty_condition_does_not_mean_everything(nothing: str) -> None:
+    """`--where "$CONDITION"` of a variable that is not set."""
+    with pytest.raises(ConfigError, match="the name of a column is expected"):
+        ExportOptions(where=nothing).choice()
+    assert ExportOptions().choice().where is None

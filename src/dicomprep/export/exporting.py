@@ -58,6 +58,7 @@ def export_frames(kind: Format, out: Path, *, db: str, options: ExportOptions) -
     pseudonyms = open_pseudonyms(db, output_dir)
     rows = read_rows(db, options, pseudonyms)
     asked = {name: value for name, value in asdict(options).items() if name != "license"}
+    asked["where"] = options.where or ""  # as manifests have always said it
     header = _plain({"format": kind.value, "data_set": pseudonyms.check, "options": asked})
     layout = LAYOUTS[kind]
     with _alone(out) as unfinished:

@@ -30,7 +30,7 @@ class ExportOptions:
     """Only frames of this split: train, val or test; may be given several times."""
     label: tuple[str, ...] = ()
     """Only frames with this label; may be given several times."""
-    where: str = ""
+    where: str | None = None
     """Only frames for which this holds, such as "modality = 'CT' AND width >= 100"."""
     shard_size: int = 10_000
     """Images of one shard."""
@@ -51,4 +51,4 @@ class ExportOptions:
         """Which frames are wanted; ConfigError where that is not said well."""
         from dicomprep.database.dataset_queries import Choice
 
-        return Choice(split=self.split, label=self.label, where=self.where or None)
+        return Choice(split=self.split, label=self.label, where=self.where)
