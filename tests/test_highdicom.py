@@ -42,8 +42,6 @@ DEVIATIONS = {
     "steep slope": "we are right: highdicom takes a LINEAR window to stored values with (width / slope - 1) for"
     " (width - 1) / slope; they part where the slope is far from 1 and few stored values are in the window",
     "both tables": "we are right: after a Modality LUT, highdicom leaves what the VOI LUT gives at 0…65535",
-    "VOI table of lesser range": "we are right: white is 2^bits - 1 of the table's descriptor (C.11.2.1.1), here twice"
-    " its greatest entry; highdicom stretches each table to its own least and greatest entry",
     "frame over shared": "undecided: a functional group is not to be in both places (C.7.6.16). highdicom takes the"
     " shared one, we the frame's, which is nearer",
     "root beside frames": "we are right: what holds for a frame is in its functional groups (C.7.6.16.2.9 and 10), and"

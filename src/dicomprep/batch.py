@@ -136,6 +136,7 @@ class Batch:
         self.unrecorded_frames += len(outcome.written)
         result.processed += 1
         result.frames += len(outcome.written) if outcome.keeps_images else 0
+        result.without_preset += outcome.without_preset
         result.statuses[outcome.status] += 1
         if outcome.error_code is not None:
             result.codes[outcome.error_code] += 1

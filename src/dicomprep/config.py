@@ -112,6 +112,11 @@ class ImageOptions:
             return ()
         return tuple(_parse_window(text.strip()) for text in self.window.split(","))
 
+    @property
+    def presets(self) -> tuple[bool, ...]:
+        """Of each window, whether it was asked for by name and is in Hounsfield units."""
+        return tuple(text.strip() in WINDOW_PRESETS for text in self.window.split(","))[: len(self.windows)]
+
     def select_frames(self, count: int) -> Sequence[int]:
         """Which of `count` frames (from 0) are wanted, ascending."""
         match = re.fullmatch(r"(all|first|middle)|(every|max)=([1-9]\d{0,8})", self.frames)

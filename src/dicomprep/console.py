@@ -190,6 +190,11 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     yield from (("", line) for line in _not_taken(result))
     if result.duplicates:
         yield "", f"{result.duplicates:,} duplicates of another file in all (not in `images`)"
+    if result.without_preset:
+        yield (
+            "",
+            f"{result.without_preset:,} images not in Hounsfield units: drawn without the preset window",
+        )
     bad = {code: n for code, n in result.codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
     if bad:
         yield "Reasons", ", ".join(f"{count:,} {code}" for code, count in bad.items())

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dicomprep.config import ImageOptions
+from dicomprep.dicom.grey import PRESET_NOT_USED
 from dicomprep.dicom.header import name_syntax
 from dicomprep.dicom.origins import Origins
 from dicomprep.models import Frame, Thumbnail
@@ -66,7 +67,8 @@ def _explain_grey(grey: Grey, frame: Frame, origins: Origins, options: ImageOpti
     unit = origins.table_units if isinstance(grey.modality, LookupTable) else origins.units
     units = f" {unit}" if unit else ""
     yield "Modality rule", _explain_modality(grey.modality, origins)
-    yield "VOI rule", _explain_voi(grey.voi, units, origins, asked=bool(options.windows))
+    asked = bool(options.windows) and PRESET_NOT_USED not in frame.notes
+    yield "VOI rule", _explain_voi(grey.voi, units, origins, asked=asked)
     drawn = draw_grey(frame.pixels, grey=grey, bits_stored=frame.bits_stored, depth=8)
     padding = np.zeros(drawn.shape, bool)
     if grey.padding is not None:

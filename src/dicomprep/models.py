@@ -176,6 +176,8 @@ class Frame:
     """Height of a pixel over its width."""
     position: Position = Position()  # noqa: RUF009  (a tuple)
     icc_profile: bytes | None = None
+    is_label_map: bool = False
+    """Stored values are names, between which there is nothing."""
     decoder: str = "native"
     notes: tuple[str, ...] = ()
 
@@ -190,6 +192,8 @@ class Normalized:
     aspect: float
     intensity: dict[str, Any]
     """What was done to the grey or the colour, as JSON-able values."""
+    is_label_map: bool = False
+    """Its greys stand for names: none may come to be between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +254,8 @@ class Outcome(_Message):
     failures: int = 0
     """Frames that could not be drawn."""
     first_failure: FrameFailure | None = None
+    without_preset: int = 0
+    """Images for which a window was asked for by name that is not in their units."""
     rest: Share | None = None
     """Frames that are left to others: what became of the input is known when they are done."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from dicomprep.burned_in import needs_a_look
 from dicomprep.config import Fidelity, ImageOptions
+from dicomprep.dicom.grey import PRESET_NOT_USED
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import (
@@ -142,6 +143,7 @@ class _Work:
     settings: Settings
     opening_seconds: float
     written: list[Written] = field(default_factory=list)
+    without_preset: int = 0
     failures: int = 0
     failures_in_a_row: int = 0
     first_failure: FrameFailure | None = None
@@ -189,6 +191,7 @@ class _Work:
             self.first_failure = self.first_failure or FrameFailure(index, error.code, error.detail)
             return
         self.failures_in_a_row = 0
+        self.without_preset += PRESET_NOT_USED in frame.notes
         filename = frame_filename(self.task.name, index, self.image.frame_count)
         written = write(
             thumbnail,
@@ -231,6 +234,7 @@ class _Work:
                 instance=instance,
                 failures=self.failures,
                 first_failure=self.first_failure,
+                without_preset=self.without_preset,
                 rest=self.rest,
             )
         )

@@ -39,6 +39,8 @@ class Result:
     """What is no regular file and was not opened, by kind."""
     frames: int = 0
     """Images made by this run."""
+    without_preset: int = 0
+    """Of those, how many are not drawn by a window that was asked for by name, for their values are in other units."""
     interrupted: bool = False
     statuses: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)

@@ -56,7 +56,8 @@ def _joined(parts: Sequence[Outcome]) -> Outcome:
     opened = parts[0]
     written = tuple(sorted((w for part in parts for w in part.written), key=lambda w: w.frame_number))
     instance = next((part.instance for part in parts if part.instance.group_key), opened.instance)
-    whole = replace(opened, rest=None, written=written, instance=instance)
+    without_preset = sum(part.without_preset for part in parts)
+    whole = replace(opened, rest=None, written=written, instance=instance, without_preset=without_preset)
     broken = next((part for part in parts if part.error_code and part.first_failure is None), None)
     if broken is not None:
         code, detail = broken.error_code, broken.error_detail

@@ -146,6 +146,11 @@ class Attributes:
         value = self._value(keyword)
         return value if isinstance(value, bytes) and value else None
 
+    def representation(self, keyword: str) -> str:
+        """The Value Representation under which an attribute is written; empty where it is missing or not written."""
+        element = self._raw.get(_tag(keyword))
+        return "" if element is None else element.VR or ""
+
     def items(self, keyword: str) -> Sequence["Attributes"]:
         """The items of a sequence; none where it is missing or no sequence."""
         value = self._value(keyword)

@@ -53,7 +53,7 @@ WANTED = (
     "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData",
     "SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData", "ICCProfile",
-    "OpticalPathSequence",
+    "OpticalPathSequence", "PixelPresentation",
     # shape
     "TotalPixelMatrixColumns", "DimensionOrganizationType",
     "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",

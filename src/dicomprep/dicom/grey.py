@@ -1,20 +1,40 @@
 """How the header of a frame says that its stored values are drawn (DICOM PS3.3 C.7.6.16, C.11.1, C.11.2)."""
 
-from dataclasses import replace
+from collections.abc import Callable
 
-import numpy as np
-
+from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.intensity import LookupTable, Rescale, Window
+from dicomprep.dicom.tables import Notes, Span, find_table
+from dicomprep.errors import InputError
+from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window, value_span
 from dicomprep.pixels.stored import Layout
 
-__all__ = ["FrameAttributes", "read_aspect", "read_inversion", "read_modality", "read_padding", "read_voi"]
+__all__ = [
+    "PRESET_NOT_USED",
+    "FrameAttributes",
+    "Stated",
+    "is_in_hounsfield_units",
+    "read_aspect",
+    "read_inversion",
+    "read_modality",
+    "read_stated",
+    "read_voi",
+    "read_windows",
+]
 
-Span = tuple[float, float]
-Notes = tuple[str, ...]
-"""What had to be corrected, in words."""
+NOT_FOR_DISPLAY = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.12.1",  # X-Ray Angiographic
+        "1.2.840.10008.5.1.4.1.1.12.2",  # X-Ray Radiofluoroscopic
+        "1.2.840.10008.5.1.4.1.1.12.3",  # X-Ray Angiographic Bi-Plane (retired)
+    }
+)
+"""SOP classes whose modality transform leads back to X-ray intensity; windows are in stored values (C.8.7.1.1.2)."""
 
+PRESET_NOT_USED = "--window by name is in Hounsfield units, which these values are not; the file's own is used"
+
+Voi = Window | LookupTable | Range
+Stated = tuple[Rescale | LookupTable, Window | LookupTable | None, Notes]
 ASPECT_LIMIT = 20.0
 """Pixels that claim to be longer than this are taken as square."""
 
@@ -48,6 +68,17 @@ class FrameAttributes:
         return self.root, "the file"
 
 
+def read_stated(frame: FrameAttributes, layout: Layout, *, big_endian: bool) -> Stated:
+    """The modality and VOI transform that the header states for a frame, and what had to be corrected."""
+    stored = value_span(Rescale(), bits_stored=layout.bits_stored, signed=layout.signed)
+    modality, notes = read_modality(frame, span=stored, big_endian=big_endian)
+    if modality is None:
+        return Rescale(), None, notes
+    span = value_span(modality, bits_stored=layout.bits_stored, signed=layout.signed)
+    voi, more_notes = read_voi(frame, span=span, big_endian=big_endian)
+    return modality, voi, (*notes, *more_notes)
+
+
 def read_modality(
     frame: FrameAttributes, *, span: Span, big_endian: bool
 ) -> tuple[Rescale | LookupTable | None, Notes]:
@@ -56,7 +87,9 @@ def read_modality(
     None where a rescale is stated that cannot be read: the stored values are in unknown units then. `span` is from
     the lowest to the highest stored value that there can be.
     """
-    table, notes = _find_table(frame.root, "ModalityLUTSequence", span=span, big_endian=big_endian)
+    if frame.root.text("SOPClassUID") in NOT_FOR_DISPLAY:
+        return Rescale(), _note_unused_transform(frame.root)
+    table, notes = find_table(frame.root, "ModalityLUTSequence", span=span, big_endian=big_endian)
     if table is not None:
         return table, notes
     found = frame.find("PixelValueTransformationSequence", "RescaleSlope", "RescaleIntercept")
@@ -71,13 +104,25 @@ def read_modality(
     return Rescale(slope or 1.0, intercept or 0.0), (*notes, *found.salvaged)
 
 
+def _note_unused_transform(root: Attributes) -> Notes:
+    if "ModalityLUTSequence" in root:
+        return (f"{label('ModalityLUTSequence')} of an X-ray angiographic or fluoroscopic image is not for display",)
+    try:
+        plain = (root.number("RescaleSlope") or 1, root.number("RescaleIntercept") or 0) == (1, 0)
+    except InputError:
+        plain = False
+    return (
+        () if plain else (f"{label('RescaleSlope')} of an X-ray angiographic or fluoroscopic image is not for display",)
+    )
+
+
 def read_voi(frame: FrameAttributes, *, span: Span, big_endian: bool) -> tuple[Window | LookupTable | None, Notes]:
     """The first VOI LUT, else the first window, else None; and what had to be corrected.
 
     `span` is from the lowest to the highest value that the modality transform can give.
     """
     found = frame.find("FrameVOILUTSequence", "VOILUTSequence", "WindowCenter")
-    table, notes = _find_table(found, "VOILUTSequence", span=span, big_endian=big_endian)
+    table, notes = find_table(found, "VOILUTSequence", span=span, big_endian=big_endian)
     if table is not None:
         return table, notes
     window, more_notes = _read_window(found)
@@ -107,26 +152,45 @@ def _read_window(found: Attributes) -> tuple[Window | None, Notes]:
     return Window(center, width, function), notes
 
 
+def read_windows(
+    frame: FrameAttributes, options: ImageOptions, own: Callable[[], Voi]
+) -> tuple[tuple[Voi, ...], Notes]:
+    """The windows that `options` ask for, and `own` where they ask for none or for one that has other units."""
+    if not options.windows:
+        return (own(),), ()
+    windows = tuple(Window(*window) for window in options.windows)
+    if not any(options.presets) or is_in_hounsfield_units(frame):
+        return windows, ()
+    by_name = zip(windows, options.presets, strict=True)
+    return tuple(own() if preset else window for window, preset in by_name), (PRESET_NOT_USED,)
+
+
+def is_in_hounsfield_units(frame: FrameAttributes) -> bool:
+    """Whether modality values are Hounsfield units: as Rescale Type says, else those of CT but for localizers.
+
+    A CT image that states no rescale is believed to hold them as they are.
+    """
+    table = frame.root.item("ModalityLUTSequence")
+    if table is not None:
+        return table.text("ModalityLUTType") == "HU"
+    rescale = frame.find("PixelValueTransformationSequence", "RescaleSlope", "RescaleIntercept")
+    stated = rescale.text("RescaleType")
+    if stated is not None:
+        return stated.upper() == "HU"
+    try:
+        readable = len(rescale.numbers("RescaleSlope")) == len(rescale.numbers("RescaleIntercept"))
+    except InputError:
+        return False
+    localizer = b"LOCALIZER" in frame.root.raw("ImageType").upper()
+    return readable and not localizer and frame.root.text("Modality") == "CT"
+
+
 def read_inversion(root: Attributes, layout: Layout) -> bool:
     """Whether low values are bright: Presentation LUT Shape says so, else MONOCHROME1 (PS3.3 C.11.6, C.7.6.3.1.2)."""
     shape = root.text("PresentationLUTShape")
     if shape in ("IDENTITY", "INVERSE"):
         return shape == "INVERSE"
     return layout.photometric_interpretation == "MONOCHROME1"
-
-
-def read_padding(root: Attributes, layout: Layout) -> tuple[tuple[int, int] | None, Notes]:
-    """Lowest and highest stored value that stand for padding (PS3.3 C.7.5.1.1.2), and what had to be corrected."""
-    ends = []
-    for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
-        try:
-            value = root.integer(keyword)
-        except InputError:
-            return None, (f"{label(keyword)} is malformed; nothing is taken as padding",)
-        ends += [] if value is None else [_as_stored(value, layout)]
-    if layout.kind == "float" or "PixelPaddingValue" not in root or not ends:
-        return None, ()
-    return (min(ends), max(ends)), ()
 
 
 def read_aspect(frame: FrameAttributes) -> tuple[float, Notes]:
@@ -148,47 +212,3 @@ def read_aspect(frame: FrameAttributes) -> tuple[float, Notes]:
             return spacing[0] / spacing[1], ()
         return 1.0, (f"{label(keyword)} {spacing[0]:g}\\{spacing[1]:g} is not possible; pixels taken as square",)
     return 1.0, ()
-
-
-def _as_stored(value: int, layout: Layout) -> int:
-    """Padding written with the other signedness, as it is stored."""
-    span = 2**layout.bits_allocated
-    if layout.signed and value >= span // 2:
-        return value - span
-    return value + span if not layout.signed and value < 0 else value
-
-
-def _find_table(
-    attributes: Attributes, keyword: str, *, span: Span, big_endian: bool
-) -> tuple[LookupTable | None, Notes]:
-    """The first table of a sequence; one that is malformed is not used, and that is noted."""
-    item = attributes.item(keyword)
-    if item is None:
-        return None, ()
-    if "LUTData" not in item:
-        return None, (f"{label(keyword)} is not used: it holds no {label('LUTData')}",)
-    try:
-        table = _read_table(item, big_endian=big_endian)
-    except InputError as error:
-        return None, (f"{label(keyword)} is not used: {error.detail}",)
-    if table.first >= 2**15 and table.first > span[1] and span[0] < 0:  # a negative value, written as an unsigned one
-        table = replace(table, first=table.first - 2**16)
-    return table, ()
-
-
-def _read_table(item: Attributes, *, big_endian: bool) -> LookupTable:
-    descriptor = item.integers("LUTDescriptor")
-    if len(descriptor) != 3:
-        raise InputError(ErrorCode.CORRUPT_HEADER, f"{label('LUTDescriptor')} has {len(descriptor)} of 3 values")
-    count, first, bits = descriptor
-    raw = item.content("LUTData")
-    if raw is None:  # written as numbers, not as words
-        raw, big_endian = (np.array(item.integers("LUTData"), np.int64) & 0xFFFF).astype("<u2").tobytes(), False
-    values = np.frombuffer(raw[: len(raw) // 2 * 2], ">u2" if big_endian else "<u2")
-    if len(values) < (count or 65536) <= len(raw):  # 8-bit entries, packed
-        values = np.frombuffer(raw, np.uint8)
-    values = values[: count or 65536]
-    if len(values) == 0 or not 1 <= bits <= 16:
-        raise InputError(ErrorCode.CORRUPT_HEADER, f"{label('LUTData')} holds no table of {bits} bits")
-    significant = max(bits, int(values.max()).bit_length())
-    return LookupTable(first, min(16, significant), values.astype("<u2").tobytes())

@@ -6,11 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.dicom.attributes import Attributes, label
+from dicomprep.dicom.grey import FrameAttributes
+from dicomprep.dicom.tables import read_descriptor, read_entries
 from dicomprep.errors import ErrorCode, InputError
 
-__all__ = ["read_palette"]
+__all__ = ["read_icc_profile", "read_palette", "read_supplement"]
 
 _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
+_COLORED = ("COLOR", "MIXED")
+_FRAME_TYPES = (
+    "MRImageFrameTypeSequence",
+    "CTImageFrameTypeSequence",
+    "PETFrameTypeSequence",
+    "USImageDescriptionSequence",
+)
+"""Functional groups that say of each frame how it is presented."""
 
 
 def read_palette(root: Attributes, *, big_endian: bool) -> tuple[NDArray[np.uint16], int]:
@@ -21,11 +31,14 @@ def read_palette(root: Attributes, *, big_endian: bool) -> tuple[NDArray[np.uint
     channels: list[tuple[int, int, NDArray[np.uint16]]] = []
     for color in ("Red", "Green", "Blue"):
         keyword = f"{color}PaletteColorLookupTableDescriptor"
-        descriptor = root.integers(keyword)
-        if len(descriptor) != 3 or not 1 <= descriptor[2] <= 16:
+        if len(root.integers(keyword)) != 3:
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is missing or malformed")
-        count, first, bits = descriptor
-        channels.append((first, bits, _read_channel(root, color, count or 65536, bits, big_endian=big_endian)))
+        count, first, bits = read_descriptor(root, keyword)
+        if not 1 <= bits <= 16:
+            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is missing or malformed")
+        if first >= 2**15 and root.integer("PixelRepresentation") == 1:  # a negative value, written as an unsigned one
+            first -= 2**16
+        channels.append((first, bits, _read_channel(root, color, count, bits, big_endian=big_endian)))
     first = min(first for first, _, _ in channels)
     last = max(first + len(values) for first, _, values in channels)
     alike = len({bits for _, bits, _ in channels}) == 1
@@ -37,6 +50,33 @@ def read_palette(root: Attributes, *, big_endian: bool) -> tuple[NDArray[np.uint
     return np.stack(columns, axis=-1), first
 
 
+def read_supplement(
+    frame: FrameAttributes, *, big_endian: bool
+) -> tuple[tuple[NDArray[np.uint16], int] | None, tuple[str, ...]]:
+    """The palette that colors a grey image from its first stored value on (PS3.3 C.8.16.2.1.1.1), and a note.
+
+    None where Pixel Presentation of the frame, else of the file, does not ask for colours or there is no palette.
+    """
+    root = frame.root
+    if root.code("PixelPresentation") not in _COLORED or not root.has_value("RedPaletteColorLookupTableDescriptor"):
+        return None, ()
+    kinds = (frame.find(macro, "PixelPresentation") for macro in _FRAME_TYPES) if frame.is_grouped else ()
+    stated = next((kind for kind in kinds if kind is not root), root)
+    if stated.code("PixelPresentation") not in _COLORED:
+        return None, ()
+    try:
+        palette, first = read_palette(root, big_endian=big_endian)
+    except InputError as error:
+        return None, (f"{label('PixelPresentation')} asks for colors, which are left out: {error.detail}",)
+    return (palette, first), (f"stored values from {first} on are drawn in the colors of the supplemental palette",)
+
+
+def read_icc_profile(root: Attributes) -> bytes | None:
+    """The ICC profile of a color image, also where it is that of an optical path (PS3.3 C.11.15)."""
+    path = root.item("OpticalPathSequence")
+    return root.content("ICCProfile") or (path.content("ICCProfile") if path is not None else None)
+
+
 def _to_16_bits(values: NDArray[np.uint16], bits: int, greatest: int) -> NDArray[np.uint16]:
     """Entries scaled to 16 bits: from 8 where none is greater, whatever is said, else from the descriptor's `bits`."""
     used = next(candidate for candidate in (8, max(bits, 8), 16) if greatest < 2**candidate)
@@ -46,13 +86,10 @@ def _to_16_bits(values: NDArray[np.uint16], bits: int, greatest: int) -> NDArray
 def _read_channel(root: Attributes, color: str, count: int, bits: int, *, big_endian: bool) -> NDArray[np.uint16]:
     segmented = f"Segmented{color}PaletteColorLookupTableData"
     keyword = segmented if segmented in root else f"{color}PaletteColorLookupTableData"
-    raw = root.content(keyword)
-    if raw is None and keyword in root:  # written as numbers, not as words
-        raw, big_endian = (np.array(root.integers(keyword), np.int64) & 0xFFFF).astype("<u2").tobytes(), False
+    words, raw = read_entries(root, keyword, big_endian=big_endian)
     if not raw:
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is missing or empty")
-    words = np.frombuffer(raw[: len(raw) // 2 * 2], ">u2" if big_endian else "<u2").astype(np.uint16)
-    packed = bits == 8 and (keyword == segmented or len(words) < count)
+    packed = bits == 8 and (len(words) < count if keyword != segmented else bool(np.any(words >> 8)))
     values = np.frombuffer(raw, np.uint8).astype(np.uint16) if packed else words
     if keyword == segmented:
         try:

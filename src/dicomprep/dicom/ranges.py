@@ -4,17 +4,25 @@ What a value means decides: counts, doses and probabilities begin at zero, Houns
 eight bits are ready for a display, and everything else gets a range that outliers do not move.
 """
 
+from dataclasses import replace
+
+import numpy as np
+
 from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.grey import FrameAttributes
+from dicomprep.dicom.palette import read_supplement
 from dicomprep.errors import InputError
-from dicomprep.pixels.intensity import Range
+from dicomprep.pixels.intensity import LookupTable, Range, Rescale, apply_modality
 from dicomprep.pixels.measure import RangeRule
 from dicomprep.pixels.stored import Layout
 
-__all__ = ["read_range"]
+__all__ = ["below_colors", "is_label_map", "read_range"]
 
 COUNTS = frozenset({"NM", "PT"})
 """Modalities whose values are counts or concentrations, even those of 8 bits."""
+
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+"""SOP Class of Label Map Segmentations."""
 
 HOUNSFIELD_LIMITS = (-1024.0, 3071.0)
 """12 bits of Hounsfield units from air; below lies only what a scanner fills the corners with."""
@@ -29,7 +37,7 @@ def read_range(frame: FrameAttributes, layout: Layout, *, rescaled: bool) -> Ran
     modality = root.text("Modality")
     if root.text("SegmentationType") == "FRACTIONAL":
         return Range(0.0, _maximum_fraction(root), "zero to Maximum Fractional Value")
-    if root.text("SegmentationType") == "LABELMAP" or modality == "RTDOSE":
+    if (is_label_map(root) and layout.bits_stored > 1) or modality == "RTDOSE":
         return RangeRule(percentiles=(0, 100), from_zero=True)
     if modality in COUNTS:
         return RangeRule(from_zero=True)
@@ -38,6 +46,22 @@ def read_range(frame: FrameAttributes, layout: Layout, *, rescaled: bool) -> Ran
     if modality == "CT" and _is_in_hounsfield_units(frame):
         return RangeRule(limits=HOUNSFIELD_LIMITS)
     return RangeRule()
+
+
+def is_label_map(root: Attributes) -> bool:
+    """Whether stored values are names of segments, between which there is nothing (PS3.3 C.8.20.2)."""
+    return root.text("SegmentationType") in ("LABELMAP", "BINARY") or root.text("SOPClassUID") == LABEL_MAP
+
+
+def below_colors(
+    rule: RangeRule, frame: FrameAttributes, modality: Rescale | LookupTable, *, big_endian: bool
+) -> RangeRule:
+    """`rule`, for values below those that a supplemental palette colors."""
+    palette, _ = read_supplement(frame, big_endian=big_endian)
+    if palette is None:
+        return rule
+    end = float(apply_modality(np.array(palette[1] - 1.0), modality))
+    return replace(rule, limits=(rule.limits[0], end))
 
 
 def _is_in_hounsfield_units(frame: FrameAttributes) -> bool:

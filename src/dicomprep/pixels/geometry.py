@@ -19,6 +19,7 @@ __all__ = [
     "geometry_of",
     "halve",
     "place",
+    "place_labels",
     "plan_geometry",
     "resample",
     "shrink_of",
@@ -150,6 +151,22 @@ def shrink_of(geometry: Geometry) -> float:
 def spare_halvings(geometry: Geometry, *, spare: float) -> int:
     """How often the source may be halved before it has less than `spare` samples for one of the thumbnail's."""
     return max(0, math.floor(math.log2(shrink_of(geometry) / spare)))
+
+
+def place_labels(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+    """The same as `place` for a label map: each pixel takes the one that lies nearest to its middle.
+
+    No value appears that is not there, whatever the sizes.
+    """
+    (top, left), (rows, columns) = geometry.crop_origin, geometry.crop_shape
+    canvas = np.zeros((geometry.size, geometry.size, *pixels.shape[2:]), pixels.dtype)
+    down, right = (
+        ((np.arange(scaled) + 0.5) * length / scaled).astype(np.intp)
+        for length, scaled in zip((rows, columns), geometry.scaled_shape, strict=True)
+    )
+    area = tuple(slice(at, at + n) for at, n in zip(geometry.offset, geometry.scaled_shape, strict=True))
+    canvas[area] = pixels[top + down[:, np.newaxis], left + right]
+    return canvas
 
 
 def place(pixels: NDArray[Any], geometry: Geometry, *, grid: Grid = EVERY_PIXEL, exact: bool = True) -> NDArray[Any]:

@@ -16,6 +16,9 @@ __all__ = ["RangeRule", "measure_range", "overview_shape"]
 SCATTER = 2_654_435_761
 """A step that meets all rows and columns alike (Knuth's multiplicative hash)."""
 
+VISIBLE = 0.04
+"""Values that lie nearer to the padding than this share of all are not told from it."""
+
 OVERVIEW = 256
 """A range is measured on means over areas, with no fewer rows or columns than this where the image has them."""
 
@@ -55,16 +58,19 @@ def measure_range(
     padding: tuple[int, int] | None,
     shape: tuple[int, int],
     rule: RangeRule,
+    noise: int = 0,
 ) -> Range:
     """Find the range of modality values that the frames of one file share, by `rule`.
 
     `samples` are stored values and their modality transforms. `shape` is the overview's: integers are averaged to it,
     so that noise does not widen the range and a frame that was decoded at a reduced resolution gives the same; the
     least and the greatest value are those of single pixels. Padding and values that are no numbers take no part.
+    `noise` is how far padding may lie from its value after lossy compression.
     Where nearly all values are the same, the range is from the least to the greatest.
     """
-    parts = []
+    parts, exact = [], padding
     for pixels, modality in samples:
+        padding = exact and _widen(exact, pixels, noise)
         stored = _unpadded(pixels, padding) if rule.is_extreme else _overview(pixels, padding, shape)
         with np.errstate(over="ignore"):
             values = apply_modality(stored[np.isfinite(stored)], modality)
@@ -81,6 +87,12 @@ def measure_range(
     if rule.from_zero and high > 0:
         return Range(0.0, high, str(rule))
     return Range(low, high, str(replace(rule, from_zero=False)))
+
+
+def _widen(padding: tuple[int, int], pixels: NDArray[Any], noise: int) -> tuple[int, int]:
+    """Padding after lossy compression, as far as that is little of what the image has."""
+    reach = min(noise, round(VISIBLE * int(np.ptp(pixels.astype(np.int64))))) if noise else 0
+    return padding[0] - reach, padding[1] + reach
 
 
 def _unpadded(pixels: NDArray[Any], padding: tuple[int, int] | None) -> Values:

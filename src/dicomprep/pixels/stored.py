@@ -34,6 +34,16 @@ class Layout:
     """Frames are tiles of a larger image, of which those at its edge may be smaller."""
 
     @property
+    def is_grey(self) -> bool:
+        """One sample a pixel, which is no palette index."""
+        return self.photometric_interpretation.startswith("MONOCHROME")
+
+    @property
+    def is_palette(self) -> bool:
+        """One sample a pixel, which is a palette index."""
+        return self.photometric_interpretation == "PALETTE COLOR"
+
+    @property
     def subsampled(self) -> bool:
         """Two pixels share one pair of chroma samples in native data (YBR_FULL_422, YBR_PARTIAL_422)."""
         return self.samples == 3 and self.photometric_interpretation.endswith("_422")

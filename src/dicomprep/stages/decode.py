@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.dicom.grey import FrameAttributes, read_aspect, read_inversion, read_modality, read_padding, read_voi
+from dicomprep.dicom.grey import FrameAttributes, Stated, read_aspect, read_inversion, read_stated, read_windows
 from dicomprep.dicom.header import Header, read_header
 from dicomprep.dicom.layout import read_layout
 from dicomprep.dicom.mend import true_element, true_sampling, true_syntax
 from dicomprep.dicom.origins import Origins, read_origins
-from dicomprep.dicom.palette import read_palette
+from dicomprep.dicom.padding import grey_rules, is_lossy, noise_of, read_padding
+from dicomprep.dicom.palette import read_icc_profile, read_palette, read_supplement
 from dicomprep.dicom.patient import PatientIdentity, read_patient
 from dicomprep.dicom.pixel_data import PixelData
-from dicomprep.dicom.ranges import read_range
+from dicomprep.dicom.ranges import below_colors, is_label_map, read_range
 from dicomprep.dicom.training_tags import read_position
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels
@@ -28,10 +29,8 @@ from dicomprep.pixels.intensity import (
     LookupTable,
     Range,
     Rescale,
-    Window,
     may_be_averaged,
     stored_values_per_grey,
-    value_span,
 )
 from dicomprep.pixels.measure import RangeRule, measure_range, overview_shape
 from dicomprep.pixels.stored import Layout
@@ -121,7 +120,8 @@ def decode(file: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> 
     data = PixelData(header, pixels, layout, syntax)
     layout = data.layout
     notes = (*header.encoding.notes, *notes, *element_notes, *sampling_notes, *syntax_notes, *data.notes)
-    return Image(instance, patient, data.frame_count, layout, _Reader(header, data, layout, notes))
+    reader = _Reader(header, data, layout, notes, is_label_map(header.attributes))
+    return Image(instance, patient, data.frame_count, layout, reader)
 
 
 class NoImage(InputError):
@@ -140,6 +140,7 @@ class _Reader:
     data: PixelData
     layout: Layout
     notes: tuple[str, ...]
+    is_label_map: bool
     options: ImageOptions = DEFAULT_OPTIONS
     palette: tuple[NDArray[np.uint16], int] | None = None
     range: Range | None = None
@@ -151,13 +152,16 @@ class _Reader:
         view = FrameAttributes(self.header.attributes, index)
         aspect, notes = read_aspect(view)
         grey: tuple[Grey, ...] = ()
-        if self._is_grey:
+        if self.layout.is_grey:
             grey, grey_notes = self._grey(view)
             notes = (*notes, *grey_notes)
-        decoded = self.early.pop(index, None) or self.data.decode(index, self._detail(aspect, grey))
-        if self._is_palette and self.palette is None:
-            self.palette = read_palette(self.header.attributes, big_endian=self.header.encoding.big_endian)
-        palette, first = self.palette or (None, 0)
+        big_endian = self.header.encoding.big_endian
+        palette, palette_notes = read_supplement(view, big_endian=big_endian) if grey else (self.palette, ())
+        detail = WHOLE if palette else self._detail(aspect, grey)
+        decoded = self.early.pop(index, None) or self.data.decode(index, detail)
+        if self.layout.is_palette and self.palette is None:
+            palette = self.palette = read_palette(self.header.attributes, big_endian=big_endian)
+        entries, first = palette or (None, 0)
         return Frame(
             index=index,
             pixels=decoded.pixels,
@@ -168,22 +172,15 @@ class _Reader:
             grid=decoded.grid,
             step=decoded.step,
             grey=grey,
-            palette=palette,
+            palette=entries,
             palette_first=first,
             aspect=aspect,
             position=read_position(self.header.attributes, view, index=index, count=self.data.frame_count),
-            icc_profile=None if self._is_grey else self._icc_profile(),
+            icc_profile=None if self.layout.is_grey else read_icc_profile(self.header.attributes),
             decoder=decoded.decoder,
-            notes=tuple(dict.fromkeys((*self.notes, *decoded.notes, *notes))),
+            is_label_map=self.is_label_map,
+            notes=tuple(dict.fromkeys((*self.notes, *decoded.notes, *notes, *palette_notes))),
         )
-
-    @property
-    def _is_grey(self) -> bool:
-        return self.layout.photometric_interpretation.startswith("MONOCHROME")
-
-    @property
-    def _is_palette(self) -> bool:
-        return self.layout.photometric_interpretation == "PALETTE COLOR"
 
     @property
     def _is_averageable(self) -> bool:
@@ -193,30 +190,26 @@ class _Reader:
     def _grey(self, view: FrameAttributes) -> tuple[tuple[Grey, ...], tuple[str, ...]]:
         """The rules of a frame: one for each window asked for, else the file's own."""
         modality, stated, notes = self._stated(view)
-        asked = tuple(Window(*window) for window in self.options.windows)
-        own = asked or (stated or self._shared_range(),)
         inverted = read_inversion(self.header.attributes, self.layout)
         padding, more_notes = read_padding(self.header.attributes, self.layout)
-        return tuple(Grey(modality, voi, inverted, padding) for voi in own), (*notes, *more_notes)
+        vois, preset_notes = read_windows(view, self.options, own=lambda: stated or self._shared_range())
+        noise = self._noise(padding)
+        rules = grey_rules(modality, vois, inverted=inverted, padding=padding, noise=noise)
+        return rules, (*notes, *more_notes, *preset_notes)
 
-    def _stated(
-        self, view: FrameAttributes
-    ) -> tuple[Rescale | LookupTable, Window | LookupTable | None, tuple[str, ...]]:
-        """The modality and VOI transform that the header states for a frame, and what had to be corrected."""
-        big_endian = self.header.encoding.big_endian
-        bits, signed = self.layout.bits_stored, self.layout.signed
-        stored = value_span(Rescale(), bits_stored=bits, signed=signed)
-        modality, notes = read_modality(view, span=stored, big_endian=big_endian)
-        if modality is None:
-            return Rescale(), None, notes
-        span = value_span(modality, bits_stored=bits, signed=signed)
-        voi, more_notes = read_voi(view, span=span, big_endian=big_endian)
-        return modality, voi, (*notes, *more_notes)
+    def _stated(self, view: FrameAttributes) -> Stated:
+        return read_stated(view, self.layout, big_endian=self.header.encoding.big_endian)
+
+    def _noise(self, padding: tuple[int, int] | None) -> int:
+        """How far from its value padding may lie after lossy compression; 0 where stored values are exact."""
+        lossy = padding is not None and is_lossy(self.header.attributes, self.data.syntax)
+        return noise_of(self.layout) if lossy else 0
 
     def _detail(self, aspect: float, grey: tuple[Grey, ...]) -> Detail:
         """How much of a frame must be decoded for a thumbnail of it."""
         layout, options = self.layout, self.options
-        if options.fidelity is Fidelity.EXACT or self._is_palette or not self._is_averageable:
+        has_names = layout.is_palette or self.is_label_map
+        if options.fidelity is Fidelity.EXACT or has_names or not self._is_averageable:
             return WHOLE
         draft = options.fidelity is Fidelity.DRAFT
         shape = (layout.rows, layout.columns)
@@ -236,6 +229,8 @@ class _Reader:
             first = FrameAttributes(self.header.attributes, 0)
             modality = self._stated(first)[0]
             rule = read_range(first, self.layout, rescaled=modality != Rescale())
+            if isinstance(rule, RangeRule):
+                rule = below_colors(rule, first, modality, big_endian=self.header.encoding.big_endian)
             if isinstance(rule, Range) and self._has_deeper_pixels(first):
                 rule = RangeRule()
             self.range = rule if isinstance(rule, Range) else self._measure(rule, modality)
@@ -264,7 +259,7 @@ class _Reader:
         spread = np.linspace(0, frame_count - 1, min(RANGE_FRAMES, frame_count)).round().astype(int)
         indices = range(self.data.held_frames) if rule.is_extreme else np.unique(spread).tolist()
         samples = self._sample(indices, reduction=round(math.log2(full[0] / shape[0])) if averaged else 0)
-        return measure_range(samples, padding=padding, shape=shape, rule=rule)
+        return measure_range(samples, padding=padding, noise=self._noise(padding), shape=shape, rule=rule)
 
     def _sample(self, indices: Sequence[int], *, reduction: int) -> Iterator[tuple[Pixels, Rescale | LookupTable]]:
         """Frames to measure and their modality transforms.
@@ -288,8 +283,3 @@ class _Reader:
             if affordable and stated is None and reduction - further == wanted:
                 self.early[index] = decoded
             yield reduced(decoded, times=further).pixels, modality
-
-    def _icc_profile(self) -> bytes | None:
-        root = self.header.attributes
-        path = root.item("OpticalPathSequence")
-        return root.content("ICCProfile") or (path.content("ICCProfile") if path is not None else None)

@@ -21,6 +21,9 @@ def normalize(frame: Frame, options: ImageOptions) -> Normalized:
     intensity: dict[str, Any]
     if frame.grey:
         pixels, intensity = _draw_windows(frame, options)
+        if frame.palette is not None:
+            pixels = _add_colors(pixels, frame, frame.palette, options)
+            intensity = {**intensity, "palette": len(frame.palette), "first": frame.palette_first}
     elif frame.palette is not None:
         pixels = apply_palette(frame.pixels, palette=frame.palette, first=frame.palette_first, depth=options.depth)
         intensity = {"palette": len(frame.palette), "first": frame.palette_first}
@@ -41,7 +44,9 @@ def normalize(frame: Frame, options: ImageOptions) -> Normalized:
     if frame.step:
         source["decoded_to"] = f"steps of {frame.step} stored values"
     notes = {"notes": list(frame.notes)} if frame.notes else {}
-    return Normalized(pixels, frame.source_shape, frame.grid, frame.aspect, {**source, **intensity, **notes})
+    return Normalized(
+        pixels, frame.source_shape, frame.grid, frame.aspect, {**source, **intensity, **notes}, frame.is_label_map
+    )
 
 
 def _draw_windows(frame: Frame, options: ImageOptions) -> tuple[Pixels, dict[str, Any]]:
@@ -51,6 +56,17 @@ def _draw_windows(frame: Frame, options: ImageOptions) -> tuple[Pixels, dict[str
     if len(drawn) == 1:
         return drawn[0], describe_grey(frame.grey[0])
     return np.stack(drawn, axis=-1), {"channels": [describe_grey(grey) for grey in frame.grey]}
+
+
+def _add_colors(grey: Pixels, frame: Frame, palette: Pixels, options: ImageOptions) -> Pixels:
+    """RGB: the colours of a supplemental palette where stored values have one, grey below (PS3.3 C.8.16.2.1.1.1)."""
+    colors = apply_palette(frame.pixels, palette=palette, first=frame.palette_first, depth=options.depth)
+    colored = frame.pixels >= frame.palette_first
+    padding = frame.grey[0].padding
+    if padding is not None:
+        colored &= (frame.pixels < padding[0]) | (frame.pixels > padding[1])
+    rgb = grey if grey.ndim == 3 else np.repeat(grey[..., np.newaxis], 3, axis=-1)
+    return np.where(colored[..., np.newaxis], colors, rgb)
 
 
 def _to_rgb(frame: Frame, options: ImageOptions) -> tuple[Pixels, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.models import Normalized, Thumbnail
-from dicomprep.pixels.geometry import describe_geometry, place, plan_geometry
+from dicomprep.pixels.geometry import describe_geometry, place, place_labels, plan_geometry
 
 __all__ = ["resize"]
 
@@ -11,5 +11,7 @@ def resize(normalized: Normalized, options: ImageOptions) -> Thumbnail:
     """Scale to `options.size` by `options.fit`; the geometry goes along, so that points can be mapped back."""
     geometry = plan_geometry(normalized.source_shape, aspect=normalized.aspect, size=options.size, fit=options.fit)
     transform = {"geometry": describe_geometry(geometry), "intensity": normalized.intensity}
+    if normalized.is_label_map:
+        return Thumbnail(place_labels(normalized.pixels, geometry), transform)
     exact = options.fidelity is Fidelity.EXACT
     return Thumbnail(place(normalized.pixels, geometry, grid=normalized.grid, exact=exact), transform)

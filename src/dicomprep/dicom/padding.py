@@ -1,0 +1,83 @@
+"""Which stored values stand for no measurement (DICOM PS3.3 C.7.5.1.1.2)."""
+
+from collections.abc import Sequence
+
+from dicomprep.dicom.attributes import Attributes, label
+from dicomprep.dicom.tables import Notes
+from dicomprep.errors import InputError
+from dicomprep.pixels.intensity import Grey, LookupTable, Range, Rescale, Window
+from dicomprep.pixels.stored import Layout
+
+__all__ = ["grey_rules", "is_lossy", "noise_of", "read_padding"]
+
+LOSSY_SYNTAXES = frozenset(
+    f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 52, 53, 54, 55, 56, 81, 91, 93, 111, 112, 203)
+)
+"""Transfer syntaxes whose samples come back changed, unless Lossy Image Compression (0028,2110) is 00."""
+
+NOISE = 0.01
+"""What a lossy codec adds to a constant background: this share of the values that 12 or fewer bits hold."""
+
+VISIBLE = 0.04
+"""Values that lie nearer to the padding than this share of the window look like it."""
+
+Modality = Rescale | LookupTable
+Voi = Window | LookupTable | Range
+Ends = tuple[int, int]
+"""The lowest and the highest stored value that stand for padding."""
+
+
+def read_padding(root: Attributes, layout: Layout) -> tuple[Ends | None, Notes]:
+    """Lowest and highest stored value that stand for padding, and what had to be corrected."""
+    ends = []
+    for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
+        try:
+            value = root.integer(keyword)
+        except InputError:
+            return None, (f"{label(keyword)} is malformed; nothing is taken as padding",)
+        ends += [] if value is None else [_as_stored(value, layout)]
+    if layout.kind == "float" or "PixelPaddingValue" not in root or not ends:
+        return None, ()
+    return (min(ends), max(ends)), ()
+
+
+def is_lossy(root: Attributes, transfer_syntax: str) -> bool:
+    """Whether stored values are not those that were there before an earlier or the present compression."""
+    stated = root.text("LossyImageCompression")
+    return stated == "01" or (stated != "00" and transfer_syntax in LOSSY_SYNTAXES)
+
+
+def noise_of(layout: Layout) -> int:
+    """How far lossy compression moves the stored values of an even background."""
+    return max(1, round(NOISE * 2 ** min(layout.bits_stored, 12)))
+
+
+def grey_rules(
+    modality: Modality, vois: Sequence[Voi], *, inverted: bool, padding: Ends | None, noise: int
+) -> tuple[Grey, ...]:
+    """A rule for each of `vois`; `noise` is how far padding may lie from its value after lossy compression."""
+    if padding is None or noise == 0:
+        return tuple(Grey(modality, voi, inverted, padding) for voi in vois)
+    return tuple(Grey(modality, voi, inverted, _widen(padding, noise, modality, voi)) for voi in vois)
+
+
+def _widen(padding: Ends, noise: int, modality: Modality, voi: Voi) -> Ends:
+    """Padding and what a lossy codec made of it, as far as that is not far from it in the window.
+
+    Compared by equality, the background of a lossy image falls into what is still padding and what is drawn.
+    """
+    slope = abs(modality.slope) if isinstance(modality, Rescale) else 1.0
+    if isinstance(voi, LookupTable):
+        width = float(len(voi.values))
+    else:
+        width = voi.width if isinstance(voi, Window) else voi.high - voi.low
+    reach = min(noise, round(VISIBLE * width / slope))
+    return padding[0] - reach, padding[1] + reach
+
+
+def _as_stored(value: int, layout: Layout) -> int:
+    """Padding written with the other signedness, as it is stored."""
+    span = 2**layout.bits_allocated
+    if layout.signed and value >= span // 2:
+        return value - span
+    return value + span if not layout.signed and value < 0 else value
