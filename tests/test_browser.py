@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from tests.building import make_dicom
 from tests.pages import Pages, free_port, serving
@@ -86,7 +86,7 @@ def opened(browser: Browser, place: Place) -> Iterator[Opened]:
             page = context.new_page()
             page.set_default_timeout(WAIT_MS)
             page.on("pageerror", lambda error: troubles.append(str(error)))
-            page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+            page.on("console", lambda said: troubles.append(said.text) if is_trouble(said) else None)
             page.on("dialog", lambda dialog: troubles.append(dialog.message))
             page.expose_function("hit", lambda: troubles.append("a string of a file was run"))
             page.goto(url)
@@ -96,6 +96,11 @@ def opened(browser: Browser, place: Place) -> Iterator[Opened]:
     assert troubles == []
     with closing(sqlite3.connect(place.db, timeout=30)) as connection, connection:
         connection.execute("DELETE FROM reservations")  # of pages that were closed without a word
+
+
+def is_trouble(said: ConsoleMessage) -> bool:
+    """An error that a page met, except that an image is missing: some tests are of that."""
+    return said.type == "error" and not ("404" in said.text and "/image/" in said.location["url"])
 
 
 def shown(page: Page) -> int:
@@ -138,6 +143,7 @@ def test_keys_label_undo_and_are_still_there_after_a_restart(place: Place, opene
         assert shown(page) != skipped
         press(page, "u")
         assert shown(page) == skipped
+        expect(page.locator("#status")).to_have_text("no longer skipped")
         press(page, "u")
         expect(page.locator("#status")).to_have_text("undone")
         assert shown(page) == frames[3]
@@ -157,6 +163,89 @@ def test_keys_label_undo_and_are_still_there_after_a_restart(place: Place, opene
         press(page, "u")
         expect(page.locator("#status")).to_have_text("There is nothing to undo.")
     assert len(place.rows("SELECT id FROM labels")) == 8
+
+
+def test_an_image_that_is_missing_takes_no_label_until_it_is_there(pages: Pages, opened: Opened) -> None:
+    page = opened(f"{pages.origin}/?annotator=misser")
+    frame = shown(page)
+    page.close()
+    (name,) = pages.place.rows("SELECT thumbnail_path FROM images WHERE id = ?", frame)
+    path = pages.place.output / str(name)
+    away = path.rename(path.with_suffix(".away"))
+    try:
+        page = opened("about:blank")
+        page.goto(f"{pages.origin}/?annotator=misser")
+        expect(page.locator("#stage")).to_contain_text("The image is missing")
+        press(page, "1")
+        expect(page.locator("#status")).to_contain_text("it takes no label")
+        expect(page.locator("#stage")).to_contain_text("The image is missing")
+    finally:
+        away.rename(path)
+    assert shown(page) == frame  # it asks again by itself
+    assert pages.place.rows("SELECT id FROM labels WHERE annotator = 'misser'") == []
+    press(page, "1")
+    assert wait_until(lambda: pages.place.rows("SELECT frame_id FROM labels WHERE annotator = 'misser'") == [frame], 30)
+    press(page, "u")
+    assert wait_until(lambda: pages.labels()[frame] is None, 30)
+
+
+def test_a_key_before_the_picture_has_come_does_nothing(pages: Pages, opened: Opened) -> None:
+    page = opened("about:blank")
+    held: list[Route] = []
+    page.route("**/image/**", lambda route: held.append(route))  # noqa: PLW0108  (it cannot wrap a built-in)
+    page.goto(f"{pages.origin}/?annotator=early")
+    page.wait_for_selector("#stage img[data-state=loading]")
+    for key in ("1", "2"):
+        press(page, key)
+    expect(page.locator("#status")).to_have_text("The image is not shown yet.")
+    for route in held:
+        route.continue_()
+    page.unroute("**/image/**")
+    frame = shown(page)
+    assert pages.place.rows("SELECT id FROM labels WHERE annotator = 'early'") == []
+    press(page, "2")
+    assert wait_until(lambda: pages.place.rows("SELECT frame_id FROM labels WHERE annotator = 'early'") == [frame], 30)
+    press(page, "u")
+    assert wait_until(lambda: pages.labels()[frame] is None, 30)
+
+
+def test_what_arrives_twice_and_a_double_click_count_once(pages: Pages, opened: Opened) -> None:
+    page = opened("about:blank")
+
+    def send_twice(route: Route) -> None:
+        route.fetch()  # it arrives, and the answer is lost
+        route.continue_()
+
+    for path in ("label", "undo", "skip"):
+        page.route(f"**/{path}", send_twice)
+    page.goto(f"{pages.origin}/?annotator=twice")
+    first = shown(page)
+    page.dblclick("[data-key='1']")
+    expect(page.locator("#stage img")).not_to_have_attribute("src", re.compile(rf"/image/{first}\?"))
+    events = "SELECT frame_id FROM labels WHERE annotator = 'twice' ORDER BY id"
+    assert wait_until(lambda: pages.place.rows(events) == [first], 30)
+    second = shown(page)
+    press(page, "s")
+    expect(page.locator("#stage img")).not_to_have_attribute("src", re.compile(rf"/image/{second}\?"))
+    press(page, "u")
+    expect(page.locator("#status")).to_have_text("no longer skipped")
+    assert shown(page) == second
+    press(page, "u")
+    expect(page.locator("#stage img")).to_have_attribute("src", re.compile(rf"/image/{first}\?"))
+    assert wait_until(lambda: pages.labels()[first] is None, 30)
+    assert pages.place.rows(events) == [first, first]
+    assert pages.place.rows("SELECT frame_id FROM passed WHERE annotator = 'twice'") == []
+
+
+def test_annotators_of_any_script_can_be_chosen_on_the_page(pages: Pages, opened: Opened) -> None:
+    page = opened(f"{pages.origin}/?annotator=first")
+    shown(page)
+    for name in ("李雷 Łukasz", '100 %+"1";', "👩\u200d⚕️"):
+        page.click("#annotator")
+        page.fill("#naming-name", name)
+        page.click("#naming button[value=ok]")
+        expect(page.locator("#annotator")).to_have_text(name)
+        shown(page)
 
 
 def test_nothing_jumps_scrolls_or_is_run(pages: Pages, opened: Opened) -> None:

@@ -1,7 +1,7 @@
 """What the labelling page reads: which image comes next, what it is, how far everyone is."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -211,20 +211,16 @@ def count_labels(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(statement.group_by(catalogue.c.label))}
 
 
-def ratings(connection: Connection) -> Iterator[tuple[int, dict[str, str]]]:
-    """Of every image with labels of several annotators: who says what."""
+def ratings(connection: Connection, *, after: int, limit: int) -> dict[int, dict[str, str]]:
+    """Of images with labels of several annotators, those with the next ids: who says what."""
     several = select(catalogue.c.frame_id).where(catalogue.c.label.is_not(None), catalogue.c.votes > 1)
+    several = several.where(catalogue.c.frame_id > after).order_by(catalogue.c.frame_id).limit(limit)
     statement = select(standing.c.frame_id, standing.c.annotator, standing.c.label)
     statement = statement.where(standing.c.frame_id.in_(several)).order_by(standing.c.frame_id)
-    current, said = 0, dict[str, str]()
+    said: dict[int, dict[str, str]] = {}
     for frame_id, annotator, label in connection.execute(statement):
-        if frame_id != current and said:
-            yield current, said
-            said = {}
-        current = frame_id
-        said[annotator] = label
-    if said:
-        yield current, said
+        said.setdefault(frame_id, {})[annotator] = label
+    return said
 
 
 def _by_prediction(order: Order) -> Select[Any]:

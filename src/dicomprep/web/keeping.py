@@ -18,6 +18,9 @@ from dicomprep.errors import EnvironmentFault
 __all__ = ["Keeper", "Tally"]
 
 SECONDS = 1.0
+REST_SECONDS = 0.15
+"""Between the parts of the catalogue, in which a run that waits gets to record; SQLite looks every 0.1 s."""
+
 RECOUNTED = 30
 """Every so many rounds all is counted anew: other programs may have labelled, too."""
 
@@ -63,11 +66,16 @@ class Keeper:
 
     def start(self) -> None:
         """Enrol the first images, so that the first page has some; go on in the background."""
-        with self._store.transaction() as connection:
-            revise(connection)
+        self._revise()
         self._enrol()
         self._count()
         self._thread.start()
+
+    def catch_up(self) -> None:
+        """Enrol all images, in short transactions."""
+        self._revise()
+        while self._enrol():
+            self._rest()
 
     def close(self) -> None:
         """End the thread."""
@@ -92,7 +100,7 @@ class Keeper:
             rounds += 1
             try:
                 added = self._enrol()
-                while added and not self._ended.is_set():
+                while added and not self._rest():
                     added = self._enrol()
                 if rounds % RECOUNTED == 0:
                     self._count()
@@ -100,6 +108,14 @@ class Keeper:
                         release(connection)
             except EnvironmentFault:
                 continue  # a run holds the database for long; the next round tries again
+
+    def _rest(self) -> bool:
+        """Leave the database to others for a moment; whether the end has come."""
+        return self._ended.wait(REST_SECONDS)
+
+    def _revise(self) -> None:
+        with self._store.transaction() as connection:
+            revise(connection)
 
     def _enrol(self) -> int:
         with reading(self._reader) as connection:

@@ -1,12 +1,11 @@
 """What the runs made, in figures; how far annotators agree; both also as a report."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
 from markupsafe import Markup
-from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -22,6 +21,8 @@ __all__ = ["Overview", "charts", "judged_agreement"]
 
 LAST_RUNS = 12
 MOST_DISAGREEMENTS = 200
+RATINGS = 10_000
+"""Images whose labels are read in one transaction."""
 
 
 class Overview:
@@ -37,53 +38,50 @@ class Overview:
 
     def show(self, request: Request) -> Response:
         """The charts."""
-        with self._site.reading() as connection:
-            runs = queries.last_runs(connection, LAST_RUNS)
-            values = {"charts": charts(connection, self._measure), "runs": runs}
+        runs = self._site.ask(queries.last_runs, LAST_RUNS)
+        values = {"charts": charts(self._site, self._measure()), "runs": runs}
         return self._site.page("overview.html", request, **values)
 
     def agreement(self, request: Request) -> Response:
         """Kappas, and the images on which annotators differ."""
-        with self._site.reading() as connection:
-            values = judged_agreement(connection)
-            values["digests"] = queries.find_digests(connection, [frame_id for frame_id, _ in values["differing"]])
+        values = judged_agreement(self._site)
+        values["digests"] = self._site.ask(queries.find_digests, [frame_id for frame_id, _ in values["differing"]])
         return self._site.page("agreement.html", request, **values)
 
-    def _measure(self, connection: Connection) -> list[int]:
+    def _measure(self) -> list[int]:
         """Greys of a sample of the thumbnails; measured anew when there are more images."""
         total = self._site.keeper.counts([])["total"]
         if self._greys[0] != total:
-            self._greys = total, measured_greys(self._site, connection)
+            self._greys = total, measured_greys(self._site)
         return self._greys[1]
 
 
-def measured_greys(site: Site, connection: Connection) -> list[int]:
+def measured_greys(site: Site) -> list[int]:
     """How often each of 32 greys occurs in a sample of the thumbnails."""
-    paths = [site.file_of(place) for place in overview_queries.sample_places(connection)]
+    paths = [site.file_of(place) for place in site.ask(overview_queries.sample_places)]
     greys = site.viewer.ask(MeasureGreys(tuple(str(path) for path in paths if path is not None)))
     return [] if isinstance(greys, Refusal) else list(greys)
 
 
-def charts(connection: Connection, measure: Callable[[Connection], list[int]]) -> list[Markup]:
+def charts(site: Site, greys: list[int]) -> list[Markup]:
     """Everything that can be said without naming a file or a person."""
-    speeds = [
-        (when[5:16].replace("T", " "), n / s) for when, n, s in overview_queries.run_speeds(connection, LAST_RUNS) if s
-    ]
+    ask = site.ask
+    runs = ask(overview_queries.run_speeds, LAST_RUNS)
+    speeds = [(when[5:16].replace("T", " "), images / seconds) for when, images, seconds in runs if seconds]
     labels: Counter[str] = Counter()
-    for label, count in count_labels(connection).items():
+    for label, count in ask(count_labels).items():
         for name in label.split(","):
             labels[name or "none of the classes"] += count
-    greys = measure(connection)
     total = sum(greys) or 1
     return [
-        bars("Inputs by state", queries.count_by(connection, "status")),
-        bars("Failed and skipped inputs by reason", queries.count_by(connection, "error_code")),
-        bars("Images by modality", queries.count_by(connection, "modality")),
-        bars("Images by split", queries.count_by(connection, "split")),
-        bars("Patients by split", queries.count_groups(connection)),
+        bars("Inputs by state", ask(queries.count_by, "status")),
+        bars("Failed and skipped inputs by reason", ask(queries.count_by, "error_code")),
+        bars("Images by modality", ask(queries.count_by, "modality")),
+        bars("Images by split", ask(queries.count_by, "split")),
+        bars("Patients by split", ask(queries.count_groups)),
         bars("Images by label", dict(labels.most_common())),
         columns("Images a second, by run", speeds, unit="images/s", every=max(1, len(speeds) // 4)),
-        columns("Size of the sources", [(_kilobytes(4**n), count) for n, count in overview_queries.sizes(connection)]),
+        columns("Size of the sources", [(_kilobytes(4**n), count) for n, count in ask(overview_queries.sizes)]),
         columns(
             "Greys of a sample of the images, black to white",
             [(str(number * 8), 100 * count / total) for number, count in enumerate(greys)],
@@ -93,12 +91,12 @@ def charts(connection: Connection, measure: Callable[[Connection], list[int]]) -
     ]
 
 
-def judged_agreement(connection: Connection) -> dict[str, Any]:
+def judged_agreement(site: Site) -> dict[str, Any]:
     """Kappas of all annotators and of each two, and the images on which they differ."""
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
     rated: list[list[str]] = []
     differing: list[tuple[int, dict[str, str]]] = []
-    for frame_id, said in ratings(connection):
+    for frame_id, said in _all_ratings(site):
         rated.append(list(said.values()))
         for one, other in combinations(sorted(said), 2):
             pairs.setdefault((one, other), []).append((said[one], said[other]))
@@ -114,6 +112,13 @@ def judged_agreement(connection: Connection) -> dict[str, Any]:
         "differing": differing,
         "in_words": kappa_in_words,
     }
+
+
+def _all_ratings(site: Site) -> Iterator[tuple[int, dict[str, str]]]:
+    after = 0
+    while said := site.ask(ratings, after=after, limit=RATINGS):
+        yield from said.items()
+        after = max(said)
 
 
 def _kilobytes(size: int) -> str:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unicodedata import normalize
 from urllib.parse import quote, unquote
 
@@ -30,6 +30,7 @@ __all__ = ["CLASS_KEYS", "LabelSettings", "OutdatedError", "Site", "answered", "
 CLASS_KEYS = "123456789abcdefghijklmnpqrtvwxy"
 """One key for each class; the letters that are missing do something else."""
 
+Answer = TypeVar("Answer")
 MOST_BODY = 2**16
 MOST_NAME = 60
 _JOINERS = dict.fromkeys((0x200C, 0x200D), "x")
@@ -96,6 +97,11 @@ class Site:
         """A connection that does not hold up a run."""
         with reading(self.reader) as connection:
             yield connection
+
+    def ask(self, query: Callable[..., Answer], *arguments: Any, **options: Any) -> Answer:  # noqa: ANN401
+        """One query in a transaction of its own: one that stays open may keep a run from recording."""
+        with self.reading() as connection:
+            return query(connection, *arguments, **options)
 
     @property
     def who_cookie(self) -> str:

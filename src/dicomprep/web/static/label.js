@@ -211,7 +211,7 @@ async function undo() {
     items.splice(at, 0, answer.item);
   }
   show();
-  say("undone");
+  say(last?.kind === "skip" && last.id === answer.item.id ? "no longer skipped" : "undone");
 }
 
 function ask(title, value = "") {
