@@ -1,7 +1,6 @@
 """Where bytes come from and go to: sources read alike at any size, images whole or not at all."""
 
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,18 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
+from dicomprep.errors import ErrorCode, InputError
 from dicomprep.storage import (
-    SCRATCH,
     WHOLE_FILE_BYTES,
     Inflated,
     actual_path,
-    clear_scratch,
     digest_bytes,
     open_source,
-    publish,
     readable_path,
-    remove_images,
 )
 
 
@@ -166,70 +161,3 @@ def test_sources_are_closed(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="stop"), open_source(str(path)):
             raise ValueError("stop")
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-
-
-# Images
-
-
-def test_published_images_are_whole_and_leave_nothing_behind(tmp_path: Path) -> None:
-    out = tmp_path / "new" / "out"
-    publish(out, "s/t/a.png", b"first")
-    publish(out, "s/t/a.png", b"second")
-    publish(out, "b.png", b"third")
-    files = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    assert files == {"s/t/a.png": b"second", "b.png": b"third"}
-    clear_scratch(out)
-    assert not (out / SCRATCH).exists()
-    clear_scratch(out)
-
-
-def test_a_reader_never_sees_half_an_image(tmp_path: Path) -> None:
-    versions = [bytes([n]) * 400_000 for n in range(4)]
-    publish(tmp_path, "s/a.png", versions[0])
-    done = threading.Event()
-    seen: list[bytes] = []
-
-    def read() -> None:
-        while not done.is_set():
-            seen.append((tmp_path / "s/a.png").read_bytes())
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        for number in range(100):
-            publish(tmp_path, "s/a.png", versions[number % 4])
-    finally:
-        done.set()
-        reader.join()
-    assert seen
-    assert all(content in versions for content in seen)
-
-
-def test_a_failed_write_keeps_the_old_image(tmp_path: Path) -> None:
-    """The temporary file's place is taken, as on a disk that is full."""
-    publish(tmp_path, "s/a.png", b"old")
-    (tmp_path / SCRATCH / str(os.getpid()) / "image").mkdir()
-    with pytest.raises(EnvironmentFault, match=r"a\.png cannot be written"):
-        publish(tmp_path, "s/a.png", b"new")
-    assert (tmp_path / "s/a.png").read_bytes() == b"old"
-
-
-@pytest.mark.parametrize("relative", ["taken", "file/a.png"])
-def test_a_place_that_is_taken_is_a_fault_of_the_surroundings(tmp_path: Path, relative: str) -> None:
-    (tmp_path / "taken").mkdir()
-    (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(EnvironmentFault, match="cannot be written"):
-        publish(tmp_path, relative, b"content")
-
-
-def test_a_name_that_is_too_long_is_a_fault_of_the_input(tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        publish(tmp_path, "n" * 300 + ".png", b"content")
-    assert caught.value.code == ErrorCode.LIMIT_EXCEEDED
-
-
-def test_removing_images(tmp_path: Path) -> None:
-    publish(tmp_path, "s/a.png", b"a")
-    publish(tmp_path, "s/b.png", b"b")
-    remove_images(tmp_path, ["s/a.png", "s/gone.png", "gone/c.png"])
-    assert [path.name for path in (tmp_path / "s").iterdir()] == ["b.png"]

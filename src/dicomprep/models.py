@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cache
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from dicomprep.burned_in import Reason
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
+from dicomprep.image_store import ImageStore
 from dicomprep.pixels.geometry import EVERY_PIXEL, Grid
 from dicomprep.pixels.intensity import Grey, Range
 from dicomprep.tags import Position, Tags
@@ -85,7 +85,8 @@ class Settings:
 
     image: ImageOptions
     splits: Splits
-    output_dir: Path
+    images: ImageStore
+    """Where thumbnails go to."""
     key: bytes
     max_bytes: int
     workers: int = 1

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from dicomprep.database.store import Store
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Limits
 from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
+from dicomprep.image_store import LocalImages
 from dicomprep.models import Settings, Source
 from dicomprep.ownership import claim_output
 from dicomprep.planning import Planner
@@ -29,7 +30,6 @@ from dicomprep.result import Result, Watcher
 from dicomprep.sharing import Parts
 from dicomprep.stages.discover import discover
 from dicomprep.stages.record import Ledger
-from dicomprep.storage import clear_scratch, remove_images
 from dicomprep.version import VERSION
 
 __all__ = ["alone", "key_path", "own_paths", "run"]
@@ -63,13 +63,14 @@ def run(
         stack.callback(store.close)
         key = _bind(config, store)
         _apply_privacy(config, store, watcher)
-        _clear_away(store, output_dir)
-        stack.callback(clear_scratch, output_dir)
+        images = stack.enter_context(closing(LocalImages(output_dir)))
+        _clear_away(store, images)
+        stack.callback(images.clear_scratch)
         options = asdict(replace(config, dicom_dir=Path(root), output_dir=output_dir, db=displayed_database(config.db)))
         run_id = store.begin_run(version=VERSION, root=root, options=options)
         rules = config.fingerprint(), config.splits
-        ledger = Ledger(store, run_id, *rules, key, output_dir, durable=config.durable)
-        engine = stack.enter_context(_engine(config, output_dir, key, work))
+        ledger = Ledger(store, run_id, *rules, key, images, durable=config.durable)
+        engine = stack.enter_context(_engine(config, images, key, work))
         watcher.began(result, config.workers)
         batch = Batch(result, watcher, Planner(store, config, key), engine, Parts(config.workers), Recorder(ledger))
         found = discover(root, exclude=own_paths(config), passed_over=result.passed_over)
@@ -97,17 +98,17 @@ def _bind(config: Config, store: Store) -> bytes:
     return key
 
 
-def _clear_away(store: Store, output_dir: Path) -> None:
+def _clear_away(store: Store, images: LocalImages) -> None:
     """Remove what a run that broke off left: half-written images, and those that no row names."""
-    clear_scratch(output_dir)
+    images.clear_scratch()
     with store.transaction() as connection:
         unnamed = unnamed_images(connection)
-    remove_images(output_dir, unnamed)
+    images.remove(unnamed)
 
 
-def _engine(config: Config, output_dir: Path, key: bytes, work: str) -> LocalEngine:
+def _engine(config: Config, images: LocalImages, key: bytes, work: str) -> LocalEngine:
     max_bytes = config.budget.max_memory * 2**20
-    settings = Settings(config.image, config.splits, output_dir, key, max_bytes, config.workers, config.privacy.tag)
+    settings = Settings(config.image, config.splits, images, key, max_bytes, config.workers, config.privacy.tag)
     return LocalEngine(work, settings, workers=config.workers, limits=Limits(config.budget.timeout, max_bytes))
 
 

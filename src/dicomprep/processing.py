@@ -199,7 +199,7 @@ class _Work:
             frame_number=index,
             filename=filename,
             thumbnail_path=thumbnail_path(filename),
-            output_dir=self.settings.output_dir,
+            images=self.settings.images,
         )
         if text or frame.position != NOWHERE:
             written = replace(written, position=frame.position, text=text)

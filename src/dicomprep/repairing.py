@@ -15,6 +15,7 @@ from dicomprep.config import Config
 from dicomprep.database import queries, verify_queries
 from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.store import Store
+from dicomprep.image_store import LocalImages
 from dicomprep.pipeline import run
 from dicomprep.result import Watcher
 from dicomprep.retrying import recorded_config, recorded_sources
@@ -80,10 +81,12 @@ class _Part:
     workers: int
     watch: Watch
     output_dir: Path = Path()
+    images: LocalImages = field(init=False)
 
     def mend(self) -> None:
         with self.store.transaction() as connection:
             self.output_dir = recorded_output(connection, self.store.db)
+            self.images = LocalImages(self.output_dir)
             before = _Recorded.of(connection, self.ids)
         wrong = {place for place in before.images if not self._is_whole(place, before)}
         for place in wrong:
@@ -138,7 +141,7 @@ class _Part:
 
     def _is_whole(self, place: str, recorded: "_Recorded") -> bool:
         _, size, digest = recorded.images[place]
-        return look_at(os.path.join(self.output_dir, place), size, digest) is None
+        return look_at(self.images, place, size, digest) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,17 @@
-"""Where bytes come from and go to: the only module that opens sources and publishes thumbnails."""
+"""Where bytes come from: the only module that opens sources. `image_store` has where they go to."""
 
-import errno
 import io
 import os
 import re
-import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import xxhash
 
-from dicomprep.errors import ErrorCode, InputError, disk_fault
+from dicomprep.errors import ErrorCode, InputError
 
 __all__ = [
     "HEAD_BYTES",
@@ -21,13 +19,10 @@ __all__ = [
     "Inflated",
     "SourceFile",
     "actual_path",
-    "clear_scratch",
     "digest_bytes",
     "holds_images",
     "open_source",
-    "publish",
     "readable_path",
-    "remove_images",
 ]
 
 OWN_PREFIX = ".dicomprep"
@@ -173,55 +168,6 @@ def open_source(path: str) -> Iterator[SourceFile]:
         yield source
     finally:
         os.close(descriptor)
-
-
-def publish(output_dir: Path, relative: str, content: bytes) -> None:
-    """Put `content` at `relative` below `output_dir`, whole or not at all.
-
-    Raises EnvironmentFault where that fails, InputError where this one name is too long for the file system.
-    """
-    folder = os.fspath(output_dir)
-    place = os.path.join(folder, relative)
-    scratch = os.path.join(folder, SCRATCH, str(os.getpid()), "image")  # in a shared folder workers wait for each other
-    try:
-        try:
-            _write_file(scratch, content)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(scratch), exist_ok=True)
-            _write_file(scratch, content)
-        try:
-            os.replace(scratch, place)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(place), exist_ok=True)
-            os.replace(scratch, place)
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise InputError(ErrorCode.LIMIT_EXCEEDED, "the path of its thumbnail would be too long") from error
-        raise disk_fault(f"{place} cannot be written", error) from error
-
-
-def _write_file(path: str, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    try:
-        written = os.write(descriptor, content)
-        while written < len(content):
-            written += os.write(descriptor, content[written:])
-    finally:
-        os.close(descriptor)
-
-
-def clear_scratch(output_dir: Path) -> None:
-    """Remove what a killed run left half-written; call it only while no other run writes there."""
-    shutil.rmtree(output_dir / SCRATCH, ignore_errors=True)
-
-
-def remove_images(output_dir: Path, paths: Iterable[str]) -> None:
-    """Remove thumbnails that no row names; one that is gone already is no matter. EnvironmentFault where that fails."""
-    try:
-        for path in paths:
-            (output_dir / path).unlink(missing_ok=True)
-    except OSError as error:
-        raise disk_fault(f"{error.filename} cannot be removed", error) from error
 
 
 def holds_images(folder: Path) -> bool:

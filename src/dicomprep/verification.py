@@ -1,8 +1,6 @@
 """Whether every recorded image is there and whole, and no other is there: `verify(db)`, which changes no row."""
 
 import errno
-import os
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +16,7 @@ from dicomprep.config import Config
 from dicomprep.database import queries, verify_queries
 from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, read_meta, reading
 from dicomprep.errors import ConfigError
+from dicomprep.image_store import ImageStore, LocalImages
 from dicomprep.models import Status
 from dicomprep.orphans import Leftovers
 from dicomprep.ownership import require_own_output
@@ -139,22 +138,14 @@ def contradiction(status: str, frames: int, recorded: int, group_id: int | None)
     return None
 
 
-def look_at(place: str, size: int, digest: bytes) -> Kind | None:
-    """What is wrong with the image at a place, if anything; links are not followed."""
+def look_at(images: ImageStore, name: str, size: int, digest: bytes) -> Kind | None:
+    """What is wrong with a recorded image, if anything; links are not followed."""
     try:
-        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        content = images.read(name, most=size + 1)
     except (FileNotFoundError, NotADirectoryError):
         return Kind.MISSING
     except OSError as error:
-        return Kind.ALTERED if error.errno == errno.ELOOP else Kind.UNREADABLE
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return Kind.ALTERED
-        content = os.read(descriptor, size + 1)
-    except OSError:
-        return Kind.UNREADABLE
-    finally:
-        os.close(descriptor)
+        return Kind.ALTERED if error.errno in (errno.ELOOP, errno.EMLINK) else Kind.UNREADABLE
     if len(content) < size:
         return Kind.CUT
     return None if len(content) == size and digest_bytes(content) == digest else Kind.ALTERED
@@ -183,10 +174,10 @@ def _look_at_inputs(engine: Engine, db: str, findings: Findings) -> None:
 
 
 def _look_at_images(engine: Engine, db: str, findings: Findings, progress: Progress) -> None:
-    folder = os.fspath(findings.output_dir)
+    images = LocalImages(findings.output_dir)
 
     def look(rows: Sequence[Any]) -> list[Kind | None]:
-        return [look_at(f"{folder}/{row.thumbnail_path}", row.size, row.digest) for row in rows]
+        return [look_at(images, row.thumbnail_path, row.size, row.digest) for row in rows]
 
     with reading(engine) as connection:
         total = queries.count_frames(connection)
@@ -217,4 +208,4 @@ def _leftovers(engine: Engine, config: Config, *, clear: bool = False) -> Leftov
         with reading(engine) as connection:
             return verify_queries.find_named(connection, places)
 
-    return Leftovers(config.output_dir, own_paths(config), named, clear=clear)
+    return Leftovers(LocalImages(config.output_dir), own_paths(config), named, clear=clear)

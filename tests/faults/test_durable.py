@@ -54,12 +54,24 @@ def read_trace(log: Path) -> Trace:
             continue
         process, _resumed, name, rest = match.groups()
         if name is not None:
-            paths = tuple(re.findall(r'"([^"]+)"|\d<([^>]+)>', rest))
-            begun[process] = (name, tuple(a or b for a, b in paths), number)
+            begun[process] = (name, _paths(rest), number)
         if rest.endswith(" = 0") and process in begun:
             name, paths, began = begun.pop(process)
             trace.calls.append(Call(name, paths, began, number))
     return trace
+
+
+def _paths(arguments: str) -> tuple[str, ...]:
+    """The paths of a call; a name that stands behind an open folder lies in it."""
+    found: list[str] = []
+    folder = ""
+    for name, opened in re.findall(r'"([^"]+)"|\d<([^>]+)>', arguments):
+        if name and folder:
+            found[-1] = os.path.join(folder, name)
+        else:
+            found.append(name or opened)
+        folder = opened
+    return tuple(found)
 
 
 def traced_run(place: Place, *options: object, until: Callable[[], object] | None = None) -> Trace:

@@ -17,7 +17,7 @@ from dicomprep.cli import main
 from dicomprep.database.label_store import add_label
 from dicomprep.database.store import Store
 from dicomprep.ownership import MARK
-from dicomprep.pixels.png import encode_png, is_own_png
+from dicomprep.pixels.png import SIGNATURE, encode_png, is_own_png
 from dicomprep.verification import Kind, verify
 from tests.building import make_dicom
 from tests.running import Place, call, cli, frames_of, make_files
@@ -90,7 +90,7 @@ def strand(path: Path, chance: random.Random) -> Path:
     folder = path.parent / chance.choice(["", "lost", "lost/deep"])
     folder.mkdir(parents=True, exist_ok=True)
     orphan = folder / f"{path.stem} of nobody.png"
-    orphan.write_bytes(chance.choice([content, content[:40], content[:100], b"", b"\0" * 64]))
+    orphan.write_bytes(chance.choice([content, content[:45], content[:100]]))
     return orphan
 
 
@@ -211,10 +211,38 @@ def test_what_is_not_of_our_making_is_left_alone(small: Place, say: Say, monkeyp
 def test_our_pngs_are_told_from_others(tmp_path: Path, shape: tuple[int, ...], kind: type) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, shape).astype(kind)
     ours = encode_png(pixels)
-    assert all(is_own_png(ours[:length]) for length in range(len(ours) + 1))
+    assert all(is_own_png(ours[:length]) for length in range(45, len(ours) + 1))
+    assert not any(is_own_png(ours[:length]) for length in range(45))
     if kind is np.uint8 or pixels.ndim == 2:
         Image.fromarray(pixels).save(tmp_path / "theirs.png")
         assert not is_own_png((tmp_path / "theirs.png").read_bytes())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 64,
+        b"BM" + bytes(60),
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"notes\n",
+        SIGNATURE,
+        SIGNATURE + b"x" * 90,
+    ],
+    ids=["empty", "zeros", "BMP", "SVG", "text", "PNG cut", "PNG of others"],
+)
+def test_what_does_not_say_that_it_is_ours_is_never_removed(
+    small: Place, say: Say, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = [small.output / name for name in ("s/theirs.png", "new/THEIRS Ä.png")]
+    theirs[1].parent.mkdir()
+    for path in theirs:
+        path.write_bytes(content)
+    assert found(small, monkeypatch) == {}
+    done = say("--repair")
+    assert done[0] == 0
+    assert "2 files there are not of dicomprep's making" in done[1]
+    assert [path.read_bytes() for path in theirs] == [content, content]
 
 
 def test_images_of_another_database_are_not_taken_for_orphans(small: Place, say: Say) -> None:

@@ -14,6 +14,7 @@ from dicomprep.database.dataset_queries import COLUMNS, KEYS, POSITIONS
 from dicomprep.errors import ExportError
 from dicomprep.export.options import ExportOptions
 from dicomprep.export.pseudonyms import KEY_LENGTH, Pseudonyms
+from dicomprep.image_store import ImageStore, LocalImages
 from dicomprep.privacy import withheld_columns
 from dicomprep.selection import Column, Selection, read_selection
 from dicomprep.storage import digest_bytes
@@ -39,6 +40,7 @@ class Rows:
     """Of all frames, ascending."""
     order: NDArray[np.int64]
     """Where each of them stands in the selection."""
+    images: ImageStore
     columns: dict[str, Column] = field(default_factory=dict)
     """What is said of a frame, by name, beginning with its key."""
 
@@ -61,13 +63,15 @@ class Rows:
     def image(self, number: int) -> bytes:
         """The PNG of one frame, as it was recorded; ExportError where it is not."""
         columns, row = self.selection.columns, int(self.order[number])
-        path = self.selection.output_dir / columns["thumbnail_path"][row]
+        path = columns["thumbnail_path"][row]
         try:
-            content = path.read_bytes()
+            content = self.images.read(path)
         except OSError as error:
-            raise ExportError(f"The image {path} cannot be read: {error.strerror}. {_REPAIR}") from error
+            raise ExportError(
+                f"The image {self.images.where(path)} cannot be read: {error.strerror}. {_REPAIR}"
+            ) from error
         if digest_bytes(content) != columns["digest"][row]:
-            raise ExportError(f"The image {path} is not what was recorded. {_REPAIR}")
+            raise ExportError(f"The image {self.images.where(path)} is not what was recorded. {_REPAIR}")
         return content
 
     def fingerprint(self, numbers: Sequence[int] | NDArray[np.int64]) -> str:
@@ -113,7 +117,7 @@ def read_rows(db: str, options: ExportOptions, pseudonyms: Pseudonyms) -> Rows:
     keys = np.array([pseudonyms.of_image(filenames[row]) for row in range(len(selection))], f"S{KEY_LENGTH}")
     order = np.argsort(keys)
     columns: dict[str, Column] = {"key": _Keys(keys), **{name: selection.columns[name] for name in shown}}
-    return Rows(selection, keys[order], order, columns)
+    return Rows(selection, keys[order], order, LocalImages(selection.output_dir), columns)
 
 
 class _Keys:

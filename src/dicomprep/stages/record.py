@@ -1,5 +1,6 @@
 """Outcomes → rows: recorded together, in one transaction; then what they replace is removed."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,10 +8,10 @@ from pathlib import Path
 from dicomprep.config import Splits
 from dicomprep.database.store import Store
 from dicomprep.durability import sync_images
-from dicomprep.errors import ErrorCode
+from dicomprep.errors import EnvironmentFault, ErrorCode
+from dicomprep.image_store import LocalImages
 from dicomprep.models import Outcome
 from dicomprep.splits import assign_split
-from dicomprep.storage import remove_images
 
 __all__ = ["Ledger", "record"]
 
@@ -27,7 +28,7 @@ class Ledger:
     fingerprint: str
     splits: Splits
     key: bytes
-    output_dir: Path
+    images: LocalImages
     durable: bool = False
     """Images are on the disk, not only in the system's memory, before rows name them."""
 
@@ -41,25 +42,27 @@ def record(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
     def assign(kind: str, key: str) -> str:
         return assign_split(ledger.key, ledger.splits, group_kind=kind, group_key=key)
 
+    if not ledger.images.is_in_place():
+        message = f"The output folder {ledger.images.folder} was moved or replaced while images were written to it."
+        raise EnvironmentFault(f"{message} Put it back, and run this again.")
     unnamed = [written.thumbnail_path for o in outcomes if not o.keeps_images for written in o.written]
-    unnamed += [path for o in whole if not o.written for path in _leftovers(o, ledger.output_dir)]
+    unnamed += [path for o in whole if not o.written for path in _leftovers(o, ledger.images)]
     if ledger.durable:
-        sync_images(ledger.output_dir, (written.thumbnail_path for o in whole for written in o.written))
+        sync_images(Path(ledger.images.folder), (written.thumbnail_path for o in whole for written in o.written))
     stale = ledger.store.record(
         whole, run_id=ledger.run_id, fingerprint=ledger.fingerprint, assign=assign, unnamed=unnamed
     )
-    remove_images(ledger.output_dir, stale)
+    ledger.images.remove(stale)
 
 
-def _leftovers(outcome: Outcome, output_dir: Path) -> list[str]:
+def _leftovers(outcome: Outcome, images: LocalImages) -> list[str]:
     """Images that a worker made of a file before it died at a later frame."""
     if outcome.error_code not in FATAL:
         return []
-    folder, _, stem = outcome.task.name.rpartition("/")
+    name = outcome.task.name
     try:
-        names = [entry.name for entry in (output_dir / folder).iterdir() if entry.name.startswith(stem)]
+        paths = [entry.path for entry in images.entries(name.rpartition("/")[0]) if entry.is_image]
     except OSError:
         return []
-    prefix = f"{stem}_frame"
-    numbered = [n for n in names if n.startswith(prefix) and n.removeprefix(prefix).removesuffix(".png").isdigit()]
-    return [f"{folder}/{name}" for name in [*numbered, *(n for n in names if n == f"{stem}.png")]]
+    numbered = re.compile(rf"{re.escape(name)}(_frame\d+)?\.png")
+    return [path for path in paths if numbered.fullmatch(path)]

@@ -1,26 +1,26 @@
 """Thumbnail → Written: a PNG that is whole, in its place below the output folder."""
 
 import json
-from pathlib import Path
 from typing import Any
 
+from dicomprep.image_store import ImageStore
 from dicomprep.models import Thumbnail, Written
 from dicomprep.pixels.likeness import perceptual_hash
 from dicomprep.pixels.png import encode_png
-from dicomprep.storage import digest_bytes, publish
+from dicomprep.storage import digest_bytes
 
 __all__ = ["write"]
 
 
 def write(
-    thumbnail: Thumbnail, *, source: bytes, frame_number: int, filename: str, thumbnail_path: str, output_dir: Path
+    thumbnail: Thumbnail, *, source: bytes, frame_number: int, filename: str, thumbnail_path: str, images: ImageStore
 ) -> Written:
     """Write one thumbnail, or raise EnvironmentFault; a reader never sees half of it.
 
     `source` is the digest of the stored values that it was drawn from.
     """
     content = encode_png(thumbnail.pixels)
-    publish(output_dir, thumbnail_path, content)
+    images.publish(thumbnail_path, content)
     return Written(
         frame_number=frame_number,
         filename=filename,

@@ -1,6 +1,5 @@
 """A map-style data set for torch's DataLoader, and a plain sequence without torch."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import index as as_index
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from dicomprep.database.dataset_queries import Choice
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
+from dicomprep.image_store import LocalImages
 from dicomprep.selection import Selection, read_selection
 from dicomprep.training.reading import read_thumbnail, with_channels
 from dicomprep.training.records import UNLABELLED, Record
@@ -75,7 +75,7 @@ class Dataset:
         labelled = labels is not None if multi else labels == "any"
         choice = Choice(split=splits, label=() if multi else wanted, labelled=labelled, where=where)
         self._selection: Selection = read_selection(db, Record._fields, choice)
-        self._folder = os.path.abspath(self._selection.output_dir)
+        self._images = LocalImages(self._selection.output_dir)
         self.transform, self.channels, self.multi = transform, channels, multi
         self.classes: tuple[str, ...] = wanted or _class_names(self._selection, multi=multi)
         """The names of the labels; a target is an index into them, unless labels were mapped."""
@@ -91,7 +91,7 @@ class Dataset:
         """(array, target, record) of one frame; IndexError beyond the last."""
         number = self._number(index)
         record = self.record(number)
-        pixels = with_channels(read_thumbnail(os.path.join(self._folder, record.thumbnail_path)), self.channels)
+        pixels = with_channels(read_thumbnail(self._images, record.thumbnail_path), self.channels)
         array = pixels if self.transform is None else self.transform(pixels)
         target = self.targets[number]
         return array, target.copy() if self.multi else target.item(), record
@@ -107,7 +107,9 @@ class Dataset:
         return (self[index] for index in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"Dataset({len(self):,} images, classes {', '.join(self.classes) or 'none'}, below {self._folder})"
+        return (
+            f"Dataset({len(self):,} images, classes {', '.join(self.classes) or 'none'}, below {self._images.folder})"
+        )
 
     def record(self, index: int) -> Record:
         """What the database says of one frame, without reading its image."""
@@ -116,7 +118,7 @@ class Dataset:
 
     def path(self, index: int) -> str:
         """Where the image of one frame lies."""
-        return os.path.join(self._folder, self._selection.columns["thumbnail_path"][self._number(index)])
+        return self._images.where(self._selection.columns["thumbnail_path"][self._number(index)])
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """Some frames as arrays, ready for a network; ConfigError where grey and colour are mixed."""

@@ -1,7 +1,6 @@
 """One frame of a database: its image, and the way from a point of it to the source and back."""
 
 import json
-import os
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from dicomprep.database.dataset_queries import find_frame
 from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ConfigError
+from dicomprep.image_store import LocalImages
 from dicomprep.pixels.geometry import Points, geometry_of, to_source, to_thumbnail
 from dicomprep.training.reading import read_thumbnail
 
@@ -24,15 +24,22 @@ class StoredFrame:
 
     id: int
     name: str
-    path: str
-    """Where the thumbnail lies."""
+    thumbnail_path: str
+    """Below the folder of the images."""
     transform: dict[str, Any]
     """Geometry and intensity: how a point maps to the source and a grey to a stored value."""
+
+    images: LocalImages
+
+    @property
+    def path(self) -> str:
+        """Where the thumbnail lies."""
+        return self.images.where(self.thumbnail_path)
 
     @property
     def array(self) -> NDArray[Any]:
         """The thumbnail: (rows, columns) or (rows, columns, 3), uint8 or uint16."""
-        return read_thumbnail(self.path)
+        return read_thumbnail(self.images, self.thumbnail_path)
 
     def to_source(self, points: ArrayLike) -> Points:
         """Where points (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), lie in the source frame.
@@ -54,4 +61,4 @@ def frame(which: int | str, *, db: str | Path = "dicomprep.db") -> StoredFrame:
     if found is None:
         raise ConfigError(f"{db} holds no image {which}.")
     frame_id, name, thumbnail_path, transform = found
-    return StoredFrame(frame_id, name, os.path.join(folder, thumbnail_path), json.loads(transform))
+    return StoredFrame(frame_id, name, thumbnail_path, json.loads(transform), LocalImages(folder))

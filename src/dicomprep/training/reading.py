@@ -1,12 +1,12 @@
 """One thumbnail, as an array."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.image_store import ImageStore
 from dicomprep.pixels.png import decode_png
 
 __all__ = ["read_thumbnail", "with_channels"]
@@ -15,16 +15,16 @@ LUMA = np.array([299, 587, 114], np.uint32)
 """Thousandths of red, green and blue in a grey (ITU-R BT.601)."""
 
 
-def read_thumbnail(path: str) -> NDArray[Any]:
+def read_thumbnail(images: ImageStore, name: str) -> NDArray[Any]:
     """Grey (rows, columns) or RGB (rows, columns, 3), uint8 or uint16; EnvironmentFault where it cannot be read."""
     try:
-        content = Path(path).read_bytes()
+        content = images.read(name)
     except OSError as error:
-        raise EnvironmentFault(f"The image {path} cannot be read: {error.strerror}. {_REPAIR}") from error
+        raise EnvironmentFault(f"The image {images.where(name)} cannot be read: {error.strerror}. {_REPAIR}") from error
     try:
         return decode_png(content)
     except ValueError as error:
-        raise EnvironmentFault(f"The image {path} is damaged ({error}). {_REPAIR}") from error
+        raise EnvironmentFault(f"The image {images.where(name)} is damaged ({error}). {_REPAIR}") from error
 
 
 _REPAIR = "`dicomprep verify --repair` finds and restores what is missing."

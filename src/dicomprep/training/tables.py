@@ -11,6 +11,7 @@ from dicomprep.database.dataset_queries import COLUMNS, Choice, select_frames
 from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
+from dicomprep.image_store import LocalImages
 from dicomprep.training.reading import read_thumbnail
 
 __all__ = ["frames", "to_fastai"]
@@ -41,14 +42,16 @@ def to_fastai(db: str | Path = "dicomprep.db", *, where: str | None = None, **op
     """
     vision = load_extra("fastai.vision.data", extra="fastai", purpose="dicomprep.to_fastai")
     labelled = "label IS NOT NULL" if where is None else f"label IS NOT NULL AND ({where})"
+    db = str(db)
     table = frames(db, split=("train", "val"), where=labelled)
     table["is_valid"] = table["split"] == "val"
     if table["is_valid"].nunique() < 2:
         raise ConfigError(f"{db}: fastai needs labelled frames in train and in val.")
-    if read_thumbnail(table["image"].iloc[0]).dtype != np.uint8:
+    with open_for_reading(db) as connection:
+        folder = images_folder(connection, db)
+    first = read_thumbnail(LocalImages(folder), table["thumbnail_path"].iloc[0])
+    if first.dtype != np.uint8:
         raise ConfigError(f"{db}: its images have 16 bits and fastai reads 8; preprocess with --depth 8.")
-    with open_for_reading(str(db)) as connection:
-        folder = images_folder(connection, str(db))
     columns = {"fn_col": "thumbnail_path", "label_col": "label", "valid_col": "is_valid"}
     loaders = vision.ImageDataLoaders.from_df(table, path=folder, **columns, **options)
     loaders.path = Path()  # where learners keep what they save: not among the images

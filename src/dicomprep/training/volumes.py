@@ -1,7 +1,6 @@
 """A series as one array: slices in their order, with spacing and positions, or the reason why there is none."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from dicomprep.database.dataset_queries import POSITIONS, Choice, select_frames
 from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ExportError
+from dicomprep.image_store import LocalImages
 from dicomprep.pixels.geometry import geometry_of
 from dicomprep.training.reading import read_thumbnail
 
@@ -66,7 +66,7 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
     Number and frame. Raises ExportError with the reason where they do not make one volume: no such series, several
     slices at one place, missing slices, planes that are not parallel, other shapes, spacings or windows.
     """
-    slices = _read_slices(str(db), series_key)
+    images, slices = _read_slices(str(db), series_key)
     if not slices:
         raise ExportError(f"{db} holds no series {series_key}.")
     try:
@@ -76,19 +76,19 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
         positions = _positions(slices)
     except ExportError as error:
         raise ExportError(f"The series {series_key} is no volume: {error}.") from error
-    array = np.stack([read_thumbnail(one.path) for one in slices])
+    array = np.stack([read_thumbnail(images, one.path) for one in slices])
     filenames = tuple(one.filename for one in slices)
     return Volume(array, positions, _spacing(slices[0], positions), orientation, filenames)
 
 
-def _read_slices(db: str, series_key: str) -> list[_Slice]:
+def _read_slices(db: str, series_key: str) -> tuple[LocalImages, list[_Slice]]:
     quoted = series_key.replace("'", "''")
     choice = Choice(where=f"series_key = '{quoted}' OR series_instance_uid = '{quoted}'")
     with open_for_reading(db) as connection:
-        folder = images_folder(connection, db)
+        images = LocalImages(images_folder(connection, db))
         rows = list(select_frames(connection, [*READ, *PLACES], choice))
-    return [
-        _Slice(filename, os.path.join(folder, path), frame_number, instance_number, json.loads(transform), *places)
+    return images, [
+        _Slice(filename, path, frame_number, instance_number, json.loads(transform), *places)
         for filename, path, frame_number, instance_number, transform, *places in rows
     ]
 

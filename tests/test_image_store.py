@@ -1,0 +1,309 @@
+"""Stores of images: what every one of them promises, and what the one in a folder does about links and strangers."""
+
+import os
+import pickle
+import stat
+import subprocess
+import sys
+import threading
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
+from dicomprep.image_store import ImageStore, LocalImages, Stat, is_image_name
+from dicomprep.storage import SCRATCH
+
+NAMES = ("b.png", "Study 001/a.png", "Study 001/t/a.png", "頭部 CT/ÄÖ.png", unicodedata.normalize("NFD", "é/ü.png"))
+
+
+class StoreContract:
+    """Every store is held to this; a test class of a backend inherits it and gives the `store`."""
+
+    def test_what_was_published_is_read(self, store: ImageStore) -> None:
+        for name in NAMES:
+            store.publish(name, b"first")
+            store.publish(name, name.encode())
+        assert {name: store.read(name) for name in NAMES} == {name: name.encode() for name in NAMES}
+        assert store.read("b.png", most=2) == b"b."
+        assert sorted(store.list()) == sorted(Stat(name, len(name.encode())) for name in NAMES)
+        assert store.stat("b.png") == Stat("b.png", 5)
+
+    def test_what_is_not_there(self, store: ImageStore) -> None:
+        store.publish("s/a.png", b"a")
+        for name in ("s/b.png", "t/a.png"):
+            with pytest.raises(FileNotFoundError):
+                store.read(name)
+            with pytest.raises(FileNotFoundError):
+                store.stat(name)
+        store.remove(["s/b.png", "t/a.png"])
+        assert list(store.list()) == [Stat("s/a.png", 1)]
+
+    def test_what_was_removed_is_gone(self, store: ImageStore) -> None:
+        store.publish("s/a.png", b"a")
+        store.publish("s/b.png", b"b")
+        store.remove(["s/a.png", "s/gone.png", "gone/c.png"])
+        assert list(store.list()) == [Stat("s/b.png", 1)]
+
+    def test_large_and_empty_ones(self, store: ImageStore) -> None:
+        large = os.urandom(5_000_000)
+        store.publish("l.png", large)
+        store.publish("e.png", b"")
+        assert (store.read("l.png"), store.read("e.png")) == (large, b"")
+
+    def test_a_reader_never_sees_half_an_image(self, store: ImageStore) -> None:
+        versions = [bytes([n]) * 400_000 for n in range(4)]
+        store.publish("s/a.png", versions[0])
+        done = threading.Event()
+        seen: list[bytes] = []
+
+        def read() -> None:
+            while not done.is_set():
+                seen.append(store.read("s/a.png"))
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            for number in range(100):
+                store.publish("s/a.png", versions[number % 4])
+        finally:
+            done.set()
+            reader.join()
+        assert seen
+        assert all(content in versions for content in seen)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "../a.png",
+            "s/../../a.png",
+            "/etc/a.png",
+            "s//a.png",
+            "./a.png",
+            "s/./a.png",
+            ".png/..",
+            "a.txt",
+            "s/",
+            ".dicomprep-tmp/a.png",
+            "a\x00.png",
+        ],
+    )
+    def test_a_name_that_leads_elsewhere_is_refused(self, store: ImageStore, name: str) -> None:
+        assert not is_image_name(name)
+        for use in (store.read, store.stat, lambda name: store.publish(name, b"x"), lambda name: store.remove([name])):
+            with pytest.raises(EnvironmentFault, match="names an image"):
+                use(name)
+
+    def test_it_goes_along_to_other_processes(self, store: ImageStore) -> None:
+        store.publish("s/a.png", b"a")
+        assert pickle.loads(pickle.dumps(store)).read("s/a.png") == b"a"
+
+
+class TestLocalImages(StoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[LocalImages]:
+        store = LocalImages(tmp_path / "new" / "Out put")
+        yield store
+        store.close()
+
+    def test_nothing_is_left_behind(self, store: LocalImages) -> None:
+        store.publish("s/a.png", b"first")
+        store.clear_scratch()
+        assert [path.name for path in Path(store.folder).iterdir()] == ["s"]
+        store.clear_scratch()
+        store.publish("s/b.png", b"after its folder was removed")
+        assert store.read("s/b.png") == b"after its folder was removed"
+
+    def test_descriptors_are_given_back(self, store: LocalImages) -> None:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for name in NAMES * 3:
+            store.publish(name, b"x")
+            store.read(name)
+            list(store.list())
+        store.close()
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+    def test_a_folder_that_was_removed_is_made_again(self, store: LocalImages) -> None:
+        store.publish("s/a.png", b"a")
+        (Path(store.folder) / "s/a.png").unlink()
+        (Path(store.folder) / "s").rmdir()
+        store.publish("s/b.png", b"b")
+        assert (Path(store.folder) / "s/b.png").read_bytes() == b"b"
+
+    def test_a_failed_write_keeps_the_old_image(self, store: LocalImages) -> None:
+        store.publish("s/a.png", b"old")
+        (scratch,) = (Path(store.folder) / SCRATCH).iterdir()
+        (scratch / "image").mkdir()
+        with pytest.raises(EnvironmentFault, match=r"a\.png cannot be written"):
+            store.publish("s/a.png", b"new")
+        assert store.read("s/a.png") == b"old"
+
+    @pytest.mark.parametrize("name", ["taken.png", "file/a.png"])
+    def test_a_place_that_is_taken_is_a_fault_of_the_surroundings(self, store: LocalImages, name: str) -> None:
+        (Path(store.folder) / "taken.png").mkdir(parents=True)
+        (Path(store.folder) / "file").write_bytes(b"x")
+        with pytest.raises(EnvironmentFault, match="cannot be written"):
+            store.publish(name, b"content")
+
+    def test_a_name_that_is_too_long_is_a_fault_of_the_input(self, store: LocalImages) -> None:
+        with pytest.raises(InputError) as caught:
+            store.publish("n" * 300 + ".png", b"content")
+        assert caught.value.code == ErrorCode.LIMIT_EXCEEDED
+
+    def test_two_processes_of_one_number_do_not_meet(self, store: LocalImages) -> None:
+        """As in two containers, where both are number 1."""
+        other = LocalImages(store.folder)
+        store.publish("a.png", b"a")
+        other.publish("b.png", b"b")
+        assert len(list((Path(store.folder) / SCRATCH).iterdir())) == 2
+
+    # Links and other things that strangers may have put there
+
+    @pytest.mark.parametrize("planted", ["s", SCRATCH, "s/t"])
+    @pytest.mark.parametrize("dangling", [False, True])
+    def test_a_linked_folder_is_not_written_into(
+        self, store: LocalImages, tmp_path: Path, planted: str, *, dangling: bool
+    ) -> None:
+        elsewhere = tmp_path / "elsewhere"
+        if not dangling:
+            elsewhere.mkdir()
+        place = Path(store.folder) / planted
+        place.parent.mkdir(parents=True)
+        place.symlink_to(elsewhere)
+        with pytest.raises(EnvironmentFault, match=f"{planted} is a link"):
+            store.publish("s/t/a.png", b"x")
+        assert not elsewhere.exists() or not list(elsewhere.iterdir())
+
+    def test_a_linked_folder_is_not_read_or_removed_from(self, store: LocalImages, tmp_path: Path) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere/a.png").write_bytes(b"secret")
+        Path(store.folder).mkdir(parents=True)
+        (Path(store.folder) / "s").symlink_to(tmp_path / "elsewhere")
+        (Path(store.folder) / "a.png").symlink_to(tmp_path / "elsewhere/a.png")
+        for name in ("s/a.png", "a.png"):
+            with pytest.raises(OSError, match=r"."):
+                store.read(name)
+        with pytest.raises(EnvironmentFault, match="s is a link"):
+            store.remove(["s/a.png"])
+        assert list(store.list()) == []
+        assert (tmp_path / "elsewhere/a.png").read_bytes() == b"secret"
+
+    def test_a_linked_image_is_replaced_not_written_through(self, store: LocalImages, tmp_path: Path) -> None:
+        (tmp_path / "other.png").write_bytes(b"kept")
+        Path(store.folder).mkdir(parents=True)
+        (Path(store.folder) / "a.png").symlink_to(tmp_path / "other.png")
+        store.publish("a.png", b"new")
+        assert ((tmp_path / "other.png").read_bytes(), store.read("a.png")) == (b"kept", b"new")
+
+    def test_a_pipe_is_not_waited_for(self, store: LocalImages) -> None:
+        Path(store.folder).mkdir(parents=True)
+        os.mkfifo(Path(store.folder) / "a.png")
+        with pytest.raises(OSError, match="regular file"):
+            store.read("a.png")
+        assert list(store.list()) == []
+
+    def test_the_folder_itself_may_be_a_link(self, tmp_path: Path) -> None:
+        (tmp_path / "disk").mkdir()
+        (tmp_path / "out").symlink_to(tmp_path / "disk")
+        store = LocalImages(tmp_path / "out")
+        store.publish("s/a.png", b"a")
+        assert (tmp_path / "disk/s/a.png").read_bytes() == b"a"
+        assert store.is_in_place()
+
+    def test_a_folder_that_is_moved_away_is_noticed(self, store: LocalImages) -> None:
+        store.publish("s/a.png", b"a")
+        assert store.is_in_place()
+        Path(store.folder).rename(f"{store.folder} moved")
+        assert not store.is_in_place()
+        Path(store.folder).mkdir()
+        assert not store.is_in_place()
+
+    def test_images_have_the_rights_that_the_umask_leaves(self, store: LocalImages) -> None:
+        before = os.umask(0o027)
+        try:
+            store.publish("s/a.png", b"a")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((Path(store.folder) / "s/a.png").stat().st_mode) == 0o640
+
+    def test_a_killed_writer_leaves_the_image_before(self, store: LocalImages) -> None:
+        store.publish("s/a.png", b"whole")
+        writer = (
+            "import sys; from dicomprep.image_store import LocalImages\n"
+            "store = LocalImages(sys.argv[1]); print('ready', flush=True)\n"
+            "while True: store.publish('s/a.png', b'w' * 3_000_000)"
+        )
+        for _ in range(3):
+            with subprocess.Popen([sys.executable, "-c", writer, store.folder], stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None
+                process.stdout.readline()
+                process.kill()
+            assert store.read("s/a.png") in (b"whole", b"w" * 3_000_000)
+            assert [image.name for image in store.list()] == ["s/a.png"]
+
+
+names = st.sampled_from(["a.png", "b.png", "S/a.png", "s/b.png", "s/t/c.png", "s/t/é.png"])
+
+
+class LocalImagesAgainstADict(RuleBasedStateMachine):
+    """Whatever is done in whatever order, the store holds what a dict would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import tempfile
+
+        self._place = tempfile.TemporaryDirectory()
+        self.store = LocalImages(Path(self._place.name) / "out")
+        self.known: dict[str, bytes] = {}
+
+    @rule(name=names, content=st.binary(max_size=50))
+    def publish(self, name: str, content: bytes) -> None:
+        self.store.publish(name, content)
+        self.known[name] = content
+
+    @rule(chosen=st.lists(names))
+    def remove(self, chosen: list[str]) -> None:
+        if self.known:
+            self.store.remove(chosen)
+        for name in chosen:
+            self.known.pop(name, None)
+
+    @rule(folder=st.sampled_from(["s/t", "S", "s"]))
+    def tidy_up(self, folder: str) -> None:
+        self.store.remove_emptied(folder)
+
+    @rule()
+    def begin_again(self) -> None:
+        self.store.close()
+        self.store = LocalImages(self.store.folder)
+
+    @rule()
+    def a_killed_writer(self) -> None:
+        scratch = Path(self.store.folder) / SCRATCH / "of another process"
+        scratch.mkdir(parents=True, exist_ok=True)
+        (scratch / "image").write_bytes(b"half")
+
+    @rule()
+    def clear_scratch(self) -> None:
+        if self.known:
+            self.store.clear_scratch()
+
+    @invariant()
+    def holds_what_it_should(self) -> None:
+        if not Path(self.store.folder).exists():
+            return
+        assert {image.name: image.size for image in self.store.list()} == {n: len(c) for n, c in self.known.items()}
+        assert {name: self.store.read(name) for name in self.known} == self.known
+
+    def teardown(self) -> None:
+        self.store.close()
+        self._place.cleanup()
+
+
+LocalImagesAgainstADict.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestLocalImagesAgainstADict = LocalImagesAgainstADict.TestCase
