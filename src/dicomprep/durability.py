@@ -1,4 +1,4 @@
-"""Images that outlive a loss of power: on the disk before anything says that they are there."""
+"""Files that are whole or not there, and images that outlive a loss of power."""
 
 import os
 from collections.abc import Iterable
@@ -8,7 +8,28 @@ from typing import Any
 
 from dicomprep.errors import disk_fault
 
-__all__ = ["sync_images"]
+__all__ = ["DRAFT", "replace_file", "sync_images"]
+
+DRAFT = ".new"
+"""Ending of the name under which a file is written before it gets its own."""
+
+
+def replace_file(place: Path, content: bytes, *, mode: int = 0o666, durable: bool = False) -> None:
+    """Put a file in its place, whole or not at all; with `durable` it is on the disk when this returns.
+
+    What lies under its name or that of its draft is replaced, a link too, and is never written through. Raises OSError.
+    """
+    draft = place.with_name(place.name + DRAFT)
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        if durable:
+            file.flush()
+            os.fsync(descriptor)
+    draft.replace(place)
+    if durable:
+        _sync(os.fspath(place.parent), os.fsync)
 
 
 def sync_images(output_dir: Path, paths: Iterable[str]) -> None:

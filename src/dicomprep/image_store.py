@@ -117,6 +117,14 @@ class LocalImages:
         with self._opened(name) as (_, status):
             return Stat(name, status.st_size)
 
+    def holds(self, name: str) -> bool:
+        """Whether there is such an image."""
+        try:
+            self.stat(name)
+        except (OSError, EnvironmentFault):
+            return False
+        return True
+
     def where(self, name: str) -> str:
         """See `ImageStore`."""
         return os.path.join(self.folder, name)

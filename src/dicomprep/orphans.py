@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from dicomprep.errors import disk_fault
 from dicomprep.image_store import Entry, LocalImages
@@ -35,6 +36,8 @@ class Leftovers:
     def half_written(self) -> Iterator[str]:
         """Files that a killed run left in its scratch folder."""
         folder = self.images.folder
+        if Path(folder, SCRATCH).is_symlink():
+            return
         for place, _, names in os.walk(os.path.join(folder, SCRATCH)):
             for name in names:
                 yield readable_path(os.path.relpath(os.path.join(place, name), folder))

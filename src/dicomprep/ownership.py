@@ -5,13 +5,16 @@ import os
 from pathlib import Path
 
 from dicomprep.database.connect import displayed_database, is_sqlite_path
+from dicomprep.durability import replace_file
 from dicomprep.errors import ConfigError, disk_fault
-from dicomprep.storage import OWN_PREFIX, actual_path, readable_path
+from dicomprep.storage import OWN_PREFIX, actual_path, holds_images, read_small_file, readable_path
 
-__all__ = ["claim_output", "require_own_output"]
+__all__ = ["claim_output", "require_claimed", "require_own_output"]
 
 MARK = f"{OWN_PREFIX}.owner"
 """In the output folder: its database, and the fingerprint of that data set's key."""
+
+MARK_BYTES = 2**14
 
 
 def claim_output(output_dir: Path, db: str, *, data_set: str) -> None:
@@ -20,20 +23,16 @@ def claim_output(output_dir: Path, db: str, *, data_set: str) -> None:
     mark = json.dumps({"database": _location(output_dir, db), "data_set": data_set}) + "\n"
     place = output_dir / MARK
     try:
-        if not place.exists() or place.read_text("utf-8") != mark:
-            draft = output_dir / f"{MARK}.draft"
-            draft.write_text(mark, "utf-8")
-            draft.replace(place)
+        if _read_mark(output_dir) != mark:
+            replace_file(place, mark.encode())
     except OSError as error:
         raise disk_fault(f"{place} cannot be written", error) from error
 
 
 def require_own_output(output_dir: Path, db: str, *, data_set: str) -> None:
     """ConfigError where the folder holds the images of another data set whose database is still there."""
-    try:
-        mark = json.loads((output_dir / MARK).read_text("utf-8"))
-        location, other = str(mark["database"]), str(mark["data_set"])
-    except (OSError, ValueError, KeyError, TypeError):  # there is none, or it was cut off
+    location, other = _owner(output_dir)
+    if not location:
         return
     if other == data_set or location == _location(output_dir, db):
         return
@@ -43,6 +42,33 @@ def require_own_output(output_dir: Path, db: str, *, data_set: str) -> None:
             return
     remedy = f"Give another --output-dir; or, if that database needs them no more, remove {output_dir / MARK}."
     raise ConfigError(f"{output_dir} holds the images of another database, {location}. {remedy}")
+
+
+def require_claimed(output_dir: Path, *, data_set: str) -> None:
+    """ConfigError where a folder that a database names holds anything, but not the mark of that data set.
+
+    A database that somebody else made may name any folder; what lies in it is not for it to replace or remove.
+    """
+    if holds_images(output_dir) and _owner(output_dir)[1] != data_set:
+        message = f"{output_dir} is not marked as holding the images of this database: nothing is changed there."
+        raise ConfigError(f"{message} If they are its own: dicomprep preprocess with --output-dir and --db marks it.")
+
+
+def _read_mark(output_dir: Path) -> str:
+    """The mark as it stands there; nothing where there is none, or what stands there is none."""
+    try:
+        return read_small_file(output_dir / MARK, most=MARK_BYTES, follow_links=False).decode()
+    except (OSError, ValueError):
+        return ""
+
+
+def _owner(output_dir: Path) -> tuple[str, str]:
+    """(database, data set) that the folder's mark names; both empty where it was cut off or there is none."""
+    try:
+        mark = json.loads(_read_mark(output_dir))
+        return str(mark["database"]), str(mark["data_set"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "", ""
 
 
 def _location(output_dir: Path, db: str) -> str:

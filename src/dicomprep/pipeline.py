@@ -12,10 +12,12 @@ from dicomprep.archives import is_archive
 from dicomprep.batch import Batch
 from dicomprep.config import Config
 from dicomprep.database.connect import connect, displayed_database, is_sqlite_path, key_file
+from dicomprep.database.overview_queries import sample_places
 from dicomprep.database.recovery_store import unnamed_images
 from dicomprep.database.release_store import hold_back
 from dicomprep.database.split_store import bind_unit
 from dicomprep.database.store import Store
+from dicomprep.durability import DRAFT
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Limits
 from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
@@ -24,7 +26,7 @@ from dicomprep.models import Settings, Source
 from dicomprep.ownership import claim_output
 from dicomprep.planning import Planner
 from dicomprep.preloading import PROCESS
-from dicomprep.privacy import DRAFT, explain_exposure, fingerprint_key
+from dicomprep.privacy import explain_exposure, fingerprint_key
 from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
 from dicomprep.sharing import Parts
@@ -63,9 +65,7 @@ def run(
         stack.callback(store.close)
         key = _bind(config, store)
         _apply_privacy(config, store, watcher)
-        images = stack.enter_context(closing(LocalImages(output_dir)))
-        _clear_away(store, images)
-        stack.callback(images.clear_scratch)
+        images = stack.enter_context(_images(store, output_dir, watcher))
         options = asdict(replace(config, dicom_dir=Path(root), output_dir=output_dir, db=displayed_database(config.db)))
         run_id = store.begin_run(version=VERSION, root=root, options=options)
         rules = config.fingerprint(), config.splits
@@ -98,12 +98,34 @@ def _bind(config: Config, store: Store) -> bytes:
     return key
 
 
+@contextmanager
+def _images(store: Store, output_dir: Path, watcher: Watcher) -> Iterator[LocalImages]:
+    """The output folder; what is half written is cleared away before and after."""
+    with closing(LocalImages(output_dir)) as images:
+        _clear_away(store, images)
+        _warn_of_missing(store, images, watcher)
+        try:
+            yield images
+        finally:
+            images.clear_scratch()
+
+
 def _clear_away(store: Store, images: LocalImages) -> None:
     """Remove what a run that broke off left: half-written images, and those that no row names."""
     images.clear_scratch()
     with store.transaction() as connection:
         unnamed = unnamed_images(connection)
     images.remove(unnamed)
+
+
+def _warn_of_missing(store: Store, images: LocalImages, watcher: Watcher) -> None:
+    """Say where images that are recorded are not there; a sample is looked for, `verify` looks for all."""
+    with store.transaction() as connection:
+        places = sample_places(connection)
+    missing = [place for place in places if not images.holds(place)]
+    if missing:
+        message = f"{len(missing):,} of {len(places):,} recorded images that were looked for are missing"
+        watcher.warned(f"{message}, such as {missing[0]}: dicomprep verify --repair makes them again.")
 
 
 def _engine(config: Config, images: LocalImages, key: bytes, work: str) -> LocalEngine:

@@ -7,10 +7,11 @@ import stat
 from functools import lru_cache
 from pathlib import Path
 
+from dicomprep.durability import replace_file
 from dicomprep.errors import ConfigError, disk_fault
+from dicomprep.storage import read_small_file
 
 __all__ = [
-    "DRAFT",
     "KEY_BYTES",
     "PATH_COLUMNS",
     "UID_COLUMNS",
@@ -25,8 +26,8 @@ __all__ = [
 ]
 
 KEY_BYTES = 32
-DRAFT = ".new"
-"""Ending of the file in which a key is written before it gets its name."""
+KEY_FILE_BYTES = 1024
+"""Far more than a key file has; what is larger is none, and is not read."""
 
 UID_COLUMNS = frozenset({"sop_instance_uid", "study_instance_uid", "series_instance_uid"})
 """What joins the data with its sources, and identifies them: leaves the database by `--with-uids` alone."""
@@ -79,17 +80,9 @@ def fingerprint_key(key: bytes) -> str:
 def make_key(path: Path) -> bytes:
     """Make a random key in a new file that only its owner may read; it is on the disk, whole, or not there at all."""
     key = secrets.token_bytes(KEY_BYTES)
-    draft = path.with_name(path.name + DRAFT)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(key.hex() + "\n")
-            file.flush()
-            os.fsync(descriptor)
-        draft.rename(path)
-        _sync_folder(path.parent)
+        replace_file(path, f"{key.hex()}\n".encode(), mode=0o600, durable=True)
     except OSError as error:
         raise disk_fault(f"The key file {path} cannot be made", error) from error
     return key
@@ -98,7 +91,7 @@ def make_key(path: Path) -> bytes:
 def load_key(path: Path) -> bytes | None:
     """The key in `path`; None where there is no such file, ConfigError where it holds no key."""
     try:
-        key = bytes.fromhex(path.read_text(encoding="ascii"))
+        key = bytes.fromhex(read_small_file(path, most=KEY_FILE_BYTES).decode("ascii"))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -108,12 +101,3 @@ def load_key(path: Path) -> bytes | None:
     if len(key) != KEY_BYTES:
         raise ConfigError(f"The key file {path} holds no key of {KEY_BYTES} bytes.")
     return key
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder written to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

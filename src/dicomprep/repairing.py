@@ -13,9 +13,11 @@ from sqlalchemy import Connection
 
 from dicomprep.config import Config
 from dicomprep.database import queries, verify_queries
+from dicomprep.database.connect import read_meta
 from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.store import Store
 from dicomprep.image_store import LocalImages
+from dicomprep.ownership import require_claimed
 from dicomprep.pipeline import run
 from dicomprep.result import Watcher
 from dicomprep.retrying import recorded_config, recorded_sources
@@ -86,6 +88,7 @@ class _Part:
     def mend(self) -> None:
         with self.store.transaction() as connection:
             self.output_dir = recorded_output(connection, self.store.db)
+            require_claimed(self.output_dir, data_set=read_meta(connection, "key_check") or "")
             self.images = LocalImages(self.output_dir)
             before = _Recorded.of(connection, self.ids)
         wrong = {place for place in before.images if not self._is_whole(place, before)}

@@ -8,11 +8,13 @@ from typing import Any
 
 from dicomprep.config import Config
 from dicomprep.database import queries
-from dicomprep.database.connect import connect
+from dicomprep.database.connect import connect, displayed_database, read_meta
 from dicomprep.database.opening import images_folder
 from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.store import Store
+from dicomprep.errors import ConfigError
 from dicomprep.models import Source
+from dicomprep.ownership import require_claimed
 from dicomprep.storage import actual_path
 
 __all__ = ["due_runs", "recorded_config", "recorded_sources"]
@@ -29,6 +31,7 @@ def due_runs(
             roots = queries.roots_of_failures(connection, codes)
             options = {root: queries.last_options(connection, root) for root in roots}
             output_dir = images_folder(connection, db)
+            require_claimed(output_dir, data_set=read_meta(connection, "key_check") or "")
         for root in roots:
             with store.transaction() as connection:
                 paths = queries.paths_of_failures(connection, root, codes)
@@ -41,11 +44,15 @@ def due_runs(
 
 def recorded_config(recorded: str, db: str, output_dir: Path, changes: dict[str, Any]) -> Config:
     """The configuration of a run from its recorded options, but with these places and `changes`."""
-    options = json.loads(recorded)
-    flat = {**options["image"], **options["budget"], **options["splits"], **options.get("privacy", {})}
-    flat |= {"output_dir": output_dir, "strict": options["strict"], "db": db}
-    flat |= {"durable": options.get("durable", False)}
-    return Config.of(options["dicom_dir"], **flat | changes)
+    try:
+        options = json.loads(recorded)
+        flat = {**options["image"], **options["budget"], **options["splits"], **options.get("privacy", {})}
+        flat |= {"output_dir": output_dir, "strict": options["strict"], "db": db}
+        flat |= {"durable": options.get("durable", False)}
+        return Config.of(options["dicom_dir"], **flat | changes)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        message = f"The options of the last run that {displayed_database(db)} records are damaged"
+        raise ConfigError(f"{message}; `dicomprep preprocess` with those that you want records them anew.") from error
 
 
 def recorded_sources(root: str, paths: Sequence[str]) -> Iterator[Source]:

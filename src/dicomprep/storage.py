@@ -1,5 +1,6 @@
 """Where bytes come from: the only module that opens sources. `image_store` has where they go to."""
 
+import errno
 import io
 import os
 import re
@@ -22,6 +23,7 @@ __all__ = [
     "digest_bytes",
     "holds_images",
     "open_source",
+    "read_small_file",
     "readable_path",
 ]
 
@@ -166,6 +168,23 @@ def open_source(path: str) -> Iterator[SourceFile]:
         except OSError as error:
             raise InputError(ErrorCode.UNREADABLE, f"it cannot be read: {error.strerror}") from error
         yield source
+    finally:
+        os.close(descriptor)
+
+
+def read_small_file(path: Path, *, most: int, follow_links: bool = True) -> bytes:
+    """A regular file of at most `most` bytes: a setting, a key, a mark. Never waits for a pipe.
+
+    Raises OSError, also where it is a pipe, a folder, a device or larger.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW))
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
+        if status.st_size > most:
+            raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", os.fspath(path))
+        return os.read(descriptor, most)
     finally:
         os.close(descriptor)
 

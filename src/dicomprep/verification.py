@@ -16,10 +16,10 @@ from dicomprep.config import Config
 from dicomprep.database import queries, verify_queries
 from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, read_meta, reading
 from dicomprep.errors import ConfigError
-from dicomprep.image_store import ImageStore, LocalImages
+from dicomprep.image_store import ImageStore, LocalImages, is_image_name
 from dicomprep.models import Status
 from dicomprep.orphans import Leftovers
-from dicomprep.ownership import require_own_output
+from dicomprep.ownership import require_claimed, require_own_output
 from dicomprep.pipeline import alone, own_paths
 from dicomprep.storage import digest_bytes
 
@@ -112,6 +112,7 @@ def _opened(db: str) -> Iterator[tuple[Engine, Config]]:
         with reading(engine) as connection:
             output_dir, data_set = recorded_output(connection, db), read_meta(connection, "key_check") or ""
         require_own_output(output_dir, db, data_set=data_set)
+        require_claimed(output_dir, data_set=data_set)
         config = Config(dicom_dir=Path(), output_dir=output_dir, db=db)
         with alone(config):
             yield engine, config
@@ -140,6 +141,8 @@ def contradiction(status: str, frames: int, recorded: int, group_id: int | None)
 
 def look_at(images: ImageStore, name: str, size: int, digest: bytes) -> Kind | None:
     """What is wrong with a recorded image, if anything; links are not followed."""
+    if not is_image_name(name):
+        return Kind.ALTERED
     try:
         content = images.read(name, most=size + 1)
     except (FileNotFoundError, NotADirectoryError):

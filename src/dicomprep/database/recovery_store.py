@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, literal_column, select, up
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, meta
+from dicomprep.errors import EnvironmentFault
 
 __all__ = ["forget_unnamed", "note_unnamed", "unnamed_images", "unsettle"]
 
@@ -44,7 +45,18 @@ def forget_unnamed(connection: Connection) -> None:
 def unnamed_images(connection: Connection) -> list[str]:
     """The images that a run which broke off may have left though no row names them."""
     noted = connection.execute(select(meta.c.value).where(meta.c.key == _UNNAMED)).scalar()
-    paths: list[str] = json.loads(noted) if noted else []
+    paths = _listed(noted) if noted else []
     filenames = [path.removesuffix(".png") for path in paths]
     named = {row[0] for row in look_up(connection, _NAMED, filenames)}
     return [path for path, filename in zip(paths, filenames, strict=True) if filename not in named]
+
+
+def _listed(noted: str) -> list[str]:
+    try:
+        paths = json.loads(noted)
+    except (ValueError, RecursionError):
+        paths = None
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        message = f"The database's list of images to be removed is damaged (`{_UNNAMED}` in its table `meta`)."
+        raise EnvironmentFault(f"{message} Restore a copy of the database.")
+    return paths
