@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from dicomprep.dicom.elements import OVERLAY_BIT_POSITIONS, OVERLAY_ROWS, TAGS
+from dicomprep.dicom.numbers import MOST_BYTES, salvage_numbers
 from dicomprep.errors import ErrorCode, InputError
 
 __all__ = ["Attributes", "label", "read_code"]
@@ -30,9 +31,6 @@ _PLAIN: dict[tuple[str, Any], Callable[[str], Any]] = {
 _MIXED_SIGNS = frozenset({0x00281101, 0x00281102, 0x00281103, 0x00283002})
 """Descriptors of lookup tables, of which only the second value may be signed; pydicom knows."""
 
-MOST_BYTES = 2**20
-"""No text and no list of numbers that means anything here is longer."""
-
 MOST_WRITTEN = 2**17
 """Bytes of a value that is taken as it is written: a place for each of 7,000 frames."""
 
@@ -44,8 +42,6 @@ MOST_ITEMS = 2**18
 
 _HARMLESS = re.compile(r"[-+0-9.,eE\\ ]{1,8}[A-Za-z]?")
 """What may be quoted of a value that is no number as it should be: `1A`, `1,5`."""
-
-_NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d+|,\d{1,2}|,\d{4,})?)\s*[A-Za-z%]*[\s\0]*")
 
 
 def label(keyword: str) -> str:
@@ -165,18 +161,10 @@ class Attributes:
 
     def _salvage_numbers(self, keyword: str) -> tuple[float, ...]:
         """Numbers such as `40,5` or `40 HU`, which pydicom refuses; none if any is something else."""
-        raw = self._raw[_tag(keyword)].value
-        if isinstance(raw, bytes) and len(raw) > MOST_BYTES:
-            return ()
-        text = raw.decode("ascii", "replace") if isinstance(raw, bytes) else raw
-        parts = text.split("\\") if isinstance(text, str) else map(str, text or ())
-        matches = [_NUMBER.fullmatch(part) for part in parts]
-        if not all(matches):
-            return ()
-        values = tuple(float(match[1].replace(",", ".")) for match in matches if match)
-        self.salvaged[f"{label(keyword)} is no plain number; it is taken as {', '.join(f'{v:g}' for v in values)}"] = (
-            None
-        )
+        values = salvage_numbers(self._raw[_tag(keyword)].value)
+        if values:
+            taken = ", ".join(f"{value:g}" for value in values)
+            self.salvaged[f"{label(keyword)} is no plain number; it is taken as {taken}"] = None
         return values
 
     def _convert(self, keyword: str, kind: Any) -> tuple[Any, ...]:  # noqa: ANN401

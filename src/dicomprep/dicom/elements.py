@@ -13,6 +13,7 @@ from pydicom.dataelem import RawDataElement, convert_raw_data_element, empty_val
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from dicomprep.dicom.nesting import LONG_VRS, UNDEFINED, find_end
 from dicomprep.dicom.sniff import Encoding
 
 __all__ = [
@@ -79,8 +80,8 @@ MOST_CHARACTER_SETS = 4096
 """Bytes; a value of more is none, and each name in it takes time."""
 
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_NAMES = {vr: vr.decode() for vr in _SHORT_VRS | _LONG_VRS}
+_DELIMITER_BYTES = 8
+_NAMES = {vr: vr.decode() for vr in _SHORT_VRS | LONG_VRS}
 
 _Elements = dict[BaseTag, RawDataElement]
 
@@ -102,7 +103,7 @@ def scan_dataset(
     try:
         known = _known_tags(extra, swapped=not encoding.big_endian)
         return (_scan_implicit if encoding.implicit else _scan_explicit)(buffer, start, encoding, known)
-    except struct.error:  # it ends before the pixels
+    except (struct.error, ValueError):  # it ends before the pixels, or something is where an item should be
         return None
 
 
@@ -123,20 +124,30 @@ def _scan_explicit(
     elements: _Elements = {}
     while True:
         number, vr, length = read_head(buffer, at)
-        value_at = at + 8
-        if vr in _LONG_VRS:
-            (length,) = read_long(buffer, value_at)  # an undefined one leads beyond the end
+        value_at, end = at + 8, 0
+        tag = known.get(number)
+        if tag is not None and tag in _ENDS:
+            return (elements, at) if tag in PIXEL_KEYWORDS else None
+        if vr in LONG_VRS:
+            (length,) = read_long(buffer, value_at)
             value_at += 4
+            if length == UNDEFINED:
+                unknown = vr == b"UN"
+                end = find_end(buffer, value_at, implicit=unknown, big_endian=encoding.big_endian and not unknown)
+                length = end - _DELIMITER_BYTES - value_at
         elif vr not in _SHORT_VRS:
             return None
-        tag = known.get(number)
         if tag is not None:
-            if tag in _ENDS:
-                return (elements, at) if tag in PIXEL_KEYWORDS else None
-            name = _NAMES[vr]
-            value = bytes(buffer[value_at : value_at + length]) if length else empty_value_for_VR(name, raw=True)
-            elements[tag] = RawDataElement(tag, name, length, value, value_at, False, little)
-        at = value_at + length
+            elements[tag] = _element(tag, vr, bytes(buffer[value_at : value_at + length]), value_at, little)
+        at = end or value_at + length
+
+
+def _element(tag: BaseTag, vr: bytes, value: bytes, at: int, little: bool) -> RawDataElement:
+    """An element as pydicom has it before it is converted. UN is in Implicit VR Little Endian (PS3.5 6.2.2, CP-246)."""
+    if vr == b"UN":
+        return RawDataElement(tag, None, len(value), value or None, at, True, True)
+    name = _NAMES[vr]
+    return RawDataElement(tag, name, len(value), value or empty_value_for_VR(name, raw=True), at, False, little)
 
 
 def _scan_implicit(
@@ -147,14 +158,17 @@ def _scan_implicit(
     elements: _Elements = {}
     while True:
         number, length = read_head(buffer, at)
-        value_at = at + 8
+        value_at, end = at + 8, 0
         tag = known.get(number)
+        if tag is not None and tag in _ENDS:
+            return (elements, at) if tag in PIXEL_KEYWORDS else None
+        if length == UNDEFINED:
+            end = find_end(buffer, value_at, implicit=True, big_endian=encoding.big_endian)
+            length = end - _DELIMITER_BYTES - value_at
         if tag is not None:
-            if tag in _ENDS:
-                return (elements, at) if tag in PIXEL_KEYWORDS else None
             value = bytes(buffer[value_at : value_at + length]) if length else None
             elements[tag] = RawDataElement(tag, None, length, value, value_at, True, little)
-        at = value_at + length
+        at = end or value_at + length
 
 
 @lru_cache(maxsize=64)

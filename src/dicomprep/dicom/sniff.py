@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from dicomprep.dicom.nesting import LONG_VRS
+
 __all__ = ["DICOM_SUFFIXES", "EXPLICIT_LITTLE", "GE_PRIVATE", "Encoding", "sniff"]
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".dic")
@@ -14,7 +16,9 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 GE_PRIVATE = "1.2.840.113619.5.2"
 """Implicit VR Little Endian with big-endian pixels, as old GE systems write it."""
-_LONG_VRS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+_TELLING = 4
+"""So many elements in order are no accident."""
+
 _VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|FD|FL|IS|LO|LT|O[BDFLVW]|PN|S[HLQSTV]|TM|U[CILNRSTV]")
 
 
@@ -34,12 +38,18 @@ class Encoding:
 def sniff(head: bytes) -> Encoding | None:
     """Tell from a file's first bytes how its data set is encoded; None where it is no DICOM."""
     start = 132 if head[128:132] == b"DICM" else 4 if head[:4] == b"DICM" else 0
-    if start < 132 and head[start : start + 2] != b"\x02\x00":
-        return _sniff_bare(head)
+    if start == 132 and head[:2] == b"\x02\x00" != head[132:134]:
+        start = 0
+    if head[start : start + 2] != b"\x02\x00":
+        bare = _sniff_bare(head)  # where DICM is not a prefix, it is part of a value
+        if bare is not None or start < 132:
+            return bare
     syntax, offset = _read_meta(head, start)
+    if offset == start and head[start : start + 2] == b"\x02\x00":
+        syntax, offset = _read_meta(head, start, implicit=True)
     if syntax == DEFLATED:
         return Encoding(offset, implicit=False, big_endian=False, deflated=True, transfer_syntax=syntax)
-    implicit, big_endian = _first_element(head[offset : offset + 8], syntax)
+    implicit, big_endian = _encoding_of(head, offset, syntax)
     notes = []
     written = IMPLICIT_LITTLE if implicit else EXPLICIT_BIG if big_endian else EXPLICIT_LITTLE
     if syntax is None:
@@ -63,10 +73,10 @@ def _sniff_bare(head: bytes) -> Encoding | None:
     return None
 
 
-def _read_meta(head: bytes, at: int) -> tuple[str | None, int]:
-    """Transfer Syntax UID and the end of group 0002, which is always Explicit VR Little Endian."""
+def _read_meta(head: bytes, at: int, *, implicit: bool = False) -> tuple[str | None, int]:
+    """Transfer Syntax UID and the end of group 0002, which is to be Explicit VR Little Endian."""
     syntax = None
-    while (element := _read_element(head, at, implicit=False, big_endian=False)) is not None:
+    while (element := _read_element(head, at, implicit=implicit, big_endian=False)) is not None:
         tag, value_at, length = element
         if tag >> 16 != 0x0002:
             break
@@ -76,15 +86,35 @@ def _read_meta(head: bytes, at: int) -> tuple[str | None, int]:
     return syntax, at
 
 
-def _first_element(element: bytes, syntax: str | None) -> tuple[bool, bool]:
-    """(implicit, big_endian) as the data set's first element shows, else as the transfer syntax says."""
+def _encoding_of(head: bytes, at: int, syntax: str | None) -> tuple[bool, bool]:
+    """(implicit, big_endian) as the data set's elements show, else as the transfer syntax says."""
+    stated = syntax in (IMPLICIT_LITTLE, GE_PRIVATE), syntax == EXPLICIT_BIG
+    element = head[at : at + 8]
     if len(element) < 8:
-        return syntax in (IMPLICIT_LITTLE, GE_PRIVATE), syntax == EXPLICIT_BIG
+        return stated
     big_endian = int.from_bytes(element[:2], "big") < int.from_bytes(element[:2], "little")
     explicit = _VR.fullmatch(element[4:6]) is not None or (
         syntax not in (None, IMPLICIT_LITTLE, GE_PRIVATE) and element[4:6].isalpha()
     )
-    return not explicit, big_endian and explicit
+    found = not explicit, big_endian and explicit
+    sure = not explicit or (element[4:6] not in LONG_VRS and element[6:8] != b"\0\0")
+    if found == stated and syntax is not None and sure:
+        return found
+    # The length of an implicit element can look like a VR, and a VR that is damaged like a length: more than one tells.
+    other = explicit, big_endian and not explicit
+    return other if _count_elements(head, at, *other) > _count_elements(head, at, *found) else found
+
+
+def _count_elements(head: bytes, at: int, implicit: bool, big_endian: bool) -> int:
+    """How many elements in ascending order begin at `at`, up to a few; one that ends beyond `head` does not count."""
+    count, last = 0, -1
+    while count < _TELLING:
+        element = _read_element(head, at, implicit=implicit, big_endian=big_endian)
+        if element is None or element[0] <= last:
+            break
+        last, at = element[0], element[1] + element[2]
+        count += at <= len(head)
+    return count
 
 
 def _read_element(head: bytes, at: int, *, implicit: bool, big_endian: bool) -> tuple[int, int, int] | None:
@@ -98,6 +128,6 @@ def _read_element(head: bytes, at: int, *, implicit: bool, big_endian: bool) -> 
         return tag, at + 8, int.from_bytes(raw[4:8], order)  # type: ignore[arg-type]
     if _VR.fullmatch(raw[4:6]) is None:
         return None
-    if raw[4:6] in _LONG_VRS:
+    if raw[4:6] in LONG_VRS:
         return tag, at + 12, int.from_bytes(raw[8:12], order)  # type: ignore[arg-type]
     return tag, at + 8, int.from_bytes(raw[6:8], order)  # type: ignore[arg-type]

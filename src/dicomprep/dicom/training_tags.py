@@ -14,6 +14,7 @@ from functools import lru_cache
 from dicomprep.dicom import vocabulary
 from dicomprep.dicom.attributes import Attributes, read_code
 from dicomprep.dicom.grey import FrameAttributes
+from dicomprep.dicom.numbers import salvage_numbers
 from dicomprep.errors import InputError
 from dicomprep.tags import AGE_CAP, Position, Tags
 
@@ -233,7 +234,7 @@ def _parse(raw: bytes) -> tuple[float, ...]:
     try:
         values = tuple(float(part) for part in raw.strip(b" \0").split(b"\\")) if raw else ()
     except ValueError:
-        return ()
+        values = salvage_numbers(raw)
     return values if all(abs(value) < 1e7 for value in values) else ()
 
 

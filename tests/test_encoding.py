@@ -1,0 +1,230 @@
+"""How a data set is written: prefixes that are none, lengths that look like VRs, UN sequences, numbers with a comma."""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from dicomprep import process_dicom
+from dicomprep.dicom.header import read_header
+from dicomprep.storage import open_source
+from tests.building import gradient, make_dicom
+from tests.test_header import split_file
+
+PICTURE = gradient(64, 64)
+WINDOW = {"WindowCenter": 2048, "WindowWidth": 4096}
+UNENDING = 0xFFFFFFFF
+
+
+def drawn(path: Path) -> Any:
+    (frame,) = process_dicom(path, size=64, fidelity="exact")
+    return frame.array
+
+
+EXPECTED = np.floor(PICTURE / 4095 * 255 + 0.5)
+
+
+def implicit(group: int, element: int, value: bytes, *, length: int | None = None) -> bytes:
+    return struct.pack("<2HI", group, element, len(value) if length is None else length) + value
+
+
+def item(content: bytes, *, ended: bool) -> bytes:
+    """An item in little endian."""
+    if not ended:
+        return struct.pack("<2HI", 0xFFFE, 0xE000, len(content)) + content
+    head, tail = struct.pack("<2HI", 0xFFFE, 0xE000, UNENDING), struct.pack("<2HI", 0xFFFE, 0xE00D, 0)
+    return head + content + tail
+
+
+SEQUENCE_END = struct.pack("<2HI", 0xFFFE, 0xE0DD, 0)
+
+
+def unknown(group: int, element: int, content: bytes, *, order: str, ended: bool) -> bytes:
+    """A sequence as UN: its items are in Implicit VR Little Endian (PS3.5 6.2.2, CP-246)."""
+    value = content + SEQUENCE_END if ended else content
+    return struct.pack(f"{order}2H2sHI", group, element, b"UN", 0, UNENDING if ended else len(content)) + value
+
+
+def put_before(path: Path, element: bytes, *, tag: tuple[int, int], order: str, deflated: bool = False) -> Path:
+    content = path.read_bytes()
+    if deflated:
+        meta, body = split_file(path)
+        raw = zlib.decompress(body, wbits=-zlib.MAX_WBITS)
+        at = raw.index(struct.pack("<2H", *tag))
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        path.write_bytes(meta + packer.compress(raw[:at] + element + raw[at:]) + packer.flush())
+        return path
+    at = content.index(struct.pack(f"{order}2H", *tag), 132)
+    path.write_bytes(content[:at] + element + content[at:])
+    return path
+
+
+INNER = implicit(0x0008, 0x1155, b"1.2.3.4\0")
+NESTED = implicit(0x0008, 0x1140, item(INNER, ended=True) + SEQUENCE_END, length=UNENDING) + implicit(
+    0x0040, 0xA170, item(INNER, ended=False)
+)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "order"),
+    [(ExplicitVRBigEndian, ">"), (ExplicitVRLittleEndian, "<"), (DeflatedExplicitVRLittleEndian, "<")],
+)
+@pytest.mark.parametrize("ended", [True, False], ids=["undefined length", "defined length"])
+@pytest.mark.parametrize("content", [INNER, NESTED], ids=["flat", "nested"])
+@pytest.mark.parametrize("tag", [(0x0008, 0x2112), (0x0009, 0x1001)], ids=["known", "private"])
+def test_unknown_sequences_are_implicit_little_endian(
+    tmp_path: Path, syntax: str, order: str, ended: bool, content: bytes, tag: tuple[int, int]
+) -> None:
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, transfer_syntax=syntax, **WINDOW)
+    element = unknown(*tag, item(content, ended=ended), order=order, ended=ended)
+    deflated = syntax == DeflatedExplicitVRLittleEndian
+    put_before(path, element, tag=(0x0010, 0x0010), order=order, deflated=deflated)
+    np.testing.assert_array_equal(drawn(path), EXPECTED)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_wanted_sequence_as_unknown_is_read(tmp_path: Path, ended: bool) -> None:
+    """A VOI LUT Sequence within a big-endian file that its last reader did not know."""
+    table = implicit(0x0028, 0x3002, struct.pack("<3H", 4096, 0, 12))
+    table += implicit(0x0028, 0x3006, (4095 - np.arange(4096)).astype("<u2").tobytes())
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, transfer_syntax=ExplicitVRBigEndian)
+    element = unknown(0x0028, 0x3010, item(table, ended=ended), order=">", ended=ended)
+    put_before(path, element, tag=(0x7FE0, 0x0010), order=">")
+    np.testing.assert_array_equal(drawn(path), np.floor((4095 - PICTURE.astype(int)) / 4095 * 255 + 0.5))
+
+
+def test_an_unknown_sequence_within_a_sequence_of_a_big_endian_file(tmp_path: Path) -> None:
+    element = unknown(0x0009, 0x1001, item(INNER, ended=True), order=">", ended=True)
+    start, end = struct.pack(">2HI", 0xFFFE, 0xE000, UNENDING), struct.pack(">2HI", 0xFFFE, 0xE00D, 0)
+    outer = struct.pack(">2H2sHI", 0x0008, 0x1140, b"SQ", 0, UNENDING) + start + element + end
+    outer += struct.pack(">2HI", 0xFFFE, 0xE0DD, 0)
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, transfer_syntax=ExplicitVRBigEndian, **WINDOW)
+    put_before(path, outer, tag=(0x0010, 0x0010), order=">")
+    np.testing.assert_array_equal(drawn(path), EXPECTED)
+
+
+# Prefixes
+
+
+def with_dicm_at_128(body: bytes, *, order: str, vrs: bool, at: int = 128) -> bytes:
+    """Lengthen the data set before Patient's Name so that a Station Name begins with DICM at byte `at`."""
+    cut = body.index(struct.pack(f"{order}2H", 0x0010, 0x0010))
+    before = struct.pack(f"{order}2H", 0x0008, 0x0090)
+    after = struct.pack(f"{order}2H", 0x0008, 0x1010)
+    room = at - cut - 16
+    if vrs:
+        filler = before + b"PN" + struct.pack(f"{order}H", room) + b"X" * room
+        name = after + b"SH" + struct.pack(f"{order}H", 8) + b"DICMA1  "
+    else:
+        filler, name = before + struct.pack("<I", room) + b"X" * room, after + struct.pack("<I", 8) + b"DICMA1  "
+    made = body[:cut] + filler + name + body[cut:]
+    assert made[at : at + 4] == b"DICM"
+    return made
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_dicm_within_a_value_is_no_prefix(tmp_path: Path, syntax: str) -> None:
+    short = {"SOPInstanceUID": "1.2", "StudyInstanceUID": "1.3", "SeriesInstanceUID": "1.4", "SOPClassUID": "1.2.3"}
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, transfer_syntax=syntax, **WINDOW, **short)
+    _, body = split_file(path)
+    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    path.write_bytes(with_dicm_at_128(body, order=order, vrs=syntax != ImplicitVRLittleEndian))
+    np.testing.assert_array_equal(drawn(path), EXPECTED)
+
+
+def test_dicm_within_meta_information_that_has_no_preamble(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, **WINDOW)
+    meta, body = split_file(path)
+    bare = meta[132:]
+    filler = 128 - len(bare) - 8
+    if filler < 0:
+        cut = bare.index(struct.pack("<2H", 0x0002, 0x0012))
+        bare, filler = bare[:cut], 128 - cut - 8
+    title = struct.pack("<2H2sH", 0x0002, 0x0016, b"AE", filler + 8) + b" " * filler + b"DICM    "
+    assert (bare + title)[128:132] == b"DICM"
+    path.write_bytes(bare + title + body)
+    np.testing.assert_array_equal(drawn(path), EXPECTED)
+
+
+def test_meta_information_in_implicit_vr(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, **WINDOW)
+    _, body = split_file(path)
+    syntax = implicit(0x0002, 0x0010, ExplicitVRLittleEndian.encode() + b"\0")
+    path.write_bytes(bytes(128) + b"DICM" + implicit(0x0002, 0x0000, struct.pack("<I", len(syntax))) + syntax + body)
+    np.testing.assert_array_equal(drawn(path), EXPECTED)
+
+
+@pytest.mark.parametrize("preamble", [b"II*\0\x08\0\0\0", b"MM\0*", b"\x08\0\x16\0UI\x04\0", b"%PDF-1.7"])
+def test_any_preamble_will_do(tmp_path: Path, preamble: bytes) -> None:
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, **WINDOW)
+    path.write_bytes(preamble.ljust(128, b"\0") + path.read_bytes()[128:])
+    np.testing.assert_array_equal(drawn(path), EXPECTED)
+
+
+@pytest.mark.parametrize("length", [0, 4, 2**31])
+def test_a_wrong_length_of_the_meta_information_is_no_matter(tmp_path: Path, length: int) -> None:
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, **WINDOW)
+    content = bytearray(path.read_bytes())
+    content[140:144] = struct.pack("<I", length)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(drawn(path), EXPECTED)
+
+
+# Lengths that look like a Value Representation
+
+
+@pytest.mark.parametrize("letters", [b"OB", b"CS", b"UI", b"SQ", b"UN"])
+@pytest.mark.parametrize("with_meta", [True, False])
+def test_a_length_that_looks_like_a_vr(tmp_path: Path, letters: bytes, with_meta: bool) -> None:
+    """The first element of an implicit data set has an odd length whose bytes are two letters."""
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, transfer_syntax=ImplicitVRLittleEndian, **WINDOW)
+    meta, body = split_file(path)
+    first = implicit(0x0008, 0x0001, b"\0" * int.from_bytes(letters, "little"))
+    path.write_bytes((meta if with_meta else b"") + first + body)
+    np.testing.assert_array_equal(drawn(path), EXPECTED)
+
+
+def test_a_length_that_looks_like_a_vr_under_an_explicit_syntax(tmp_path: Path) -> None:
+    implicit_file = make_dicom(tmp_path / "a.dcm", PICTURE, transfer_syntax=ImplicitVRLittleEndian, **WINDOW)
+    meta, _ = split_file(make_dicom(tmp_path / "b.dcm", PICTURE, transfer_syntax=ExplicitVRLittleEndian))
+    first = implicit(0x0008, 0x0001, b"\0" * int.from_bytes(b"OB", "little"))
+    implicit_file.write_bytes(meta + first + split_file(implicit_file)[1])
+    np.testing.assert_array_equal(drawn(implicit_file), EXPECTED)
+
+
+def test_a_damaged_vr_does_not_make_a_data_set_implicit(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, **WINDOW)
+    content = path.read_bytes()
+    at = content.index(b"\x08\0\x16\0UI")
+    with open_source(str(path)) as file:
+        assert not read_header(file, max_bytes=2**20).encoding.implicit
+    path.write_bytes(content[: at + 4] + b"OB\0\0" + struct.pack("<I", 4) + b"1.2\0" + content[at + 34 :])
+    with open_source(str(path)) as file:
+        assert not read_header(file, max_bytes=2**20).encoding.implicit
+
+
+# Numbers with a comma
+
+
+@pytest.mark.parametrize(("written", "spacing"), [("0,5\\0,25", (0.5, 0.25)), ("0.5 mm\\0.25 mm", (0.5, 0.25))])
+def test_a_spacing_is_the_same_for_the_image_and_for_its_tags(
+    tmp_path: Path, written: str, spacing: tuple[float, float]
+) -> None:
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, **WINDOW)
+    value = written.encode() + b" " * (len(written) % 2)
+    element = struct.pack("<2H2sH", 0x0028, 0x0030, b"DS", len(value)) + value
+    put_before(path, element, tag=(0x0028, 0x0100), order="<")
+    with open_source(str(path)) as file:
+        tags = read_header(file, max_bytes=2**20).instance().tags
+    assert (tags.row_spacing_mm, tags.column_spacing_mm) == spacing
+    (frame,) = process_dicom(path, size=64)
+    assert frame.transform["geometry"]["scaled_shape"] == (64, 32)
