@@ -131,9 +131,9 @@ def _scan_explicit(
         if vr in LONG_VRS:
             (length,) = read_long(buffer, value_at)
             value_at += 4
-            if length == UNDEFINED:
+            if length == UNDEFINED and encoding.big_endian:  # in little endian it leads beyond the end, and to pydicom
                 unknown = vr == b"UN"
-                end = find_end(buffer, value_at, implicit=unknown, big_endian=encoding.big_endian and not unknown)
+                end = find_end(buffer, value_at, implicit=unknown, big_endian=not unknown)
                 length = end - _DELIMITER_BYTES - value_at
         elif vr not in _SHORT_VRS:
             return None
@@ -143,8 +143,8 @@ def _scan_explicit(
 
 
 def _element(tag: BaseTag, vr: bytes, value: bytes, at: int, little: bool) -> RawDataElement:
-    """An element as pydicom has it before it is converted. UN is in Implicit VR Little Endian (PS3.5 6.2.2, CP-246)."""
-    if vr == b"UN":
+    """An element as pydicom has it before it is converted. UN is in little endian, whatever is around it (CP-246)."""
+    if vr == b"UN" and not little:
         return RawDataElement(tag, None, len(value), value or None, at, True, True)
     name = _NAMES[vr]
     return RawDataElement(tag, name, len(value), value or empty_value_for_VR(name, raw=True), at, False, little)
@@ -158,17 +158,14 @@ def _scan_implicit(
     elements: _Elements = {}
     while True:
         number, length = read_head(buffer, at)
-        value_at, end = at + 8, 0
+        value_at = at + 8  # an undefined length leads beyond the end
         tag = known.get(number)
         if tag is not None and tag in _ENDS:
             return (elements, at) if tag in PIXEL_KEYWORDS else None
-        if length == UNDEFINED:
-            end = find_end(buffer, value_at, implicit=True, big_endian=encoding.big_endian)
-            length = end - _DELIMITER_BYTES - value_at
         if tag is not None:
             value = bytes(buffer[value_at : value_at + length]) if length else None
             elements[tag] = RawDataElement(tag, None, length, value, value_at, True, little)
-        at = end or value_at + length
+        at = value_at + length
 
 
 @lru_cache(maxsize=64)
