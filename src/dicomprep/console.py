@@ -203,6 +203,13 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     for split in ("train", "val", "test"):
         images, patients = result.frames_by_split.get(split, 0), result.groups_by_split.get(split, 0)
         yield "Split" if split == "train" else "", f"{split:<5} {images:>9,} images, {patients:,} patients"
+    filled = [split for split, images in result.frames_by_split.items() if images]
+    if len(filled) == 1 and result.total_frames > 1:
+        yield (
+            "",
+            f"Warning: all images (100 %) are in {filled[0]}. If one group holds everything (one Patient ID for all,",
+        )
+        yield "", "or no ID and one study), begin again with --group-by folder and another --db."
     yield "Images", readable_path(f"{result.output_dir}{os.sep}")
     yield "Database", readable_path(result.db)
 

@@ -33,6 +33,7 @@ def join(db: str, sections: Sequence[Section]) -> int:
     store = Store(db)
     try:
         with store.transaction() as connection:
-            return join_groups(connection, [pair for section in sections for pair in section.pairs], run_id=None)
+            pairs = [pair for section in sections for pair in section.pairs]
+            return len(join_groups(connection, pairs, run_id=None, reason="audit"))
     finally:
         store.close()

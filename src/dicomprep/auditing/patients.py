@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dicomprep.auditing.section import Ground, Section
 from dicomprep.config import Splits
 from dicomprep.database import audit_queries as queries
+from dicomprep.database.kinship import MOST_PATIENTS
 
 __all__ = ["classes", "patients", "shares"]
 
@@ -30,11 +31,17 @@ def patients(ground: Ground) -> Section:
         notes.append(f"{sets:,} sets of patients (the largest of {largest:,}) are one, as their images show.")
     if unknown:
         notes.append(f"{unknown:,} groups could not be identified as asked: by study or folder, and out of test.")
-    studies = queries.divided_studies(connection)
-    if studies:
-        notes.append(f"{studies:,} Study Instance UIDs are in two splits: one study of two patients, or made-up UIDs.")
+    torn = queries.divided_studies(connection, made_up=False)
+    if torn:
+        notes.append(f"{torn:,} studies are in two splits: labelled before they were known to be one, so they stay.")
+    shared = queries.divided_studies(connection, made_up=True)
+    if shared:
+        notes.append(
+            f"{shared:,} Study Instance UIDs are in two splits and of more than {MOST_PATIENTS} patients each: "
+            "they may be made up, so nobody was joined by them. If they are real, correct Patient ID."
+        )
     rows = [(name, by_split[name], images.get(name, 0)) for name in NAMES]
-    return Section("patients", "Patients by split", ("split", "patients", "images"), rows, divided, tuple(notes))
+    return Section("patients", "Patients by split", ("split", "patients", "images"), rows, divided + torn, tuple(notes))
 
 
 def shares(ground: Ground) -> Section:

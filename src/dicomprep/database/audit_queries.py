@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, func, select
 
 from dicomprep.database.bulk import any_of, look_up
+from dicomprep.database.kinship import MOST_PATIENTS
 from dicomprep.database.schema import files, frames, groups, images, runs
 
 __all__ = [
@@ -77,11 +78,13 @@ def joined_sets(connection: Connection) -> tuple[int, int]:
     return count, largest or 0
 
 
-def divided_studies(connection: Connection) -> int:
-    """Study Instance UIDs that occur in two splits."""
+def divided_studies(connection: Connection, *, made_up: bool) -> int:
+    """Study Instance UIDs that occur in two splits: those of a few groups, or those that too many have to be real."""
     studies = select(files.c.study_instance_uid).select_from(files.join(groups))
     studies = studies.where(files.c.study_instance_uid.is_not(None)).group_by(files.c.study_instance_uid)
-    return _count(connection, studies.having(func.count(groups.c.split.distinct()) > 1))
+    names = func.count(files.c.group_id.distinct())
+    many = names > MOST_PATIENTS if made_up else names <= MOST_PATIENTS
+    return _count(connection, studies.having(func.count(groups.c.split.distinct()) > 1, many))
 
 
 def twin_splits(connection: Connection) -> int:

@@ -22,12 +22,14 @@ from dicomprep.tags import Tags
 
 __all__ = [
     "Id",
+    "aliases",
     "files",
     "frames",
     "groups",
     "images",
     "inputs",
     "labels",
+    "links",
     "meta",
     "metadata",
     "predictions",
@@ -87,8 +89,29 @@ groups = Table(
     Column("split", String(8), nullable=False),
     Column("run_id", Id),
     Column("joined_id", Id),
+    Column("drawn_split", String(8)),
     Index("groups_by_joined", "joined_id"),
 )
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("group_id", Id, primary_key=True),
+    Index("aliases_by_group", "group_id"),
+)
+"""By what else groups are known, as keyed hashes: their studies, their Patient ID without its issuer, another key."""
+
+links = Table(
+    "links",
+    metadata,
+    Column("group_id", Id, primary_key=True),
+    Column("other_id", Id, primary_key=True),
+    Column("reason", String(8), primary_key=True),
+    Index("links_by_other", "other_id"),
+)
+"""Pairs of groups that are one patient by their images: found by a run (`image`), or by `audit --join` (`audit`)."""
 
 files = Table(
     "files",

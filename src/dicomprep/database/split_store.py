@@ -1,42 +1,42 @@
 """Groups that turn out to be one patient: put on one side, as long as nobody has labelled them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, bindparam, select, update
 
 from dicomprep.config import GroupBy
-from dicomprep.database.bulk import any_of, look_up
+from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.connect import read_meta, write_meta
-from dicomprep.database.schema import files, frames, groups, labels
+from dicomprep.database.kinship import Kin, find_kin
+from dicomprep.database.schema import aliases, files, frames, groups, labels, links
 from dicomprep.errors import ConfigError
+from dicomprep.models import Instance
 
-__all__ = ["bind_unit", "join_groups"]
+__all__ = ["Move", "bind_unit", "ensure_groups", "join_groups", "resolve"]
 
-
-@dataclass(slots=True)
-class _Group:
-    id: int
-    key: str
-    split: str
-    joined_id: int | None
-    run_id: int | None
-
-    @property
-    def root(self) -> int:
-        """The group that stands for all that are joined with this one."""
-        return self.joined_id or self.id
-
-
-_COLUMNS = tuple(groups.c[name] for name in _Group.__dataclass_fields__)
-_BY_ID = select(*_COLUMNS).where(any_of(groups.c.id))
-_BY_JOINED = select(*_COLUMNS).where(any_of(groups.c.joined_id))
+_GROUPS = select(groups.c.key, groups.c.id).where(any_of(groups.c.key))
+_ALIASES = select(aliases.c.key, aliases.c.kind, aliases.c.group_id).where(any_of(aliases.c.key))
 _LABELLED: Select[int] = (
     select(files.c.group_id)
     .select_from(labels.join(frames, frames.c.id == labels.c.frame_id).join(files))
     .distinct()
     .where(any_of(files.c.group_id))
 )
+_CHANGE = (
+    update(groups)
+    .where(groups.c.id == bindparam("group"))
+    .values(joined_id=bindparam("head"), split=bindparam("side"), drawn_split=bindparam("drawn"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A group that changed its side."""
+
+    group_id: int
+    before: str
+    after: str
 
 
 def bind_unit(connection: Connection, group_by: GroupBy) -> None:
@@ -49,54 +49,96 @@ def bind_unit(connection: Connection, group_by: GroupBy) -> None:
         write_meta(connection, "group_by", group_by.value)
 
 
-def join_groups(connection: Connection, pairs: Iterable[tuple[int, int]], *, run_id: int | None) -> int:
-    """Put groups that are one patient (pairs of their ids) on one side; how many changed theirs.
+def ensure_groups(
+    connection: Connection, instances: Iterable[Instance], assign: Callable[[str, str], str], run_id: int
+) -> dict[str, int]:
+    """The ids of all groups among the instances, by `Instance.group_key`; groups that share a study are joined.
 
-    Of all that are joined, one stands for the rest: the one with the least key, of those outside of test if there are
-    any. That does not depend on the order in which they came. Where something of them has labels, no group changes its
-    side that an earlier run recorded. `run_id` is this run; groups that it recorded first may still be placed.
+    A group that an earlier release recorded under another key goes on under that one.
     """
-    pairs = [pair for pair in pairs if pair[0] != pair[1]]
-    if not pairs:
-        return 0
-    known = {row[0]: _Group(*row) for row in look_up(connection, _BY_ID, sorted({i for pair in pairs for i in pair}))}
-    found = [(known[a], known[b]) for a, b in pairs if {a, b} <= known.keys()]
-    unsettled = [(a.root, b.root) for a, b in found if (a.root, a.split) != (b.root, b.split)]
-    return sum(_join(connection, sorted(roots), run_id) for roots in _connected(unsettled))
+    distinct = {
+        (i.group_key, i.group_kind, i.former_key, i.issuerless_key, i.study_key) for i in instances if i.group_key
+    }
+    former = _find_former(connection, {row[0]: row[2] for row in distinct if row[2]})
+    kinds = {key: kind for key, kind, *_ in distinct if key not in former}
+    ids = dict(look_up(connection, _GROUPS, list(kinds)))
+    new = [key for key in kinds if key not in ids]
+    rows: list[tuple[object, ...]] = [(key, kinds[key], assign(kinds[key], key), run_id) for key in new]
+    insert(connection, groups, rows, key=("key",), replace=False)
+    ids |= former | dict(look_up(connection, _GROUPS, new))
+    known_as = {(key, "key", ids[key]) for key in former}
+    known_as |= {(issuerless, "issuer", ids[key]) for key, _, _, issuerless, _ in distinct if issuerless}
+    known_as |= {(study, "study", ids[key]) for key, _, _, _, study in distinct if study and study != key}
+    known_as -= {(row[0], row[1], row[2]) for row in look_up(connection, _ALIASES, list({row[0] for row in known_as}))}
+    insert(connection, aliases, sorted(known_as), key=("key", "kind", "group_id"), replace=False)
+    changed = {ids[key] for key in new} | {row[2] for row in known_as}
+    resolve(connection, changed, run_id=run_id)
+    return ids
 
 
-def _connected(pairs: Iterable[tuple[int, int]]) -> list[set[int]]:
-    """What hangs together."""
-    sets: dict[int, set[int]] = {}
-    for a, b in pairs:
-        merged = sets.get(a, {a}) | sets.get(b, {b})
-        sets |= dict.fromkeys(merged, merged)
-    return list({id(members): members for members in sets.values()}.values())
+def join_groups(
+    connection: Connection, pairs: Iterable[tuple[int, int]], *, run_id: int | None, reason: str = "image"
+) -> list[Move]:
+    """Put groups that are one patient (pairs of their ids) on one side; which changed theirs.
+
+    Why is remembered, so that it can be taken back. `run_id` is this run; groups it recorded first may still be placed.
+    """
+    rows: list[tuple[object, ...]] = [(*sorted(pair), reason) for pair in {*pairs} if pair[0] != pair[1] and all(pair)]
+    if not rows:
+        return []
+    insert(connection, links, sorted(rows, key=str), key=("group_id", "other_id", "reason"), replace=False)
+    return resolve(connection, {int(str(number)) for row in rows for number in row[:2]}, run_id=run_id)
 
 
-def _join(connection: Connection, roots: Sequence[int], run_id: int | None) -> int:
-    members = {row[0]: _Group(*row) for query in (_BY_ID, _BY_JOINED) for row in look_up(connection, query, roots)}
-    head = min((members[root] for root in roots), key=_standing)
-    statement = update(groups).where(groups.c.id == bindparam("member"))
-    ids = [{"member": member} for member in members]
-    connection.execute(statement.values(joined_id=head.id), ids)
-    movable, split = _movable(connection, list(members.values()), head, run_id)
-    moves = [{"member": group.id} for group in movable if group.split != split]
-    if moves:
-        connection.execute(statement.values(split=split), moves)
-    return len(moves)
+def resolve(connection: Connection, changed: Collection[int], *, run_id: int | None) -> list[Move]:
+    """Put each set of groups that are one patient, among those that `changed` hangs together with, on one side.
+
+    Of a set, one stands for the rest: the one with the least key, of those outside of test if there are any. Its side
+    is the one that it drew, so nothing depends on the order in which they came. Where something of them has labels, no
+    group changes its side that an earlier run recorded.
+    """
+    if not changed:
+        return []
+    found = find_kin(connection, changed)
+    lone = [members for members in found if len(members) == 1 and members[0].joined_id is None]
+    sets = [members for members in found if members not in lone]
+    everyone = [group.id for members in sets for group in members]
+    labelled = {row[0] for row in look_up(connection, _LABELLED, everyone)} if everyone else set()
+    rows: list[dict[str, object]] = []
+    moves: list[Move] = []
+    for members in sets:
+        head = min([group for group in members if not group.explained] or members, key=_standing)
+        for group, side in _sides(members, head, labelled, run_id).items():
+            joined = head.id if len(members) > 1 else None
+            drawn = None if side == group.drawn else group.drawn
+            if (joined, side, drawn) != (group.joined_id, group.split, group.drawn_split):
+                rows.append({"group": group.id, "head": joined, "side": side, "drawn": drawn})
+            if side != group.split:
+                moves.append(Move(group.id, group.split, side))
+    if rows:
+        connection.execute(_CHANGE, rows)
+    return moves
 
 
-def _movable(
-    connection: Connection, members: Sequence[_Group], head: _Group, run_id: int | None
-) -> tuple[Sequence[_Group], str]:
-    """The groups that may change their side, and where to."""
-    labelled = {row[0] for row in look_up(connection, _LABELLED, [group.id for group in members])}
-    if not labelled:
-        return members, head.split
+def _sides(members: Sequence[Kin], head: Kin, labelled: set[int], run_id: int | None) -> Mapping[Kin, str]:
+    """On which side each of a set is to be."""
+    if labelled.isdisjoint(group.id for group in members):
+        return dict.fromkeys(members, head.drawn)
     fixed = [group for group in members if group.run_id != run_id or run_id is None or group.id in labelled]
-    return [group for group in members if group not in fixed], min(fixed, key=_standing).split
+    side = min(fixed, key=lambda group: (group.split == "test", group.key)).split
+    return {group: group.split if group in fixed else side for group in members}
 
 
-def _standing(group: _Group) -> tuple[bool, str]:
-    return group.split == "test", group.key
+def _standing(group: Kin) -> tuple[bool, str]:
+    return group.drawn == "test", group.key
+
+
+def _find_former(connection: Connection, former_keys: Mapping[str, str]) -> dict[str, int]:
+    """The ids of groups that earlier releases recorded, by the key that they would have now."""
+    last = read_meta(connection, "last_former_group") if former_keys else None
+    if last is None:
+        return {}
+    known = {
+        key: number for key, number in look_up(connection, _GROUPS, list(former_keys.values())) if number <= int(last)
+    }
+    return {key: known[former] for key, former in former_keys.items() if former in known}

@@ -25,7 +25,8 @@ from dicomprep.database.faults import database_fault
 from dicomprep.database.patience import BUSY_SECONDS, Patience
 from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
 from dicomprep.database.rows import file_row, frame_rows
-from dicomprep.database.schema import files, frames, groups, runs
+from dicomprep.database.schema import files, frames, runs
+from dicomprep.database.split_store import ensure_groups
 from dicomprep.database.twin_store import Twins, twin_keys
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
@@ -37,7 +38,6 @@ __all__ = ["Store"]
 _RECORDED = select(files.c.path, files.c.id, files.c.attempts).where(
     files.c.root == bindparam("root"), any_of(files.c.path)
 )
-_GROUPS = select(groups.c.key, groups.c.id).where(any_of(groups.c.key))
 _FRAMES = select(frames.c.id, frames.c.file_id, frames.c.frame_number, frames.c.thumbnail_path).where(
     any_of(frames.c.file_id)
 )
@@ -136,7 +136,7 @@ class Store:
         a group that is new, from its kind and key; one recorded before stays.
         """
         with self.transaction() as connection:
-            group_ids = _ensure_groups(connection, outcomes, assign, run_id)
+            group_ids = ensure_groups(connection, [o.instance for o in outcomes], assign, run_id)
             keys = [twin_keys(outcome) for outcome in outcomes]
             rows = [
                 (*file_row(outcome, group_ids, run_id, fingerprint), *key)
@@ -175,22 +175,6 @@ class Store:
         stale = unread & (files.c.root == readable_path(root)) & (files.c.run_id < run_id)
         with self.transaction() as connection:
             connection.execute(delete(files).where(stale))
-
-
-def _ensure_groups(
-    connection: Connection, outcomes: Sequence[Outcome], assign: Callable[[str, str], str], run_id: int
-) -> dict[str, int]:
-    """The ids of all groups among the outcomes, by key."""
-    kinds = {o.instance.group_key: o.instance.group_kind for o in outcomes if o.instance.group_key}
-    ids = _find_groups(connection, list(kinds))
-    new = [key for key in kinds if key not in ids]
-    rows: list[tuple[object, ...]] = [(key, kinds[key], assign(kinds[key], key), run_id) for key in new]
-    insert(connection, groups, rows, key=("key",), replace=False)
-    return ids | _find_groups(connection, new)
-
-
-def _find_groups(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
-    return dict(look_up(connection, _GROUPS, keys))
 
 
 def _remove_frames(

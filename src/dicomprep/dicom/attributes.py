@@ -16,7 +16,7 @@ from dicomprep.dicom.elements import OVERLAY_BIT_POSITIONS, OVERLAY_ROWS, TAGS
 from dicomprep.dicom.numbers import MOST_BYTES, salvage_numbers
 from dicomprep.errors import ErrorCode, InputError
 
-__all__ = ["Attributes", "label", "read_code"]
+__all__ = ["MOST_BYTES", "Attributes", "label", "read_code"]
 
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _PLAIN: dict[tuple[str, Any], Callable[[str], Any]] = {
@@ -136,6 +136,14 @@ class Attributes:
             return b""
         value = element.value if isinstance(element.value, bytes) else _written(element.value)
         return value if len(value) <= MOST_WRITTEN else b""
+
+    def single(self, keyword: str) -> bytes | str:
+        """The value of an attribute that has one, backslashes and all: as written, or as pydicom has read it."""
+        element = self._raw.get(_tag(keyword))
+        value = None if element is None else element.value
+        if isinstance(value, (bytes, str)):
+            return value
+        return "\\".join(str(part) for part in value) if isinstance(value, Sequence) else ""
 
     def content(self, keyword: str) -> bytes | None:
         """The value as bytes."""

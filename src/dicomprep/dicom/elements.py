@@ -24,6 +24,7 @@ __all__ = [
     "SCANNED_BYTES",
     "TAGS",
     "WANTED",
+    "character_encodings",
     "scan_dataset",
     "to_dataset",
     "wanted_tags",
@@ -110,7 +111,7 @@ def scan_dataset(
 def to_dataset(elements: _Elements, encoding: Encoding) -> Dataset:
     """A data set of scanned elements, for what only pydicom can read."""
     character_set = elements.get(CHARACTER_SET)
-    names = default_encoding if character_set is None else _character_encodings(character_set.value or b"")
+    names = default_encoding if character_set is None else character_encodings(character_set.value or b"")
     dataset = Dataset(elements)
     dataset.set_original_encoding(encoding.implicit, not encoding.big_endian, names)
     return dataset
@@ -169,7 +170,7 @@ def _scan_implicit(
 
 
 @lru_cache(maxsize=64)
-def _character_encodings(character_set: bytes) -> list[str]:
+def character_encodings(character_set: bytes) -> list[str]:
     """The Python encodings that Specific Character Set (0008,0005) names; the default where it is damaged."""
     if len(character_set) > MOST_CHARACTER_SETS:
         return [default_encoding]

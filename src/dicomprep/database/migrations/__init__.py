@@ -14,6 +14,7 @@ from dicomprep.database.migrations import (
     m0004_labelling,
     m0005_orientation,
     m0006_commands,
+    m0007_patients,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -25,5 +26,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0004_labelling.upgrade,
     m0005_orientation.upgrade,
     m0006_commands.upgrade,
+    m0007_patients.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
