@@ -6,7 +6,10 @@ import pytest
 
 from dicomprep.auditing.audit import audit
 from dicomprep.config import Splits
+from dicomprep.database.split_store import ensure_groups
+from dicomprep.database.store import Store
 from dicomprep.dicom.patient import decode_identity
+from dicomprep.models import Instance
 from dicomprep.splits import identify_group
 from tests.building import make_dicom
 from tests.running import Place
@@ -39,6 +42,16 @@ def test_a_made_up_study_joins_nobody(place: Place) -> None:
         make_dicom(place.source / f"{number}.dcm", noise(number), patient_id=f"P{number}", StudyInstanceUID="1.2.3")
     place.run(split=SPLIT)
     assert place.rows("SELECT count(*) FROM groups WHERE joined_id IS NOT NULL OR drawn_split IS NOT NULL") == [0]
+
+
+def test_groups_are_numbered_as_they_came(place: Place) -> None:
+    store = Store(str(place.db))
+    met = [Instance(group_kind="patient", group_key=f"key {number}") for number in range(40)]
+    with store.transaction() as connection:
+        ids = ensure_groups(connection, met, lambda _kind, _key: "train", 1)
+    store.close()
+    assert list(ids.values()) == sorted(ids.values())
+    assert place.rows("SELECT key FROM groups ORDER BY id") == [instance.group_key for instance in met]
 
 
 @pytest.mark.parametrize(

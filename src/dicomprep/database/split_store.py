@@ -56,9 +56,8 @@ def ensure_groups(
 
     A group that an earlier release recorded under another key goes on under that one.
     """
-    distinct = {
-        (i.group_key, i.group_kind, i.former_key, i.issuerless_key, i.study_key) for i in instances if i.group_key
-    }
+    met = ((i.group_key, i.group_kind, i.former_key, i.issuerless_key, i.study_key) for i in instances if i.group_key)
+    distinct = dict.fromkeys(met)  # in the order of arrival, as groups are numbered
     former = _find_former(connection, {row[0]: row[2] for row in distinct if row[2]})
     kinds = {key: kind for key, kind, *_ in distinct if key not in former}
     ids = dict(look_up(connection, _GROUPS, list(kinds)))
