@@ -16,6 +16,8 @@ from pydicom.uid import (
 
 from dicomprep import process_dicom
 from dicomprep.dicom.header import read_header
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.stages.decode import decode
 from dicomprep.storage import open_source
 from tests.building import gradient, make_dicom
 from tests.test_header import split_file
@@ -228,3 +230,27 @@ def test_a_spacing_is_the_same_for_the_image_and_for_its_tags(
     assert (tags.row_spacing_mm, tags.column_spacing_mm) == spacing
     (frame,) = process_dicom(path, size=64)
     assert frame.transform["geometry"]["scaled_shape"] == (64, 32)
+
+
+# Reasons in the words of the field
+
+
+def test_a_damaged_header_is_said_to_be_damaged_and_where(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, **WINDOW)
+    broken = struct.pack("<2H2sHI", 0x0008, 0x1140, b"SQ", 0, UNENDING) + b"no item here"
+    put_before(path, broken, tag=(0x0010, 0x0010), order="<")
+    with pytest.raises(InputError) as caught:
+        process_dicom(path)
+    assert caught.value.code in (ErrorCode.CORRUPT_HEADER, ErrorCode.TRUNCATED)
+    assert "header" in caught.value.detail
+    assert "Error" not in caught.value.detail
+
+
+@pytest.mark.parametrize("max_memory", [64, 2048])
+def test_a_small_file_that_claims_a_huge_frame_is_damaged(tmp_path: Path, max_memory: int) -> None:
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, Rows=65_535, Columns=65_535)
+    with pytest.raises(InputError) as caught, open_source(str(path)) as file:
+        decode(file, max_bytes=max_memory * 2**20)
+    assert caught.value.code == ErrorCode.CORRUPT_HEADER
+    assert caught.value.code.remedy is None
+    assert f"the whole file has {path.stat().st_size:,}" in caught.value.detail

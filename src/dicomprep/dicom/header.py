@@ -210,7 +210,10 @@ def _reading_error(error: Exception, stream: _Watched) -> InputError:
         return InputError(ErrorCode.LIMIT_EXCEEDED, "its header has more elements and items than are read")
     if isinstance(error, RecursionError):
         return InputError(ErrorCode.CORRUPT_HEADER, "its sequences are nested too deep")
-    return InputError(ErrorCode.CORRUPT_HEADER, f"the data set cannot be read ({type(error).__name__})")
+    if stream.cut:
+        return InputError(ErrorCode.TRUNCATED, "the file ends in the middle of its header")
+    message = f"the header is damaged before byte {stream.tell():,}: no element is where one should be"
+    return InputError(ErrorCode.CORRUPT_HEADER, message)
 
 
 def _at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:

@@ -5,11 +5,14 @@ from dicomprep.dicom.vocabulary import PHOTOMETRIC
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.stored import Layout
 
-__all__ = ["read_layout"]
+__all__ = ["read_layout", "require_room"]
 
 Notes = tuple[str, ...]
 
 FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
+MOST_COMPRESSION = 20_000
+"""So many times fewer bytes than its samples no image takes, however it is compressed."""
+
 PALETTE = "PALETTE COLOR"
 UNKNOWN = "UNKNOWN"
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
@@ -54,6 +57,18 @@ def read_layout(root: Attributes, pixel_keyword: str) -> tuple[Layout, Notes]:
         tiled=_is_tiled(root),
     )
     return layout, notes
+
+
+def require_room(layout: Layout, *, file_size: int, max_bytes: int) -> None:
+    """InputError where a decoded frame takes too much of `max_bytes`: a header that is damaged, or a real image."""
+    if layout.decoded_bytes * 4 <= max_bytes:
+        return
+    size = f"{layout.rows}×{layout.columns}×{layout.samples}"
+    if layout.decoded_bytes > MOST_COMPRESSION * file_size:
+        claim = f"{label('Rows')} and {label('Columns')} claim {size} samples, {layout.decoded_bytes:,} bytes"
+        raise InputError(ErrorCode.CORRUPT_HEADER, f"{claim}; the whole file has {file_size:,}")
+    message = f"a frame of {size} samples takes {layout.decoded_bytes:,} bytes, and decoding it several times as many"
+    raise InputError(ErrorCode.LIMIT_EXCEEDED, message)
 
 
 def _read_photometric(root: Attributes, samples: int) -> tuple[str, Notes]:

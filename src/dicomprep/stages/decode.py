@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.grey import FrameAttributes, Stated, read_aspect, read_inversion, read_stated, read_windows
 from dicomprep.dicom.header import Header, read_header
-from dicomprep.dicom.layout import read_layout
+from dicomprep.dicom.layout import read_layout, require_room
 from dicomprep.dicom.mend import true_element, true_sampling, true_syntax
 from dicomprep.dicom.origins import Origins, read_origins
 from dicomprep.dicom.padding import grey_rules, is_lossy, noise_of, read_padding
@@ -113,9 +113,7 @@ def decode(file: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> 
     pixels, element_notes = true_element(header, pixels, layout)
     layout, sampling_notes = true_sampling(header, pixels, layout)
     syntax, syntax_notes = true_syntax(header, pixels, layout)
-    if layout.decoded_bytes * 4 > max_bytes:
-        size = f"{layout.rows}×{layout.columns}×{layout.samples}"
-        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"a frame of {size} samples does not fit the memory a file may take")
+    require_room(layout, file_size=file.size, max_bytes=max_bytes)
     patient = read_patient(header.attributes)
     data = PixelData(header, pixels, layout, syntax)
     layout = data.layout
