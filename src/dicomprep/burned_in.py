@@ -17,7 +17,7 @@ class Risk(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why there may be text; the first five make the risk high."""
+    """Why there may be text; the first seven make the risk high."""
 
     STATED = "stated"
     """Burned In Annotation (0028,0301) says so."""
@@ -29,6 +29,10 @@ class Reason(StrEnum):
     """Digitised film, paper or video."""
     BANNER = "banner"
     """The ultrasound regions leave a strip of the image free."""
+    SLIDE_LABEL = "slide_label"
+    """The label of a glass slide: Specimen Label in Image (0048,0010) or the kind of image says so."""
+    RECOGNIZABLE = "recognizable"
+    """Recognizable Visual Features (0028,0302) says that the picture shows who it is of."""
     SECONDARY_CAPTURE = "secondary_capture"
     MODALITY = "modality"
     """Devices of this modality write into their pictures, or none is stated."""
@@ -38,7 +42,9 @@ class Reason(StrEnum):
     """There are overlays (60xx,3000). They are not drawn; who has them often has writing in the image too."""
 
 
-_GRAVE = frozenset({Reason.STATED, Reason.TEXT, Reason.SCREEN, Reason.SCANNED, Reason.BANNER})
+_GRAVE = frozenset(
+    [Reason.STATED, Reason.TEXT, Reason.SCREEN, Reason.SCANNED, Reason.BANNER, Reason.SLIDE_LABEL, Reason.RECOGNIZABLE]
+)
 
 
 def judge(reasons: Iterable[Reason]) -> Risk:

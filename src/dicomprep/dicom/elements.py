@@ -66,6 +66,7 @@ WANTED = (
     "PatientSex", "PatientAge", "PatientBirthDate", "StudyDate", "ImagePositionPatient", "ImageOrientationPatient",
     "TemporalPositionIdentifier", "GridFrameOffsetVector", "BurnedInAnnotation", "ConversionType",
     "SequenceOfUltrasoundRegions", "SeriesDescription", "ProtocolName", "StudyDescription",
+    "ViewCodeSequence", "AnatomicRegionSequence", "SpecimenLabelInImage", "RecognizableVisualFeatures",
 )  # fmt: skip
 TAGS = {keyword: BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None}
 """The very objects under which scanned elements are kept: they are found without being compared."""

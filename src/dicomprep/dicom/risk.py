@@ -1,6 +1,7 @@
 """What in a header makes text in the pixels likely: a name in the corner of an ultrasound image, a page of doses."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 from dicomprep.burned_in import Reason
 from dicomprep.dicom.attributes import Attributes
@@ -26,33 +27,98 @@ LEAST_BANNER = 0.04
 """Of an image's rows: a strip as high as a line of text."""
 
 
+_SLIDES = ("1.2.840.10008.5.1.4.1.1.77.1.6", "1.2.840.10008.5.1.4.1.1.77.1.3")
+"""Whole Slide Microscopy and Slide-Coordinates Microscopy Image Storage."""
+_LABELS = frozenset({"LABEL", "OVERVIEW"})
+_OVERVIEWS = frozenset({"LOCALIZER", "THUMBNAIL"})
+"""Image Type of a slide (PS3.3 C.8.12.4.1.1), value 3: the label or the slide with it; pictures that may have it."""
+_VOLUMES = frozenset({"CT", "MR", "PT"})
+"""Modalities of which a stack may show a face, which no single image does: `recognisable_face` says so."""
+_FRAME_TYPES = (
+    "WholeSlideMicroscopyImageFrameTypeSequence", "ConfocalMicroscopyImageFrameTypeSequence",
+    "CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "MRSpectroscopyFrameTypeSequence",
+    "PETFrameTypeSequence", "XRay3DFrameTypeSequence", "IntravascularOCTFrameTypeSequence",
+    "PhotoacousticImageFrameTypeSequence", "ParametricMapFrameTypeSequence", "USImageDescriptionSequence",
+)  # fmt: skip
+_CONVERTED = ("UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence")
+"""Where converters to enhanced images leave what has no other place (PS3.3 C.7.6.16.2.25, C.7.6.16.2.26)."""
+
+
+class _Said(NamedTuple):
+    """What a header says, as it is written; the files of a series say the same."""
+
+    modality: str
+    stated: str
+    conversion: str
+    sop_class_uid: str
+    image_types: bytes
+    specimen_label: str
+    features: str
+
+
 def read_reasons(root: Attributes) -> tuple[Reason, ...]:
     """Why there may be text in the pixels of a file, by its header alone; the gravest first."""
-    modality, stated = root.code("Modality"), root.code("BurnedInAnnotation")
+    modality, stated, image_types = root.code("Modality"), root.code("BurnedInAnnotation"), root.raw("ImageType")
+    if "SharedFunctionalGroupsSequence" in root or "PerFrameFunctionalGroupsSequence" in root:
+        more, types = _of_groups(root)
+        stated, image_types = more or stated, b"\\".join((image_types, *types))
     has_banner = modality in ("US", "IVUS", "BDUS") and stated != "NO" and _has_banner(root)
     shallow = modality in _DEEP and _is_shallow(root)
-    said = (modality, stated, root.code("ConversionType"), root.code("SOPClassUID"), root.raw("ImageType"))
+    specimen_label, features = root.code("SpecimenLabelInImage"), root.code("RecognizableVisualFeatures")
+    conversion, sop_class_uid = root.code("ConversionType"), root.code("SOPClassUID")
+    said = _Said(modality, stated, conversion, sop_class_uid, image_types, specimen_label, features)
     return _reasons(said, has_banner=has_banner, is_shallow=shallow, has_overlay=root.has_overlay)
 
 
+def _of_groups(root: Attributes) -> tuple[str, list[bytes]]:
+    """YES where functional groups say that text is burned in, else nothing; types of the first and the last frame."""
+    places = (("SharedFunctionalGroupsSequence", 0), *(("PerFrameFunctionalGroupsSequence", i) for i in (0, -1)))
+    groups = [group for group in (_item(root, *place) for place in places) if group is not None]
+    left = [item for group in groups for name in _CONVERTED if (item := _item(group, name, 0)) is not None]
+    typed = [item for group in groups for name in _FRAME_TYPES if (item := _item(group, name, 0)) is not None]
+    burned_in = any(item.code("BurnedInAnnotation") == "YES" for item in (*groups, *left))
+    types = [item.raw(name) for item, name in (*((i, "FrameType") for i in typed), *((i, "ImageType") for i in left))]
+    return "YES" if burned_in else "", [value for value in types if value]
+
+
+def _item(attributes: Attributes, sequence: str, index: int) -> Attributes | None:
+    try:
+        return attributes.item(sequence, index)
+    except InputError:
+        return None
+
+
 @lru_cache(maxsize=1024)
-def _reasons(
-    said: tuple[str, str, str, str, bytes], *, has_banner: bool, is_shallow: bool, has_overlay: bool
-) -> tuple[Reason, ...]:
+def _reasons(said: _Said, *, has_banner: bool, is_shallow: bool, has_overlay: bool) -> tuple[Reason, ...]:
     """Kept, for the files of a series say the same."""
-    modality, stated, conversion, sop_class_uid, raw_image_type = said
-    image_type = raw_image_type.upper().decode("ascii", "replace")
+    modality = said.modality
+    image_type = said.image_types.upper().decode("ascii", "replace")
+    shows_label, may_show_label = _slide_label(said, frozenset(part.strip(" \0") for part in image_type.split("\\")))
     found = (
-        (Reason.STATED, stated == "YES"),
-        (Reason.SCREEN, conversion in _SCREENS or any(word in image_type for word in _SCREEN_WORDS)),
-        (Reason.SCANNED, conversion in _SCANS or modality in _SCAN_MODALITIES),
+        (Reason.STATED, said.stated == "YES"),
+        (Reason.SCREEN, said.conversion in _SCREENS or any(word in image_type for word in _SCREEN_WORDS)),
+        (Reason.SCANNED, said.conversion in _SCANS or modality in _SCAN_MODALITIES),
         (Reason.BANNER, has_banner),
-        (Reason.SECONDARY_CAPTURE, _is_capture(sop_class_uid)),
-        (Reason.MODALITY, modality in _WITH_TEXT or not modality),
+        (Reason.SLIDE_LABEL, shows_label),
+        (Reason.RECOGNIZABLE, said.features == "YES" and modality not in _VOLUMES),
+        (Reason.SECONDARY_CAPTURE, _is_capture(said.sop_class_uid)),
+        (Reason.MODALITY, modality in _WITH_TEXT or not modality or may_show_label),
         (Reason.EIGHT_BITS, is_shallow),
         (Reason.OVERLAY, has_overlay),
     )
     return tuple(reason for reason, holds in found if holds)
+
+
+def _slide_label(said: _Said, kinds: frozenset[str]) -> tuple[bool, bool]:
+    """Whether the label of a glass slide is in the picture, and whether it may be."""
+    is_slide = said.modality == "SM" or said.sop_class_uid in _SLIDES
+    if said.specimen_label == "YES":
+        return True, True
+    if not is_slide and not (_is_capture(said.sop_class_uid) and "LABEL" in kinds):
+        return False, False
+    if kinds & _LABELS or ("LOCALIZER" in kinds and said.specimen_label != "NO"):
+        return True, True
+    return False, bool(kinds & _OVERVIEWS) and said.specimen_label != "NO"
 
 
 def _is_capture(sop_class_uid: str) -> bool:

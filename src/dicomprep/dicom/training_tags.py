@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from dicomprep.dicom import vocabulary
 from dicomprep.dicom.attributes import Attributes, read_code
+from dicomprep.dicom.codes import REGIONS, VIEWS, read_coded
 from dicomprep.dicom.grey import FrameAttributes
 from dicomprep.dicom.numbers import salvage_numbers
 from dicomprep.errors import InputError
@@ -24,7 +25,7 @@ _KEYWORDS = (
     "Modality", "BodyPartExamined", "ImageLaterality", "Laterality", "ViewPosition", "PatientPosition", "ImageType",
     "PhotometricInterpretation", "Manufacturer", "ManufacturerModelName", "KVP", "XRayTubeCurrent", "ExposureTime",
     "Exposure", "MagneticFieldStrength", "RepetitionTime", "EchoTime", "SeriesNumber", "AcquisitionNumber",
-    "PatientSex", "PatientAge", "PatientBirthDate", "StudyDate",
+    "PatientSex", "PatientAge", "PatientBirthDate", "StudyDate", "RecognizableVisualFeatures",
     "SeriesDescription", "ProtocolName", "StudyDescription",
 )  # fmt: skip
 """What the tags are made of; the last three are only searched for words that mean a head."""
@@ -44,39 +45,46 @@ _HEAD = re.compile(
     re.IGNORECASE,
 )
 _VOLUMES = frozenset({"CT", "MR", "PT"})
-_HEAD_CODES = frozenset(
-    ["69536005", "12738006", "T-D1100", "T-A0100", "774007", "T-D1000", "89546000", "T-11100", "89545001", "T-D1200"]
-)
-"""Head, brain, head and neck, skull, face: SNOMED CT and SNOMED RT (PS3.16 CID 4031)."""
 
 
 def read_tags(root: Attributes) -> Tags:
     """The allow-list of one file. What is missing, malformed or says more than it may is None."""
     spacing = root.raw("PixelSpacing") or root.raw("ImagerPixelSpacing") or root.raw("NominalScannedPixelSpacing")
-    thickness, laterality, region = root.raw("SliceThickness"), b"", ""
+    thickness, laterality, anatomy = root.raw("SliceThickness"), b"", root
     if "SharedFunctionalGroupsSequence" in root or "PerFrameFunctionalGroupsSequence" in root:
         frame = FrameAttributes(root, 0)
         measures = frame.find("PixelMeasuresSequence", "PixelSpacing")
         spacing, thickness = measures.raw("PixelSpacing") or spacing, measures.raw("SliceThickness")
-        anatomy = frame.find("FrameAnatomySequence", "FrameLaterality", "AnatomicRegionSequence")
-        item = anatomy.item("AnatomicRegionSequence")
-        laterality, region = anatomy.raw("FrameLaterality"), item.code("CodeValue") if item is not None else ""
+        laterality = frame.find("FrameAnatomySequence", "FrameLaterality").raw("FrameLaterality")
+        anatomy = frame.find("FrameAnatomySequence", "AnatomicRegionSequence")
     values = tuple(map(root.raw, _KEYWORDS))
-    return _compose(values, spacing, thickness, laterality, region)._replace(
+    return _compose(values, spacing, thickness, laterality, *_coded(root, anatomy))._replace(
         rows=_size(root, "Rows"), columns=_size(root, "Columns")
     )
 
 
+def _coded(root: Attributes, anatomy: Attributes) -> tuple[str, str]:
+    """Region and view as codes state them, which are only looked at where no code string does: it takes time."""
+    region = view = ""
+    if _body_part(root.raw("BodyPartExamined")) is None:
+        region = read_coded(anatomy, "AnatomicRegionSequence", REGIONS)
+    if _term(root.raw("ViewPosition"), vocabulary.VIEW_POSITIONS) is None:
+        view = read_coded(root, "ViewCodeSequence", VIEWS)
+    return region, view
+
+
 @lru_cache(maxsize=1024)
-def _compose(values: tuple[bytes, ...], spacing: bytes, thickness: bytes, laterality: bytes, region: str) -> Tags:
+def _compose(
+    values: tuple[bytes, ...], spacing: bytes, thickness: bytes, laterality: bytes, region: str, view: str
+) -> Tags:
     """Tags of values as they are written. Kept, for the files of a series have the same."""
     raw = dict(zip(_KEYWORDS, values, strict=True))
-    body_part, distances = _body_part(raw["BodyPartExamined"]), _numbers(spacing)
+    body_part, distances = _body_part(raw["BodyPartExamined"]) or region or None, _numbers(spacing)
     lateralities = map(_laterality, (raw["ImageLaterality"], raw["Laterality"], laterality))
     return Tags(
         body_part=body_part,
         laterality=next(filter(None, lateralities), None),
-        view_position=_term(raw["ViewPosition"], vocabulary.VIEW_POSITIONS),
+        view_position=_term(raw["ViewPosition"], vocabulary.VIEW_POSITIONS) or view or None,
         patient_position=_term(raw["PatientPosition"], vocabulary.PATIENT_POSITIONS),
         image_type=_image_type(raw["ImageType"]),
         photometric_interpretation=_term(raw["PhotometricInterpretation"], vocabulary.PHOTOMETRIC),
@@ -97,7 +105,7 @@ def _compose(values: tuple[bytes, ...], spacing: bytes, thickness: bytes, latera
         patient_sex=_sex(raw["PatientSex"]),
         patient_age=_age(raw["PatientAge"], raw["PatientBirthDate"], raw["StudyDate"]),
         study_year=_year(raw["StudyDate"]),
-        recognisable_face=int(_may_show_face(raw, body_part, region)),
+        recognisable_face=int(_may_show_face(raw, body_part)),
     )
 
 
@@ -145,14 +153,14 @@ def _plain(root: Attributes, keyword: str) -> object:
     return None if not plain else plain[0] if len(plain) == 1 else plain
 
 
-def _may_show_face(raw: dict[str, bytes], body_part: str | None, region: str) -> bool:
-    """A head in a volume; where the body part is not stated, what the descriptions say of it decides."""
+def _may_show_face(raw: dict[str, bytes], body_part: str | None) -> bool:
+    """Features said to be recognizable, or a head in a volume; where no body part is stated, descriptions decide."""
+    if read_code(raw["RecognizableVisualFeatures"]) == "YES":
+        return True
     if read_code(raw["Modality"]) not in _VOLUMES:
         return False
     if body_part is not None:
         return any(part in vocabulary.HEAD_PARTS for part in body_part.split("_"))
-    if region:
-        return region in _HEAD_CODES
     return any(_HEAD.search(raw[k]) for k in ("SeriesDescription", "ProtocolName", "StudyDescription"))
 
 
