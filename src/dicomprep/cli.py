@@ -1,13 +1,12 @@
 """The command line: which commands there are, where their defaults come from, and how they end."""
 
 import os
+import re
 import signal
 import sys
-import tomllib
 from collections.abc import Iterable
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
 
 from cyclopts import App
 from cyclopts.argument import ArgumentCollection
@@ -25,6 +24,7 @@ from dicomprep.commands.report import report
 from dicomprep.commands.retry import retry
 from dicomprep.commands.status import status
 from dicomprep.commands.verify import verify
+from dicomprep.defaults import default_options, is_shared
 from dicomprep.errors import ConfigError, EnvironmentFault, ExportError, InputError, LabelError, disk_fault
 from dicomprep.version import VERSION
 
@@ -49,7 +49,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(arguments, exit_on_error=True, result_action="return_value")
+        given = sys.argv[1:] if arguments is None else arguments
+        code = app(_join_values(given), exit_on_error=True, result_action="return_value")
         sys.stdout.flush()  # at the end of the interpreter it would be too late to say why it fails
     except (ConfigError, InputError, LabelError) as error:
         _leave(2, error)
@@ -86,48 +87,35 @@ def _discard_output() -> None:
 
 
 def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Options that were not given come from `dicomprep.toml` beside the data or here, else from pyproject.toml.
-
-    Those of `preprocess` stand at its top, those of `label` in a table of that name.
-    """
-    if commands not in (("preprocess",), ("label",)):
-        return
+    """Options that were not given come from a file: `defaults` says which."""
     by_name = {name: argument for argument in arguments for name in argument.names if name.startswith("--")}
     data = by_name.get("--dicom-dir")
-    path, options = _find_defaults(Path(data.tokens[0].value if data and data.tokens else "."))
-    if commands == ("label",):
-        path, options = Path(f"{path} [label]"), options.get("label", {})
-    for key, value in options.items():
-        if key == "label" and isinstance(value, dict):
-            continue
+    folder = Path(data.tokens[0].value if data and data.tokens else ".")
+    for source, key, values in default_options(commands, folder):
         argument = by_name.get(f"--{key.replace('_', '-')}")
-        if argument is None:
-            raise ConfigError(f"{path}: there is no option {key}.")
-        if not argument.tokens:
-            for one in _values(value, joined=commands == ("label",)):
-                argument.append(Token(keyword=f"--{key}", value=one, source=str(path)))
-
-
-def _values(value: Any, *, joined: bool) -> list[str]:  # noqa: ANN401
-    """A default as the command line would have it: several values, or one in which commas join them."""
-    values = [str(one) for one in value] if isinstance(value, list) else [str(value)]
-    if joined and any("," in one for one in values if isinstance(value, list)):
-        raise ConfigError("A name in a list of dicomprep.toml holds a comma, which separates names: leave it out.")
-    return [",".join(values)] if joined else values
-
-
-def _find_defaults(dicom_dir: Path) -> tuple[Path, dict[str, Any]]:
-    for path in (dicom_dir / "dicomprep.toml", Path("dicomprep.toml"), Path("pyproject.toml")):
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
+        if argument is None and is_shared(key):
             continue
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}") from error
-        if path.name == "dicomprep.toml":
-            return path, content
-        return path, content.get("tool", {}).get("dicomprep", {})
-    return dicom_dir, {}
+        if argument is None:
+            raise ConfigError(f"{source}: there is no option {key}.")
+        if not argument.tokens:
+            for value in values:
+                argument.append(Token(keyword=f"--{key}", value=value, source=source))
+
+
+def _join_values(arguments: Iterable[str]) -> list[str]:
+    """`--window -600/1500` as `--window=-600/1500`: a value that begins with a minus is no other option.
+
+    There are no short options but -h. Behind `--` all stands for itself.
+    """
+    joined: list[str] = []
+    for argument in arguments:
+        before = joined[-1] if joined and "--" not in joined else ""
+        is_value = re.fullmatch(r"-(?!-|h$).+", argument, re.DOTALL) is not None
+        if is_value and before.startswith("--") and "=" not in before:
+            joined[-1] = f"{before}={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 app.config = [_read_defaults]

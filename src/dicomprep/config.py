@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dicomprep.addresses import resolve_database
 from dicomprep.errors import ConfigError
 
 __all__ = [
@@ -216,7 +217,7 @@ class Config:
         _require(self.workers >= 1, f"--workers {self.workers}: give at least 1.")
         object.__setattr__(self, "dicom_dir", Path(self.dicom_dir))
         object.__setattr__(self, "output_dir", Path(self.output_dir))
-        object.__setattr__(self, "db", str(self.db))
+        object.__setattr__(self, "db", resolve_database(self.db))
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when images or what is recorded of them would."""

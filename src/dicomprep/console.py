@@ -123,7 +123,7 @@ def print_summary(result: Result, *, label: str, given: str) -> None:
         return
     print(f"\nPreprocessing complete. {result.total_frames:,} frames ready for labeling.")
     print(f"Run: {label}")
-    if result.failed:
+    if result.failed or result.unchanged_codes:
         print(f"Failed files: dicomprep status --failures{given}; again: dicomprep retry{given}")
 
 
@@ -184,8 +184,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     counts = result.statuses
     known = [f"{counts[status]:,} {word}" for status, word in _STATUS_WORDS.items() if counts[status]]
     if result.unchanged:
-        moved = f" ({result.moved:,} moved)" if result.moved else ""
-        known.append(f"{result.unchanged:,} unchanged{moved}")
+        known.append(f"{result.unchanged:,} unchanged{_of_the_unchanged(result)}")
     yield "Files", f"{result.found:,} found: {', '.join(known) or 'none'}"
     yield from (("", line) for line in _not_taken(result))
     if result.duplicates:
@@ -195,7 +194,8 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
             "",
             f"{result.without_preset:,} images not in Hounsfield units: drawn without the preset window",
         )
-    bad = {code: n for code, n in result.codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
+    codes = result.codes + result.unchanged_codes
+    bad = {code: n for code, n in codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
     if bad:
         yield "Reasons", ", ".join(f"{count:,} {code}" for code, count in bad.items())
     if ErrorCode.INTERNAL in bad:
@@ -212,6 +212,12 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         yield "", "or no ID and one study), begin again with --group-by folder and another --db."
     yield "Images", readable_path(f"{result.output_dir}{os.sep}")
     yield "Database", readable_path(result.db)
+
+
+def _of_the_unchanged(result: Result) -> str:
+    facts = (("moved", result.moved), ("failed before", result.unchanged_codes.total()))
+    told = ", ".join(f"{count:,} {fact}" for fact, count in facts if count)
+    return f" ({told})" if told else ""
 
 
 _STATUS_WORDS = {

@@ -4,7 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from dicomprep.database.connect import displayed_database, is_sqlite_path
+from dicomprep.addresses import is_sqlite_path
+from dicomprep.database.connect import displayed_database
 from dicomprep.durability import replace_file
 from dicomprep.errors import ConfigError, disk_fault
 from dicomprep.storage import OWN_PREFIX, actual_path, holds_images, read_small_file, readable_path

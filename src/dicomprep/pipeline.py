@@ -8,11 +8,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dicomprep.addresses import is_sqlite_path
 from dicomprep.archives import is_archive
 from dicomprep.batch import Batch
 from dicomprep.config import Config
-from dicomprep.database.connect import connect, displayed_database, is_sqlite_path, key_file
+from dicomprep.database.connect import connect, displayed_database, key_file
 from dicomprep.database.overview_queries import sample_places
+from dicomprep.database.queries import count_failures
 from dicomprep.database.recovery_store import unnamed_images
 from dicomprep.database.release_store import hold_back
 from dicomprep.database.split_store import bind_unit
@@ -77,6 +79,8 @@ def run(
         batch.run(found if sources is None else sources)
         if sources is None and not result.interrupted:
             store.drop_unseen(root, run_id)
+        with store.transaction() as connection:
+            result.unchanged_codes = count_failures(connection, root) - result.codes
     return result
 
 

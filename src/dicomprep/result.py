@@ -44,6 +44,8 @@ class Result:
     interrupted: bool = False
     statuses: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
+    unchanged_codes: Counter[str] = field(default_factory=Counter)
+    """Why unchanged inputs of this root gave no image, or not all of them, in an earlier run."""
     total_frames: int = 0
     """Images in the database, without those of duplicates."""
     duplicates: int = 0
@@ -71,7 +73,8 @@ class Result:
         if self.interrupted:
             return 130
         nothing_made = self.found > 0 and self.total_frames == 0
-        return 1 if nothing_made or (self.strict and self.failed) else 0
+        failed = self.failed or self.unchanged_codes.total()
+        return 1 if nothing_made or (self.strict and failed) else 0
 
 
 class Watcher:

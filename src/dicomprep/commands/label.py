@@ -2,6 +2,7 @@
 
 import re
 
+from dicomprep.addresses import resolve_database
 from dicomprep.commands.options import DEFAULTS, Flag
 from dicomprep.errors import ConfigError
 
@@ -72,7 +73,7 @@ def label(  # noqa: PLR0913
     if token is not None and len(token) < 16:
         raise ConfigError("--token: give 16 characters or more, or none to have one made.")
     settings = LabelSettings(
-        db=db,
+        db=resolve_database(db),
         output_dir=Path(),
         annotator=annotator,
         multi=multi,

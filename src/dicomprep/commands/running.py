@@ -15,7 +15,8 @@ from dicomprep.config import Config
 
 __all__ = ["run_and_report"]
 
-IN_CHECKOUT = (Path(__file__).parents[3] / "scripts" / "02_label_server.py").is_file()
+LABEL_SCRIPT = Path("scripts", "02_label_server.py")
+IN_CHECKOUT = (Path(__file__).parents[3] / LABEL_SCRIPT).is_file()
 """Whether the scripts are there, as they are where this package is not installed from a wheel."""
 
 
@@ -34,10 +35,21 @@ def run_and_report(config: Config, sources: Any = None, count: int | None = None
         if result.found == 0 and not result.interrupted:
             print_nothing_found(result)
             return 0
-        given = "" if config.db == DEFAULTS.db else f" --db {shlex.quote(displayed_database(config.db))}"
-        label = "python scripts/02_label_server.py" if IN_CHECKOUT else f"dicomprep label{given}"
-        print_summary(result, label=label, given=given)
+        given = "" if config.db == DEFAULTS.db else f" {_option('--db', displayed_database(config.db))}"
+        label = f"python {_label_script()}" if IN_CHECKOUT else "dicomprep label"
+        print_summary(result, label=label + given, given=given)
         return result.exit_code
+
+
+def _option(name: str, value: str) -> str:
+    """An option as a shell takes it."""
+    return shlex.join([f"{name}={value}"]) if value.startswith("-") else shlex.join([name, value])
+
+
+def _label_script() -> str:
+    """The script as it is found from the current folder."""
+    script = Path(__file__).parents[3] / LABEL_SCRIPT
+    return str(LABEL_SCRIPT) if LABEL_SCRIPT.absolute() == script else shlex.quote(str(script))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, s
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from dicomprep.addresses import is_sqlite_path, resolve_database
 from dicomprep.database import schema
 from dicomprep.database.faults import database_fault
 from dicomprep.database.journal import journal_mode
@@ -23,7 +24,6 @@ __all__ = [
     "connect",
     "database_folder",
     "displayed_database",
-    "is_sqlite_path",
     "key_file",
     "migrate",
     "read_meta",
@@ -39,13 +39,9 @@ RUN_LOCK_SECONDS = 3.0
 """So long a server may take to notice that the run which held the lock has been killed."""
 
 
-def is_sqlite_path(db: str) -> bool:
-    """Whether `db` is a file's path rather than a URL."""
-    return "://" not in db
-
-
 def displayed_database(db: str) -> str:
     """The path or URL as it may be shown and kept: without a password."""
+    db = resolve_database(db)
     if is_sqlite_path(db):
         return db
     try:
@@ -56,11 +52,13 @@ def displayed_database(db: str) -> str:
 
 def database_folder(db: str) -> Path | None:
     """The folder of a SQLite database; None for a server."""
+    db = resolve_database(db)
     return Path(db).absolute().parent if is_sqlite_path(db) else None
 
 
 def key_file(db: str, output_dir: Path) -> Path:
     """Where the data set's key lies: beside the database, or beside the output where the database is a server's."""
+    db = resolve_database(db)
     if is_sqlite_path(db):
         return Path(f"{db}.key").absolute()
     return output_dir.absolute().parent / "dicomprep.key"
@@ -71,12 +69,7 @@ def connect(db: str, *, must_exist: bool = False, patience: Patience | None = No
 
     Raises ConfigError where it cannot be one, EnvironmentFault where it cannot be reached.
     """
-    if must_exist and is_sqlite_path(db) and not Path(db).is_file():
-        raise ConfigError(f"There is no database {db} yet; `dicomprep preprocess DICOM_DIR` makes it.")
-    try:
-        url = URL.create("sqlite", database=str(Path(db).absolute())) if is_sqlite_path(db) else make_url(db)
-    except ArgumentError as error:
-        raise ConfigError(_WHICH_DATABASE) from error
+    url = _url_of(resolve_database(db), must_exist=must_exist)
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise ConfigError(_WHICH_DATABASE)
     if url.drivername == "postgresql":
@@ -93,6 +86,19 @@ def connect(db: str, *, must_exist: bool = False, patience: Patience | None = No
     else:
         event.listen(engine, "connect", partial(_prepare_postgresql, alone=alone))
     return engine
+
+
+def _url_of(db: str, *, must_exist: bool) -> URL:
+    if not is_sqlite_path(db):
+        try:
+            return make_url(db)
+        except ArgumentError as error:
+            raise ConfigError(_WHICH_DATABASE) from error
+    if Path(db).is_dir():
+        raise ConfigError(f"--db {db} is a folder. Give a file's path.")
+    if must_exist and not Path(db).is_file():
+        raise ConfigError(f"There is no database {db} yet; `dicomprep preprocess DICOM_DIR` makes it.")
+    return URL.create("sqlite", database=str(Path(db).absolute()))
 
 
 def shown_database(engine: Engine) -> str:

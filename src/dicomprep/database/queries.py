@@ -1,5 +1,6 @@
 """All reads of the database."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ __all__ = [
     "any_files",
     "count_by",
     "count_duplicates",
+    "count_failures",
     "count_frames",
     "count_groups",
     "find_digests",
@@ -180,6 +182,12 @@ def roots_of_failures(connection: Connection, codes: Sequence[str] | None) -> li
     """The roots below which inputs failed (for one of `codes`, if given)."""
     statement = select(files.c.root).where(_failed(codes)).distinct().order_by(files.c.root)
     return list(connection.execute(statement).scalars())
+
+
+def count_failures(connection: Connection, root: str) -> Counter[str]:
+    """How many inputs below `root` failed, by reason."""
+    statement = select(files.c.error_code, func.count()).where(files.c.root == readable_path(root), _failed(None))
+    return Counter({row[0] or "": row[1] for row in connection.execute(statement.group_by(files.c.error_code))})
 
 
 def paths_of_failures(connection: Connection, root: str, codes: Sequence[str] | None) -> list[str]:

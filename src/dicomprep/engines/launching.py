@@ -4,10 +4,11 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, process, resource_tracker
 from typing import Any
 
 __all__ = ["CONTEXT", "launching", "prepare"]
@@ -22,6 +23,10 @@ WORKER_ENVIRONMENT = {
 }
 
 CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
+
+
+_ONE_AT_A_TIME = threading.RLock()
+"""What is changed meanwhile belongs to all threads of this process."""
 
 
 def prepare(work: str) -> None:
@@ -39,7 +44,7 @@ def prepare(work: str) -> None:
 @contextmanager
 def launching() -> Iterator[None]:
     """Within, processes may be started: with their own environment, no signals, and nothing of the caller's script."""
-    with _plain_main(), _worker_environment(), _undisturbed():
+    with _ONE_AT_A_TIME, _plain_main(), _worker_environment(), _undisturbed(), _may_have_children():
         yield
 
 
@@ -52,6 +57,27 @@ def _plain_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _may_have_children() -> Iterator[None]:
+    """Let a worker of somebody else's pool (multiprocessing, Celery) have workers of its own.
+
+    Daemons may have none, for these would outlive them. Ours do not: each ends when its lifeline does.
+    """
+    configuration: dict[str, Any] = process.current_process()._config  # type: ignore[attr-defined]
+    before = configuration.get("daemon")
+    configuration["daemon"] = False
+    try:
+        yield
+    finally:
+        configuration["daemon"] = before
+
+
+def _forget_the_server() -> None:
+    """In a copy of this process: the process that workers are copied from is the original's child, not its own."""
+    _ONE_AT_A_TIME.__init__()  # type: ignore[misc]
+    forkserver._forkserver.__init__()  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -81,3 +107,7 @@ def _worker_environment() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_server)

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dicomprep.addresses import is_sqlite_path
 from dicomprep.database import overview_queries
-from dicomprep.database.connect import is_sqlite_path
 from dicomprep.database.overview_queries import Cause, causes, failed_inputs, find_input
 from dicomprep.errors import ErrorCode, LabelError
 from dicomprep.storage import actual_path
