@@ -79,9 +79,13 @@ def run(
         batch.run(found if sources is None else sources)
         if sources is None and not result.interrupted:
             store.drop_unseen(root, run_id)
-        with store.transaction() as connection:
-            result.unchanged_codes = count_failures(connection, root) - result.codes
+        _count_old_failures(store, result)
     return result
+
+
+def _count_old_failures(store: Store, result: Result) -> None:
+    with store.transaction() as connection:
+        result.unchanged_codes = count_failures(connection, result.root) - result.codes
 
 
 def _why_no_folder(path: Path) -> str:
