@@ -76,8 +76,8 @@ def _may_have_children() -> Iterator[None]:
 
 def _forget_the_server() -> None:
     """In a copy of this process: the process that workers are copied from is the original's child, not its own."""
-    _ONE_AT_A_TIME.__init__()  # type: ignore[misc, attr-defined]
-    forkserver._forkserver.__init__()  # type: ignore[attr-defined, misc]
+    _ONE_AT_A_TIME.__init__()
+    forkserver._forkserver.__init__()  # type: ignore[misc]
 
 
 @contextmanager
