@@ -241,7 +241,7 @@ SUMMARY
 ={{50}}
 (  .*\n)+
 Preprocessing complete\. 5 frames ready for labeling\.
-Run: python scripts/02_label_server\.py
+Run: python \S*scripts/02_label_server\.py
 """
     assert re.match(wanted, done.stdout), done.stdout
     assert "6 found: 2 done, 1 done in part, 1 without an image, 2 failed" in done.stdout

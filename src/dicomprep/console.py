@@ -122,9 +122,10 @@ def print_summary(result: Result, *, label: str, given: str) -> None:
     if result.interrupted:
         return
     print(f"\nPreprocessing complete. {result.total_frames:,} frames ready for labeling.")
-    print(f"Run: {label}")
+    print(f"Run: {printable(label)}")
     if result.failed or result.unchanged_codes:
-        print(f"Failed files: dicomprep status --failures{given}; again: dicomprep retry{given}")
+        shown = printable(given)
+        print(f"Failed files: dicomprep status --failures{shown}; again: dicomprep retry{shown}")
 
 
 def print_table(title: str, counts: Mapping[str, int]) -> None:

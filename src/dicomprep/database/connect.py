@@ -95,7 +95,7 @@ def _url_of(db: str, *, must_exist: bool) -> URL:
         except ArgumentError as error:
             raise ConfigError(_WHICH_DATABASE) from error
     if Path(db).is_dir():
-        raise ConfigError(f"--db {db} is a folder. Give a file's path.")
+        raise EnvironmentFault(f"The database {db} cannot be opened: it is a folder. Give a file's path with --db.")
     if must_exist and not Path(db).is_file():
         raise ConfigError(f"There is no database {db} yet; `dicomprep preprocess DICOM_DIR` makes it.")
     return URL.create("sqlite", database=str(Path(db).absolute()))
