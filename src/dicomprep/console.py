@@ -195,6 +195,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
             "",
             f"{result.without_preset:,} images not in Hounsfield units: drawn without the preset window",
         )
+    yield from _facts_of_events(result)
     codes = result.codes + result.unchanged_codes
     bad = {code: n for code, n in codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
     if bad:
@@ -213,6 +214,21 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         yield "", "or no ID and one study), begin again with --group-by folder and another --db."
     yield "Images", readable_path(f"{result.output_dir}{os.sep}")
     yield "Database", readable_path(result.db)
+
+
+def _facts_of_events(result: Result) -> Iterable[tuple[str, str]]:
+    """What became of labels, predictions and releases whose pictures are elsewhere now, or nowhere."""
+    name = "Labels"
+    for kind in ("label", "prediction", "release"):
+        facts = (
+            (result.waiting[kind], "lost their picture (replaced or gone) and wait for it"),
+            (result.followed[kind], "went along with their picture"),
+            (result.returned[kind], "waited and have their picture again"),
+        )
+        for count, fact in facts:
+            if count:
+                yield name, f"{kind}s of {count:,} image{'s' * (count != 1)} {fact}"
+                name = ""
 
 
 def _of_the_unchanged(result: Result) -> str:

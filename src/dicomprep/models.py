@@ -77,6 +77,8 @@ class Source(_Message):
     mtime_ns: int
     error: str | None = None
     """Why it cannot even be looked at, if so."""
+    ctime_ns: int = 0
+    """When it was last changed, renamed or replaced; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ class Frame:
     """Rows and columns of the image; `pixels` has fewer where a codec decoded at a reduced resolution."""
     digest: bytes = b""
     """Of its stored values, however they are wrapped; of the codestream where only a part of it was decoded."""
+    stream_digest: bytes = b""
+    """Of its codestream, whatever was decoded of it; empty where it has none of its own."""
     grid: Grid = EVERY_PIXEL
     """Where `pixels` lie in the image."""
     step: int = 0
@@ -228,9 +232,11 @@ class Written(_Message):
     text: bool = False
     """Text was seen in its pixels; only some frames of a suspected file are looked at."""
     source_digest: bytes = b""
-    """Of the stored values that it was drawn from."""
+    """Of the stored values that it was drawn from; of the codestream where only a part of it was decoded."""
     likeness: int | None = None
     """A perceptual hash; None where there is too little in the picture to tell one patient from another."""
+    stream_digest: bytes = b""
+    """Of the frame's codestream, which is the same whatever was decoded of it; empty where it has none of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from dicomprep.storage import actual_path, readable_path
 
 __all__ = ["Planner"]
 
+_Settled = tuple[int, int, int | None, int, bytes]
+"""Size, mtime_ns, ctime_ns, id and digest, as recorded."""
+
 
 @dataclass(slots=True)
 class Planner:
@@ -29,6 +32,8 @@ class Planner:
     _any_recorded: bool = False
     """Whether earlier runs recorded anything."""
     _fingerprint: str = ""
+    _doubted: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
+    """(id, digest) as recorded of files, by root and path, of which nothing but the change time is another."""
     _claimed: dict[str, str | None] = field(default_factory=dict)
     """Names that were given out and are not yet recorded, with the stems of those that could be a frame's."""
 
@@ -38,25 +43,64 @@ class Planner:
             self._any_recorded = any_files(connection)
 
     def plan(self, sources: Sequence[Source]) -> list[Task]:
-        """The tasks that a batch of sources makes; a file not seen before is first asked for its digest."""
+        """The tasks that a batch of sources makes.
+
+        A file not seen before is first asked for its digest; so is one of which only the change time is another: a
+        renamed file has the size and the time of the one whose name it has now.
+        """
         root, due = sources[0].root, {readable_path(source.path): source for source in sources}
         with self.store.transaction() as connection:
             if self._any_recorded:
                 settled = find_settled(connection, root, list(due), fingerprint=self._fingerprint)
-                due = {path: s for path, s in due.items() if (path, s.size, s.mtime_ns) not in settled}
+                due = {path: s for path, s in due.items() if not _is_unchanged(s, settled.get(path))}
+                self._doubt({path: s for path, s in due.items() if path in settled}, settled)
             self.unchanged += len(sources) - len(due)
             given = find_given_names(connection, root, list(due)) if self._any_recorded else {}
-            unsettle(connection, readable_path(root), list(given))
+            unsettle(connection, readable_path(root), [p for p in given if (root, due[p].path) not in self._doubted])
             names = {path: names for path, names in given.items() if not self._is_misnamed(names[1])}
             names |= self._name(connection, {path: source for path, source in due.items() if path not in names})
         tasks = []
         for path, source in due.items():
-            ask = self._any_recorded and path not in given and not source.error
+            ask = self._any_recorded and not source.error
+            ask = ask and (path not in given or (root, source.path) in self._doubted)
             tasks.append(Task(source, *names[path], digest_only=ask, recorded=path in given))
         return tasks
 
+    def _doubt(self, sources: Mapping[str, Source], settled: Mapping[str, _Settled]) -> None:
+        """Keep what is recorded of files that may be the same still."""
+        for path, source in sources.items():
+            size, mtime_ns, _, file_id, digest = settled[path]
+            if (source.size, source.mtime_ns) == (size, mtime_ns) and digest:
+                self._doubted[source.root, source.path] = file_id, digest
+
     def resolve(self, outcomes: Sequence[Outcome]) -> list[Task]:
         """The tasks of files whose digests are known now: those that only moved are recorded as such."""
+        outcomes, changed = self._settle_doubts(outcomes)
+        return changed + self._resolve_new(outcomes)
+
+    def _settle_doubts(self, outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Task]]:
+        """Files that turn out to be the same are unchanged; (outcomes of new files, tasks of those that changed)."""
+        new, same, changed = [], [], []
+        for outcome in outcomes:
+            source = outcome.task.source
+            file_id, digest = self._doubted.pop((source.root, source.path), (0, b""))
+            if not file_id:
+                new.append(outcome)
+            elif outcome.digest == digest:
+                same.append((file_id, source))
+            else:
+                changed.append(replace(outcome.task, digest_only=False))
+        if same:
+            self.store.move(same)
+            self.unchanged += len(same)
+        if changed:
+            with self.store.transaction() as connection:
+                for root in {task.source.root for task in changed}:
+                    paths = [readable_path(task.source.path) for task in changed if task.source.root == root]
+                    unsettle(connection, readable_path(root), paths)
+        return new, changed
+
+    def _resolve_new(self, outcomes: Sequence[Outcome]) -> list[Task]:
         digests = [outcome.digest for outcome in outcomes if outcome.digest]
         with self.store.transaction() as connection:
             candidates = find_moved(connection, digests)
@@ -116,6 +160,13 @@ class Planner:
         if self.config.image.names is Names.HASH:
             return hashed_name(self.key, source.path)
         return source_name(os.path.basename(source.root), source.path)
+
+
+def _is_unchanged(source: Source, recorded: _Settled | None) -> bool:
+    """Whether a file is the one that was recorded, by all that its folder says of it."""
+    if recorded is None or (source.size, source.mtime_ns) != recorded[:2]:
+        return False
+    return recorded[2] is None or not source.ctime_ns or recorded[2] == source.ctime_ns
 
 
 def _plain_name(name: str, _source: Source) -> str:

@@ -196,7 +196,7 @@ class _Work:
         filename = frame_filename(self.task.name, index, self.image.frame_count)
         written = write(
             thumbnail,
-            source=frame.digest,
+            digests=(frame.digest, frame.stream_digest),
             frame_number=index,
             filename=filename,
             thumbnail_path=thumbnail_path(filename),

@@ -12,6 +12,7 @@ from dicomprep.config import ImageOptions
 from dicomprep.console import print_section, print_table, printable
 from dicomprep.database import queries
 from dicomprep.database.connect import connect, migrate, reading
+from dicomprep.database.picture_store import count_waiting
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.inspection import inspect_file, text_picture
 from dicomprep.pixels.png import encode_png
@@ -34,6 +35,10 @@ def print_status(db: str) -> None:
         ):
             print_table(title, queries.count_by(connection, what))
         print_table("Patients by split", queries.count_groups(connection))
+        for kind, count in count_waiting(connection).items():
+            if count:
+                images = f"image{'s' * (count != 1)}"
+                print(f"The {kind}s of {count:,} {images} wait for a picture that is not there now.")
         print("Last runs")
         for run in queries.last_runs(connection, LAST_RUNS):
             state = "interrupted" if run.interrupted else "finished" if run.finished_at else "broke off"

@@ -46,6 +46,12 @@ class Result:
     codes: Counter[str] = field(default_factory=Counter)
     unchanged_codes: Counter[str] = field(default_factory=Counter)
     """Why unchanged inputs of this root gave no image, or not all of them, in an earlier run."""
+    waiting: Counter[str] = field(default_factory=Counter)
+    """Images whose labels, predictions or releases (by that word) lost their picture in this run: they wait for it."""
+    followed: Counter[str] = field(default_factory=Counter)
+    """Images whose labels, predictions or releases went along with their picture to another name or number."""
+    returned: Counter[str] = field(default_factory=Counter)
+    """Images whose labels, predictions or releases had waited and have their picture again."""
     total_frames: int = 0
     """Images in the database, without those of duplicates."""
     duplicates: int = 0

@@ -15,7 +15,7 @@ from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Source
 from dicomprep.ownership import require_claimed
-from dicomprep.storage import actual_path
+from dicomprep.storage import actual_path, changed_ns
 
 __all__ = ["due_runs", "recorded_config", "recorded_sources"]
 
@@ -64,4 +64,4 @@ def recorded_sources(root: str, paths: Sequence[str]) -> Iterator[Source]:
         except OSError as error:
             yield Source(folder, path, 0, 0, f"it cannot be looked at: {error.strerror}")
         else:
-            yield Source(folder, path, status.st_size, status.st_mtime_ns)
+            yield Source(folder, path, status.st_size, status.st_mtime_ns, ctime_ns=changed_ns(status))

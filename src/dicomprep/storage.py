@@ -20,6 +20,7 @@ __all__ = [
     "Inflated",
     "SourceFile",
     "actual_path",
+    "changed_ns",
     "digest_bytes",
     "holds_images",
     "open_source",
@@ -170,6 +171,11 @@ def open_source(path: str) -> Iterator[SourceFile]:
         yield source
     finally:
         os.close(descriptor)
+
+
+def changed_ns(status: os.stat_result) -> int:
+    """When a file was last changed in any way, its name too; 0 where the system does not say (Windows: creation)."""
+    return 0 if os.name == "nt" else status.st_ctime_ns
 
 
 def read_small_file(path: Path, *, most: int, follow_links: bool = True) -> bytes:

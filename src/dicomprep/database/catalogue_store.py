@@ -11,7 +11,7 @@ from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.page_schema import catalogue, enrolled
 from dicomprep.database.schema import files, frames, groups
 
-__all__ = ["CHUNK", "enrol", "revise"]
+__all__ = ["CHUNK", "enrol", "revise", "take_over_labels"]
 
 CHUNK = 20_000
 """So many images are enrolled in one transaction, so that a run that is recording waits for no more than that."""
@@ -49,6 +49,11 @@ UPDATE catalogue SET
     label = (SELECT label FROM standing WHERE standing.frame_id = catalogue.frame_id ORDER BY event_id DESC LIMIT 1)
 WHERE frame_id BETWEEN :first AND :last AND frame_id IN (SELECT frame_id FROM standing)
 """)
+
+
+def take_over_labels(connection: Connection, frame_ids: Sequence[int]) -> None:
+    """Let the catalogue say what is `standing` of images that got labels otherwise than by new events."""
+    connection.execute(_TAKE_OVER_LABELS, [{"first": frame_id, "last": frame_id} for frame_id in frame_ids])
 
 
 def enrol(connection: Connection) -> int:

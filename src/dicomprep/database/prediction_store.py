@@ -9,7 +9,7 @@ from dicomprep.database.bulk import insert
 from dicomprep.database.page_schema import models, predicted
 from dicomprep.database.schema import predictions
 
-__all__ = ["Score", "add_scores", "summarize"]
+__all__ = ["Score", "add_scores", "compare_with_labels", "summarize"]
 
 Score = tuple[int, str, float]
 """An image, a class, and how likely a model finds it."""
@@ -38,7 +38,7 @@ UPDATE predicted SET
             SELECT label FROM standing WHERE standing.frame_id = predicted.frame_id ORDER BY event_id DESC LIMIT 1
         ) AS newest WHERE {find}(',' || newest.label || ',', ',' || predicted.label || ',') = 0
     )
-WHERE model = :model AND frame_id IN (SELECT frame_id FROM standing)
+WHERE {which} AND frame_id IN (SELECT frame_id FROM standing)
 """
 
 
@@ -59,9 +59,15 @@ def summarize(connection: Connection) -> None:
     scored = connection.execute(select(predictions.c.model, newest, count).group_by(predictions.c.model))
     state = {tuple(row) for row in scored}
     known = {tuple(row) for row in connection.execute(select(models))}
-    compare = text(_COMPARE.format(find=_FIND[connection.dialect.name]))
+    compare = text(_COMPARE.format(find=_FIND[connection.dialect.name], which="model = :model"))
     for model, scored_at, scores in sorted(state - known):
         connection.execute(delete(predicted).where(predicted.c.model == model))
         connection.execute(_SUMMARIZE, {"model": model})
         connection.execute(compare, {"model": model})
         insert(connection, models, [(model, scored_at, scores)], key=("name",), replace=True)
+
+
+def compare_with_labels(connection: Connection, frame_ids: Sequence[int]) -> None:
+    """Compare what models say of images with labels that these got otherwise than by new events."""
+    compare = text(_COMPARE.format(find=_FIND[connection.dialect.name], which="frame_id = :frame_id"))
+    connection.execute(compare, [{"frame_id": frame_id} for frame_id in frame_ids])

@@ -43,7 +43,7 @@ _MAY_BE_GONE: list[ColumnElement[str]] = [
 ]
 """What can end without the file's size or time having changed."""
 
-_SETTLED = select(files.c.path, files.c.size, files.c.mtime_ns).where(
+_SETTLED = select(files.c.path, files.c.size, files.c.mtime_ns, files.c.ctime_ns, files.c.id, files.c.digest).where(
     _BELOW_ROOT,
     files.c.fingerprint == bindparam("fingerprint"),
     or_(files.c.error_code.is_(None), files.c.error_code.not_in(_MAY_BE_GONE)),
@@ -90,14 +90,14 @@ def any_files(connection: Connection) -> bool:
 
 def find_settled(
     connection: Connection, root: str, paths: Sequence[str], *, fingerprint: str
-) -> set[tuple[str, int, int]]:
+) -> dict[str, tuple[int, int, int | None, int, bytes]]:
     """Of the files at readable `paths` below `root`, those whose record holds while they are the same.
 
-    As (readable path, size, mtime_ns). Not among them: what was recorded under other options, and what failed for a
-    reason that may be gone.
+    (size, mtime_ns, ctime_ns or None, id, digest) by readable path. Not among them: what was recorded under other
+    options, and what failed for a reason that may be gone.
     """
     rows = look_up(connection, _SETTLED, paths, readable_path(root), fingerprint)
-    return {(path, size, mtime_ns) for path, size, mtime_ns in rows}
+    return {row[0]: tuple(row[1:]) for row in rows}
 
 
 def find_given_names(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, tuple[str, str]]:

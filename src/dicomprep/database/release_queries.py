@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, case, func, not_, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, not_, select
 
 from dicomprep.burned_in import Risk
 from dicomprep.database.connect import read_meta
@@ -66,7 +66,6 @@ def find_held(
 
 
 def _released() -> ScalarSelect[int]:
-    """1 where the newest word on a frame is a release, and of the image that it has now."""
-    same = case((releases.c.digest == frames.c.digest, releases.c.released), else_=0)
-    newest = select(same).where(releases.c.frame_id == frames.c.id).order_by(releases.c.id.desc()).limit(1)
-    return newest.correlate(frames).scalar_subquery()
+    """1 where the newest word on a frame, which is of the picture that it shows, is a release."""
+    newest = select(releases.c.released).where(releases.c.frame_id == frames.c.id).order_by(releases.c.id.desc())
+    return newest.limit(1).correlate(frames).scalar_subquery()

@@ -1,6 +1,6 @@
 """Outcomes as rows: plain tuples, each value in the place of its column."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dicomprep.burned_in import describe_risk
 from dicomprep.models import Outcome
@@ -46,8 +46,13 @@ def file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerpri
     )
 
 
-def frame_rows(recorded: Iterable[tuple[int, Outcome]]) -> list[tuple[object, ...]]:
-    """The columns of `frames` in their order, without `id`."""
+def frame_rows(
+    recorded: Iterable[tuple[int, Outcome]], since: Mapping[tuple[int, int], int | None], run_id: int
+) -> list[tuple[object, ...]]:
+    """The columns of `frames` in their order, without `id`.
+
+    `since` has the run in which a frame (file id, number) began to show its picture, if that was not this one.
+    """
     rows: list[tuple[object, ...]] = []
     for file_id, outcome in recorded:
         risk = describe_risk(outcome.instance.reasons, text=any(w.text for w in outcome.written))
@@ -55,7 +60,9 @@ def frame_rows(recorded: Iterable[tuple[int, Outcome]]) -> list[tuple[object, ..
             place = (w.filename, w.thumbnail_path, w.width, w.height, w.size, w.digest)
             slice_mm, orientation, *counts = w.position
             said = (w.transform, slice_mm, *counts, *risk, w.likeness, orientation)
-            rows.append((file_id, w.frame_number, *place, *said))
+            picture = (w.source_digest or None, w.stream_digest or None)
+            began = since.get((file_id, w.frame_number), run_id)
+            rows.append((file_id, w.frame_number, *place, *said, *picture, began))
     return rows
 
 

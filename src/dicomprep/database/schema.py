@@ -173,6 +173,7 @@ files = Table(
     Column("pixel_key", LargeBinary(16)),
     Column("instance_key", BigInteger),
     Column("duplicate_of", Id),
+    Column("ctime_ns", BigInteger),
     Index("files_by_path", "root", "path", unique=True),
     Index("files_by_name", "name", unique=True),
     Index("files_by_frame_stem", "frame_stem"),
@@ -203,8 +204,13 @@ frames = Table(
     Column("burned_in_reasons", Text),
     Column("likeness", BigInteger),
     Column("image_orientation", Text),
+    Column("source_digest", LargeBinary(16)),
+    Column("stream_digest", LargeBinary(16)),
+    Column("since_run", Id),
     Index("frames_by_filename", "filename", unique=True),
     Index("frames_by_file", "file_id", "frame_number", unique=True),
+    Index("frames_by_picture", "source_digest"),
+    _index("frames_by_stream", ("stream_digest",), "stream_digest IS NOT NULL"),
 )
 
 releases = Table(

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from dicomprep.database.connect import (
 )
 from dicomprep.database.faults import database_fault
 from dicomprep.database.patience import BUSY_SECONDS, Patience
+from dicomprep.database.picture_store import Pictures
 from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
 from dicomprep.database.rows import file_row, frame_rows
 from dicomprep.database.schema import files, frames, runs
@@ -48,6 +50,7 @@ class Store:
 
     def __init__(self, db: str, *, alone: bool = False) -> None:
         self.db, self.patience = db, Patience(BUSY_SECONDS)
+        self.followed, self.returned = Counter[str](), Counter[str]()
         folder = database_folder(db)
         if folder is not None:
             _make_folder(folder)
@@ -139,9 +142,11 @@ class Store:
             group_ids = ensure_groups(connection, [o.instance for o in outcomes], assign, run_id)
             keys = [twin_keys(outcome) for outcome in outcomes]
             rows = [
-                (*file_row(outcome, group_ids, run_id, fingerprint), *key)
+                (*file_row(outcome, group_ids, run_id, fingerprint), *key, outcome.task.source.ctime_ns or None)
                 for outcome, key in zip(outcomes, keys, strict=True)
             ]
+            pictures = Pictures(connection, run_id)
+            pictures.look_out(str(rows[0][0]), [str(row[1]) for row in rows])
             twins = Twins(connection, run_id)
             twins.look_out([(str(row[0]), str(row[1]), key) for row, key in zip(rows, keys, strict=True)])
             insert(connection, files, rows, key=("root", "path"), replace=True)
@@ -150,20 +155,26 @@ class Store:
             known = {path: (file_id, attempts) for path, file_id, attempts in recorded}
             ids = [known[path][0] for path in paths]
             before = [file_id for file_id, attempts in known.values() if attempts > 1]
+            pictures.part(zip(ids, outcomes, strict=True))
             gone = _remove_frames(connection, before, zip(ids, outcomes, strict=True)) if before else []
-            images = frame_rows(zip(ids, outcomes, strict=True))
+            images = frame_rows(zip(ids, outcomes, strict=True), pictures.since, run_id)
             insert(connection, frames, images, key=("file_id", "frame_number"), replace=True)
+            pictures.join(zip(ids, outcomes, strict=True))
             twins.settle(before)
             stale = {*gone, *unnamed} - {written.thumbnail_path for o in outcomes for written in o.written}
             note_unnamed(connection, stale)
-            return stale
+        self.followed += pictures.moved
+        self.returned += pictures.returned
+        return stale
 
     def move(self, sources: Sequence[tuple[int, Source]]) -> None:
         """Record that known files lie elsewhere now: (file id, where it is)."""
         statement = update(files).where(files.c.id == bindparam("file_id"))
         rows = [{"file_id": file_id, **_place(source)} for file_id, source in sources]
         with self.transaction() as connection:
-            connection.execute(statement.values({k: bindparam(k) for k in ("root", "path", "size", "mtime_ns")}), rows)
+            connection.execute(
+                statement.values({k: bindparam(k) for k in ("root", "path", "size", "mtime_ns", "ctime_ns")}), rows
+            )
 
     def drop_unseen(self, root: str, run_id: int) -> None:
         """Forget what an earlier run could not read, or not yet, and this one, which saw all of `root`, did not meet.
@@ -204,6 +215,7 @@ def _place(source: Source) -> dict[str, Any]:
         "path": readable_path(source.path),
         "size": source.size,
         "mtime_ns": source.mtime_ns,
+        "ctime_ns": source.ctime_ns or None,
     }
 
 

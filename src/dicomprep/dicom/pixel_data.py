@@ -75,7 +75,8 @@ class PixelData:
         data = self._table.read(self._file, index)
         decoded = decode_codestream(data, self.layout, transfer_syntax=self.syntax, detail=detail)
         is_whole = decoded.grid.step == 1 and not decoded.step
-        decoded = _digested(decoded) if is_whole else replace(decoded, digest=digest_bytes(data))
+        stream = digest_bytes(data)
+        decoded = replace(_digested(decoded) if is_whole else replace(decoded, digest=stream), stream_digest=stream)
         return reduced(decoded, times=detail.reduction) if self.reduces_by_means else decoded
 
     def _count_native(self, length: int) -> None:

@@ -50,6 +50,8 @@ class Decoded:
     """Samples are rounded to about such steps, fine detail more coarsely; 0: they are as they were stored."""
     digest: bytes = b""
     """Of all stored values; of the codestream where only a part of it was decoded."""
+    stream_digest: bytes = b""
+    """Of the codestream; empty where the frame has none of its own."""
 
 
 def checked(stream: Codestream, layout: Layout, data: bytes) -> Codestream:

@@ -167,6 +167,7 @@ class _Reader:
             photometric_interpretation=decoded.photometric_interpretation,
             source_shape=(self.layout.rows, self.layout.columns),
             digest=decoded.digest,
+            stream_digest=decoded.stream_digest,
             grid=decoded.grid,
             step=decoded.step,
             grey=grey,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from operator import attrgetter
 
 from dicomprep.models import Source
+from dicomprep.storage import changed_ns
 
 __all__ = ["discover"]
 
@@ -51,4 +52,4 @@ def _source(root: str, folder: str, entry: os.DirEntry[str]) -> Source:
         status = entry.stat(follow_symlinks=False)
     except OSError as error:
         return Source(root, path, 0, 0, f"it cannot be looked at: {error.strerror}")
-    return Source(root, path, status.st_size, status.st_mtime_ns)
+    return Source(root, path, status.st_size, status.st_mtime_ns, ctime_ns=changed_ns(status))

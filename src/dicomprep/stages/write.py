@@ -13,11 +13,17 @@ __all__ = ["write"]
 
 
 def write(
-    thumbnail: Thumbnail, *, source: bytes, frame_number: int, filename: str, thumbnail_path: str, images: ImageStore
+    thumbnail: Thumbnail,
+    *,
+    digests: tuple[bytes, bytes],
+    frame_number: int,
+    filename: str,
+    thumbnail_path: str,
+    images: ImageStore,
 ) -> Written:
     """Write one thumbnail, or raise EnvironmentFault; a reader never sees half of it.
 
-    `source` is the digest of the stored values that it was drawn from.
+    `digests` are those of the stored values that it was drawn from and of their codestream.
     """
     content = encode_png(thumbnail.pixels)
     images.publish(thumbnail_path, content)
@@ -30,8 +36,9 @@ def write(
         size=len(content),
         digest=digest_bytes(content),
         transform=_as_json(thumbnail.transform),
-        source_digest=source,
+        source_digest=digests[0],
         likeness=perceptual_hash(thumbnail.pixels, encoded_bytes=len(content)),
+        stream_digest=digests[1],
     )
 
 

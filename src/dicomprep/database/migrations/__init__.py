@@ -15,6 +15,7 @@ from dicomprep.database.migrations import (
     m0005_orientation,
     m0006_commands,
     m0007_patients,
+    m0008_pictures,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -27,5 +28,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0005_orientation.upgrade,
     m0006_commands.upgrade,
     m0007_patients.upgrade,
+    m0008_pictures.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
