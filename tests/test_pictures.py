@@ -293,7 +293,9 @@ def test_history_and_annotators_stay_with_the_picture(place: Place) -> None:
     place.run()
     save(place, "s/a.dcm", 0, age=50)
     place.run()
-    events = place.rows("SELECT annotator, label FROM labels JOIN images ON images.id = frame_id ORDER BY labels.id")
+    events = place.rows(
+        "SELECT annotator, labels.label FROM labels JOIN images ON images.id = frame_id ORDER BY labels.id"
+    )
     assert events == [("Łukasz", "One"), ("李雷", "Two"), ("Łukasz", "Three")]
     assert sorted(place.rows("SELECT annotator, label FROM standing")) == [("Łukasz", "Three"), ("李雷", "Two")]
     assert labels_of(place) == {"s/a": "Three"}

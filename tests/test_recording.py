@@ -108,6 +108,7 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "pixel_key": None,
         "instance_key": None,
         "duplicate_of": None,
+        "ctime_ns": None,
     }
     assert dict(last) == {
         "id": 2,

@@ -10,6 +10,7 @@ from dicomprep.config import Config, Names
 from dicomprep.database.queries import any_files, find_given_names, find_moved, find_settled, find_taken_names
 from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.store import Store
+from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Source, Task
 from dicomprep.naming import frame_stem, hashed_name, is_hashed, source_name, with_suffix_hash
 from dicomprep.storage import actual_path, readable_path
@@ -86,6 +87,8 @@ class Planner:
             file_id, digest = self._doubted.pop((source.root, source.path), (0, b""))
             if not file_id:
                 new.append(outcome)
+            elif outcome.error_code is ErrorCode.UNREADABLE:
+                self.unchanged += 1  # for now: it is asked again by the next run
             elif outcome.digest == digest:
                 same.append((file_id, source))
             else:

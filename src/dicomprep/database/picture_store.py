@@ -48,6 +48,7 @@ _HAND_OVER = {
     kind: update(table).where(table.c.frame_id == bindparam("waiting_id")).values(frame_id=bindparam("shown_id"))
     for kind, table in KINDS.items()
 }
+_MODELS_OF = select(predictions.c.model).where(any_of(predictions.c.frame_id)).distinct()
 _STAND = text("""
 INSERT INTO standing (frame_id, annotator, label, event_id)
 SELECT frame_id, annotator, label, id FROM labels WHERE label IS NOT NULL AND id IN (
@@ -178,8 +179,7 @@ class Pictures:
 
     def _summarize_again(self, frame_ids: Sequence[int]) -> None:
         """Let the pages make their rows of the models' scores anew."""
-        query = select(predictions.c.model).where(any_of(predictions.c.frame_id)).distinct()
-        names = {row[0] for row in look_up(self.connection, query, frame_ids)}
+        names = {row[0] for row in look_up(self.connection, _MODELS_OF, frame_ids)}
         self.connection.execute(delete(models).where(models.c.name.in_(names)))
 
 

@@ -30,6 +30,11 @@ CREATE INDEX waiting_by_picture ON waiting (source_digest);
 CREATE INDEX waiting_by_stream ON waiting (stream_digest);
 CREATE INDEX waiting_by_file ON waiting (file_digest, frame_number);
 INSERT INTO waiting (id, frame_id) SELECT DISTINCT -frame_id, -frame_id FROM labels WHERE frame_id < 0;
+INSERT INTO releases (frame_id, digest, released, person, created_at)
+SELECT releases.frame_id, frames.digest, 0, releases.person, releases.created_at
+FROM releases JOIN frames ON frames.id = releases.frame_id
+WHERE releases.released = 1 AND releases.digest <> frames.digest
+    AND releases.id = (SELECT max(id) FROM releases AS newest WHERE newest.frame_id = releases.frame_id);
 DROP VIEW tags;
 {view}WHERE files.duplicate_of IS NULL
 """
