@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from pydicom import dcmread
 from pydicom.dataelem import DataElement
 
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.errors import ConfigError, InputError
+from dicomprep.errors import ConfigError, EnvironmentFault, InputError
 from dicomprep.inspection import inspect_file
 from dicomprep.models import Frame
 from dicomprep.pixels.geometry import halve
 from dicomprep.pixels.intensity import Grey, LookupTable, Window, apply_modality, draw_grey, linear_ends
+from dicomprep.pixels.png import decode_png
 from dicomprep.stages.decode import Image, decode
 from dicomprep.stages.normalize import normalize
 from dicomprep.storage import SourceFile, open_source
@@ -130,9 +131,9 @@ def explain(task: Explain) -> list[tuple[str, str]]:
 def measure_greys(task: MeasureGreys) -> list[int]:
     """How many pixels fall into each of 32 bins."""
     counts = np.zeros(BINS, np.int64)
-    for path in task.paths:
-        pixels = cv2.imread(path, cv2.IMREAD_UNCHANGED)
-        if pixels is not None:
+    for name in task.names:
+        with suppress(OSError, ValueError, EnvironmentFault):
+            pixels = decode_png(task.images.read(name))
             ceiling = np.iinfo(pixels.dtype).max + 1
             counts += np.histogram(pixels, bins=BINS, range=(0, ceiling))[0]
     return [int(count) for count in counts]

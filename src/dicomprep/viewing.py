@@ -10,6 +10,7 @@ from typing import Any
 
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Casualty, Limits
+from dicomprep.image_store import ImageStore
 
 __all__ = [
     "Answer",
@@ -56,7 +57,8 @@ class Explain:
 class MeasureGreys:
     """Count the greys of thumbnails, in 32 bins from black to white."""
 
-    paths: tuple[str, ...]
+    images: ImageStore
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

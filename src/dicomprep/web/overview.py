@@ -58,8 +58,8 @@ class Overview:
 
 def measured_greys(site: Site) -> list[int]:
     """How often each of 32 greys occurs in a sample of the thumbnails."""
-    paths = [site.file_of(place) for place in site.ask(overview_queries.sample_places)]
-    greys = site.viewer.ask(MeasureGreys(tuple(str(path) for path in paths if path is not None)))
+    names = tuple(site.ask(overview_queries.sample_places))
+    greys = site.viewer.ask(MeasureGreys(site.images, names))
     return [] if isinstance(greys, Refusal) else list(greys)
 
 

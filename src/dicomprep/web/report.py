@@ -9,6 +9,7 @@ from dicomprep.database import queries
 from dicomprep.database.connect import connect
 from dicomprep.database.opening import images_folder
 from dicomprep.errors import ConfigError
+from dicomprep.image_store import LocalImages
 from dicomprep.version import VERSION
 from dicomprep.web.guard import Door
 from dicomprep.web.overview import charts, judged_agreement, measured_greys
@@ -28,7 +29,7 @@ def write_report(db: str, out: Path) -> None:
     site = Site(LabelSettings(db=db, output_dir=Path()), Door())
     try:
         site.keeper.catch_up()
-        site.settings = LabelSettings(db=db, output_dir=site.ask(images_folder, db))
+        site.images = LocalImages(site.ask(images_folder, db))
         agreement = judged_agreement(site)
         names = sorted({name for one, other, _, _ in agreement["cohen"] for name in (one, other)})
         known = {name: f"annotator {number}" for number, name in enumerate(names, 1)}

@@ -21,6 +21,7 @@ from dicomprep.database.connect import connect, read_meta, reading
 from dicomprep.database.label_queries import Order, class_names
 from dicomprep.database.store import Store
 from dicomprep.errors import LabelError
+from dicomprep.image_store import LocalImages
 from dicomprep.viewing import Viewer
 from dicomprep.web.guard import Door
 from dicomprep.web.keeping import Keeper
@@ -83,6 +84,7 @@ class Site:
     def __init__(self, settings: LabelSettings, door: Door) -> None:
         self.settings, self.door = settings, door
         self.store = Store(settings.db)
+        self.images = LocalImages(settings.output_dir)
         self.reader = connect(settings.db, must_exist=True)
         self.keeper = Keeper(self.store, self.reader)
         self.viewer = Viewer()
@@ -154,17 +156,12 @@ class Site:
         """A template's text; whatever comes from a file is escaped in it."""
         return self._templates.get_template(template).render(**values)
 
-    def file_of(self, place: str) -> Path | None:
-        """The image at a recorded place; None where there is none within the output folder."""
-        folder = self.settings.output_dir.resolve()
-        path = (folder / place).resolve()
-        return path if path.is_relative_to(folder) and path.is_file() else None
-
     def close(self) -> None:
         """End the processes and give the connections back."""
         self.keeper.close()
         self.viewer.close()
         self.reader.dispose()
+        self.images.close()
         self.store.close()
 
 

@@ -1,14 +1,13 @@
 """Thumbnails under addresses that carry their digest: what a browser keeps is never another picture."""
 
-from pathlib import Path
-
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from dicomprep.database.queries import find_thumbnail
-from dicomprep.errors import LabelError
+from dicomprep.errors import EnvironmentFault, LabelError
+from dicomprep.image_store import ImageStore
 from dicomprep.storage import digest_bytes
 from dicomprep.web.site import OutdatedError, Site, no_such_image
 
@@ -16,6 +15,9 @@ __all__ = ["Thumbnails", "check_thumbnail"]
 
 KEPT = "private, max-age=31536000, immutable"
 ASKED_AGAIN = "private, no-cache"
+
+MOST_BYTES = 2**27
+"""More than the largest thumbnail has."""
 
 
 class Thumbnails:
@@ -35,7 +37,7 @@ class Thumbnails:
         wanted = request.query_params.get("v")
         if found is None or wanted not in (None, found[1].hex()):
             return no_such_image()
-        content = _read(self._site.file_of(found[0]), found[1])
+        content = _read(self._site.images, *found)
         if content is None:
             return no_such_image()
         cache = ASKED_AGAIN if wanted is None else KEPT
@@ -49,14 +51,14 @@ def check_thumbnail(site: Site, connection: Connection, frame_id: int, digest: s
         raise LabelError(f"There is no image {frame_id}.")
     if digest not in (None, found[1].hex()):
         raise OutdatedError("The image has changed since it was shown: look at it again.")
-    if _read(site.file_of(found[0]), found[1]) is None:
+    if _read(site.images, *found) is None:
         raise OutdatedError("The image is missing: `dicomprep verify --repair` makes it again.")
 
 
-def _read(path: Path | None, digest: bytes) -> bytes | None:
+def _read(images: ImageStore, name: str, digest: bytes) -> bytes | None:
     """What a thumbnail holds; None where it cannot be read, or is not what was recorded."""
     try:
-        content = path.read_bytes() if path else b""
-    except OSError:
+        content = images.read(name, most=MOST_BYTES)
+    except (OSError, EnvironmentFault):
         return None
     return content if digest_bytes(content) == digest else None
