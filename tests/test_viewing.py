@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,9 +12,19 @@ from pathlib import Path
 import pytest
 
 from dicomprep import EnvironmentFault, viewing
+from dicomprep.image_store import LocalImages
 from dicomprep.viewing import FrameView, MeasureGreys, ReadTags, Refusal, Viewer, ViewFrame
 from tests.building import make_dicom
 from tests.running import frames_of, wait_until
+
+
+class EndlessImages(LocalImages):
+    """A store whose disk does not answer."""
+
+    def read(self, name: str, *, most: int | None = None) -> bytes:
+        """Never."""
+        while True:
+            time.sleep(1)
 
 
 @pytest.fixture
@@ -87,10 +98,8 @@ def test_a_late_answer_is_nobodys(viewer: Viewer, files: list[str]) -> None:
 
 def test_a_killed_worker_spoils_its_own_question_only(viewer: Viewer, files: list[str]) -> None:
     assert rows_of(viewer, files[0]) == 4
-    fifo = f"{files[1]}.fifo"
-    os.mkfifo(fifo)
     answers: list[object] = []
-    asking = threading.Thread(target=lambda: answers.append(viewer.ask(MeasureGreys((fifo,)))))
+    asking = threading.Thread(target=lambda: answers.append(viewer.ask(MeasureGreys(EndlessImages("/"), ("a.png",)))))
     for kill in range(2):
         if not kill:
             asking.start()
@@ -106,8 +115,7 @@ def test_a_question_without_end_times_out_and_the_next_is_answered(
     viewer: Viewer, files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(viewing, "SECONDS", 1.0)
-    os.mkfifo(f"{files[1]}.fifo")
-    refusal = viewer.ask(MeasureGreys((f"{files[1]}.fifo",)))
+    refusal = viewer.ask(MeasureGreys(EndlessImages("/"), ("a.png",)))
     assert (type(refusal), refusal.code) == (Refusal, "timeout")
     assert [rows_of(viewer, path) for path in files[2:]] == [6, 7, 8, 9]
 
