@@ -19,7 +19,7 @@ import dicomprep
 
 COMMANDS = {
     "JPEG Lossless, predictor 1": ["dcmcjpeg", "+e1"],
-    "JPEG Lossless, predictor 6": ["dcmcjpeg", "+e14", "+sv", "6"],
+    "JPEG Lossless, predictor 6": ["dcmcjpeg", "+el", "+sv", "6"],
     "JPEG-LS": ["dcmcjpls"],
     "RLE": ["dcmcrle"],
     "JPEG Baseline": ["dcmcjpeg", "+eb", "+q", "95", "--accept-palettes"],

@@ -123,11 +123,13 @@ def test_sizes(samples: int, allocated: int, photometric: str, bits: int, bytes_
     assert (layout.frame_bits, layout.decoded_bytes) == (bits, bytes_decoded)
 
 
+@pytest.mark.parametrize("fixed", [None, 8, 16, 32])
 @given(st.integers(2, 63), st.booleans(), st.integers(0, 7), st.data())
 def test_samples_of_any_number_of_bits_follow_without_a_gap(
-    allocated: int, signed: bool, bit_offset: int, data: st.DataObject
+    fixed: int | None, allocated: int, signed: bool, bit_offset: int, data: st.DataObject
 ) -> None:
     """The lowest bit is first (PS3.5 8.1.1); rubbish before and after them does not come through."""
+    allocated = fixed or allocated  # whole bytes can begin inside a byte, too
     layout = Layout(ROWS, COLUMNS, 1, allocated, allocated, allocated - 1, signed, "MONOCHROME2")
     count = ROWS * COLUMNS
     stored = data.draw(st.lists(st.integers(0, 2**allocated - 1), min_size=count, max_size=count))

@@ -74,7 +74,7 @@ def unpack_native(
 
     `bit_offset` is where a frame of packed samples (single bits, or the 12 of ACR-NEMA) begins in its first byte (0…7).
     """
-    if layout.bits_allocated in _WIDTHS:
+    if layout.bits_allocated in _WIDTHS and not bit_offset:
         stored = layout.dtype.newbyteorder(">" if big_endian else "<")
         samples = np.frombuffer(data, stored).astype(layout.dtype, copy=False)
     else:
