@@ -34,6 +34,12 @@ OVERSHOOT = 8
 MOST_PARTS = 2**21
 """Precincts or code-blocks of a JPEG 2000 component."""
 
+FREE_PIXELS = 2**26
+"""So large may an image be, however few bytes code it; and so many pixels a byte of a larger one may stand for:"""
+
+PIXELS_PER_BYTE = 2**16
+"""What an empty picture of a scanner's size needs is far less; only a claim needs more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -65,6 +71,9 @@ def checked(stream: Codestream, layout: Layout, data: bytes) -> Codestream:
     if stream.parts > MOST_PARTS:
         message = "the JPEG 2000 image is divided into more precincts or code-blocks than are decoded"
         raise InputError(ErrorCode.CORRUPT_PIXELS, message)
+    if stream.rows * stream.columns > max(FREE_PIXELS, PIXELS_PER_BYTE * len(data)):
+        message = f"{len(data):,} bytes claim to be an image of {stream.rows:,}×{stream.columns:,}"
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, message)
     if not stream.complete:
         raise InputError(ErrorCode.TRUNCATED, f"the codestream breaks off after {len(data):,} bytes")
     return stream

@@ -22,6 +22,9 @@ __all__ = ["decode_dct", "decode_jpeg_ls", "decode_lossless"]
 MOST_SCANS = 500
 """Of a progressive image; each takes as long as the whole image, however little it holds."""
 
+MOST_VISITS = 2**31
+"""Scans times pixels, where there are more scans than a sequential image of four components may have."""
+
 _LOSSLESS = 0xC3
 _FILLER = b"\x55" * 1024
 _HARMLESS = re.compile("Invalid SOS parameters|Unknown Adobe color transform|unknown JFIF revision|ICC")
@@ -37,8 +40,12 @@ def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     8 bits at 1/2, 1/4 or 1/8 of the size, where that is wanted.
     """
     stream = checked(read_jpeg(data), layout, data)
-    if data.count(b"\xff\xda") > MOST_SCANS:
+    scans = data.count(b"\xff\xda")
+    if scans > MOST_SCANS:
         raise InputError(ErrorCode.CORRUPT_PIXELS, f"the JPEG image has more than {MOST_SCANS} scans")
+    if scans > 4 and scans * stream.rows * stream.columns > MOST_VISITS:
+        message = f"{scans} scans of {stream.rows:,}×{stream.columns:,} are more than is decoded"
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, message)
     reduction = min(3, detail.reduction) if stream.bits <= 8 and not layout.signed else 0
     ycbcr = layout.samples == 3 and _is_ycbcr(stream, layout)
     pixels, notes = _decode(data, stream, ycbcr=ycbcr, reduction=reduction)
