@@ -142,7 +142,7 @@ class Budget:
     """What one file may cost before it is given up."""
 
     timeout: float = 120.0
-    """Seconds that a file may take without finishing a frame."""
+    """Seconds without a finished frame; a file as a whole: as much, and a share for its frames and megabytes."""
     max_memory: int = 2048
     """Megabytes that a worker may use for one file."""
 

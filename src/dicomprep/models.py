@@ -95,6 +95,8 @@ class Settings:
     """How many there are to share the frames of a long file."""
     tags: tuple[str, ...] = ()
     """Keywords of attributes that are recorded beyond the allow-list."""
+    timeout: float = 120.0
+    """Seconds of a frame, by which the budget of a file as a whole is measured."""
 
 
 @dataclass(frozen=True, slots=True)

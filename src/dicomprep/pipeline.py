@@ -137,9 +137,11 @@ def _warn_of_missing(store: Store, images: LocalImages, watcher: Watcher) -> Non
 
 
 def _engine(config: Config, images: LocalImages, key: bytes, work: str) -> LocalEngine:
-    max_bytes = config.budget.max_memory * 2**20
-    settings = Settings(config.image, config.splits, images, key, max_bytes, config.workers, config.privacy.tag)
-    return LocalEngine(work, settings, workers=config.workers, limits=Limits(config.budget.timeout, max_bytes))
+    max_bytes, timeout = config.budget.max_memory * 2**20, config.budget.timeout
+    settings = Settings(
+        config.image, config.splits, images, key, max_bytes, config.workers, config.privacy.tag, timeout
+    )
+    return LocalEngine(work, settings, workers=config.workers, limits=Limits(timeout, max_bytes))
 
 
 def _warn_of_tags(config: Config, watcher: Watcher) -> None:

@@ -14,6 +14,7 @@ from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.grey import PRESET_NOT_USED
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
 from dicomprep.errors import ErrorCode, InputError
+from dicomprep.file_budget import FileBudget
 from dicomprep.models import (
     FrameFailure,
     Normalized,
@@ -118,14 +119,16 @@ def _full_path(source: Source) -> str:
 
 
 def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: Callable[[], None]) -> Outcome:
-    began = time.perf_counter()
+    began, budget = time.perf_counter(), FileBudget(settings.timeout)
     try:
         image = decode(file, max_bytes=settings.max_bytes, extra=settings.tags)
     except NoImage as error:
         return Outcome(task, Status.SKIPPED, error.code, error.detail, instance=error.instance)
     except InputError as error:
         return Outcome(task, Status.FAILED, error.code, error.detail)
-    work = _Work(task, image, settings, opening_seconds=time.perf_counter() - began)
+    work = _Work(task, image, settings, budget, opening_seconds=time.perf_counter() - began)
+    frames = len(work.wanted)
+    budget.allow(frames=frames, held_bytes=file.held_bytes * min(1.0, frames / image.frame_count))
     try:
         for index in work.indices():
             work.make(index)
@@ -142,6 +145,7 @@ class _Work:
     task: Task
     image: Image
     settings: Settings
+    budget: FileBudget
     opening_seconds: float
     written: list[Written] = field(default_factory=list)
     without_preset: int = 0
@@ -159,18 +163,21 @@ class _Work:
         if self.task.share is not None:
             self.image.share_range(self.task.share.range)
 
+    @property
+    def wanted(self) -> Sequence[int]:
+        """The frames that are this worker's to make."""
+        share = self.task.share
+        return self.settings.image.select_frames(self.image.frame_count) if share is None else share.indices
+
     def indices(self) -> Iterator[int]:
         """Which frames to make next, as long as none of them are better left to others."""
         share = self.task.share
-        left = self._tried(
-            self.settings.image.select_frames(self.image.frame_count) if share is None else share.indices
-        )
+        left = self._tried(self.wanted)
         may_share = share is None and self.settings.workers > 1 and self.image.is_divisible
         yield left.popleft()
         began, made = time.perf_counter(), 0
         while left:
-            if self.failures_in_a_row >= MOST_FAILURES:
-                self.failures += len(left)
+            if self._gives_up(left):
                 return
             yield left.popleft()
             made += 1
@@ -187,9 +194,8 @@ class _Work:
             thumbnail = resize(normalized, self.settings.image)
             text = index in self.searched and self._shows_text(normalized, index)
         except InputError as error:
-            self.failures += 1
+            self._fail(index, error)
             self.failures_in_a_row += 1
-            self.first_failure = self.first_failure or FrameFailure(index, error.code, error.detail)
             return
         self.failures_in_a_row = 0
         self.without_preset += PRESET_NOT_USED in frame.notes
@@ -246,6 +252,21 @@ class _Work:
         formerly = partial(former_group_key, hash_key, splits, study_instance_uid=study, folder=folder)
         former = formerly(patient_id=before.patient_id, issuer=before.issuer)
         return kind, key, former if former != key else "", issuerless
+
+    def _gives_up(self, left: Sequence[int]) -> bool:
+        """Whether the frames that are left are not tried; then they count as failed."""
+        if self.budget.is_spent:
+            self.first_failure = None  # whatever it was, this is why most are missing
+            self._fail(left[0], self.budget.error(), count=len(left))
+            return True
+        if self.failures_in_a_row >= MOST_FAILURES:
+            self.failures += len(left)
+            return True
+        return False
+
+    def _fail(self, index: int, error: InputError, *, count: int = 1) -> None:
+        self.failures += count
+        self.first_failure = self.first_failure or FrameFailure(index, error.code, error.detail)
 
     def _tried(self, wanted: Sequence[int]) -> deque[int]:
         """The frames for which there are pixels, and the first that has none, for all others fail as it does."""

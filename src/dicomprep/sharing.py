@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from dicomprep.errors import ErrorCode
 from dicomprep.models import FrameFailure, Outcome, Share, Status, Task
 
 __all__ = ["Parts", "judged"]
@@ -63,5 +64,5 @@ def _joined(parts: Sequence[Outcome]) -> Outcome:
         code, detail = broken.error_code, broken.error_detail
         return replace(whole, status=broken.status, error_code=code, error_detail=detail, first_failure=None)
     failures: list[FrameFailure] = [part.first_failure for part in parts if part.first_failure]
-    first = min(failures, key=lambda failure: failure.index, default=None)
+    first = min(failures, key=lambda failure: (failure.code is not ErrorCode.TIMEOUT, failure.index), default=None)
     return judged(replace(whole, failures=sum(part.failures for part in parts), first_failure=first))

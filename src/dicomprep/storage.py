@@ -48,6 +48,9 @@ class SourceFile:
         if not stat.S_ISREG(status.st_mode):
             raise InputError(ErrorCode.UNREADABLE, "it is no regular file")
         self.path, self.size, self.mtime_ns = path, status.st_size, status.st_mtime_ns
+        blocks = getattr(status, "st_blocks", 0)
+        self.held_bytes = min(self.size, 512 * blocks) if blocks else self.size
+        """Bytes that are on the disk; fewer than `size` where there are holes."""
         self._descriptor = descriptor
         self._content: bytes | None = None
 

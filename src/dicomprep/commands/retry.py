@@ -26,7 +26,7 @@ def retry(
     workers
         Number of parallel workers.
     timeout
-        Seconds that a file may take without finishing a frame.
+        Seconds without a finished frame; a file as a whole: as much, and a share for its frames and megabytes.
     max_memory
         Megabytes that a worker may use for one file.
 
