@@ -20,7 +20,7 @@ from dicomprep.planning import Planner
 from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
 from dicomprep.sharing import Parts
-from dicomprep.storage import open_source
+from dicomprep.storage import open_linked, open_source
 from dicomprep.timing import Timer
 
 __all__ = ["Batch"]
@@ -198,9 +198,14 @@ def _outcome_of(casualty: Casualty) -> Outcome:
     status = Status.QUARANTINED if casualty.quarantined else Status.FAILED
     source, digest = casualty.task.source, b""
     if casualty.code is not ErrorCode.TIMEOUT:  # what hangs a worker might hang this process too
-        with suppress(InputError, OSError), open_source(os.path.join(source.root, source.path)) as file:
+        opened = open_linked(source.root, source.path) if source.linked else open_source(_place(source))
+        with suppress(InputError, OSError), opened as file:
             digest = file.digest()
     return Outcome(casualty.task, status, casualty.code, casualty.detail, digest=digest)
+
+
+def _place(source: Source) -> str:
+    return os.path.join(source.root, source.path)
 
 
 @contextmanager

@@ -208,6 +208,8 @@ class Config:
     strict: bool = False
     durable: bool = False
     """Images are on the disk before rows name them."""
+    follow_links: bool = False
+    """Symbolic links are followed whose targets lie below `dicom_dir`."""
     image: ImageOptions = field(default_factory=ImageOptions)
     budget: Budget = field(default_factory=Budget)
     splits: Splits = field(default_factory=Splits)
@@ -234,7 +236,7 @@ class Config:
         homes = {f.name: part for part, kind in parts.items() for f in fields(kind)}
         changes: dict[str, dict[str, Any]] = {part: {} for part in ("", *parts)}
         for name, value in options.items():
-            if name not in homes and name not in ("output_dir", "db", "workers", "strict", "durable"):
+            if name not in homes and name not in ("output_dir", "db", "workers", "strict", "durable", "follow_links"):
                 raise ConfigError(f"Unknown option: {name}.")
             changes[homes.get(name, "")][name] = value
         replaced = {part: replace(getattr(config, part), **changes[part]) for part in parts}

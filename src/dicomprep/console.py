@@ -12,12 +12,14 @@ from rich.text import Text
 
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Status
-from dicomprep.result import Result, Watcher
+from dicomprep.result import LINK, Result, Watcher
 from dicomprep.storage import readable_path
 
 __all__ = ["ConsoleWatcher", "print_nothing_found", "print_section", "print_summary", "print_table", "printable"]
 
 RULE = "=" * 50
+FOLDER = " folder"
+FOLLOWING = "; --follow-links follows those that stay in the folder"
 MOST_LINES = 1000
 """Bad files beyond so many are not listed but counted; the database has them all."""
 
@@ -177,8 +179,13 @@ def _not_taken(result: Result) -> Iterable[str]:
         named = ", ".join(map(readable_path, result.first_archives))
         more = ", …" if result.archives > len(result.first_archives) else ""
         yield f"{result.archives:,} archive{'s' * (result.archives > 1)} not opened: unpack them first ({named}{more})"
-    for kind, count in result.passed_over.items():
-        yield f"{count:,} {kind}{'s' * (count > 1)} not opened"
+    counts = {f"{count:,} {kind}{'s' * (count > 1)}": kind for kind, count in result.passed_over.items()}
+    for text, kind in counts.items():
+        if not kind.endswith(FOLDER):
+            yield f"{text} not opened{FOLLOWING if kind == LINK else ''}"
+    folders = [text for text, kind in counts.items() if kind.endswith(FOLDER)]
+    if folders:
+        yield f"{', '.join(folders)} not searched; to search one, give it as DICOM_DIR"
 
 
 def _facts(result: Result) -> Iterable[tuple[str, str]]:

@@ -79,6 +79,8 @@ class Source(_Message):
     """Why it cannot even be looked at, if so."""
     ctime_ns: int = 0
     """When it was last changed, renamed or replaced; 0: not known."""
+    linked: bool = False
+    """There is a symbolic link on the way to it, which is followed as long as it stays below the root."""
 
 
 @dataclass(frozen=True, slots=True)

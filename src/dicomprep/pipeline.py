@@ -75,7 +75,9 @@ def run(
         engine = stack.enter_context(_engine(config, images, key, work))
         watcher.began(result, config.workers)
         batch = Batch(result, watcher, Planner(store, config, key), engine, Parts(config.workers), Recorder(ledger))
-        found = discover(root, exclude=own_paths(config), passed_over=result.passed_over)
+        found = discover(
+            root, exclude=own_paths(config), passed_over=result.passed_over, follow_links=config.follow_links
+        )
         batch.run(found if sources is None else sources)
         if sources is None and not result.interrupted:
             store.drop_unseen(root, run_id)

@@ -6,6 +6,7 @@ import warnings
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -13,6 +14,7 @@ from dicomprep.burned_in import needs_a_look
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.grey import PRESET_NOT_USED
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
+from dicomprep.dicom.stand_ins import is_apple_double, is_pointer_to_dicom
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.file_budget import FileBudget
 from dicomprep.models import (
@@ -36,7 +38,7 @@ from dicomprep.stages.decode import Image, NoImage, decode
 from dicomprep.stages.normalize import normalize
 from dicomprep.stages.resize import resize
 from dicomprep.stages.write import write
-from dicomprep.storage import SourceFile, open_source
+from dicomprep.storage import SourceFile, open_linked, open_source
 from dicomprep.tags import Position
 
 __all__ = ["draw", "process"]
@@ -70,9 +72,8 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
     if task.source.error is not None:
         return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, task.source.error)
     try:
-        with warnings.catch_warnings(action="ignore"), open_source(_full_path(task.source)) as file:
-            an_input = task.recorded or task.share or task.source.path.lower().endswith(DICOM_SUFFIXES)
-            if not an_input and sniff(file.head()) is None:  # it is not read any further
+        with warnings.catch_warnings(action="ignore"), _open(task.source) as file:
+            if not _is_input(task, file):  # it is not read any further
                 return Outcome(task, None)
             _let_rest(file.mtime_ns, heartbeat)
             digest = b"" if task.share else file.digest()
@@ -114,8 +115,21 @@ def _unstable(outcome: Outcome) -> Outcome:
     )
 
 
-def _full_path(source: Source) -> str:
-    return os.path.join(source.root, source.path)
+def _is_input(task: Task, file: SourceFile) -> bool:
+    """Whether a file is DICOM, or meant to be; what macOS leaves beside every file is not, whatever its name."""
+    name = os.path.basename(task.source.path)
+    if name.startswith("._") and is_apple_double(file.head()):
+        return False
+    if task.recorded or task.share or name.lower().endswith(DICOM_SUFFIXES):
+        return True
+    head = file.head()
+    return sniff(head) is not None or is_pointer_to_dicom(head, name)
+
+
+def _open(source: Source) -> AbstractContextManager[SourceFile]:
+    if source.linked:
+        return open_linked(source.root, source.path)
+    return open_source(os.path.join(source.root, source.path))
 
 
 def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: Callable[[], None]) -> Outcome:

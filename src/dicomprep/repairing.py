@@ -118,7 +118,11 @@ class _Part:
         with self.store.transaction() as connection:
             unsettle(connection, root, paths)
         config = recorded_config(options, self.store.db, self.output_dir, {"workers": self.workers})
-        result = run(config, sources=recorded_sources(root, paths), watcher=self.watch(config, len(paths)))
+        result = run(
+            config,
+            sources=recorded_sources(root, paths, follow_links=config.follow_links),
+            watcher=self.watch(config, len(paths)),
+        )
         self.repaired.interrupted = result.interrupted
 
     def _compare(self, before: "_Recorded", after: "_Recorded", wrong: set[str]) -> None:

@@ -8,10 +8,13 @@ from dicomprep.archives import is_archive
 from dicomprep.models import Outcome, Status
 from dicomprep.timing import Timer
 
-__all__ = ["Result", "Watcher"]
+__all__ = ["APPLE_DOUBLE", "LINK", "Result", "Watcher"]
 
 
 ARCHIVES_NAMED = 3
+
+LINK, APPLE_DOUBLE = "symbolic link", "AppleDouble file"
+"""What is counted in `passed_over` besides kinds of folders and of special files."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +66,8 @@ class Result:
     def count_other(self, path: str) -> None:
         """Count a file that is no DICOM."""
         self.other_files += 1
+        if path.rpartition("/")[2].startswith("._"):
+            self.passed_over[APPLE_DOUBLE] += 1
         if is_archive(path):
             self.archives += 1
             if self.archives <= ARCHIVES_NAMED:
@@ -78,7 +83,7 @@ class Result:
         """0 finished; 1 nothing could be made, or something failed and the run is strict; 130 interrupted."""
         if self.interrupted:
             return 130
-        nothing_made = self.found > 0 and self.total_frames == 0
+        nothing_made = self.found + self.passed_over[LINK] > 0 and self.total_frames == 0
         failed = self.failed or self.unchanged_codes.total()
         return 1 if nothing_made or (self.strict and failed) else 0
 

@@ -37,7 +37,7 @@ def due_runs(
                 paths = queries.paths_of_failures(connection, root, codes)
                 unsettle(connection, root, paths)
             config = recorded_config(options[root], db, output_dir, {"workers": workers, **changes})
-            yield config, recorded_sources(root, paths), len(paths)
+            yield config, recorded_sources(root, paths, follow_links=config.follow_links), len(paths)
     finally:
         store.close()
 
@@ -48,20 +48,22 @@ def recorded_config(recorded: str, db: str, output_dir: Path, changes: dict[str,
         options = json.loads(recorded)
         flat = {**options["image"], **options["budget"], **options["splits"], **options.get("privacy", {})}
         flat |= {"output_dir": output_dir, "strict": options["strict"], "db": db}
-        flat |= {"durable": options.get("durable", False)}
+        flat |= {name: options.get(name, False) for name in ("durable", "follow_links")}
         return Config.of(options["dicom_dir"], **flat | changes)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"The options of the last run that {displayed_database(db)} records are damaged"
         raise ConfigError(f"{message}; `dicomprep preprocess` with those that you want records them anew.") from error
 
 
-def recorded_sources(root: str, paths: Sequence[str]) -> Iterator[Source]:
+def recorded_sources(root: str, paths: Sequence[str], *, follow_links: bool) -> Iterator[Source]:
     """Recorded inputs (readable paths below a readable root) as they are now."""
     folder = actual_path(root)
     for path in map(actual_path, paths):
         try:
-            status = os.stat(os.path.join(folder, path), follow_symlinks=False)
+            status = os.stat(os.path.join(folder, path), follow_symlinks=follow_links)
         except OSError as error:
             yield Source(folder, path, 0, 0, f"it cannot be looked at: {error.strerror}")
         else:
-            yield Source(folder, path, status.st_size, status.st_mtime_ns, ctime_ns=changed_ns(status))
+            yield Source(
+                folder, path, status.st_size, status.st_mtime_ns, ctime_ns=changed_ns(status), linked=follow_links
+            )

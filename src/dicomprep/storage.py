@@ -23,6 +23,7 @@ __all__ = [
     "changed_ns",
     "digest_bytes",
     "holds_images",
+    "open_linked",
     "open_source",
     "read_small_file",
     "readable_path",
@@ -163,9 +164,49 @@ class _Reader(io.RawIOBase):
 def open_source(path: str) -> Iterator[SourceFile]:
     """Open a file for reading without ever blocking on it; InputError `unreadable` where that fails."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(path, _READ)
     except OSError as error:
         raise InputError(ErrorCode.UNREADABLE, f"it cannot be opened: {error.strerror}") from error
+    with _opened(path, descriptor) as source:
+        yield source
+
+
+@contextmanager
+def open_linked(root: str, path: str) -> Iterator[SourceFile]:
+    """Open the file that `path` below `root` leads to by links, if it lies below `root` as well.
+
+    From the root on each folder is opened in the one before and no link is followed any more, so that nothing that is
+    changed meanwhile leads out of it. InputError `unreadable` where that fails.
+    """
+    try:
+        real_root, target = os.path.realpath(root), os.path.realpath(os.path.join(root, path), strict=True)
+    except OSError as error:
+        raise InputError(ErrorCode.UNREADABLE, f"it cannot be opened: {error.strerror}") from error
+    prefix = os.path.join(real_root, "")
+    if not target.startswith(prefix):
+        raise InputError(ErrorCode.UNREADABLE, "it is a link that leads out of the folder that is searched")
+    *folders, name = target.removeprefix(prefix).split("/")
+    try:
+        within = os.open(real_root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for folder in folders:
+                inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=within)
+                os.close(within)
+                within = inner
+            descriptor = os.open(name, _READ, dir_fd=within)
+        finally:
+            os.close(within)
+    except OSError as error:
+        raise InputError(ErrorCode.UNREADABLE, f"it cannot be opened: {error.strerror}") from error
+    with _opened(target, descriptor) as source:
+        yield source
+
+
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@contextmanager
+def _opened(path: str, descriptor: int) -> Iterator[SourceFile]:
     try:
         try:
             source = SourceFile(path, descriptor)

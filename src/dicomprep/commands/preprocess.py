@@ -23,6 +23,7 @@ def preprocess(  # noqa: PLR0913
     privacy: Annotated[Privacy, Flat] = DEFAULTS.privacy,
     strict: Flag = False,
     durable: Flag = False,
+    follow_links: Flag = False,
     test: Flag = False,
 ) -> int:
     """Turn DICOM files into images and database records, with splits assigned.
@@ -43,6 +44,8 @@ def preprocess(  # noqa: PLR0913
         Exit with 1 when any file failed.
     durable
         Let images reach the disk before rows name them, so that both outlive a loss of power.
+    follow_links
+        Follow symbolic links whose targets lie in DICOM_DIR, as in data sets of DataLad and git-annex.
     test
         Use the test directory samp_ds instead; it is made of pydicom's sample files if it is not there.
 
@@ -58,6 +61,7 @@ def preprocess(  # noqa: PLR0913
         workers=workers,
         strict=strict,
         durable=durable,
+        follow_links=follow_links,
         image=image,
         splits=splits,
         budget=budget,

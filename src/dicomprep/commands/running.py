@@ -34,7 +34,7 @@ def run_and_report(config: Config, sources: Any = None, count: int | None = None
         result = run(config, watcher=ConsoleWatcher(config.dicom_dir, count), sources=sources)
         if result.found == 0 and not result.interrupted:
             print_nothing_found(result)
-            return 0
+            return result.exit_code
         given = "" if config.db == DEFAULTS.db else f" {_option('--db', displayed_database(config.db))}"
         label = f"python {_label_script()}" if IN_CHECKOUT else "dicomprep label"
         print_summary(result, label=label + given, given=given)

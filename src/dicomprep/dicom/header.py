@@ -23,6 +23,7 @@ from dicomprep.dicom.elements import (
 )
 from dicomprep.dicom.risk import read_reasons
 from dicomprep.dicom.sniff import Encoding, sniff
+from dicomprep.dicom.stand_ins import explain_no_dicom
 from dicomprep.dicom.training_tags import read_extra_tags, read_tags
 from dicomprep.dicom.vocabulary import MODALITIES
 from dicomprep.errors import ErrorCode, InputError
@@ -132,7 +133,7 @@ def read_header(source: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = 
     """
     encoding = sniff(source.head())
     if encoding is None:
-        raise InputError(ErrorCode.NOT_DICOM, "it has neither the DICM prefix at byte 128 nor a data set at its start")
+        raise InputError(ErrorCode.NOT_DICOM, explain_no_dicom(source))
     file: SourceFile | Inflated = source
     start = encoding.offset
     if encoding.deflated:

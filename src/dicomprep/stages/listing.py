@@ -1,0 +1,57 @@
+"""A folder's entries in a fixed order, however many there are: what does not fit a bounded memory waits on disk."""
+
+import heapq
+import os
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import IO
+
+__all__ = ["Entry", "list_sorted"]
+
+Entry = tuple[int, str, int]
+"""(rank, name, anything that was noted of it): entries come by rank, then by name."""
+
+AT_ONCE = 10_000
+"""So many entries of one folder are held in memory; more of them are sorted in pieces, in a temporary file."""
+
+BLOCK = 128
+"""So many of each piece are read at a time while pieces are merged."""
+
+
+def list_sorted(folder: str, judge: Callable[["os.DirEntry[str]"], Entry | None]) -> Iterator[Entry]:
+    """The entries of a folder as `judge` sees them, in order; those that it passes over are left out.
+
+    The folder is read to its end before this returns. OSError where it cannot be listed.
+    """
+    with os.scandir(folder) as listing:
+        judged = (entry for entry in map(judge, listing) if entry is not None)
+        held = sorted(islice(judged, AT_ONCE))
+        if len(held) < AT_ONCE:
+            return iter(held)
+        spool = tempfile.TemporaryFile()  # noqa: SIM115  (`_merge` closes it)
+        pieces = [_put_away(spool, held)]
+        while held := sorted(islice(judged, AT_ONCE)):
+            pieces.append(_put_away(spool, held))
+    return _merge(spool, pieces)
+
+
+def _merge(spool: IO[bytes], pieces: list[list[int]]) -> Iterator[Entry]:
+    with spool:
+        yield from heapq.merge(*(_take_back(spool, blocks) for blocks in pieces))
+
+
+def _put_away(spool: IO[bytes], held: list[Entry]) -> list[int]:
+    """Write a sorted piece; where each of its blocks begins."""
+    blocks = []
+    for start in range(0, len(held), BLOCK):
+        blocks.append(spool.tell())
+        pickle.dump(held[start : start + BLOCK], spool)
+    return blocks
+
+
+def _take_back(spool: IO[bytes], blocks: list[int]) -> Iterator[Entry]:
+    for block in blocks:
+        spool.seek(block)
+        yield from pickle.load(spool)  # noqa: S301  (this process wrote it, into a file that has no name)
