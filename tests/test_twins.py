@@ -51,6 +51,13 @@ def label(place: Place, filename: str, name: str) -> None:
     place.execute(f"{columns} SELECT id, ?, 'me', 'now' FROM images WHERE filename = ?", name, filename)
 
 
+def make_lossy(path: Path, pixels: np.ndarray, **attributes: Any) -> None:
+    """A file in a transfer syntax that may lose something, whether or not its codestreams have."""
+    frames = pixels[None] if pixels.ndim == 2 else pixels
+    streams = [imagecodecs.jpeg2k_encode(p, codecformat="j2k", level=0, reversible=True) for p in frames]
+    make_dicom(path, pixels, transfer_syntax="1.2.840.10008.1.2.4.91", codestreams=streams, **attributes)
+
+
 def many_patients(place: Place, count: int = 16) -> None:
     """Pairs of patients with one image each, shared by both: `a3` and `b3` are one person."""
     for number in range(count):
@@ -108,11 +115,33 @@ def smooth_pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_same_instance_compressed_once_more_is_a_duplicate_and_a_made_up_uid_is_not(place: Place) -> None:
     smooth, other = smooth_pair(3)
-    for name, pixels, number in (("a", smooth, 1), ("b", other, 1), ("c", other ^ 2, 2), ("d", smooth[::-1], 1)):
-        make_dicom(place.source / name, pixels, patient_id=name * 3, SOPInstanceUID="1.2.3", InstanceNumber=number)
+    same = {"SOPInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4"}
+    for name, pixels, number in (("a", smooth, 1), ("c", other ^ 2, 2), ("d", smooth[::-1], 1)):
+        make_dicom(place.source / name, pixels, patient_id=name * 3, InstanceNumber=number, **same)
+    make_lossy(place.source / "b", other, patient_id="bbb", InstanceNumber=1, **same)
     place.run()
     assert twins(place) == {"b": "a"}
     assert len(shown(place)) == 3
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2", BIG_ENDIAN])
+def test_neighboring_slices_under_one_uid_are_images_of_their_own(place: Place, syntax: str) -> None:
+    """An anonymizer wrote one SOP Instance UID everywhere; nothing was compressed with loss."""
+    same = {"SOPInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4", "InstanceNumber": None}
+    for name, pixels in zip("abc", (*smooth_pair(3), smooth_pair(3)[1] ^ 2), strict=True):
+        make_dicom(place.source / name, pixels, transfer_syntax=syntax, **same)
+    place.run()
+    assert twins(place) == {}
+    assert len(shown(place)) == 3
+
+
+def test_two_series_under_one_uid_are_two_whatever_compressed_them(place: Place) -> None:
+    smooth, other = smooth_pair(3)
+    make_dicom(place.source / "soft", smooth, SOPInstanceUID="1.2.3", SeriesInstanceUID="1.2.3.4")
+    make_lossy(place.source / "sharp", other, SOPInstanceUID="1.2.3", SeriesInstanceUID="1.2.3.5")
+    place.run()
+    assert twins(place) == {}
+    assert len(shown(place)) == 2
 
 
 def test_of_many_pairs_in_one_batch_each_finds_its_own(place: Place) -> None:
@@ -121,8 +150,10 @@ def test_of_many_pairs_in_one_batch_each_finds_its_own(place: Place) -> None:
         one, other = smooth_pair(10 * number)
         cine = np.stack([np.zeros_like(one), one, other]) if number % 2 else one
         again = np.stack([np.zeros_like(one), other, one]) if number % 2 else other
-        for name, pixels in (("a", cine), ("b", cine), ("c", again)):
-            make_dicom(place.source / f"{name}{number}", pixels, patient_id="P", SOPInstanceUID=f"1.2.{number}")
+        same = {"patient_id": "P", "SOPInstanceUID": f"1.2.{number}", "SeriesInstanceUID": "1.2"}
+        for name in "ab":
+            make_dicom(place.source / f"{name}{number}", cine, **same)
+        make_lossy(place.source / f"c{number}", again, **same)
         expected |= {f"b{number}": f"a{number}", f"c{number}": f"a{number}"}
     place.run()
     assert twins(place) == expected

@@ -22,6 +22,7 @@ from dicomprep.pixels.intensity import Grey, Range
 from dicomprep.tags import Position, Tags
 
 __all__ = [
+    "LOSSY_SYNTAXES",
     "Frame",
     "FrameFailure",
     "Instance",
@@ -49,6 +50,12 @@ class Status(StrEnum):
     FAILED = "failed"
     QUARANTINED = "quarantined"
     UNSTABLE = "unstable"
+
+
+LOSSY_SYNTAXES = frozenset(
+    f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 52, 53, 54, 55, 56, 81, 91, 93, 111, 112, 203)
+)
+"""Transfer syntaxes whose samples come back changed, unless Lossy Image Compression (0028,2110) is 00."""
 
 
 class _Message:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, bindparam, func, literal_column, sele
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, labels
 from dicomprep.database.split_store import join_groups
-from dicomprep.models import Outcome, Status
+from dicomprep.models import LOSSY_SYNTAXES, Outcome, Status
 
 __all__ = ["MOST_NAMES", "TwinKeys", "Twins", "twin_keys"]
 
@@ -54,6 +54,8 @@ class _Member:
     sop_instance_uid: str | None
     instance_number: int | None
     frames: int
+    series_instance_uid: str | None
+    transfer_syntax: str | None
 
 
 def _names() -> Select[Any]:
@@ -219,10 +221,15 @@ class Twins:
 
 
 def _is_same_image(one: _Member, other: _Member, likeness: Mapping[int, int]) -> bool:
-    """The same pixels, or the same instance that looks the same, compressed once more perhaps."""
+    """The same pixels, or the same instance of one series that looks the same and that a lossy codec may have changed.
+
+    Without a lossy codec other values are another image, whatever UID an anonymizer has written.
+    """
     if one.pixel_key is not None and one.pixel_key == other.pixel_key:
         return True
     alike = one.sop_instance_uid is not None and one.frames == other.frames
+    alike = alike and one.series_instance_uid == other.series_instance_uid
+    alike = alike and not LOSSY_SYNTAXES.isdisjoint({one.transfer_syntax, other.transfer_syntax})
     if not alike or (one.sop_instance_uid, one.instance_number) != (other.sop_instance_uid, other.instance_number):
         return False
     if one.id not in likeness or other.id not in likeness:

@@ -5,15 +5,11 @@ from collections.abc import Sequence
 from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.tables import Notes
 from dicomprep.errors import InputError
+from dicomprep.models import LOSSY_SYNTAXES
 from dicomprep.pixels.intensity import Grey, LookupTable, Range, Rescale, Window
 from dicomprep.pixels.stored import Layout
 
 __all__ = ["grey_rules", "is_lossy", "noise_of", "read_padding"]
-
-LOSSY_SYNTAXES = frozenset(
-    f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 52, 53, 54, 55, 56, 81, 91, 93, 111, 112, 203)
-)
-"""Transfer syntaxes whose samples come back changed, unless Lossy Image Compression (0028,2110) is 00."""
 
 NOISE = 0.01
 """What a lossy codec adds to a constant background: this share of the values that 12 or fewer bits hold."""
