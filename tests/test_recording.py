@@ -69,7 +69,7 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
             reasons=(Reason.MODALITY,),
         ),
     )
-    marked = replace(full.written[1], position=Position(1.5, "1\\0\\0\\0\\1\\0", 2, 3), text=True)
+    marked = replace(full.written[1], position=Position(1.5, "1\\0\\0\\0\\1\\0", 2, 3, "4.0\\5.0\\1.5"), text=True)
     full = replace(full, written=(full.written[0], marked))
     record(store, replace(full, task=replace(full.task, name="s/1_frame0001")))
     with store.transaction() as connection:
@@ -128,6 +128,10 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "burned_in_reasons": "text,modality",
         "likeness": None,
         "image_orientation": "1\\0\\0\\0\\1\\0",
+        "source_digest": None,
+        "stream_digest": None,
+        "since_run": 1,
+        "image_position": "4.0\\5.0\\1.5",
     }
     assert place.rows("SELECT key, kind, split FROM groups") == [("key of P", "patient", "pat-8")]
 

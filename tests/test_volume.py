@@ -11,6 +11,7 @@ import dicomprep
 from dicomprep.export.options import ExportOptions
 from dicomprep.export.pseudonyms import open_pseudonyms
 from dicomprep.export.rows import read_rows
+from dicomprep.training.stacking import is_even, odd_step
 from tests.building import make_dicom
 from tests.running import SIZE, Place
 
@@ -107,3 +108,157 @@ def test_frames_of_one_file_are_slices(tmp_path: Path) -> None:
     assert [name[-1] for name in volume.filenames] == list("01234")
     assert volume.spacing_mm[0] is None
     assert volume.orientation is None
+
+
+AXIAL, CORONAL, SAGITTAL = [1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1], [0, 1, 0, 0, 0, -1]
+OBLIQUE = [1, 0, 0, 0, 0.8, -0.6]
+
+
+def make_stack(place: Place, origins: list[list[float]], cosines: list[float], **attributes: Any) -> str:
+    changes = {
+        number: {"ImagePositionPatient": origin, "ImageOrientationPatient": cosines, **attributes}
+        for number, origin in enumerate(origins)
+    }
+    return make_series(place, len(origins), changes=changes)
+
+
+@pytest.mark.parametrize(
+    ("step", "cosines", "shear"),
+    [
+        ([0, 0, 2.0], AXIAL, (0, 0)),
+        ([0, 0, 2.0], OBLIQUE, (-1.2, 0)),
+        ([0, 1.2, 1.6], OBLIQUE, (0, 0)),
+        ([0, 2.0, 0.7], CORONAL, (-0.7, 0)),
+        ([-2.0, 0.5, 0], SAGITTAL, (0, 0.5)),
+        ([0.3, 0, 2.0], AXIAL, (0, 0.3)),
+        ([0, 0, -2.0], AXIAL, (0, 0)),
+    ],
+)
+def test_the_affine_leads_where_headers_say(
+    tmp_path: Path, step: list[float], cosines: list[float], shear: tuple[float, float]
+) -> None:
+    """PS3.3 C.7.6.2.1.1, as SimpleITK has it; slices are half as large as their sources and begin in their corner."""
+    place = Place(tmp_path)
+    origins = (np.array([-20.0, 7, 3]) + np.arange(5)[:, None] * np.array(step)).round(6)
+    uid = make_stack(place, origins.tolist(), cosines)
+    volume = dicomprep.volume(uid, db=place.db)
+    row, column = np.array(cosines).reshape(2, 3)
+    ordered = origins[np.argsort(origins @ np.cross(row, column))]
+    assert volume.origins_mm == pytest.approx(ordered, abs=1e-3)
+    assert volume.shear_mm == pytest.approx(shear, abs=1e-3)
+    scale = 32 / SIZE
+    for at in ((0, 0, 0), (4, 0, 0), (2, 3, 5)):
+        source = (np.array(at[1:]) + 0.5) * scale - 0.5
+        expected = ordered[at[0]] + 0.5 * (source[1] * row + source[0] * column)
+        assert (volume.affine @ [*at, 1])[:3] == pytest.approx(expected, abs=1e-3)
+
+
+def test_one_slice_has_an_affine_and_no_spacing(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    volume = dicomprep.volume(make_stack(place, [[1, 2, 3]], CORONAL), db=place.db)
+    assert volume.spacing_mm[0] is None
+    assert volume.affine[:3, 0].tolist() == [0, 1, 0]
+    assert volume.shear_mm == (0, 0)
+
+
+def test_what_earlier_releases_recorded_is_a_volume_without_affine(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    uid = make_series(place)
+    place.execute("UPDATE frames SET image_position = NULL")
+    volume = dicomprep.volume(uid, db=place.db)
+    assert volume.positions_mm.tolist() == [0, 2, 4, 6]
+    assert (volume.affine, volume.origins_mm, volume.shear_mm) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "shifts", [[0, 40, 0, 40, 0], [0, 0, 0, 7, 7], [0, 1.3, -0.4, 0.9, 2.2], [0, 0, 0.3, 0, 0], [0, 1, 2, 3, 5]]
+)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_origins_that_jump_sideways_are_refused(tmp_path: Path, shifts: list[float], axis: int) -> None:
+    place = Place(tmp_path)
+    origins = [[0.0, 0.0, 2.0 * number] for number in range(5)]
+    for origin, shift in zip(origins, shifts, strict=True):
+        origin[axis] = shift
+    with pytest.raises(dicomprep.ExportError, match=r"the origin moves by .* mm, elsewhere by"):
+        dicomprep.volume(make_stack(place, origins, AXIAL), db=place.db)
+
+
+@pytest.mark.parametrize("step", [1.25, 0.625, 3.33, 5.0])
+def test_positions_rounded_to_a_tenth_are_even(step: float) -> None:
+    exact = np.arange(60) * step + 0.017
+    positions = exact.round(1)
+    assert is_even(positions)
+    assert is_even(np.stack([exact, exact * 0.31, -exact], axis=1).round(1))
+    missing, half = np.delete(positions, 30), positions + np.where(np.arange(60) > 30, step / 2, 0)
+    assert not is_even(missing)
+    assert not is_even(half)
+    assert odd_step(missing)[0] == 29
+
+
+@pytest.mark.parametrize("positions", [[0, 2, 6], [0, 2, 5], [0, 4, 6, 8], [0, 0.4, 1.0], [0, 3, 5]])
+def test_missing_slices_and_halves_are_found_in_the_shortest_stacks(positions: list[float]) -> None:
+    assert not is_even(np.array(positions, float))
+
+
+def test_rounded_positions_make_a_volume(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    origins = [[0.0, 0.0, round(1.25 * number + 0.01, 1)] for number in range(8)]
+    volume = dicomprep.volume(make_stack(place, origins, AXIAL), db=place.db)
+    assert volume.spacing_mm[0] == pytest.approx(1.25, abs=0.02)
+
+
+def test_frames_of_one_file_each_say_where_they_are(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+
+    def enhanced(name: str, uid: str, origins: list[list[float]]) -> None:
+        groups = [{"PlanePositionSequence": [{"ImagePositionPatient": origin}]} for origin in origins]
+        shared = {
+            "PlaneOrientationSequence": [{"ImageOrientationPatient": AXIAL}],
+            "PixelMeasuresSequence": [{"PixelSpacing": [1, 1]}],
+        }
+        make_dicom(
+            place.source / name,
+            np.zeros((len(origins), 8, 8), np.uint16),
+            SeriesInstanceUID=uid,
+            PerFrameFunctionalGroupsSequence=groups,
+            SharedFunctionalGroupsSequence=[shared],
+            **WINDOW,
+        )
+
+    enhanced("sheared.dcm", "1.2.3", [[0, 1.0 * k, 3.0 * k] for k in (3, 2, 1, 0)])
+    enhanced("jumps.dcm", "1.2.4", [[9 * (k % 2), 0, 3.0 * k] for k in range(4)])
+    place.run()
+    volume = dicomprep.volume("1.2.3", db=place.db)
+    assert volume.shear_mm == pytest.approx((1, 0))
+    assert volume.origins_mm.tolist() == [[0, k, 3 * k] for k in range(4)]
+    with pytest.raises(dicomprep.ExportError, match="the origin moves"):
+        dicomprep.volume("1.2.4", db=place.db)
+
+
+@pytest.mark.parametrize("broken", [1, 3])
+def test_a_series_of_which_a_file_failed_is_no_shorter_volume(tmp_path: Path, broken: int) -> None:
+    place = Place(tmp_path)
+    uid = make_series(place)
+    path = place.source / f"s/{(broken * 7) % 10}.dcm"
+    path.write_bytes(path.read_bytes()[:-1500])
+    place.run()
+    with pytest.raises(
+        dicomprep.ExportError, match=rf"{(broken * 7) % 10}\.dcm \(Instance Number {broken + 1}\) failed: "
+    ):
+        dicomprep.volume(uid, db=place.db)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"EchoTime": 9.2}, "echo_time_ms None and 9.2|echo_time_ms 9.2 and None"),
+        ({"AcquisitionNumber": 2}, "acquisition_number (None and 2|2 and None)"),
+        ({"TemporalPositionIdentifier": 2}, "several time points"),
+        ({}, "instance_number [12] and [12]"),
+    ],
+)
+def test_what_divides_slices_at_one_place_is_said(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    place = Place(tmp_path)
+    uid = make_series(place, changes={1: {"ImagePositionPatient": [0, 0, 0], **changes}})
+    with pytest.raises(dicomprep.ExportError, match=rf"at one place \(.*({said})"):
+        dicomprep.volume(uid, db=place.db)

@@ -57,3 +57,5 @@ class Position(NamedTuple):
     """Direction cosines of its rows and of its columns, as in Image Orientation (Patient), to four decimals."""
     in_stack: int | None = None
     temporal: int | None = None
+    point: str | None = None
+    """Where its first pixel's middle lies, as in Image Position (Patient), to four decimals."""

@@ -20,6 +20,7 @@ __all__ = [
     "SPLITS",
     "Choice",
     "class_names",
+    "failed_files",
     "find_frame",
     "image_options",
     "select_frames",
@@ -40,6 +41,7 @@ COLUMNS: dict[str, ColumnElement[Any]] = {
     "size": frames.c.size,
     "digest": frames.c.digest,
     "transform": frames.c.transform,
+    "image_position": frames.c.image_position,
 }
 """What can be asked of a frame, by name. The columns of the view `images` come first."""
 
@@ -114,6 +116,14 @@ def find_frame(connection: Connection, which: int | str) -> tuple[int, str, str,
     columns = (frames.c.id, frames.c.filename, frames.c.thumbnail_path, frames.c.transform)
     row = connection.execute(select(*columns).where(condition)).first()
     return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+def failed_files(connection: Connection, series_uid: str) -> list[tuple[str, int | None, str | None]]:
+    """(path, Instance Number, reason) of files of a series of which no image, or not every one, could be made."""
+    wrong = files.c.status.in_(("failed", "quarantined", "unstable", "partial"))
+    columns = (files.c.path, files.c.instance_number, files.c.error_code)
+    statement = select(*columns).where(wrong, files.c.series_instance_uid == series_uid).order_by(files.c.id)
+    return [(path, number, code) for path, number, code in connection.execute(statement)]
 
 
 def _joined(*columns: ColumnElement[Any]) -> Select[Any]:

@@ -58,11 +58,11 @@ def frame_rows(
         risk = describe_risk(outcome.instance.reasons, text=any(w.text for w in outcome.written))
         for w in outcome.written:
             place = (w.filename, w.thumbnail_path, w.width, w.height, w.size, w.digest)
-            slice_mm, orientation, *counts = w.position
+            slice_mm, orientation, *counts, point = w.position
             said = (w.transform, slice_mm, *counts, *risk, w.likeness, orientation)
             picture = (w.source_digest or None, w.stream_digest or None)
             began = since.get((file_id, w.frame_number), run_id)
-            rows.append((file_id, w.frame_number, *place, *said, *picture, began))
+            rows.append((file_id, w.frame_number, *place, *said, *picture, began, point))
     return rows
 
 

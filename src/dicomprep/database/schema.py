@@ -207,6 +207,7 @@ frames = Table(
     Column("source_digest", LargeBinary(16)),
     Column("stream_digest", LargeBinary(16)),
     Column("since_run", Id),
+    Column("image_position", Text),
     Index("frames_by_filename", "filename", unique=True),
     Index("frames_by_file", "file_id", "frame_number", unique=True),
     Index("frames_by_picture", "source_digest"),

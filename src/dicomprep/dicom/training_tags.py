@@ -122,16 +122,20 @@ def read_position(root: Attributes, frame: FrameAttributes, *, index: int, count
         content = frame.find("FrameContentSequence", "InStackPositionNumber", "TemporalPositionIndex")
     orientation, normal = _plane(plane.raw("ImageOrientationPatient"))
     point = _numbers(place.raw("ImagePositionPatient")) if normal else ()
-    slice_mm = None
+    if normal and len(point) == 3 and place is root and count > 1:
+        offsets = _offsets(root.raw("GridFrameOffsetVector"))
+        known = len(offsets) == count
+        point = (
+            tuple(p + n * (offsets[index] - offsets[0]) for p, n in zip(point, normal, strict=True)) if known else ()
+        )
+    slice_mm = text = None
     if normal and len(point) == 3:
         slice_mm = round(sum(a * b for a, b in zip(normal, point, strict=True)), 4)
-    if slice_mm is not None and place is root and count > 1:
-        offsets = _offsets(root.raw("GridFrameOffsetVector"))
-        slice_mm = round(slice_mm + offsets[index] - offsets[0], 4) if len(offsets) == count else None
+        text = "\\".join(str(round(p, 4)) for p in point)
     if content is None or content is root:
-        return Position(slice_mm, orientation, None, _whole(root.raw("TemporalPositionIdentifier")))
+        return Position(slice_mm, orientation, None, _whole(root.raw("TemporalPositionIdentifier")), text)
     stack, time = _index(content, "InStackPositionNumber"), _index(content, "TemporalPositionIndex")
-    return Position(slice_mm, orientation, stack, time)
+    return Position(slice_mm, orientation, stack, time, text)
 
 
 def read_extra_tags(root: Attributes, keywords: Sequence[str]) -> str | None:

@@ -10,23 +10,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.database.dataset_queries import POSITIONS, Choice, select_frames
+from dicomprep.database.dataset_queries import POSITIONS, Choice, failed_files, select_frames
 from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ExportError
 from dicomprep.image_store import LocalImages
 from dicomprep.pixels.geometry import geometry_of
 from dicomprep.training.reading import read_thumbnail
+from dicomprep.training.stacking import affine_of, is_even, odd_step, shear_of
 
 __all__ = ["Volume", "volume"]
-
-GAP_TOLERANCE = 0.02
-"""How much a gap between slices may differ from the usual one, as a share of it."""
 
 TILT_TOLERANCE = 1e-3
 """How much a direction cosine may differ from slice to slice: 0.06 degrees."""
 
 READ = ("filename", "thumbnail_path", "frame_number", "instance_number", "transform")
-PLACES = (*POSITIONS, "row_spacing_mm", "column_spacing_mm")
+DIVIDERS = ("echo_time_ms", "acquisition_number", "repetition_time_ms", "image_type", "instance_number")
+"""What may tell apart slices at one place."""
+PLACES = (*POSITIONS, "image_position", "row_spacing_mm", "column_spacing_mm", "series_instance_uid", *DIVIDERS[:-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,14 @@ class Volume:
     """(2, 3): direction cosines, in patient coordinates, of a step along a row of `array` and of one down a column."""
     filenames: tuple[str, ...]
     """The frame that each slice is."""
+    origins_mm: NDArray[np.float64] | None = None
+    """(slices, 3): Image Position (Patient) of each slice, where the middle of the first pixel of its source lies."""
+    affine: NDArray[np.float64] | None = None
+    """(4, 4): from (slice, row, column, 1) in `array`, whole numbers being middles of pixels, to x, y, z in mm towards
+    the patient's left, back and head (LPS). It carries a shear. Of one slice, its first axis is the unit normal."""
+    shear_mm: tuple[float, float] | None = None
+    """How far each slice lies beyond the one before down a column and along a row, as with a tilted gantry; (0, 0)
+    where slices lie straight behind each other."""
 
 
 class _Slice(NamedTuple):
@@ -55,42 +63,79 @@ class _Slice(NamedTuple):
     orientation: str | None
     stack_position: int | None
     temporal_position: int | None
+    origin: str | None
     row_spacing: float | None
     column_spacing: float | None
+    series_uid: str | None
+    dividers: tuple[object, ...]
+
+    @property
+    def spacing(self) -> tuple[float, float] | None:
+        """Of rows and columns of the source."""
+        return (
+            None if self.row_spacing is None or self.column_spacing is None else (self.row_spacing, self.column_spacing)
+        )
 
 
 def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
     """Stack the slices of a series, named by its key in an export or by its Series Instance UID.
 
     They are ordered by their position along the normal of the image plane; where headers do not give it, by Instance
-    Number and frame. Raises ExportError with the reason where they do not make one volume: no such series, several
-    slices at one place, missing slices, planes that are not parallel, other shapes, spacings or windows.
+    Number and frame. Raises ExportError with the reason where they do not make one volume: no such series, files of it
+    that failed, several slices at one place, missing slices, planes that are not parallel, origins that jump sideways,
+    other shapes, spacings or windows.
     """
-    images, slices = _read_slices(str(db), series_key)
-    if not slices:
+    images, slices, failed = _read_slices(str(db), series_key)
+    if not slices and not failed:
         raise ExportError(f"{db} holds no series {series_key}.")
     try:
+        _require_complete(failed)
         orientation = _orientation(slices)
         slices = _in_order(slices)
         _require_alike(slices)
         positions = _positions(slices)
+        origins = _origins(slices)
     except ExportError as error:
         raise ExportError(f"The series {series_key} is no volume: {error}.") from error
     array = np.stack([read_thumbnail(images, one.path) for one in slices])
     filenames = tuple(one.filename for one in slices)
-    return Volume(array, positions, _spacing(slices[0], positions), orientation, filenames)
+    spacing = _spacing(slices[0], positions)
+    affine = shear = None
+    if origins is not None and orientation is not None:
+        shear = shear_of(origins, orientation)
+        affine = affine_of(origins, orientation, slices[0].spacing, geometry_of(slices[0].transform))
+    return Volume(array, positions, spacing, orientation, filenames, origins, affine, shear)
 
 
-def _read_slices(db: str, series_key: str) -> tuple[LocalImages, list[_Slice]]:
+def _read_slices(
+    db: str, series_key: str
+) -> tuple[LocalImages, list[_Slice], list[tuple[str, int | None, str | None]]]:
     quoted = series_key.replace("'", "''")
     choice = Choice(where=f"series_key = '{quoted}' OR series_instance_uid = '{quoted}'")
     with open_for_reading(db) as connection:
         images = LocalImages(images_folder(connection, db))
         rows = list(select_frames(connection, [*READ, *PLACES], choice))
-    return images, [
-        _Slice(filename, path, frame_number, instance_number, json.loads(transform), *places)
-        for filename, path, frame_number, instance_number, transform, *places in rows
-    ]
+        slices = [_slice(row) for row in rows]
+        uids = {one.series_uid for one in slices if one.series_uid} or {series_key}
+        failed = [file for uid in uids for file in failed_files(connection, uid)]
+    return images, slices, failed
+
+
+def _slice(row: Sequence[Any]) -> _Slice:
+    head, rest = row[: len(READ)], row[len(READ) :]
+    filename, path, frame_number, instance_number, transform = head
+    told = len(PLACES) - len(DIVIDERS) + 1
+    places = (*rest[:told], (*rest[told:], instance_number))
+    return _Slice(filename, path, frame_number, instance_number, json.loads(transform), *places)
+
+
+def _require_complete(failed: Sequence[tuple[str, int | None, str | None]]) -> None:
+    """A shorter stack would pass for the whole of it."""
+    if failed:
+        path, number, code = failed[0]
+        named = path if number is None else f"{path} (Instance Number {number})"
+        more = f" and {len(failed) - 1} more of its files" if len(failed) > 1 else ""
+        raise ExportError(f"{named}{more} failed{f': {code}' if code else ''}")
 
 
 def _in_order(slices: Sequence[_Slice]) -> list[_Slice]:
@@ -154,18 +199,40 @@ def _positions(slices: Sequence[_Slice]) -> NDArray[np.float64] | None:
         return None
     positions = np.array([one.position for one in slices], np.float64)
     gaps = np.diff(positions)
-    usual = float(np.median(gaps)) if gaps.size else 0.0
     if gaps.size and gaps.min() < 1e-3:
         at = int(gaps.argmin())
-        times = {one.temporal_position for one in slices}
-        reason = " (it has several time points)" if len(times) > 1 else ""
-        raise ExportError(f"{slices[at].filename} and {slices[at + 1].filename} are at one place{reason}")
-    uneven = np.flatnonzero(np.abs(gaps - usual) > GAP_TOLERANCE * usual)
-    if uneven.size:
-        at = int(uneven[0])
+        two = f"{slices[at].filename} and {slices[at + 1].filename}"
+        raise ExportError(f"{two} are at one place{_what_divides(slices[at], slices[at + 1])}")
+    if gaps.size and not is_even(positions):
+        at, usual = odd_step(positions)
         where = f"between {slices[at].filename} and {slices[at + 1].filename}"
         raise ExportError(f"{where} are {gaps[at]:.2f} mm, elsewhere {usual:.2f} mm")
     return positions
+
+
+def _what_divides(one: _Slice, other: _Slice) -> str:
+    if one.temporal_position != other.temporal_position:
+        return f" (it has several time points: {one.temporal_position}, {other.temporal_position})"
+    pairs = zip(DIVIDERS, one.dividers, other.dividers, strict=True)
+    divided = [f"{name} {mine} and {its}" for name, mine, its in pairs if mine != its]
+    return f" (they differ in {divided[0]})" if divided else ""
+
+
+def _origins(slices: Sequence[_Slice]) -> NDArray[np.float64] | None:
+    """Where the slices begin, if all say it and one step leads from each to the next."""
+    if any(one.origin is None or one.position is None for one in slices):
+        return None
+    origins = np.array([(one.origin or "").split("\\") for one in slices], np.float64)
+    if len(slices) > 2 and not is_even(origins):
+        at, _ = odd_step(origins)
+        step, usual = np.diff(origins, axis=0)[at], np.median(np.diff(origins, axis=0), axis=0)
+        two = f"{slices[at].filename} to {slices[at + 1].filename}"
+        raise ExportError(f"from {two} the origin moves by {_said(step)} mm, elsewhere by {_said(usual)} mm")
+    return origins
+
+
+def _said(step: NDArray[np.float64]) -> str:
+    return ", ".join(f"{round(float(part), 2) + 0.0:g}" for part in step)
 
 
 def _spacing(one: _Slice, positions: NDArray[np.float64] | None) -> tuple[float | None, float | None, float | None]:

@@ -16,6 +16,7 @@ from dicomprep.database.migrations import (
     m0006_commands,
     m0007_patients,
     m0008_pictures,
+    m0009_image_positions,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -29,5 +30,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0006_commands.upgrade,
     m0007_patients.upgrade,
     m0008_pictures.upgrade,
+    m0009_image_positions.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -1,0 +1,102 @@
+"""How slices lie one behind another: whether one step leads from each to the next, and the affine that this makes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomprep.pixels.geometry import Geometry, to_source
+
+__all__ = ["affine_of", "is_even", "odd_step", "shear_of"]
+
+GAP_TOLERANCE = 0.02
+"""How much a step between slices may differ from the usual one, as a share of it."""
+
+ROUNDING_MM = 0.0505
+"""How far a position may lie from an even grid: some headers state tenths of a millimetre."""
+
+MOST_OF_A_STEP = 0.4
+"""By how much of a step rounding may change one: less than half a slice, whatever the slices' distance."""
+
+STRAIGHT = 1e-3
+"""A shear of less than this share of a step is none: cosines are recorded to four decimals."""
+
+SEARCHES = 80
+
+
+def is_even(points: NDArray[np.float64]) -> bool:
+    """Whether one step leads from each of `points`, (n,) or (n, 3), to the next, but for rounding."""
+    if len(points) < 3:
+        return True
+    columns = points.reshape(len(points), -1)
+    deviations, length = _deviations(columns)
+    if deviations.max() <= GAP_TOLERANCE * length + 1e-6:
+        return True
+    if deviations.max() > MOST_OF_A_STEP * length:
+        return False
+    return all(_misfit(column) <= ROUNDING_MM for column in columns.T)
+
+
+def odd_step(points: NDArray[np.float64]) -> tuple[int, float]:
+    """(which, the usual length) of the step that is least like the others."""
+    deviations, length = _deviations(points.reshape(len(points), -1))
+    return int(deviations.argmax()), length
+
+
+def _deviations(columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """How far each step is from the usual one, and how long that is. The lower median: of two gaps, the smaller."""
+    steps = np.diff(columns, axis=0)
+    usual = np.quantile(steps, 0.5, axis=0, method="lower")
+    return np.abs(steps - usual).max(axis=1), float(np.linalg.norm(usual))
+
+
+def _misfit(column: NDArray[np.float64]) -> float:
+    """How far values lie at most from the even grid that fits them best; a convex function of its step."""
+    steps, numbers = np.diff(column), np.arange(len(column))
+    low, high = float(steps.min()), float(steps.max())
+    for _ in range(SEARCHES):
+        third = (high - low) / 3
+        if np.ptp(column - numbers * (low + third)) < np.ptp(column - numbers * (high - third)):
+            high -= third
+        else:
+            low += third
+    return float(np.ptp(column - numbers * low)) / 2
+
+
+def _step(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From a slice to the next; the unit normal where there is one slice."""
+    if len(origins) == 1:
+        return np.cross(*orientation)
+    numbers = np.arange(len(origins)) - (len(origins) - 1) / 2
+    return np.asarray(numbers @ origins / (numbers @ numbers), np.float64)
+
+
+def shear_of(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> tuple[float, float]:
+    """How far a step goes down a column and along a row."""
+    step = _step(origins, orientation)
+    along_row, down_column = (float(part) for part in orientation @ step)
+    if max(abs(along_row), abs(down_column)) < STRAIGHT * float(np.linalg.norm(step)):
+        return 0.0, 0.0
+    return down_column, along_row
+
+
+def affine_of(
+    origins: NDArray[np.float64],
+    orientation: NDArray[np.float64],
+    spacing: tuple[float, float] | None,
+    geometry: Geometry,
+) -> NDArray[np.float64] | None:
+    """From (slice, row, column, 1) of thumbnails to the patient, in mm; None without a spacing of rows and columns.
+
+    PS3.3 C.7.6.2.1.1: a step along a row is the first cosines times the spacing of columns.
+    """
+    if spacing is None:
+        return None
+    axes = np.stack([orientation[1] * spacing[0], orientation[0] * spacing[1]])
+    first, below, beside = to_source([[0.5, 0.5], [1.5, 0.5], [0.5, 1.5]], geometry)
+    affine = np.eye(4)
+    affine[:3, 0] = _step(origins, orientation)
+    affine[:3, 1] = (below - first) @ axes
+    affine[:3, 2] = (beside - first) @ axes
+    numbers = np.arange(len(origins))[:, np.newaxis]
+    start = (origins - numbers * affine[:3, 0]).mean(axis=0)
+    affine[:3, 3] = start + (first - 0.5) @ axes
+    return affine
