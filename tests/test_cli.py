@@ -835,7 +835,7 @@ def write_defaults(place: Place, where: str, text: str) -> None:
     (place.base / where).write_text(heading + text)
 
 
-@pytest.mark.parametrize("where", ["samp_ds/dicomprep.toml", "dicomprep.toml", "pyproject.toml"])
+@pytest.mark.parametrize("where", ["dicomprep.toml", "pyproject.toml"])
 def test_defaults_stand_in_a_file_and_the_command_line_overrides_them(
     place: DefaultPlace, here: Here, where: str
 ) -> None:

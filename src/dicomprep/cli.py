@@ -4,12 +4,12 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from io import TextIOWrapper
 from pathlib import Path
 
 from cyclopts import App
-from cyclopts.argument import ArgumentCollection
+from cyclopts.argument import Argument, ArgumentCollection
 from cyclopts.token import Token
 
 from dicomprep.commands.audit import audit
@@ -24,8 +24,9 @@ from dicomprep.commands.report import report
 from dicomprep.commands.retry import retry
 from dicomprep.commands.status import status
 from dicomprep.commands.verify import verify
-from dicomprep.defaults import default_options, is_shared
+from dicomprep.defaults import data_options, default_options, is_shared
 from dicomprep.errors import ConfigError, EnvironmentFault, ExportError, InputError, LabelError, disk_fault
+from dicomprep.storage import readable_path
 from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
@@ -90,7 +91,9 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
     """Options that were not given come from a file: `defaults` says which."""
     by_name = {name: argument for argument in arguments for name in argument.names if name.startswith("--")}
     data = by_name.get("--dicom-dir")
-    folder = Path(data.tokens[0].value if data and data.tokens else ".")
+    folder = Path(data.tokens[0].value) if data and data.tokens else None
+    if folder is not None:
+        _take_from_data(folder, by_name)
     for source, key, values in default_options(commands, folder):
         argument = by_name.get(f"--{key.replace('_', '-')}")
         if argument is None and is_shared(key):
@@ -100,6 +103,16 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
         if not argument.tokens:
             for value in values:
                 argument.append(Token(keyword=f"--{key}", value=value, source=source))
+
+
+def _take_from_data(folder: Path, by_name: Mapping[str, Argument]) -> None:
+    """Take what a file beside the data says of images, and name that file."""
+    path, options = data_options(folder)
+    taken = [key for key in options if not by_name[f"--{key}"].tokens]
+    for key in taken:
+        by_name[f"--{key}"].append(Token(keyword=f"--{key}", value=options[key][0], source=str(path)))
+    if taken:
+        print(f"From {readable_path(str(path))}: {', '.join(taken)}")
 
 
 def _join_values(arguments: Iterable[str]) -> list[str]:

@@ -1,14 +1,30 @@
-"""Options that were not given: from `dicomprep.toml` beside the data or here, else from pyproject.toml."""
+"""Options that were not given: those of images from `dicomprep.toml` beside the data, others from files of the user."""
 
 import codecs
+import errno
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dicomprep.errors import ConfigError
+from dicomprep.storage import read_small_file
 
-__all__ = ["default_options", "is_shared"]
+__all__ = ["data_options", "default_options", "is_shared"]
+
+FILE_NAME = "dicomprep.toml"
+
+MOST_BYTES = 2**16
+"""Of a file of options beside the data."""
+
+MOST_BYTES_HERE = 2**22
+"""Of one in the current folder, where pyproject.toml has other things as well."""
+
+OF_IMAGES = ("size", "fit", "depth", "window", "frames")
+"""What a file beside the data may say: such a folder may be anybody's."""
+
+FROM_THE_COMMAND_LINE = ("host", "token")
+"""Who may open the page is said where it is started: a file may have been made by somebody else."""
 
 SHARED = ("db", "output_dir", "workers")
 """What stands at the top of the file and counts for every command that has such an option."""
@@ -22,20 +38,42 @@ _OTHER_ENCODINGS = {
 """By byte order mark; that of UTF-32 begins with that of UTF-16."""
 
 
-def default_options(command: Sequence[str], dicom_dir: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """(where it stands, option, values) for a command.
+def data_options(dicom_dir: Path) -> tuple[Path, dict[str, list[str]]]:
+    """The file of options beside the data, and the values of each that it has: of images alone.
+
+    Raises ConfigError where it says anything else, or cannot be read; links are not followed, pipes not waited for.
+    """
+    path = dicom_dir / FILE_NAME
+    options = _read_toml(path, follow_links=False) or {}
+    for key, value in options.items():
+        if key not in OF_IMAGES:
+            only = f"Beside the data, only {', '.join(OF_IMAGES)} count"
+            raise ConfigError(f"{path}: {only}. Give {key} on the command line or in {FILE_NAME} of your own folder.")
+        if isinstance(value, dict | list):
+            raise ConfigError(f"{path}: `{key}` is one value.")
+    return path, {key: _values(value) for key, value in options.items()}
+
+
+def default_options(command: Sequence[str], dicom_dir: Path | None) -> Iterator[tuple[str, str, list[str]]]:
+    """(where it stands, option, values) for a command, from the files of the current folder.
 
     Those of `preprocess` stand at the top, those of `label` in a table of that name; some count for every command.
+    A current folder that lies in the folder of data is not the user's own: nothing is taken from it.
     Raises ConfigError where a file cannot be read.
     """
-    path, options = _find_options(dicom_dir)
+    if dicom_dir is not None and Path.cwd().resolve().is_relative_to(dicom_dir.resolve()):
+        return
+    path, options = _find_options()
     own, shared = options.get("label"), {key: value for key, value in options.items() if key in SHARED}
     if own is not None and not isinstance(own, dict):
         raise ConfigError(f"{path}: `label` is a table, [label].")
     if tuple(command) == ("preprocess",):
         shared = {key: value for key, value in options.items() if key != "label"}
     if tuple(command) == ("label",):
-        yield from ((f"{path} [label]", key, [_joined(value)]) for key, value in (own or {}).items())
+        for key, value in (own or {}).items():
+            if key in FROM_THE_COMMAND_LINE:
+                raise ConfigError(f"{path} [label]: `{key}` is given on the command line alone, as --{key}.")
+            yield f"{path} [label]", key, [_joined(value)]
     yield from ((str(path), key, _values(value)) for key, value in shared.items())
 
 
@@ -54,29 +92,35 @@ def _joined(value: object) -> str:
     return ",".join(_values(value))
 
 
-def _find_options(dicom_dir: Path) -> tuple[Path, Mapping[str, Any]]:
-    for path in (dicom_dir / "dicomprep.toml", Path("dicomprep.toml"), Path("pyproject.toml")):
-        content = _read_toml(path)
+def _find_options() -> tuple[Path, Mapping[str, Any]]:
+    for path in (Path(FILE_NAME), Path("pyproject.toml")):
+        content = _read_toml(path, follow_links=True)
         if content is None:
             continue
-        if path.name == "dicomprep.toml":
+        if path.name == FILE_NAME:
             return path, content
         tool = content.get("tool", {})
         own = tool.get("dicomprep", {}) if isinstance(tool, dict) else {}
         if not isinstance(own, dict):
             raise ConfigError(f"{path}: `tool.dicomprep` is a table, [tool.dicomprep].")
         return path, own
-    return dicom_dir, {}
+    return Path(FILE_NAME), {}
 
 
-def _read_toml(path: Path) -> dict[str, Any] | None:
+def _read_toml(path: Path, *, follow_links: bool) -> dict[str, Any] | None:
     """What a file says; None where there is none."""
     try:
-        raw = path.read_bytes()
+        raw = read_small_file(path, most=MOST_BYTES_HERE if follow_links else MOST_BYTES, follow_links=follow_links)
         return tomllib.loads(_decode(raw).replace("\r\n", "\n"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path} cannot be read: it is nested too deeply.") from error
+    except OSError as error:
+        is_link = error.errno == errno.ELOOP
+        reason = "it is a link, and beside the data links are not followed" if is_link else error.strerror
+        raise ConfigError(f"{path} cannot be read: {reason}.") from error
+    except ValueError as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
 
 
