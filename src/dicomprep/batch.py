@@ -10,8 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
-from dicomprep.database import queries
-from dicomprep.database.picture_store import count_waiting
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Casualty
 from dicomprep.errors import ErrorCode, InputError
@@ -166,13 +164,6 @@ class Batch:
 
     def _finish(self) -> None:
         result, ledger, seconds = self.result, self.recorder.ledger, time.perf_counter() - self.begun
-        with ledger.store.transaction() as connection:
-            result.total_frames = queries.count_frames(connection)
-            result.waiting = count_waiting(connection, run_id=ledger.run_id)
-            result.followed, result.returned = ledger.store.followed, ledger.store.returned
-            result.duplicates = queries.count_duplicates(connection)
-            result.frames_by_split = queries.count_by(connection, "split")
-            result.groups_by_split = queries.count_groups(connection)
         result.timers = (
             Timer.of(
                 "Discover",

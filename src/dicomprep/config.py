@@ -28,6 +28,9 @@ __all__ = [
 
 E = TypeVar("E", bound=StrEnum)
 
+OWN_OPTIONS = ("output_dir", "db", "workers", "strict", "durable", "follow_links", "prune")
+"""What belongs to a run as a whole."""
+
 RULES_VERSION = 6
 """Raised when the same options would give other pixels than before, so that old images are redone."""
 
@@ -210,6 +213,8 @@ class Config:
     """Images are on the disk before rows name them."""
     follow_links: bool = False
     """Symbolic links are followed whose targets lie below `dicom_dir`."""
+    prune: bool = False
+    """Inputs that are no longer there lose their images and rows."""
     image: ImageOptions = field(default_factory=ImageOptions)
     budget: Budget = field(default_factory=Budget)
     splits: Splits = field(default_factory=Splits)
@@ -236,7 +241,7 @@ class Config:
         homes = {f.name: part for part, kind in parts.items() for f in fields(kind)}
         changes: dict[str, dict[str, Any]] = {part: {} for part in ("", *parts)}
         for name, value in options.items():
-            if name not in homes and name not in ("output_dir", "db", "workers", "strict", "durable", "follow_links"):
+            if name not in homes and name not in OWN_OPTIONS:
                 raise ConfigError(f"Unknown option: {name}.")
             changes[homes.get(name, "")][name] = value
         replaced = {part: replace(getattr(config, part), **changes[part]) for part in parts}

@@ -15,7 +15,15 @@ from dicomprep.models import Outcome, Status
 from dicomprep.result import LINK, Result, Watcher
 from dicomprep.storage import readable_path
 
-__all__ = ["ConsoleWatcher", "print_nothing_found", "print_section", "print_summary", "print_table", "printable"]
+__all__ = [
+    "ConsoleWatcher",
+    "print_notes",
+    "print_nothing_found",
+    "print_section",
+    "print_summary",
+    "print_table",
+    "printable",
+]
 
 RULE = "=" * 50
 FOLDER = " folder"
@@ -155,6 +163,14 @@ def print_section(
         print(f"  {printable(note)}")
 
 
+def print_notes(title: str, sentences: Sequence[str]) -> None:
+    """A heading and sentences below it; nothing where there are none."""
+    if sentences:
+        print(title)
+    for sentence in sentences:
+        print(f"  {printable(sentence)}")
+
+
 def printable(text: str) -> str:
     r"""Text from a file, with its control characters made visible.
 
@@ -203,6 +219,8 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
             f"{result.without_preset:,} images not in Hounsfield units: drawn without the preset window",
         )
     yield from _facts_of_events(result)
+    if result.pruned:
+        yield "", f"{result.pruned:,} inputs that are no longer there lost their images and rows"
     codes = result.codes + result.unchanged_codes
     bad = {code: n for code, n in codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
     if bad:
@@ -212,13 +230,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     for split in ("train", "val", "test"):
         images, patients = result.frames_by_split.get(split, 0), result.groups_by_split.get(split, 0)
         yield "Split" if split == "train" else "", f"{split:<5} {images:>9,} images, {patients:,} patients"
-    filled = [split for split, images in result.frames_by_split.items() if images]
-    if len(filled) == 1 and result.total_frames > 1:
-        yield (
-            "",
-            f"Warning: all images (100 %) are in {filled[0]}. If one group holds everything (one Patient ID for all,",
-        )
-        yield "", "or no ID and one study), begin again with --group-by folder and another --db."
+    yield from (("Warning:", sentence) for sentence in result.concerns)
     yield "Images", readable_path(f"{result.output_dir}{os.sep}")
     yield "Database", readable_path(result.db)
 

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dicomprep.absence import Search, count_below, note_absent, prune
 from dicomprep.addresses import is_sqlite_path
 from dicomprep.archives import is_archive
 from dicomprep.batch import Batch
+from dicomprep.concerns import concerns
 from dicomprep.config import Config
+from dicomprep.database import queries
 from dicomprep.database.connect import connect, displayed_database, key_file
 from dicomprep.database.overview_queries import sample_places
-from dicomprep.database.queries import count_failures
+from dicomprep.database.picture_store import count_waiting
 from dicomprep.database.recovery_store import unnamed_images
 from dicomprep.database.release_store import hold_back
 from dicomprep.database.split_store import bind_unit
@@ -81,13 +84,33 @@ def run(
         batch.run(found if sources is None else sources)
         if sources is None and not result.interrupted:
             store.drop_unseen(root, run_id)
-        _count_old_failures(store, result)
+            _settle_absent(Search(store, root, run_id, result.found), config, images, result, watcher)
+        _count_all(store, result, run_id)
     return result
 
 
-def _count_old_failures(store: Store, result: Result) -> None:
+def _settle_absent(search: Search, config: Config, images: LocalImages, result: Result, watcher: Watcher) -> None:
+    """Note which recorded inputs are no longer there; with `prune`, remove their images and rows."""
+    note_absent(search)
+    recorded = 0 if search.found else count_below(search)
+    if recorded:
+        message = f"None of {recorded:,} inputs recorded below {search.root} was found: are they gone, or on a disk"
+        watcher.warned(f"{message} that is not mounted? Nothing is removed, not even with --prune.")
+    elif config.prune:
+        result.pruned = prune(search, images)
+
+
+def _count_all(store: Store, result: Result, run_id: int) -> None:
+    """What the database holds now, and what became of labels."""
+    result.followed, result.returned = store.followed, store.returned
     with store.transaction() as connection:
-        result.unchanged_codes = count_failures(connection, result.root) - result.codes
+        result.total_frames = queries.count_frames(connection)
+        result.duplicates = queries.count_duplicates(connection)
+        result.frames_by_split = queries.count_by(connection, "split")
+        result.groups_by_split = queries.count_groups(connection)
+        result.concerns = concerns(connection)
+        result.waiting = count_waiting(connection, run_id=run_id)
+        result.unchanged_codes = queries.count_failures(connection, result.root) - result.codes
 
 
 def _why_no_folder(path: Path) -> str:

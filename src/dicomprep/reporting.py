@@ -8,8 +8,9 @@ from pathlib import Path
 
 from dicomprep.auditing.audit import audit, join
 from dicomprep.cells import neutral_cell
+from dicomprep.concerns import concerns, unreachable_roots
 from dicomprep.config import ImageOptions
-from dicomprep.console import print_section, print_table, printable
+from dicomprep.console import print_notes, print_section, print_table, printable
 from dicomprep.database import queries
 from dicomprep.database.connect import connect, migrate, reading
 from dicomprep.database.picture_store import count_waiting
@@ -39,6 +40,7 @@ def print_status(db: str) -> None:
             if count:
                 images = f"image{'s' * (count != 1)}"
                 print(f"The {kind}s of {count:,} {images} wait for a picture that is not there now.")
+        print_notes("To be known", (*concerns(connection), *unreachable_roots(connection)))
         print("Last runs")
         for run in queries.last_runs(connection, LAST_RUNS):
             state = "interrupted" if run.interrupted else "finished" if run.finished_at else "broke off"

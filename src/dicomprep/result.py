@@ -61,6 +61,10 @@ class Result:
     """Inputs in the database that hold the same image as another one, which alone is among `images`."""
     frames_by_split: dict[str, int] = field(default_factory=dict)
     groups_by_split: dict[str, int] = field(default_factory=dict)
+    pruned: int = 0
+    """Inputs that were no longer there and that lost their images and rows."""
+    concerns: tuple[str, ...] = ()
+    """Sentences on the data set as a whole, as `status` and `audit` say them."""
     timers: tuple[Timer, ...] = ()
 
     def count_other(self, path: str) -> None:

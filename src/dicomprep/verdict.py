@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dicomprep.config import Config
-from dicomprep.console import ConsoleWatcher, printable
+from dicomprep.console import ConsoleWatcher, print_notes, printable
 from dicomprep.repairing import Repaired, repair
 from dicomprep.result import Result
 from dicomprep.verification import Findings, Kind, clear, verify
@@ -75,6 +75,7 @@ def _print_findings(findings: Findings) -> None:
         print(f"  {findings.foreign:,} files there are not of dicomprep's making; they are left alone.")
     if not findings.counts:
         print("All whole.")
+    print_notes("To be known", findings.notes)
 
 
 def _print_repaired(findings: Findings, repaired: Repaired, cleared: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from dicomprep.concerns import absent_inputs, unreachable_roots
 from dicomprep.config import Config
 from dicomprep.database import queries, verify_queries
 from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, read_meta, reading
@@ -58,6 +59,8 @@ class Findings:
     """That are recorded, all of which were looked at."""
     inputs: int = 0
     foreign: int = 0
+    notes: tuple[str, ...] = ()
+    """On the inputs that are no longer there: their images are whole, and so not wrong."""
     """Files below the output folder that are not of this program's making."""
 
     def add(self, kind: Kind, what: str, file_id: int | None = None) -> None:
@@ -93,6 +96,8 @@ def verify(db: str, *, progress: Progress = lambda _done, _all: None) -> Finding
             for place in leftovers.orphans():
                 findings.add(Kind.ORPHANED, place)
             findings.foreign = leftovers.foreign
+            with reading(engine) as connection:
+                findings.notes = (*absent_inputs(connection), *unreachable_roots(connection))
         return findings
 
 

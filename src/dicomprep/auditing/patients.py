@@ -1,10 +1,9 @@
 """Who is in which split, against what was asked, and how the classes are spread."""
 
-import json
 from collections import Counter, defaultdict
 
 from dicomprep.auditing.section import Ground, Section
-from dicomprep.config import Splits
+from dicomprep.concerns import concerns, last_splits, percentages, unreachable_roots
 from dicomprep.database import audit_queries as queries
 from dicomprep.database.kinship import MOST_PATIENTS
 
@@ -23,14 +22,12 @@ def patients(ground: Ground) -> Section:
     by_split: Counter[str] = Counter()
     for _, split, count in kinds:
         by_split[split] += count
-    unknown = sum(count for kind, _, count in kinds if kind != _options(ground).group_by)
     divided = queries.divided_patients(connection) + queries.divided_joined_groups(connection)
     notes = [f"{divided:,} patients are in two splits."]
     sets, largest = queries.joined_sets(connection)
     if sets:
         notes.append(f"{sets:,} sets of patients (the largest of {largest:,}) are one, as their images show.")
-    if unknown:
-        notes.append(f"{unknown:,} groups could not be identified as asked: by study or folder, and out of test.")
+    notes += (*concerns(connection), *unreachable_roots(connection))
     torn = queries.divided_studies(connection, made_up=False)
     if torn:
         notes.append(f"{torn:,} studies are in two splits: labelled before they were known to be one, so they stay.")
@@ -46,19 +43,19 @@ def patients(ground: Ground) -> Section:
 
 def shares(ground: Ground) -> Section:
     """The shares that were asked for, the shares of identified groups, and whether chance explains the difference."""
-    options = _options(ground)
+    options = last_splits(ground.connection)
     counts: Counter[str] = Counter()
     for kind, split, count in queries.count_by_kind(ground.connection):
         if kind == options.group_by:
             counts[split] += count
     total, rows, outside = counts.total(), [], []
-    for name, share in zip(NAMES, options.shares, strict=True):
+    got = percentages([counts[name] for name in NAMES], digits=2)
+    for name, share, part in zip(NAMES, options.shares, got, strict=True):
         bound = BOUND * (total * share * (1 - share)) ** 0.5
         difference = counts[name] - total * share
         if abs(difference) > bound + 0.5:
             outside.append(name)
-        got = counts[name] / total if total else 0.0
-        rows.append((name, round(100 * share, 2), round(100 * got, 2), round(100 * bound / total, 2) if total else 0.0))
+        rows.append((name, round(100 * share, 2), part, round(100 * bound / total, 2) if total else 0.0))
     notes = (
         (f"Beyond {BOUND:g} standard deviations: {', '.join(outside)}. Were other shares asked for before?",)
         if outside
@@ -85,8 +82,3 @@ def classes(ground: Ground) -> Section:
     return Section(
         "classes", "Labelled images", ("class", *NAMES), rows, notes=notes or (() if rows else ("No labels.",))
     )
-
-
-def _options(ground: Ground) -> Splits:
-    recorded = queries.last_split(ground.connection)
-    return Splits(**json.loads(recorded)["splits"]) if recorded else Splits()

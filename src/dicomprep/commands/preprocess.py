@@ -24,6 +24,7 @@ def preprocess(  # noqa: PLR0913
     strict: Flag = False,
     durable: Flag = False,
     follow_links: Flag = False,
+    prune: Flag = False,
     test: Flag = False,
 ) -> int:
     """Turn DICOM files into images and database records, with splits assigned.
@@ -46,6 +47,8 @@ def preprocess(  # noqa: PLR0913
         Let images reach the disk before rows name them, so that both outlive a loss of power.
     follow_links
         Follow symbolic links whose targets lie in DICOM_DIR, as in data sets of DataLad and git-annex.
+    prune
+        Remove the images and rows of inputs that are no longer there.
     test
         Use the test directory samp_ds instead; it is made of pydicom's sample files if it is not there.
 
@@ -62,6 +65,7 @@ def preprocess(  # noqa: PLR0913
         strict=strict,
         durable=durable,
         follow_links=follow_links,
+        prune=prune,
         image=image,
         splits=splits,
         budget=budget,

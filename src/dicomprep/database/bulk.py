@@ -15,7 +15,7 @@ __all__ = ["any_of", "insert", "look_up"]
 PIECE = 256
 """So many values are looked up by one statement: always as many, so that the database prepares it once."""
 
-SETTLED_LATER = ("id", "joined_id", "drawn_split", "duplicate_of")
+SETTLED_LATER = ("id", "joined_id", "drawn_split", "duplicate_of", "absent_since")
 """Columns that are not inserted, and that stay what they are in a row that is replaced."""
 
 

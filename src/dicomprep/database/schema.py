@@ -78,6 +78,7 @@ runs = Table(
     Column("other_files", Integer, nullable=False),
     Column("frames", Integer, nullable=False),
     Column("seconds", Float, nullable=False),
+    Column("changed_side", Integer, nullable=False, server_default="0"),
 )
 
 groups = Table(
@@ -174,6 +175,7 @@ files = Table(
     Column("instance_key", BigInteger),
     Column("duplicate_of", Id),
     Column("ctime_ns", BigInteger),
+    Column("absent_since", Id),
     Index("files_by_path", "root", "path", unique=True),
     Index("files_by_name", "name", unique=True),
     Index("files_by_frame_stem", "frame_stem"),
@@ -181,6 +183,7 @@ files = Table(
     Index("files_by_status", "status", "error_code"),
     _index("files_by_pixels", ("pixel_key",), "pixel_key IS NOT NULL AND duplicate_of IS NULL"),
     _index("files_by_instance", ("instance_key",), "instance_key IS NOT NULL AND duplicate_of IS NULL"),
+    _index("files_by_absence", ("root", "id"), "absent_since IS NOT NULL"),
     _index("files_by_original", ("duplicate_of", "group_id"), "duplicate_of IS NOT NULL"),
 )
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
 from dicomprep.database.bulk import any_of, insert, look_up
+from dicomprep.database.concern_queries import note_changed_side, sides_of_frames, sides_of_labelled
 from dicomprep.database.connect import (
     connect,
     database_folder,
@@ -147,6 +148,8 @@ class Store:
             ]
             pictures = Pictures(connection, run_id)
             pictures.look_out(str(rows[0][0]), [str(row[1]) for row in rows])
+            again = [str(row[1]) for row, o in zip(rows, outcomes, strict=True) if o.task.recorded]
+            sides = sides_of_labelled(connection, str(rows[0][0]), again)
             twins = Twins(connection, run_id)
             twins.look_out([(str(row[0]), str(row[1]), key) for row, key in zip(rows, keys, strict=True)])
             insert(connection, files, rows, key=("root", "path"), replace=True)
@@ -161,6 +164,7 @@ class Store:
             insert(connection, frames, images, key=("file_id", "frame_number"), replace=True)
             pictures.join(zip(ids, outcomes, strict=True))
             twins.settle(before)
+            _note_sides(connection, sides, run_id)
             stale = {*gone, *unnamed} - {written.thumbnail_path for o in outcomes for written in o.written}
             note_unnamed(connection, stale)
         self.followed += pictures.moved
@@ -186,6 +190,14 @@ class Store:
         stale = unread & (files.c.root == readable_path(root)) & (files.c.run_id < run_id)
         with self.transaction() as connection:
             connection.execute(delete(files).where(stale))
+
+
+def _note_sides(connection: Connection, before: Mapping[int, str], run_id: int) -> None:
+    """Count the labelled images that changed their side, for their files are of another patient now."""
+    now = sides_of_frames(connection, before) if before else {}
+    changed = sum(side != before[frame_id] for frame_id, side in now.items())
+    if changed:
+        note_changed_side(connection, run_id, changed)
 
 
 def _remove_frames(

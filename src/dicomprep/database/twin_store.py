@@ -138,6 +138,15 @@ class Twins:
         if self._pairs:
             self._join()
 
+    def bereave(self, originals: Sequence[int]) -> None:
+        """Of the twins of inputs that are about to be removed, let another be the original; `settle` comes after."""
+        gone = set(originals)
+        hidden = [m for m in self._members(_BY_ORIGINAL, originals) if m.id not in gone]
+        if hidden:
+            self.connection.execute(_HIDE, [{"twin": m.id, "original": None} for m in hidden])
+        self.pixels |= {m.pixel_key for m in hidden if m.pixel_key is not None}
+        self.instances |= {m.instance_key for m in hidden if m.instance_key is not None}
+
     def _release(self, remade: Sequence[int]) -> None:
         """Twins that hold another image than their originals now are images of their own again."""
         hidden = [m for m in self._members(_BY_ID, remade) if m.duplicate_of is not None]

@@ -17,6 +17,7 @@ from dicomprep.database.migrations import (
     m0007_patients,
     m0008_pictures,
     m0009_image_positions,
+    m0010_absent,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -31,5 +32,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0007_patients.upgrade,
     m0008_pictures.upgrade,
     m0009_image_positions.upgrade,
+    m0010_absent.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
