@@ -66,7 +66,7 @@ def test_a_clean_data_set(place: Place) -> None:
     assert sum(row["images"] for row in sections["patients"]["rows"]) == 13
     assert [row["inputs"] for row in sections["duplicates"]["rows"]] == [1, 12, 0, 0]
     assert sections["near_duplicates"]["rows"] == []
-    assert any("1 groups could not be identified" in note for note in sections["patients"]["notes"])
+    assert any("4 % of patients (1 of 25) could not be identified" in note for note in sections["patients"]["notes"])
     text = cli(place.base, "audit", "--db", place.db, "--no-near")
     assert (text.returncode, "No leak found." in text.stdout, "of the same patient" in text.stdout) == (0, True, True)
 

@@ -109,6 +109,7 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "instance_key": None,
         "duplicate_of": None,
         "ctime_ns": None,
+        "absent_since": None,
     }
     assert dict(last) == {
         "id": 2,
@@ -220,7 +221,7 @@ def test_counts_agree_with_the_views(place: Place, store: Store) -> None:
 def test_the_statements_suit_postgresql() -> None:
     dialect = PGDialect_psycopg(paramstyle="format")
     insert = bulk._insert_text(files, ("root", "path"), dialect, replace=True)
-    assert insert.count("%s") == len(files.columns) - 2
+    assert insert.count("%s") == len(files.columns) - 3
     assert "DO UPDATE" in insert
     assert "RETURNING" not in insert
     assert "DO NOTHING" in bulk._insert_text(files, ("root", "path"), dialect, replace=False)

@@ -78,7 +78,7 @@ runs = Table(
     Column("other_files", Integer, nullable=False),
     Column("frames", Integer, nullable=False),
     Column("seconds", Float, nullable=False),
-    Column("changed_side", Integer, nullable=False, server_default="0"),
+    Column("changed_side", Integer, nullable=False, server_default=text("0")),
 )
 
 groups = Table(
