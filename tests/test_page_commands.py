@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dicomprep.database.connect import connect
+from dicomprep.database.migrations import m0006_commands
 from tests.building import make_dicom
 from tests.pages import Pages, free_port, serving
 from tests.running import Place, cli, frames_of, make_files
@@ -119,13 +121,16 @@ def test_skips_of_before_have_their_place_among_the_labels(place: Place) -> None
     events = [("a", "2026-01-01T10:00:00"), ("b", "2026-01-01T12:00:00")]
     with closing(sqlite3.connect(place.db)) as connection, connection:
         connection.execute("DROP TABLE commands")
-        connection.execute("UPDATE meta SET value = '5' WHERE key = 'schema_version'")
         connection.execute("INSERT INTO classes (name, created_at) VALUES ('biopsy', '')")
         for frame, (_, time) in enumerate(events, 1):
             row = (frame, "biopsy", "me", time)
             connection.execute("INSERT INTO labels (frame_id, label, annotator, created_at) VALUES (?, ?, ?, ?)", row)
         for frame, time in ((3, "2026-01-01T11:00:00"), (2, "2026-01-01T12:00:00")):
             connection.execute("INSERT INTO passed VALUES (?, 'me', ?)", (frame, time))
+    engine = connect(str(place.db))
+    with engine.begin() as connection:
+        m0006_commands.upgrade(connection)
+    engine.dispose()
     with serving(place) as pages:
         assert [pages.post("/undo")["item"]["id"] for _ in range(3)] == [2, 3, 1]
         assert pages.post("/undo")["item"] is None
