@@ -17,6 +17,7 @@ from dicomprep.commands.export import export
 from dicomprep.commands.inspect import inspect
 from dicomprep.commands.label import label
 from dicomprep.commands.labels import labels
+from dicomprep.commands.options import DEFAULTS
 from dicomprep.commands.predictions import predictions
 from dicomprep.commands.preprocess import preprocess
 from dicomprep.commands.release import release
@@ -24,7 +25,7 @@ from dicomprep.commands.report import report
 from dicomprep.commands.retry import retry
 from dicomprep.commands.status import status
 from dicomprep.commands.verify import verify
-from dicomprep.defaults import data_options, default_options, is_shared
+from dicomprep.defaults import data_options, default_options, is_shared, option_values
 from dicomprep.errors import ConfigError, EnvironmentFault, ExportError, InputError, LabelError, disk_fault
 from dicomprep.storage import readable_path
 from dicomprep.version import VERSION
@@ -88,7 +89,7 @@ def _discard_output() -> None:
 
 
 def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Options that were not given come from a file: `defaults` says which."""
+    """Options that were not given come from a file (`defaults` says which), then from the last run of the data set."""
     by_name = {name: argument for argument in arguments for name in argument.names if name.startswith("--")}
     data = by_name.get("--dicom-dir")
     folder = Path(data.tokens[0].value) if data and data.tokens else None
@@ -103,6 +104,8 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
         if not argument.tokens:
             for value in values:
                 argument.append(Token(keyword=f"--{key}", value=value, source=source))
+    if commands == ("preprocess",):
+        _take_from_last_run(by_name)
 
 
 def _take_from_data(folder: Path, by_name: Mapping[str, Argument]) -> None:
@@ -113,6 +116,24 @@ def _take_from_data(folder: Path, by_name: Mapping[str, Argument]) -> None:
         by_name[f"--{key}"].append(Token(keyword=f"--{key}", value=options[key][0], source=str(path)))
     if taken:
         print(f"From {readable_path(str(path))}: {', '.join(taken)}")
+
+
+def _take_from_last_run(by_name: Mapping[str, Argument]) -> None:
+    """Take what the data set was made by, and say so."""
+    from dicomprep.preloading import preload
+
+    preload()  # workers are prepared while the database is asked
+    from dicomprep.continuing import continued_options, describe_options
+
+    given = [name[2:].replace("-", "_") for name, argument in by_name.items() if argument.tokens]
+    db = by_name["--db"]
+    kept = continued_options(db.tokens[0].value if db.tokens else DEFAULTS.db, given=given)
+    for name, value in kept.items():
+        option = f"--{name.replace('_', '-')}"
+        for one in option_values(value):
+            by_name[option].append(Token(keyword=option, value=one, source="the last run"))
+    if kept:
+        print(f"As in the last run: {describe_options(kept)}")
 
 
 def _join_values(arguments: Iterable[str]) -> list[str]:

@@ -1,10 +1,12 @@
 """What a person sees: the progress of a run, a line for each bad file, the summary."""
 
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -128,7 +130,7 @@ def print_summary(result: Result, *, label: str, given: str) -> None:
         print(f"  {timer!r}")
     print(RULE)
     for name, text in _facts(result):
-        print(f"  {name:<9} {text}")
+        print("\n".join(_wrapped(f"  {name:<9} {text}", indent=12)))
     if result.interrupted:
         return
     print(f"\nPreprocessing complete. {result.total_frames:,} frames ready for labeling.")
@@ -136,6 +138,14 @@ def print_summary(result: Result, *, label: str, given: str) -> None:
     if result.failed or result.unchanged_codes:
         shown = printable(given)
         print(f"Failed files: dicomprep status --failures{shown}; again: dicomprep retry{shown}")
+
+
+def _wrapped(line: str, *, indent: int) -> list[str]:
+    """A line in the width of the terminal; as it is where a program or a file takes it."""
+    if not sys.stdout.isatty():
+        return [line]
+    columns = shutil.get_terminal_size().columns
+    return wrap(line, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def print_table(title: str, counts: Mapping[str, int]) -> None:

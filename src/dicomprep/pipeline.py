@@ -14,6 +14,7 @@ from dicomprep.archives import is_archive
 from dicomprep.batch import Batch
 from dicomprep.concerns import concerns
 from dicomprep.config import Config
+from dicomprep.continuing import explain_changes
 from dicomprep.database import queries
 from dicomprep.database.connect import connect, displayed_database, key_file
 from dicomprep.database.overview_queries import sample_places
@@ -71,8 +72,7 @@ def run(
         key = _bind(config, store)
         _apply_privacy(config, store, watcher)
         images = stack.enter_context(_images(store, output_dir, watcher))
-        options = asdict(replace(config, dicom_dir=Path(root), output_dir=output_dir, db=displayed_database(config.db)))
-        run_id = store.begin_run(version=VERSION, root=root, options=options)
+        run_id = _begin(replace(config, dicom_dir=Path(root), output_dir=output_dir), store, watcher)
         rules = config.fingerprint(), config.splits
         ledger = Ledger(store, run_id, *rules, key, images, durable=config.durable)
         engine = stack.enter_context(_engine(config, images, key, work))
@@ -176,6 +176,16 @@ def _warn_of_tags(config: Config, watcher: Watcher) -> None:
 
         for sentence in warnings_of(config.privacy.tag):
             watcher.warned(sentence)
+
+
+def _begin(config: Config, store: Store, watcher: Watcher) -> int:
+    """Record that a run began and with which options; say what is made again because earlier ones had others."""
+    with store.transaction() as connection:
+        sentence = explain_changes(connection, config)
+    if sentence is not None:
+        watcher.warned(sentence)
+    options = asdict(config) | {"db": displayed_database(config.db)}
+    return store.begin_run(version=VERSION, root=str(config.dicom_dir), options=options)
 
 
 def _apply_privacy(config: Config, store: Store, watcher: Watcher) -> None:
