@@ -19,6 +19,7 @@ from dicomprep import pipeline
 from dicomprep.config import Config
 from dicomprep.database.label_store import add_label
 from dicomprep.database.store import Store
+from dicomprep.naming import folded_name
 from dicomprep.preloading import PROCESS
 from tests.building import make_dicom
 
@@ -94,7 +95,7 @@ class Place:
     def check(self) -> None:
         """Every row has its image, every image its row, and none is for two."""
         recorded = self.rows("SELECT thumbnail_path FROM frames")
-        assert len(set(recorded)) == len(recorded)
+        assert len({folded_name(path) for path in recorded}) == len(recorded)
         assert set(recorded) == set(self.images())
         assert self.rows("SELECT count(*) FROM frames") == [len(recorded)]
         sizes = dict(self.rows("SELECT thumbnail_path, size FROM frames"))

@@ -18,6 +18,7 @@ import pytest
 from dicomprep.errors import ConfigError, EnvironmentFault, ExportError
 from dicomprep.export.exporting import Exported, export_frames
 from dicomprep.export.options import ExportOptions, Format
+from dicomprep.naming import folded_name
 from dicomprep.pixels.png import decode_png
 from tests.running import Place, cli, dicomprep_command, make_files, set_labels, started, wait_until
 
@@ -288,6 +289,18 @@ def test_a_folder_has_one_for_each_split_and_class(place: Place, tmp_path: Path)
     expected = Counter((split, folders[label]) for split, label in place.rows("SELECT split, label FROM images"))
     assert Counter(image.parts[:2] for image in images) == expected
     assert {(tmp_path / "out" / image).read_bytes() for image in images} == set(place.images().values())
+
+
+def test_classes_have_folders_that_every_disk_takes_and_tells_apart(own: Place, tmp_path: Path) -> None:
+    labels = ["nul", "Benign", "benign", "B:9 ", "Ångström", "\u212bngstr\u00f6m"]
+    for name, label in zip(own.rows("SELECT filename FROM images ORDER BY id"), labels, strict=False):
+        relabel(own, name, label)
+    export(own, "folder", tmp_path / "out")
+    folders = {Path(name).parts[1] for name in tree(tmp_path / "out") if name.endswith(".png")}
+    assert folders >= {"%6Eul", "Benign", "B%3A9%20", "Ångström"}
+    assert len({folded_name(folder) for folder in folders}) == len(folders)
+    assert sum(folder.lower().startswith("benign") for folder in folders) == 2
+    assert sum(folder.endswith("ngström") for folder in folders) == 1
 
 
 def test_it_is_filtered(place: Place, tmp_path: Path) -> None:

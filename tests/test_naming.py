@@ -1,14 +1,17 @@
 """What images are called: like their source, fit for any file system, and never two of the same name by chance."""
 
 import re
+from unicodedata import normalize
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dicomprep.naming import (
+    folded_name,
     frame_filename,
     frame_stem,
+    group_folder,
     hashed_name,
     source_name,
     thumbnail_path,
@@ -22,9 +25,29 @@ parts = st.one_of(
     .filter(lambda raw: not {0, 0x2F} & set(raw))
     .map(lambda raw: raw.decode("utf-8", "surrogateescape")),
     st.sampled_from(
-        ["a", "A", "a.dcm", "a.DCM", ".dcm", "a.png", "a.dcm.png", "a.dcm.dcm", "1.2.840.5", "\\x0a", "\n"]
+        [
+            "con",
+            "NUL.dcm",
+            "%6Eul",
+            "a:",
+            "a%3A",
+            "a ",
+            "._a",
+            "a",
+            "A",
+            "a.dcm",
+            "a.DCM",
+            ".dcm",
+            "a.png",
+            "a.dcm.png",
+            "a.dcm.dcm",
+            "1.2.840.5",
+            "\\x0a",
+            "\n",
+        ]
     ),
 ).filter(lambda part: part not in (".", ".."))
+REFUSED = re.compile(r'[<>:"|?*\\]|[. ]\Z|\A(con|prn|aux|nul|com\d|lpt\d)(\.|\Z)', re.IGNORECASE)
 paths = st.lists(parts, min_size=2, max_size=4).map("/".join)
 
 
@@ -41,9 +64,21 @@ paths = st.lists(parts, min_size=2, max_size=4).map("/".join)
         ("s/scan.dicom", "s", "s/scan.dicom"),
         ("s/.dcm", "s", "s/.dcm"),
         ("s/a.dcm.dcm", "s", "s/a.dcm"),
-        ("s/tab\there", "s", "s/tab\\x09here"),
-        ("s/caf\udce9", "s", "s/caf\\xe9"),
-        ("s/back\\slash", "s", "s/back\\\\slash"),
+        ("s/tab\there", "s", "s/tab%09here"),
+        ("s/caf\udce9", "s", "s/caf%E9"),
+        ("s/back\\slash", "s", "s/back%5Cslash"),
+        ("T1 SAG: 3D/LUNG?.dcm", "T1 SAG%3A 3D", "T1 SAG%3A 3D/LUNG%3F"),
+        ('<b>/*|".dcm', "%3Cb%3E", "%3Cb%3E/%2A%7C%22"),
+        ("100%/50%25.dcm", "100%25", "100%25/50%2525"),
+        ("end./end .dcm", "end%2E", "end%2E/end%20"),
+        (" a/...dcm", "%20a", "%20a/.%2E"),
+        ("CON/nul.1.dcm", "%43ON", "%43ON/%6Eul.1"),
+        ("aux .x/lpt¹.dcm", "%61ux .x", "%61ux .x/%6Cpt¹"),
+        ("Conin$/contrast.dcm", "%43onin$", "%43onin$/contrast"),
+        ("com10/com.dcm", "com10", "com10/com"),
+        ("a_vti_b/~$x.dcm", "a%5Fvti_b", "a%5Fvti_b/%7E$x"),
+        (".lock/._a.dcm", "%2Elock", "%2Elock/%2E_a"),
+        ("desktop.ini/zero\u200bwidth.dcm", "%64esktop.ini", "%64esktop.ini/zero%E2%80%8Bwidth"),
         ("Jürgen Groß/Übersicht.dcm", "Jürgen Groß", "Jürgen Groß/Übersicht"),
     ],
 )
@@ -66,6 +101,7 @@ def test_names_fit_any_file_system_and_terminal(path: str) -> None:
     assert name.rpartition("/")[0] == study_id
     assert image.count("/") == path.count("/")
     assert image.isprintable()
+    assert not any(REFUSED.search(part) for part in (*image.split("/"), *name.split("/")))
     assert image.endswith(".png")
     assert all(0 < len(part.encode()) <= 255 for part in image.split("/"))
     assert not any(folder.lower().endswith(".png") for folder in study_id.split("/"))
@@ -77,6 +113,37 @@ def test_long_names_are_cut_but_stay_apart() -> None:
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"s/.+~[0-9a-f]{8}", name) for name in names)
     assert source_name("root", f"s/{long[0]}")[1] == names[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("s/IMG", "S/img"),
+        ("s/\xe9", "s/e\u0301"),
+        ("STRASSE/ﬁ", "straße/FI"),
+        ("s/\u212b", "S/a\u030a"),
+        ("s/\u2764\ufe0f", "s/\u2764"),
+        ("s/ΣΑΣ", "s/σας"),
+    ],
+)
+def test_names_that_are_one_file_where_capitals_and_accents_do_not_count(one: str, other: str) -> None:
+    assert folded_name(one) == folded_name(other)
+    assert frame_stem(folded_name(f"{one}_FRAME0003")) == folded_name(other)
+
+
+@given(paths, paths)
+def test_what_is_one_name_in_nfc_and_case_folded_is_one_when_folded(one: str, other: str) -> None:
+    for text in (one, one.upper(), one.lower(), one.swapcase(), normalize("NFD", one)):
+        if normalize("NFC", text).casefold() == normalize("NFC", one).casefold():
+            assert folded_name(text) == folded_name(one)
+    if folded_name(one) != folded_name(other):
+        assert one != other
+
+
+def test_a_folder_that_stands_for_a_patient_is_called_as_ever() -> None:
+    assert group_folder("in", "T1: 3D./a\tb\\/x.dcm") == "T1: 3D./a\\x09b\\\\"
+    assert group_folder("in", "x.dcm") == "in"
+    assert re.fullmatch(r"a\.png~[0-9a-f]{8}", group_folder("in", "a.png/x.dcm"))
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,8 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "duplicate_of": None,
         "ctime_ns": None,
         "absent_since": None,
+        "folded_name": "s/1_frame0001",
+        "group_folder": None,
     }
     assert dict(last) == {
         "id": 2,

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import socket
 import stat
@@ -17,9 +18,11 @@ import pytest
 
 import dicomprep
 from dicomprep import ConfigError, EnvironmentFault
+from dicomprep.database.connect import connect
+from dicomprep.database.migrations import m0011_folded_names
 from dicomprep.models import Source
 from dicomprep.naming import source_name
-from dicomprep.privacy import KEY_BYTES
+from dicomprep.privacy import KEY_BYTES, keyed_hash
 from tests import faulty
 from tests.building import make_dicom
 from tests.running import PROJECT, SIZE, Place, call, cli, frames_of, make_files, started, wait_until
@@ -324,7 +327,20 @@ COLLISIONS = {
     "alike up to the cut": [f"{'n' * 220}{end}/{'m' * 220}{end}.dcm" for end in "12"],
     "composed and decomposed": ["s/\u00e9.dcm", "s/e\u0301.dcm"],
     "our own scratch folder": ["s/x.dcm", ".dicomprep-tmp/x.dcm"],
-    "our own lock": ["s/x.dcm", ".dicomprep.lock/x.dcm"],
+    "our own lock": ["s/x.dcm", ".dicomprep.lock/x.dcm", ".DICOMPREP-TMP/x.dcm"],
+    "capitals alone": ["s/IMG.dcm", "s/img.dcm", "S/IMG.dcm", "S/Img"],
+    "capitals of a frame": ["s/IMG.dcm:4", "S/img_FRAME0003.dcm"],
+    "frame of another in capitals": ["s/img_frame0003.dcm", "s/IMG.dcm:4"],
+    "other scripts": [
+        "s/STRASSE.dcm",
+        "s/stra\u00dfe.dcm",
+        "\u03a3/\u0390.dcm",
+        "\u03c2/\u1fd3.dcm",
+        "s/\u212b",
+        "s/\u00e5",
+    ],
+    "folder of an image in capitals": ["s/a.dcm", "s/A.PNG/x.dcm", "s/a.Png.dcm"],
+    "what is refused and how it is written": ["s/a?.dcm", "s/a%3F.dcm", "s/a%3f.dcm", "s/nul.dcm", "s/%6Eul.dcm"],
 }
 
 
@@ -359,6 +375,45 @@ def test_names_of_new_files_do_not_depend_on_who_is_read_first(place: Place) -> 
     make_files(place.source, "s/late.dcm:2", "s/late_frame0001.dcm")
     place.run(work=faulty.PROCESS)
     assert dict(place.rows("SELECT path, name FROM files"))["s/late.dcm"] == "s/late"
+
+
+def test_recorded_names_stay_for_ever_and_their_folders_are_the_same_patients(place: Place) -> None:
+    """As earlier releases named them, two in one place where capitals do not count."""
+    before = ("s/IMG", "s/img", "T1* 3D?/con", "s/x_frame0003")
+    make_files(place.source, *(f"{name}.dcm" for name in before))
+    place.run(group_by="folder")
+    for name in before:
+        row = (name, name.rpartition("/")[0], f"{name}.dcm")
+        place.execute("UPDATE files SET name = ?, study_id = ? WHERE path = ?", *row)
+    place.execute("DROP INDEX files_by_folded_name")
+    place.execute("CREATE UNIQUE INDEX files_by_name ON files (name)")
+    for column in ("folded_name", "group_folder"):
+        place.execute(f"ALTER TABLE files DROP COLUMN {column}")
+    engine = connect(str(place.db))
+    with engine.begin() as connection:
+        m0011_folded_names.upgrade(connection)
+    engine.dispose()
+    make_files(place.source, "s/Img.dcm", "S/X.dcm:4", "T1* 3D?/new.dcm", seed=50)
+    assert place.run(group_by="folder", size=24).processed == 7
+    recorded = {path.removesuffix(".dcm"): name for path, name in place.rows("SELECT path, name FROM files")}
+    assert {name: recorded[name] for name in before} == {name: name for name in before}
+    assert re.fullmatch(r"s/Img~[0-9a-f]{8} S/X~[0-9a-f]{8}", f"{recorded['s/Img']} {recorded['S/X']}")
+    assert recorded["T1* 3D?/new"] == "T1%2A 3D%3F/new"
+    assert place.rows("SELECT count(*) FROM groups") == [3]
+    assert place.run(group_by="folder", size=24).unchanged == 7
+
+
+@pytest.mark.parametrize("options", [{}, {"names": "hash"}])
+def test_a_folder_is_one_patient_whatever_its_images_are_called(place: Place, options: dict[str, str]) -> None:
+    """The keyed hash of its path is what earlier releases made of it."""
+    make_files(place.source, "T1? 3D./a.dcm")
+    place.run(group_by="folder", **options)
+    key = bytes.fromhex(Path(f"{place.db}.key").read_text())
+    folder = "T1? 3D." if not options else place.rows("SELECT study_id FROM files")[0]
+    assert place.rows("SELECT key FROM groups") == [keyed_hash(key, "folder", folder)]
+    moved = place.source.rename(place.base / "moved")
+    place.run(dicom_dir=moved, group_by="folder", size=24, **options)
+    assert place.rows("SELECT key FROM groups") == [keyed_hash(key, "folder", folder)]
 
 
 def test_a_file_that_is_no_dicom_takes_no_name(place: Place) -> None:

@@ -125,6 +125,14 @@ class LocalImages:
             return False
         return True
 
+    def are_one(self, one: str, other: str) -> bool:
+        """Whether two names lead to one image: where the disk tells no capitals, or writes accents its own way."""
+        try:
+            with self._opened(one) as (_, first), self._opened(other) as (_, second):
+                return os.path.samestat(first, second)
+        except OSError:
+            return False
+
     def where(self, name: str) -> str:
         """See `ImageStore`."""
         return os.path.join(self.folder, name)

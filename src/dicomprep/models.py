@@ -125,6 +125,8 @@ class Task(_Message):
     study_id: str
     name: str
     """`study_id/stem`; a frame of a multi-frame file adds its number."""
+    folder: str = ""
+    """What the folder is called where it stands for a patient, if that is not `study_id`."""
     digest_only: bool = False
     """Only take the digest: the parent asks whether this is a known file that moved."""
     recorded: bool = False

@@ -3,13 +3,18 @@
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from unicodedata import normalize
 
 from dicomprep.storage import OWN_PREFIX, readable_path
 
 __all__ = [
+    "fit_for_any_system",
+    "folded_name",
     "frame_filename",
     "frame_stem",
+    "group_folder",
     "hashed_name",
     "is_hashed",
     "source_name",
@@ -19,6 +24,19 @@ __all__ = [
 
 MAX_COMPONENT_BYTES = 200
 """Longer folder and file names are cut and get a hash: `_frame0000.png` must still fit 255 bytes."""
+
+_REFUSED = re.compile(
+    r"""
+    [<>:"|?*\\%]  # Windows refuses these; % begins what is written in the place of others
+    | \A[ ] | [ .]\Z  # Windows drops the last, OneDrive the first
+    | \A(?=(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³]|con(?:in|out)\$|clock\$)[ ]*(?:\.|\Z)).  # devices of Windows
+    | \A(?=\._|~\$|desktop\.ini\Z|\.lock\Z). | _(?=vti_)  # what macOS and OneDrive keep for themselves
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Printable characters that file systems without case pass over as well (Unicode's Default_Ignorable_Code_Point)."""
 
 
 def source_name(root_name: str, path: str) -> tuple[str, str]:
@@ -33,8 +51,13 @@ def source_name(root_name: str, path: str) -> tuple[str, str]:
     """
     folder, _, file = path.rpartition("/")
     stem = file[:-4] if file.lower().endswith(".dcm") and len(file) > 4 else file
-    study_id = _study_id(folder or root_name or "root")
-    return study_id, f"{study_id}/{_component(stem)}"
+    study_id = _joined(folder or root_name or "root", fit_for_any_system)
+    return study_id, f"{study_id}/{_component(stem, fit_for_any_system)}"
+
+
+def group_folder(root_name: str, path: str) -> str:
+    """What a folder is called where it stands for a patient: as in earlier releases, so that none changes sides."""
+    return _joined(path.rpartition("/")[0] or root_name or "root", readable_path)
 
 
 def hashed_name(key: bytes, path: str) -> tuple[str, str]:
@@ -60,6 +83,17 @@ def is_hashed(name: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{12}/[0-9a-f]{16}(~[0-9a-f]{8})?", name) is not None
 
 
+def folded_name(name: str) -> str:
+    r"""What is left of a name where neither capitals nor ways to write an accent count: equal ones are one file there.
+
+    >>> folded_name("S/E\u0301cho") == folded_name("s/\xe9CHO")
+    True
+    """
+    if name.isascii():
+        return name.lower()
+    return normalize("NFC", normalize("NFD", _INVISIBLE.sub("", name)).casefold())
+
+
 def frame_stem(name: str) -> str | None:
     """The name of the multi-frame file one of whose frames would be called `name`, if any."""
     stem, _, number = name.rpartition("_frame")
@@ -76,20 +110,36 @@ def thumbnail_path(filename: str) -> str:
     return f"{filename}.png"
 
 
+def fit_for_any_system(text: str) -> str:
+    """A folder or file name that no system refuses and any terminal shows; different ones stay different.
+
+    >>> fit_for_any_system("T1: 3D?"), fit_for_any_system("con"), fit_for_any_system("100%.")
+    ('T1%3A 3D%3F', '%63on', '100%25%2E')
+    """
+    spelled = _REFUSED.sub(lambda match: _spelled(match[0]), text)
+    if spelled.isprintable():
+        return spelled
+    return "".join(c if c.isprintable() else _spelled(c) for c in spelled)
+
+
+def _spelled(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in _bytes(character))
+
+
 @lru_cache(maxsize=64)
-def _study_id(folder: str) -> str:
+def _joined(folder: str, spell: Callable[[str], str]) -> str:
     """The path of a folder as names have it; kept, for most files lie in the folder of the one before."""
-    return "/".join(_component(part) for part in folder.split("/"))
+    return "/".join(_component(part, spell) for part in folder.split("/"))
 
 
-def _component(text: str) -> str:
-    """One folder or file name, fit for any file system this one is copied to and for a terminal."""
-    safe = readable_path(text)
+def _component(text: str, spell: Callable[[str], str]) -> str:
+    """One folder or file name, not too long, and none that is another's or this program's own."""
+    safe = spell(text)
     shortened = len(safe.encode()) > MAX_COMPONENT_BYTES
     if shortened:
         safe = safe.encode()[: MAX_COMPONENT_BYTES - 9].decode(errors="ignore")
     like_image = safe.lower().endswith(".png")  # a folder `a.png` would meet the image of a file `a`
-    like_ours = safe.startswith(OWN_PREFIX)
+    like_ours = safe.lower().startswith(OWN_PREFIX)
     return with_suffix_hash(safe, text) if shortened or like_image or like_ours else safe
 
 

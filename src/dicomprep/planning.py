@@ -12,13 +12,23 @@ from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Source, Task
-from dicomprep.naming import frame_stem, hashed_name, is_hashed, source_name, with_suffix_hash
+from dicomprep.naming import (
+    folded_name,
+    frame_stem,
+    group_folder,
+    hashed_name,
+    is_hashed,
+    source_name,
+    with_suffix_hash,
+)
 from dicomprep.storage import actual_path, readable_path
 
 __all__ = ["Planner"]
 
 _Settled = tuple[int, int, int | None, int, bytes]
 """Size, mtime_ns, ctime_ns, id and digest, as recorded."""
+_Names = tuple[str, str, str]
+"""study_id, name, and what the folder is called where it stands for a patient: empty where that is study_id."""
 
 
 @dataclass(slots=True)
@@ -36,7 +46,7 @@ class Planner:
     _doubted: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
     """(id, digest) as recorded of files, by root and path, of which nothing but the change time is another."""
     _claimed: dict[str, str | None] = field(default_factory=dict)
-    """Names that were given out and are not yet recorded, with the stems of those that could be a frame's."""
+    """Folded names that were given out and are not yet recorded, with the stems of those that could be a frame's."""
 
     def __post_init__(self) -> None:
         self._fingerprint = self.config.fingerprint()
@@ -127,42 +137,48 @@ class Planner:
     def release(self, outcomes: Iterable[Outcome]) -> None:
         """These are recorded: the database remembers their names from now on."""
         for outcome in outcomes:
-            self._claimed.pop(outcome.task.name, None)
+            self._claimed.pop(folded_name(outcome.task.name), None)
 
     def _is_misnamed(self, name: str) -> bool:
         """Whether names that tell of the source are asked for and this one is hashed, or the reverse."""
         return is_hashed(name) != (self.config.image.names is Names.HASH)
 
-    def _name(self, connection: Connection, sources: Mapping[str, Source]) -> dict[str, tuple[str, str]]:
-        """(study_id, name) for new sources, by their readable paths as these are."""
+    def _name(self, connection: Connection, sources: Mapping[str, Source]) -> dict[str, _Names]:
+        """What new sources shall be called, by their readable paths as these are."""
         wishes = {path: self._wish(source) for path, source in sources.items()}
-        names: dict[str, tuple[str, str]] = {}
+        names: dict[str, _Names] = {}
         for option in (_plain_name, _own_name_below_root, _own_name):
             left = {path: option(wishes[path][1], source) for path, source in sources.items() if path not in names}
             if not left:
                 break
-            names |= {path: (wishes[path][0], name) for path, name in self._claim(connection, left)}
+            for path, name in self._claim(connection, left):
+                study_id, _, folder = wishes[path]
+                names[path] = study_id, name, folder
         return names
 
     def _claim(self, connection: Connection, wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Those of the names wanted that are free; nobody else gets them from now on."""
-        stems = {name: frame_stem(name) for name in wanted.values()}
+        folded = {path: folded_name(name) for path, name in wanted.items()}
+        stems = {name: frame_stem(name) for name in folded.values()}
         used, used_stems = find_taken_names(connection, list(stems), [stem for stem in stems.values() if stem])
         used |= self._claimed.keys()
         used_stems |= {stem for stem in self._claimed.values() if stem}
-        for path, name in wanted.items():
+        for path, name in folded.items():
             stem = stems[name]
             if name in used or stem in used or name in used_stems:
                 continue
             used.add(name)
             used_stems.add(stem or "")
             self._claimed[name] = stem
-            yield path, name
+            yield path, wanted[path]
 
-    def _wish(self, source: Source) -> tuple[str, str]:
+    def _wish(self, source: Source) -> _Names:
         if self.config.image.names is Names.HASH:
-            return hashed_name(self.key, source.path)
-        return source_name(os.path.basename(source.root), source.path)
+            return *hashed_name(self.key, source.path), ""
+        root = os.path.basename(source.root)
+        study_id, name = source_name(root, source.path)
+        folder = group_folder(root, source.path)
+        return study_id, name, folder if folder != study_id else ""
 
 
 def _is_unchanged(source: Source, recorded: _Settled | None) -> bool:

@@ -32,7 +32,10 @@ KEY_FILE_BYTES = 1024
 UID_COLUMNS = frozenset({"sop_instance_uid", "study_instance_uid", "series_instance_uid"})
 """What joins the data with its sources, and identifies them: leaves the database by `--with-uids` alone."""
 
-PATH_COLUMNS = frozenset({"root", "path", "name", "frame_stem", "filename", "study_id", "thumbnail_path", "output_dir"})
+PATH_COLUMNS = frozenset(
+    {"root", "path", "name", "folded_name", "frame_stem", "filename", "study_id", "thumbnail_path", "output_dir"}
+    | {"group_folder"}
+)
 """What is made of source paths, which often hold names: leaves the database by `--with-paths` alone."""
 
 

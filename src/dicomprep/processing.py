@@ -258,7 +258,7 @@ class _Work:
     def _group(self) -> tuple[str, str, str, str]:
         """Kind and key of the file's group, its key by earlier releases where that differs, and without issuer."""
         patient, hash_key, splits = self.image.patient, self.settings.key, self.settings.splits
-        study, folder = self.image.instance.study_instance_uid, self.task.study_id
+        study, folder = self.image.instance.study_instance_uid, self.task.folder or self.task.study_id
         identify = partial(identify_group, hash_key, splits, study_instance_uid=study)
         kind, key = identify(patient_id=patient.patient_id, issuer=patient.issuer, folder=folder)
         issuerless = key_without_issuer(hash_key, splits, patient_id=patient.patient_id, issuer=patient.issuer)

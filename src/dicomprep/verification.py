@@ -212,8 +212,12 @@ def _frames(engine: Engine, db: str) -> Iterator[Sequence[Any]]:
 
 
 def _leftovers(engine: Engine, config: Config, *, clear: bool = False) -> Leftovers:
+    images = LocalImages(config.output_dir)
+
     def named(places: Sequence[str]) -> set[str]:
         with reading(engine) as connection:
-            return verify_queries.find_named(connection, places)
+            known = verify_queries.find_named(connection, places)
+            alike = verify_queries.find_alike(connection, [place for place in places if place not in known])
+        return known | {place for place, others in alike.items() if any(images.are_one(place, o) for o in others)}
 
-    return Leftovers(LocalImages(config.output_dir), own_paths(config), named, clear=clear)
+    return Leftovers(images, own_paths(config), named, clear=clear)

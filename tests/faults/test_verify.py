@@ -1,11 +1,13 @@
 """`dicomprep verify`: every image that is missing, cut, altered or nobody's is found, and made again byte for byte."""
 
+import os
 import random
 import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -204,6 +206,20 @@ def test_what_is_not_of_our_making_is_left_alone(small: Place, say: Say, monkeyp
     assert "6 files there are not of dicomprep's making" in done[1]
     assert all(path.exists() for path in (*foreign, hidden, small.output / "link.png"))
     assert not (small.output / "in/orphan.png").exists()
+
+
+def test_an_image_under_another_spelling_of_its_name_is_no_orphan(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a disk that tells no capitals lists it, or one that writes accents its own way: one file, two spellings."""
+    make_files(place.source, "s/\u00e9.dcm:2")
+    place.run()
+    (place.output / "S").mkdir()
+    for name in ("\u00e9_frame0000.png", "\u00e9_frame0001.png"):
+        os.link(place.output / "s" / name, place.output / "S" / normalize("NFD", name))
+    copy = place.output / "S/\u00c9_frame0000.png"
+    copy.write_bytes((place.output / "s/\u00e9_frame0000.png").read_bytes())
+    assert found(place, monkeypatch) == {Kind.ORPHANED: {"S/\u00c9_frame0000.png"}}
 
 
 @pytest.mark.parametrize("shape", [(9, 7), (9, 7, 3)])

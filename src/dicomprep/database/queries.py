@@ -49,8 +49,10 @@ _SETTLED = select(files.c.path, files.c.size, files.c.mtime_ns, files.c.ctime_ns
     or_(files.c.error_code.is_(None), files.c.error_code.not_in(_MAY_BE_GONE)),
     any_of(files.c.path),
 )
-_GIVEN_NAMES = select(files.c.path, files.c.study_id, files.c.name).where(_BELOW_ROOT, any_of(files.c.path))
-_TAKEN_NAMES = select(files.c.name).where(any_of(files.c.name))
+_GIVEN_NAMES = select(files.c.path, files.c.study_id, files.c.name, files.c.group_folder).where(
+    _BELOW_ROOT, any_of(files.c.path)
+)
+_TAKEN_NAMES = select(files.c.folded_name).where(any_of(files.c.folded_name))
 _TAKEN_STEMS = select(files.c.frame_stem).where(any_of(files.c.frame_stem))
 _MOVED = select(files.c.id, files.c.root, files.c.path, files.c.fingerprint, files.c.digest).where(
     any_of(files.c.digest)
@@ -100,14 +102,17 @@ def find_settled(
     return {row[0]: tuple(row[1:]) for row in rows}
 
 
-def find_given_names(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """(study_id, name) of the recorded files among the readable `paths` below `root`."""
+def find_given_names(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+    """(study_id, name, group_folder) of the recorded files among the readable `paths` below `root`."""
     rows = look_up(connection, _GIVEN_NAMES, paths, readable_path(root))
-    return {path: (study_id, name) for path, study_id, name in rows}
+    return {path: (study_id, name, folder or "") for path, study_id, name, folder in rows}
 
 
 def find_taken_names(connection: Connection, names: Sequence[str], stems: Sequence[str]) -> tuple[set[str], set[str]]:
-    """Of `names` and `stems` those that files have, and of `names` those of which a file is called like a frame."""
+    """Of `names` and `stems` those that files have, and of `names` those of which a file is called like a frame.
+
+    All of them folded: two names that differ in capitals alone are one on many a disk.
+    """
     taken = {row[0] for row in look_up(connection, _TAKEN_NAMES, [*names, *stems])}
     return taken, {row[0] for row in look_up(connection, _TAKEN_STEMS, names)}
 

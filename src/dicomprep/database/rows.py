@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 
 from dicomprep.burned_in import describe_risk
 from dicomprep.models import Outcome
-from dicomprep.naming import frame_stem
+from dicomprep.naming import folded_name, frame_stem
 from dicomprep.privacy import genuine_uid
 from dicomprep.storage import readable_path
 
-__all__ = ["file_row", "frame_rows"]
+__all__ = ["file_row", "frame_rows", "name_columns"]
 
 
 def file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerprint: str) -> tuple[object, ...]:
-    """The columns of `files` in their order, without `id` and what `twin_keys` gives."""
+    """The columns of `files` in their order, without `id` and those that came later."""
     task, source, instance = outcome.task, outcome.task.source, outcome.instance
     return (
         readable_path(source.root),
@@ -23,7 +23,7 @@ def file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerpri
         fingerprint,
         task.study_id,
         task.name,
-        frame_stem(task.name),
+        frame_stem(folded_name(task.name)),
         outcome.status and outcome.status.value,
         outcome.error_code and outcome.error_code.value,
         _text(outcome.error_detail, 4000),
@@ -44,6 +44,11 @@ def file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerpri
         *instance.tags,
         instance.extra_tags,
     )
+
+
+def name_columns(outcome: Outcome) -> tuple[str, str | None]:
+    """The columns `folded_name` and `group_folder` of `files`."""
+    return folded_name(outcome.task.name), outcome.task.folder or None
 
 
 def frame_rows(

@@ -27,7 +27,7 @@ from dicomprep.database.faults import database_fault
 from dicomprep.database.patience import BUSY_SECONDS, Patience
 from dicomprep.database.picture_store import Pictures
 from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
-from dicomprep.database.rows import file_row, frame_rows
+from dicomprep.database.rows import file_row, frame_rows, name_columns
 from dicomprep.database.schema import files, frames, runs
 from dicomprep.database.split_store import ensure_groups
 from dicomprep.database.twin_store import Twins, twin_keys
@@ -143,8 +143,8 @@ class Store:
             group_ids = ensure_groups(connection, [o.instance for o in outcomes], assign, run_id)
             keys = [twin_keys(outcome) for outcome in outcomes]
             rows = [
-                (*file_row(outcome, group_ids, run_id, fingerprint), *key, outcome.task.source.ctime_ns or None)
-                for outcome, key in zip(outcomes, keys, strict=True)
+                (*file_row(o, group_ids, run_id, fingerprint), *key, o.task.source.ctime_ns or None, *name_columns(o))
+                for o, key in zip(outcomes, keys, strict=True)
             ]
             pictures = Pictures(connection, run_id)
             pictures.look_out(str(rows[0][0]), [str(row[1]) for row in rows])

@@ -7,10 +7,12 @@ from sqlalchemy import Connection, func, select
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, groups
+from dicomprep.naming import folded_name, frame_stem
 
 __all__ = [
     "count_frames_of",
     "dangling",
+    "find_alike",
     "find_files",
     "find_frames",
     "find_named",
@@ -22,6 +24,7 @@ __all__ = [
 _FILE = (files.c.id, files.c.root, files.c.path, files.c.status, files.c.error_code, files.c.frames)
 _IMAGE = (frames.c.file_id, frames.c.thumbnail_path, frames.c.size, frames.c.digest)
 _NAMED = select(frames.c.thumbnail_path).where(any_of(frames.c.filename))
+_ALIKE = select(frames.c.filename, frames.c.thumbnail_path).join(files).where(any_of(files.c.folded_name))
 _FILES = select(*_FILE, files.c.digest, files.c.fingerprint, files.c.group_id).where(any_of(files.c.id))
 _FRAMES = select(*_IMAGE).where(any_of(frames.c.file_id))
 
@@ -65,6 +68,16 @@ def find_frames(connection: Connection, file_ids: Sequence[int]) -> dict[str, tu
 def find_named(connection: Connection, places: Sequence[str]) -> set[str]:
     """Of thumbnail paths (`….png`), those that an image has."""
     return {row[0] for row in look_up(connection, _NAMED, [place.removesuffix(".png") for place in places])}
+
+
+def find_alike(connection: Connection, places: Sequence[str]) -> dict[str, list[str]]:
+    """For thumbnail paths (`….png`), those that images have which differ from them in capitals or accents alone."""
+    folded = {place: folded_name(place.removesuffix(".png")) for place in places}
+    stems = {stem for name in folded.values() if (stem := frame_stem(name))}
+    alike: dict[str, list[str]] = {}
+    for filename, place in look_up(connection, _ALIKE, sorted({*folded.values(), *stems})):
+        alike.setdefault(folded_name(filename), []).append(place)
+    return {place: alike.get(name, []) for place, name in folded.items()}
 
 
 def unsound(connection: Connection) -> list[str]:

@@ -3,15 +3,16 @@
 import csv
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from dicomprep.database.dataset_queries import SPLITS
 from dicomprep.export.delimited import write_csv
 from dicomprep.export.rows import Part
+from dicomprep.naming import fit_for_any_system, folded_name
 
-__all__ = ["UNLABELLED", "class_folder", "remove_files", "remove_strays", "write_files"]
+__all__ = ["UNLABELLED", "class_folders", "remove_files", "remove_strays", "write_files"]
 
 UNLABELLED = "unlabelled"
 
@@ -19,10 +20,10 @@ UNLABELLED = "unlabelled"
 def write_files(part: Part, path: Path) -> None:
     """Put the images in their places, and write the table that names them, with their digests."""
     before = _files(part.place)
-    rows = []
+    rows, folders = [], class_folders(part.classes)
     for number in part.numbers:
         label = part.rows.value("label", number)
-        file = f"{part.rows.value('split', number)}/{class_folder(label)}/{part.rows.key(number)}.png"
+        file = f"{part.rows.value('split', number)}/{folders[label]}/{part.rows.key(number)}.png"
         content = part.rows.image(number)
         _put(part.folder / file, content)
         before.discard(file)
@@ -44,19 +45,34 @@ def remove_strays(folder: Path, tables: Sequence[Path]) -> None:
     _remove(folder, strays - named)
 
 
-def class_folder(label: str | None) -> str:
-    """The folder of a class: its name where that is fit for any file system, else made so.
+def class_folders(classes: Iterable[str]) -> dict[str | None, str]:
+    """The folder of each class: its name where that is fit for any file system and no other's, else made so.
 
-    >>> class_folder("mag view")
-    'mag view'
-    >>> class_folder("../a")
-    '%2E%2E%2Fa'
+    Of classes that differ in capitals alone the first one keeps its name: on many a disk they would be one.
+
+    >>> list(class_folders(["mag view", "../a", "Nul", "Mag View"]).values())
+    ['unlabelled', 'mag view', '%2E%2E%2Fa', '%4Eul', 'Mag View%df248870cea22a13']
     """
-    if label is None:
-        return UNLABELLED
-    unfit = r"^[. ]+|[. ]+$|[^\w .,+-]" if label.lower() != UNLABELLED else r"^."
-    safe = re.sub(unfit, lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), label)
-    return safe if len(safe.encode()) <= 200 else f"{safe[:100]}%{hashlib.sha256(label.encode()).hexdigest()[:16]}"
+    folders: dict[str | None, str] = {None: UNLABELLED}
+    taken = {UNLABELLED}
+    for label in classes:
+        folder = _class_folder(label)
+        if folded_name(folder) in taken:
+            folder += _short_hash(label)
+        taken.add(folded_name(folder))
+        folders[label] = folder
+    return folders
+
+
+def _class_folder(label: str) -> str:
+    unfit = r"^[. ]+|[. ]+$|[^\w .,+%-]" if label.lower() != UNLABELLED else r"^."
+    fit = fit_for_any_system(label)
+    safe = re.sub(unfit, lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), fit)
+    return safe if len(safe.encode()) <= 200 else safe[:100] + _short_hash(label)
+
+
+def _short_hash(label: str) -> str:
+    return f"%{hashlib.sha256(label.encode()).hexdigest()[:16]}"
 
 
 def _put(place: Path, content: bytes) -> None:

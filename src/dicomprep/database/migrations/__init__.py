@@ -18,6 +18,7 @@ from dicomprep.database.migrations import (
     m0008_pictures,
     m0009_image_positions,
     m0010_absent,
+    m0011_folded_names,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -33,5 +34,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0008_pictures.upgrade,
     m0009_image_positions.upgrade,
     m0010_absent.upgrade,
+    m0011_folded_names.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
