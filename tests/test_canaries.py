@@ -224,12 +224,13 @@ def test_the_table_is_that_of_the_standard() -> None:
 
 def test_pictures_hold_nothing_but_pixels(place: Place) -> None:
     for content in place.images().values():
-        chunks, at = [], 8
+        chunks, at = {}, 8
         while at < len(content):
             length = int.from_bytes(content[at : at + 4], "big")
-            chunks.append(content[at + 4 : at + 8])
+            chunks[content[at + 4 : at + 8]] = content[at + 8 : at + 8 + length]
             at += length + 12
-        assert set(chunks) == {b"IHDR", b"IDAT", b"IEND"}
+        assert set(chunks) == {b"IHDR", b"dpRM", b"IDAT", b"IEND"}
+        assert chunks[b"dpRM"] == b""  # the mark of dicomprep's own, the same in every image
 
 
 def test_a_canary_would_be_found(place: Place) -> None:

@@ -801,7 +801,7 @@ def test_inspect_says_which_transform_and_why(
 @pytest.mark.parametrize(
     ("kind", "facts"),
     [
-        ("short", ["neither the DICM prefix", "not_dicom"]),
+        ("short", ["nothing but zeros", "not_dicom"]),
         ("truncated", ["of the frame's 120 bytes are there", "truncated", "CT", "12×10"]),
         ("empty", ["holds no Pixel Data", "no_pixel_data", "CT"]),
     ],

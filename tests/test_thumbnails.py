@@ -161,6 +161,12 @@ def scaled(picture: Picture, shape: tuple[int, int]) -> Picture:
     return np.clip(picture, 0, 1)
 
 
+def nearest(picture: Picture, shape: tuple[int, int]) -> Picture:
+    """At the middle of each pixel of the result, the one that is there."""
+    rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for old, new in zip(picture.shape, shape, strict=True))
+    return picture[np.ix_(rows, columns)]
+
+
 def decibels(difference: Picture) -> float:
     """Peak signal-to-noise ratio of values within 0…1."""
     return float(-10 * np.log10(max(np.mean(difference**2), 1e-20)))
@@ -174,7 +180,8 @@ def noise_of(path: Path, *, size: int, fit: str, depth: int) -> list[float]:
         rows, columns = picture.shape[:2]
         place = placed((rows, columns), aspect=aspect_of(stored_values(path)[0]), size=size, fit=fit)
         (top, left), (height, width) = place.crop_origin, place.crop_shape
-        expected = scaled(picture[top : top + height, left : left + width], place.shape)
+        resized = nearest if "SegmentationType" in stored_values(path)[0] else scaled
+        expected = resized(picture[top : top + height, left : left + width], place.shape)
         (top, left), (height, width) = place.offset, place.shape
         inside = np.s_[top : top + height, left : left + width]
         bars = frame.array.copy()

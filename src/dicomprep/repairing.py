@@ -15,6 +15,7 @@ from dicomprep.config import Config
 from dicomprep.database import queries, verify_queries
 from dicomprep.database.connect import read_meta
 from dicomprep.database.recovery_store import unsettle
+from dicomprep.database.split_store import forget_lost_kin
 from dicomprep.database.store import Store
 from dicomprep.image_store import LocalImages
 from dicomprep.ownership import require_claimed
@@ -91,6 +92,7 @@ class _Part:
             require_claimed(self.output_dir, data_set=read_meta(connection, "key_check") or "")
             self.images = LocalImages(self.output_dir)
             before = _Recorded.of(connection, self.ids)
+            forget_lost_kin(connection)
         wrong = {place for place in before.images if not self._is_whole(place, before)}
         for place in wrong:
             if before.images[place][0] not in before.files:

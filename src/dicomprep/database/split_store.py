@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, bindparam, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, or_, select, update
 
 from dicomprep.config import GroupBy
 from dicomprep.database.bulk import any_of, insert, look_up
@@ -13,7 +13,7 @@ from dicomprep.database.schema import aliases, files, frames, groups, labels, li
 from dicomprep.errors import ConfigError
 from dicomprep.models import Instance
 
-__all__ = ["Move", "bind_unit", "ensure_groups", "join_groups", "resolve"]
+__all__ = ["Move", "bind_unit", "ensure_groups", "forget_lost_kin", "join_groups", "resolve"]
 
 _GROUPS = select(groups.c.key, groups.c.id).where(any_of(groups.c.key))
 _ALIASES = select(aliases.c.key, aliases.c.kind, aliases.c.group_id).where(any_of(aliases.c.key))
@@ -87,6 +87,14 @@ def join_groups(
         return []
     insert(connection, links, sorted(rows, key=str), key=("group_id", "other_id", "reason"), replace=False)
     return resolve(connection, {int(str(number)) for row in rows for number in row[:2]}, run_id=run_id)
+
+
+def forget_lost_kin(connection: Connection) -> None:
+    """Remove what is known of groups that are not recorded: a new one may get the number of one that was lost."""
+    known = select(groups.c.id)
+    connection.execute(delete(aliases).where(aliases.c.group_id.not_in(known)))
+    connection.execute(delete(links).where(or_(links.c.group_id.not_in(known), links.c.other_id.not_in(known))))
+    connection.execute(update(groups).where(groups.c.joined_id.not_in(known)).values(joined_id=None))
 
 
 def resolve(connection: Connection, changed: Collection[int], *, run_id: int | None) -> list[Move]:
