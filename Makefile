@@ -69,4 +69,4 @@ lock:
 	$(COMPILE) --group dicom2jpg -o requirements-dicom2jpg.lock
 
 clean:
-	rm -rf .venv site samp_ds thumbnails dicomprep.db dicomprep.db.key dicomprep.db.lock
+	rm -rf .venv site samp_ds thumbnails dicomprep.db dicomprep.db.key dicomprep.db.token dicomprep.db.lock

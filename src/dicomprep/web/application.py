@@ -5,8 +5,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -24,8 +23,8 @@ from dicomprep.web.thumbnails import Thumbnails
 __all__ = ["application"]
 
 
-def application(site: Site) -> Starlette:
-    """The pages over one database."""
+def application(site: Site) -> Guard:
+    """The pages over one database, with the guard around all of it: what fails unforeseen has strict headers, too."""
     failures = Failures(site)
     routes = [
         *Labelling(site).routes(),
@@ -39,22 +38,21 @@ def application(site: Site) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        site.keeper.start()
         try:
             yield
         finally:
             failures.close()
-            site.close()
 
     answers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
         OutdatedError: _answer(409),
         LabelError: _answer(400),
         DicomprepError: _answer(503),
         DBAPIError: _answer(503),
+        ClientDisconnect: _answer(400),
     }
-    return Starlette(
-        routes=routes, middleware=[Middleware(Guard, door=site.door)], exception_handlers=answers, lifespan=lifespan
-    )
+    app = Starlette(routes=routes, exception_handlers=answers, lifespan=lifespan)
+    app.router.redirect_slashes = False
+    return Guard(app, site.door)
 
 
 def _answer(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:

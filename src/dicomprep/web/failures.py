@@ -21,6 +21,7 @@ from dicomprep.database.overview_queries import Cause, causes, failed_inputs, fi
 from dicomprep.errors import ErrorCode, LabelError
 from dicomprep.storage import actual_path
 from dicomprep.viewing import Explain, Refusal
+from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, answered, no_such_image
 
 __all__ = ["Failures"]
@@ -65,12 +66,11 @@ class Failures:
     def show(self, request: Request) -> Response:
         """All causes, and the inputs of the one that is asked for."""
         code = request.query_params.get("code", "")
-        after = request.query_params.get("after", "0")
+        after = asked_number(request, "after", 0)
         with self._site.reading() as connection:
             groups = grouped(list(causes(connection)))
             code = code if code in {group.code for group in groups} else next((g.code for g in groups), "")
-            start = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else 0
-            inputs = failed_inputs(connection, code, after=start, limit=SHOWN_INPUTS)
+            inputs = failed_inputs(connection, code, after=after, limit=SHOWN_INPUTS)
         more = inputs[-1].id if len(inputs) == SHOWN_INPUTS else None
         values = {"groups": groups, "code": code, "inputs": inputs, "more": more, "state": self._retrying.state()}
         return self._site.page("failures.html", request, **values)
@@ -95,10 +95,10 @@ class Failures:
     async def retry(self, request: Request) -> Response:
         """Try inputs of one code again, in a run of its own; refused while there is a run."""
         body = await self._site.read_body(request)
-        code = body.get("code")
+        code = body.text("code")
         if code not in set(ErrorCode):
             raise LabelError("There is no such reason.")
-        return await answered(self._retrying.begin, str(code))
+        return await answered(self._retrying.begin, code)
 
     def close(self) -> None:
         """End what is under way: everything finished is kept."""

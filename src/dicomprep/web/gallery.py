@@ -15,6 +15,7 @@ from dicomprep.database.gallery_queries import Filter, find_anchors, find_origin
 from dicomprep.database.label_queries import describe, neighbours
 from dicomprep.database.prediction_queries import find_predictions
 from dicomprep.database.queries import find_digests
+from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, no_such_image
 
 __all__ = ["Gallery"]
@@ -51,7 +52,7 @@ class Gallery:
 
     def tiles(self, request: Request) -> Response:
         """The tiles from `start` (a number from 0) on."""
-        start, limit = _number(request, "start", 0), min(MOST_TILES, _number(request, "limit", 60))
+        start, limit = asked_number(request, "start", 0), min(MOST_TILES, asked_number(request, "limit", 60))
         wanted = self._filter(request)
         first, skip = self._place(wanted, start)
         with self._site.reading() as connection:
@@ -106,11 +107,6 @@ class Gallery:
             return 0, start
         anchor = min(start // EVERY, len(anchors) - 1)
         return anchors[anchor], start - anchor * EVERY
-
-
-def _number(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else default
 
 
 def _hex(digest: bytes | None) -> str:

@@ -3,10 +3,10 @@
 import hmac
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
-from urllib.parse import parse_qsl, urlencode
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -17,6 +17,8 @@ __all__ = ["Door", "Guard"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[^\[\]:@/\s]+))(?::(?P<port>[0-9]{1,5}))?")
+_STRAY_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 HEADERS: Mapping[bytes, bytes] = {
     b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -63,6 +65,8 @@ class Door:
         match = _HOST.fullmatch((host or "").lower())
         if match is None:
             return False
+        if match["six"] and not _is_address(match["six"], IPv6Address):
+            return False
         name = match["six"] or match["name"].removesuffix(".")
         if name in LOOPBACK:
             return True
@@ -98,6 +102,8 @@ class Guard:
         await (self._app if refusal is None else refusal)(scope, receive, send_guarded)
 
     def _refuse(self, request: Request) -> Response | None:
+        if not _is_plain(request.scope):
+            return PlainTextResponse("That is no address.", 400)
         hosts = [*request.headers.getlist("host"), *_named_in_target(request)]
         if not hosts or not all(self._door.is_own(host) for host in hosts):
             return PlainTextResponse("This page answers only under its own address.", 421)
@@ -112,11 +118,12 @@ class Guard:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         if any(hmac.compare_digest(given.encode(), token.encode()) for given in self._cookies(request, bearer)):
             return None
-        asked = parse_qsl(request.url.query, keep_blank_values=True)
+        asked = _asked(request.scope)
         given = dict(asked).get("token", "")
         if request.method == "GET" and hmac.compare_digest(given.encode(), token.encode()):
             rest = urlencode([pair for pair in asked if pair[0] != "token"])
-            answer = RedirectResponse(request.url.path + (f"?{rest}" if rest else ""), 303)
+            path = "/" + quote(_without_host(request.scope)["path"].lstrip("/\\"))  # `//name` is another host
+            answer = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
             answer.set_cookie(self._door.cookie, token, httponly=True, samesite="strict")
             return answer
         return PlainTextResponse("Open the address that `dicomprep label` printed: it holds the token.", 401)
@@ -157,9 +164,24 @@ def _without_host(scope: Scope) -> Scope:
     return {**scope, "path": "/" + rest.partition("/")[2]} if separator and "/" not in scheme else scope
 
 
-def _is_address(name: str) -> bool:
+def _is_plain(scope: Scope) -> bool:
+    """Whether an address is text: escapes that are whole and UTF-8, no control characters, no name twice."""
+    asked = [name for name, _ in _asked(scope)]
+    escaped = scope["raw_path"] + b"?" + scope["query_string"]
     try:
-        ip_address(name)
+        text = unquote_to_bytes(escaped).decode()
+    except UnicodeDecodeError:
+        return False
+    return len(set(asked)) == len(asked) and not _STRAY_PERCENT.search(escaped) and not _CONTROL.search(text)
+
+
+def _asked(scope: Scope) -> list[tuple[str, str]]:
+    return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+
+def _is_address(name: str, kind: Callable[[str], object] = ip_address) -> bool:
+    try:
+        kind(name)
     except ValueError:
         return False
     return True

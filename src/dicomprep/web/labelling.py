@@ -1,7 +1,6 @@
 """One image, one key, the next image."""
 
 import random
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +32,7 @@ from dicomprep.database.label_store import (
 from dicomprep.database.prediction_queries import find_predictions
 from dicomprep.database.queries import find_digests
 from dicomprep.errors import LabelError
+from dicomprep.web.bodies import Body
 from dicomprep.web.classes import checked_classes
 from dicomprep.web.site import CLASS_KEYS, Site, answered, checked_name
 from dicomprep.web.thumbnails import check_thumbnail
@@ -42,7 +42,6 @@ __all__ = ["Labelling"]
 RESERVED_SECONDS = 600.0
 MOST_AHEAD = 24
 HISTORY = 30
-_KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
 NEIGHBOURS = 6
 """Shown on each side of an image."""
 
@@ -91,9 +90,8 @@ class Labelling:
     async def take_next(self, request: Request) -> Response:
         """Reserve the next images for an annotator; with `history`, also what he labelled last."""
         body = await self._site.read_body(request)
-        held = [int(frame_id) for frame_id in _list(body, "held")]
-        limit = max(1, min(MOST_AHEAD, int(body.get("limit", 8))))
-        return await answered(self._take_next, self._who(body), held, limit, bool(body.get("history")))
+        limit = max(1, min(MOST_AHEAD, body.number("limit", 8)))
+        return await answered(self._take_next, self._who(body), body.images("held"), limit, body.flag("history"))
 
     async def leave(self, request: Request) -> Response:
         """Give back what was reserved: the page is being closed."""
@@ -108,7 +106,7 @@ class Labelling:
     async def undo(self, request: Request) -> Response:
         """Take back what this annotator did last."""
         body = await self._site.read_body(request)
-        return await answered(self._undo, self._who(body), _key(body))
+        return await answered(self._undo, self._who(body), body.command())
 
     async def skip(self, request: Request) -> Response:
         """Do not show an image again to this annotator; or, with `again`, do."""
@@ -118,17 +116,17 @@ class Labelling:
     async def add_class(self, request: Request) -> Response:
         """Append a class; it stays."""
         body = await self._site.read_body(request)
-        return await answered(self._add_class, checked_name(str(body.get("name", "")), "A class"))
+        return await answered(self._add_class, checked_name(body.text("name"), "A class"))
 
     async def choose_annotator(self, request: Request) -> Response:
         """Keep the annotator's name in this browser."""
-        name = checked_name(str((await self._site.read_body(request)).get("name", "")), "A name")
+        name = checked_name((await self._site.read_body(request)).text("name"), "A name")
         answer = JSONResponse({"annotator": name})
         self._site.keep_annotator(answer, name)
         return answer
 
-    def _who(self, body: dict[str, Any]) -> str:
-        return checked_name(str(body.get("annotator", "")), "A name")
+    def _who(self, body: Body) -> str:
+        return checked_name(body.text("annotator"), "A name")
 
     def _take_next(self, annotator: str, held: list[int], limit: int, history: bool) -> dict[str, Any]:
         with self._site.store.transaction() as connection:
@@ -164,15 +162,15 @@ class Labelling:
             self._chance.shuffle(found)
         return found
 
-    def _label(self, annotator: str, body: dict[str, Any]) -> dict[str, Any]:
-        settings, frame_id, label, key = self._site.settings, _frame(body), body.get("label"), _key(body)
+    def _label(self, annotator: str, body: Body) -> dict[str, Any]:
+        settings, frame_id, label, key = self._site.settings, body.image(), body.text_or_none("label"), body.command()
         with self._site.store.transaction() as connection:
             if find_command(connection, annotator, key) is not None:
                 return self._counts(connection)
-            check_thumbnail(self._site, connection, frame_id, body.get("digest"))
+            check_thumbnail(self._site, connection, frame_id, body.text_or_none("digest"))
             if label is not None:
                 names = self._site.class_names(connection)
-                label = self._checked_label(str(label), names)
+                label = self._checked_label(label, names)
                 add_classes(connection, names)
             before = label_queries.current_label(connection, frame_id)
             if settings.overlap:
@@ -215,8 +213,8 @@ class Labelling:
             reserve(connection, [done.frame_id], annotator=annotator, seconds=RESERVED_SECONDS)
         return done
 
-    def _skip(self, annotator: str, body: dict[str, Any]) -> dict[str, Any]:
-        frame_id, again, key = _frame(body), bool(body.get("again")), _key(body)
+    def _skip(self, annotator: str, body: Body) -> dict[str, Any]:
+        frame_id, again, key = body.image(), body.flag("again"), body.command()
         with self._site.store.transaction() as connection:
             if find_command(connection, annotator, key) is None:
                 if again:
@@ -263,25 +261,3 @@ class Labelling:
             "prediction": prediction,
             "strip": neighbours(connection, card, each_way=NEIGHBOURS),
         }
-
-
-def _list(body: dict[str, Any], name: str) -> list[Any]:
-    value = body.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(number, int) for number in value) or len(value) > 100:
-        raise LabelError(f"{name} is no list of images.")
-    return value
-
-
-def _frame(body: dict[str, Any]) -> int:
-    frame_id = body.get("frame")
-    if not isinstance(frame_id, int) or not 0 < frame_id < 2**63:
-        raise LabelError("That is no image.")
-    return frame_id
-
-
-def _key(body: dict[str, Any]) -> str | None:
-    """The id that the page gave to a command, so that it counts once; None where it gave none."""
-    key = body.get("command")
-    if key is not None and not (isinstance(key, str) and _KEY.fullmatch(key)):
-        raise LabelError("That is no id of a command.")
-    return key

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from dicomprep.database.gallery_queries import Origin, find_origin
 from dicomprep.storage import actual_path
 from dicomprep.viewing import FrameView, ReadTags, Refusal, ViewFrame
+from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, no_such_image
 
 __all__ = ["Original"]
@@ -42,8 +43,7 @@ class Original:
         origin = self._origin(request)
         if origin is None or _is_other(request, origin):
             return no_such_image()
-        wanted = request.query_params.get("frame", "")
-        index = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else origin.frame_number
+        index = asked_number(request, "frame", origin.frame_number)
         if index >= max(1, origin.frame_count):
             return PlainTextResponse("There is no such frame.", 404)
         view = self._site.viewer.ask(ViewFrame(_path(origin), index))

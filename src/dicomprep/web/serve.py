@@ -2,14 +2,15 @@
 
 import errno
 import os
-import secrets
 import socket
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from dicomprep.database import label_queries, queries
-from dicomprep.database.connect import connect, database_folder, migrate, reading
+from dicomprep.database.connect import connect, database_folder, key_file, migrate, reading
 from dicomprep.database.prediction_queries import model_names
 from dicomprep.database.prediction_store import summarize
 from dicomprep.database.store import Store
@@ -18,22 +19,34 @@ from dicomprep.web.application import application
 from dicomprep.web.classes import checked_classes
 from dicomprep.web.guard import Door
 from dicomprep.web.site import LabelSettings, Site, checked_name
+from dicomprep.web.token import keep_token
 
 __all__ = ["serve_pages"]
 
 
 def serve_pages(settings: LabelSettings, door: Door, *, classes: Sequence[str]) -> None:
     """Serve the pages until they are interrupted. Raises ConfigError, LabelError or EnvironmentFault before."""
-    import uvicorn
+    from dicomprep.web.connections import make_server
 
     output_dir, count = _find_images(settings.db)
     pending = _prepare(settings.db, classes)
-    if not door.is_local and door.token is None:
-        door = replace(door, token=secrets.token_urlsafe(24))
     annotator = checked_name(settings.annotator, "--annotator: a name")
     settings = replace(settings, output_dir=output_dir, annotator=annotator, classes=pending)
     settings = replace(settings, order=_with_model(settings))
     _try_to_listen(door)
+    if not door.is_local and door.token is None:
+        door = _with_token(door, key_file(settings.db, output_dir).with_suffix(".token"))
+    site = Site(settings, door)
+    try:
+        site.keeper.start()
+        _announce(door, count)
+        with suppress(KeyboardInterrupt):  # the server has ended in order when it comes here
+            make_server(application(site), door).run()
+    finally:
+        site.close()
+
+
+def _announce(door: Door, count: int) -> None:
     key = f"/?token={door.token}" if door.token else ""
     print(f"{count:,} images at http://{door.address}{key}   (Ctrl-C ends)", flush=True)
     if not door.is_local:
@@ -41,10 +54,14 @@ def serve_pages(settings: LabelSettings, door: Door, *, classes: Sequence[str]) 
     if door.is_local and "SSH_CONNECTION" in os.environ:
         tunnel = f"ssh -L {door.port}:{door.address} {socket.gethostname()}"
         print(f"From another machine: {tunnel}, then http://localhost:{door.port}", flush=True)
-    app = application(Site(settings, door))
-    uvicorn.run(
-        app, host=door.host, port=door.port, log_level="warning", server_header=False, timeout_graceful_shutdown=2
-    )
+
+
+def _with_token(door: Door, path: Path) -> Door:
+    """The door with the token of this data set."""
+    token, said = keep_token(path)
+    if said:
+        print(said, file=sys.stderr, flush=True)
+    return replace(door, token=token)
 
 
 def _try_to_listen(door: Door) -> None:

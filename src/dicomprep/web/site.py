@@ -1,6 +1,5 @@
 """What all pages share: settings, the database, who is asking, and the templates."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from dicomprep.database.store import Store
 from dicomprep.errors import LabelError
 from dicomprep.image_store import LocalImages
 from dicomprep.viewing import Viewer
+from dicomprep.web.bodies import Body, read_body
 from dicomprep.web.guard import Door
 from dicomprep.web.keeping import Keeper
 
@@ -32,7 +32,6 @@ CLASS_KEYS = "123456789abcdefghijklmnpqrtvwxy"
 """One key for each class; the letters that are missing do something else."""
 
 Answer = TypeVar("Answer")
-MOST_BODY = 2**16
 MOST_NAME = 60
 _JOINERS = dict.fromkeys((0x200C, 0x200D), "x")
 """Persian and Indian scripts and many emoji need them to be written at all."""
@@ -130,10 +129,10 @@ class Site:
         except LabelError:
             return None
 
-    async def read_body(self, request: Request) -> dict[str, Any]:
-        """The JSON object of a request; LabelError where it is none, too large, or from a page of other images."""
-        body = await _read_json(request)
-        if body.get("dataset", self.dataset) != self.dataset:
+    async def read_body(self, request: Request) -> Body:
+        """What a page sends; LabelError where it is not what pages send, or from a page of other images."""
+        body = await read_body(request)
+        if body.text_or_none("dataset") not in (None, self.dataset):
             raise OutdatedError("Another data set is served here now: reload the page.")
         return body
 
@@ -171,22 +170,6 @@ def checked_name(name: str, what: str) -> str:
     if not name or len(name) > MOST_NAME or not name.translate(_JOINERS).isprintable() or "," in name:
         raise LabelError(f"{what} has 1 to {MOST_NAME} characters, no commas and no line breaks.")
     return name
-
-
-async def _read_json(request: Request) -> dict[str, Any]:
-    """The JSON object of a request; LabelError where it is none or too large."""
-    content = bytearray()
-    async for piece in request.stream():
-        content += piece
-        if len(content) > MOST_BODY:
-            raise LabelError("That is more than these pages send.")
-    try:
-        body = json.loads(content)
-    except ValueError as error:
-        raise LabelError("That is no JSON.") from error
-    if not isinstance(body, dict):
-        raise LabelError("That is no JSON object.")
-    return body
 
 
 async def answered(deed: Callable[..., dict[str, Any]], *arguments: object) -> Response:

@@ -2,7 +2,10 @@
 
 export const { annotator, dataset } = document.body.dataset;
 
-/** POST a JSON object; the answer as JSON. Throws an Error with what the server says; `lost` where it says nothing. */
+/** Answers by which nothing is refused for good: the token is missing, the line is slow, the server is away or busy. */
+const LOST = new Set([401, 408, 502, 503, 504]);
+
+/** POST a JSON object; the answer as JSON. Throws an Error with what the server says; `lost` where it may be sent again. */
 export async function send(path, body = {}) {
   let answer;
   try {
@@ -15,7 +18,7 @@ export async function send(path, body = {}) {
   } catch {
     throw Object.assign(new Error("The server does not answer."), { lost: true });
   }
-  if (!answer.ok) throw Object.assign(new Error(await answer.text()), { lost: answer.status === 503 });
+  if (!answer.ok) throw Object.assign(new Error(await answer.text()), { lost: LOST.has(answer.status) });
   return answer.json();
 }
 

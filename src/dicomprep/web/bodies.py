@@ -1,0 +1,113 @@
+"""What pages send: a JSON object whose values are of the kind that is asked for, or a LabelError that says so."""
+
+import json
+import re
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from dicomprep.errors import LabelError
+
+__all__ = ["Body", "asked_number", "read_body"]
+
+Value = TypeVar("Value")
+
+MOST_BYTES = 2**16
+MOST_IMAGES = 100
+MOST_ID = 2**63 - 1
+_MEDIA_TYPES = ("", "application/json", "text/plain")
+"""A body without a type may be JSON; what a browser sends of itself is text."""
+_COMMAND = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
+class Body:
+    """A JSON object."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+
+    def text(self, name: str) -> str:
+        """Text; empty where there is none."""
+        return self._of(str, name, "")
+
+    def text_or_none(self, name: str) -> str | None:
+        """Text, or None where there is none."""
+        return None if self._values.get(name) is None else self.text(name)
+
+    def flag(self, name: str) -> bool:
+        """A yes or no; no where nothing is said."""
+        return self._of(bool, name, default=False)
+
+    def number(self, name: str, default: int) -> int:
+        """A whole number."""
+        number = self._of(int, name, default)
+        if not 0 <= number <= MOST_ID:
+            raise LabelError(f"{name} is no number that these pages know.")
+        return number
+
+    def image(self) -> int:
+        """The image that is meant."""
+        number = self.number("frame", 0)
+        if number == 0:
+            raise LabelError("That is no image.")
+        return number
+
+    def images(self, name: str) -> list[int]:
+        """Several images."""
+        value: list[Any] = self._of(list, name, [])
+        if len(value) > MOST_IMAGES or not all(type(one) is int and 0 <= one <= MOST_ID for one in value):
+            raise LabelError(f"{name} is no list of images.")
+        return value
+
+    def command(self) -> str | None:
+        """The id that the page gave to a command, so that it counts once; None where it gave none."""
+        key = self.text_or_none("command")
+        if key is not None and not _COMMAND.fullmatch(key):
+            raise LabelError("That is no id of a command.")
+        return key
+
+    def _of(self, kind: type[Value], name: str, default: Value) -> Value:
+        value = self._values.get(name, default)
+        if type(value) is not kind:  # true is no number
+            raise LabelError(f"{name} is of the wrong kind.")
+        return value
+
+
+async def read_body(request: Request) -> Body:
+    """The JSON object of a request; LabelError where it is none, too large, or of another type."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in _MEDIA_TYPES:
+        raise LabelError("These pages take application/json.")
+    content = bytearray()
+    async for piece in request.stream():
+        content += piece
+        if len(content) > MOST_BYTES:
+            raise LabelError("That is more than these pages send.")
+    try:
+        values = json.loads(content.decode(), object_pairs_hook=_once, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise LabelError("That is no JSON.") from error
+    if not isinstance(values, dict):
+        raise LabelError("That is no JSON object.")
+    return Body(values)
+
+
+def asked_number(request: Request, name: str, default: int) -> int:
+    """A whole number of an address."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise LabelError(f"{name} is no number.")
+    return int(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return values
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)  # NaN and Infinity are no JSON

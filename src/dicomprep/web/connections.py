@@ -1,0 +1,208 @@
+"""The connections of the pages: none is kept by who does not ask, and nobody can have all of them."""
+
+import resource
+from asyncio import TimerHandle, Transport
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Address, ip_address, ip_network
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from dicomprep.web.guard import HEADERS, Door
+
+__all__ = ["Bounds", "Connections", "make_server"]
+
+MOST_HEADER_BYTES = 2**14
+BACKLOG = 128
+"""So many connections are accepted at once, before any of them can be given up for another."""
+
+_WAITING = (h11.IDLE, h11.SEND_BODY)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long the pages wait for somebody, and how many they let wait."""
+
+    request_seconds: float = 5.0
+    """From the moment that a connection can ask to the end of its headers."""
+    body_seconds: float = 20.0
+    """From the headers to the end of what is sent along."""
+    unread_seconds: float = 30.0
+    """In which at least some of an answer has to be taken."""
+    by_peer: int = 128
+    """Connections of one machine; behind a tunnel that can be several people, of six each."""
+    in_all: int = 512
+
+
+class Connections:
+    """All that are open. One too many takes the place of the one that has kept its own waiting for longest."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self._most = min(bounds.in_all, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        self._by_peer: dict[str, list[Connection]] = {}
+
+    def enter(self, connection: "Connection") -> None:
+        """Count one in; another one, or this, may have to go."""
+        kin = self._by_peer.setdefault(connection.peer, [])
+        kin.append(connection)
+        if len(kin) > self.bounds.by_peer:
+            self._make_room(kin)
+        elif sum(map(len, self._by_peer.values())) > self._most:
+            self._make_room(max(self._by_peer.values(), key=len))
+
+    def leave(self, connection: "Connection") -> None:
+        """Count one out; it may have gone already."""
+        kin = self._by_peer.get(connection.peer, [])
+        if connection in kin:
+            kin.remove(connection)
+        if not kin:
+            self._by_peer.pop(connection.peer, None)
+
+    def _make_room(self, kin: list["Connection"]) -> None:
+        waiting = [connection for connection in kin if connection.is_waiting]
+        leaving = min(waiting, key=lambda connection: connection.since, default=kin[-1])
+        self.leave(leaving)  # it is closed a moment later, and is not to be chosen again until then
+        leaving.give_up()
+
+
+class Connection(H11Protocol):
+    """One connection, and the clocks that run while the other side has to do something."""
+
+    def __init__(self, *arguments: Any, table: Connections, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **options)
+        self._table, self._bounds = table, table.bounds
+        self._stage: object = None
+        self._asking: TimerHandle | None = None
+        self._taking: TimerHandle | None = None
+        self.since = 0.0
+        """When it began to be waited for, on the clock of the loop."""
+        self.peer = ""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request of it has not arrived whole."""
+        return self.conn.their_state in _WAITING
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Count it, and wait for its first request."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(0)  # it is told of anything that is not taken at once
+        self.peer = _peer(transport)
+        self._watch()
+        self._table.enter(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._table.leave(self)
+        for clock in (self._asking, self._taking):
+            if clock is not None:
+                clock.cancel()
+        super().connection_lost(exc)
+
+    def give_up(self) -> None:
+        """End it at once."""
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        """The server ends: what has arrived is answered, and nothing more is waited for."""
+        if self.is_waiting:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def handle_events(self) -> None:
+        """Take what has come; the clock runs for what it is waited for now."""
+        super().handle_events()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        """An answer is not taken as fast as it is given."""
+        super().pause_writing()
+        self._watch_taking(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """All of it was taken."""
+        super().resume_writing()
+        if self._taking is not None:
+            self._taking.cancel()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request, with the headers that every answer has."""
+        too_large = len(self.conn.trailing_data[0]) > MOST_HEADER_BYTES
+        self._refuse(431 if too_large else 400, "The headers are too large." if too_large else msg)
+
+    def _watch(self) -> None:
+        stage = self.conn.their_state
+        if stage is self._stage:
+            return
+        self._stage, self.since = stage, self.loop.time()
+        if self._asking is not None:
+            self._asking.cancel()
+        bounds = self._bounds
+        if stage in _WAITING:
+            seconds = bounds.request_seconds if stage is h11.IDLE else bounds.body_seconds
+            self._asking = self.loop.call_later(seconds, self._end_waiting)
+
+    def _watch_taking(self, before: int) -> None:
+        self._taking = self.loop.call_later(self._bounds.unread_seconds, self._look_whether_taken, before)
+
+    def _look_whether_taken(self, before: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left < before:
+            self._watch_taking(left)
+        else:
+            self.give_up()
+
+    def _end_waiting(self) -> None:
+        if self._stage is h11.IDLE and not self.conn.trailing_data[0]:
+            self.transport.close()  # nothing was asked
+        else:
+            self._refuse(408, "The request took too long to arrive.")
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Say why, where no answer has begun, and close."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            headers = [*HEADERS.items(), (b"cache-control", b"no-store"), (b"content-type", b"text/plain")]
+            headers += [(b"connection", b"close"), (b"content-length", b"%d" % len(text))]
+            answer = h11.Response(status_code=status, headers=headers, reason=b"")
+            for event in (answer, h11.Data(data=text.encode()), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+            if self.cycle is not None:
+                self.cycle.disconnected = True  # what it would answer now would be a second answer
+        self.transport.close()
+
+
+def _peer(transport: Transport) -> str:
+    """The machine at the other end; by IPv6 its network, for one machine has all addresses of it."""
+    name = transport.get_extra_info("peername")
+    if not name:
+        return ""
+    address = ip_address(name[0].partition("%")[0])
+    address = getattr(address, "ipv4_mapped", None) or address
+    return str(address if isinstance(address, IPv4Address) else ip_network((address, 64), strict=False))
+
+
+def make_server(app: ASGIApp, door: Door, bounds: Bounds | None = None) -> uvicorn.Server:
+    """A server of the pages that is yet to run."""
+    connect = partial(Connection, table=Connections(bounds or Bounds()))
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=door.host,
+            port=door.port,
+            http=connect,  # type: ignore[arg-type]  # it is called, nothing else
+            ws="none",
+            loop="asyncio",
+            backlog=BACKLOG,
+            h11_max_incomplete_event_size=MOST_HEADER_BYTES,
+            log_level="error",  # what others send is answered, and no matter for who serves
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )

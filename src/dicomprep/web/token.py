@@ -1,0 +1,49 @@
+"""The token of a data set that other machines may label: kept, so that a browser that waits for a restart is let in."""
+
+import errno
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+
+from dicomprep.durability import replace_file
+from dicomprep.storage import read_small_file
+
+__all__ = ["keep_token"]
+
+MOST_BYTES = 256
+_TOKEN = re.compile(r"[\w-]{32,128}", re.ASCII)
+
+
+def keep_token(path: Path) -> tuple[str, str | None]:
+    """The token in `path`, or a new one that is put there; and a sentence where something else was there, or it fails.
+
+    A file counts that only this user can have written and read: else somebody else may know what is in it.
+    """
+    try:
+        return _read(path), None
+    except FileNotFoundError:
+        said = None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        said = f"The token in {path} is not used ({reason}): there is a new one."
+    token = secrets.token_urlsafe(24)
+    try:
+        replace_file(path, f"{token}\n".encode(), mode=0o600)
+    except OSError as error:
+        return token, f"The token cannot be kept in {path} ({error.strerror}): after a restart there is another one."
+    return token, said
+
+
+def _read(path: Path) -> str:
+    """Raises OSError or ValueError where there is none that can be trusted."""
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        raise OSError(errno.EPERM, "others than you can know it")
+    text = read_small_file(path, most=MOST_BYTES, follow_links=False).decode("ascii").strip()
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("it holds no token")
+    return text
