@@ -19,7 +19,7 @@ test: .venv/ready
 	$(BIN)/pytest -n auto -q
 
 faults: .venv/ready
-	$(BIN)/pytest tests/faults -n auto -q --thorough
+	$(BIN)/pytest tests/faults tests/hostile -n auto -q --thorough
 	$(BIN)/python -m tests.faults.figures
 
 bench: .venv/bench-ready .venv/torch-ready

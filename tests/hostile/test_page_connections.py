@@ -2,7 +2,6 @@
 
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -11,11 +10,10 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from dicomprep.web.application import application
-from dicomprep.web.connections import Bounds, make_server
+from dicomprep.web.connections import Bounds
 from dicomprep.web.guard import HEADERS, Door
-from dicomprep.web.site import LabelSettings, Site
 from dicomprep.web.token import keep_token
+from tests.hostile.serving_pages import served_pages
 from tests.pages import free_port, serving
 from tests.running import Place, make_files, wait_until
 
@@ -42,19 +40,9 @@ def quick(place: Place) -> Iterator[tuple[int, uvicorn.Server]]:
 
 @contextmanager
 def running(place: Place, bounds: Bounds) -> Iterator[tuple[int, uvicorn.Server]]:
-    """The pages in a thread of this process, with bounds that a test can wait for."""
     door = Door(port=free_port())
-    site = Site(LabelSettings(db=str(place.db), output_dir=place.output), door)
-    server = make_server(application(site), door, bounds)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        assert wait_until(lambda: server.started, 30)
+    with served_pages(place, bounds, door) as server:
         yield door.port, server
-    finally:
-        server.should_exit = True
-        thread.join()
-        site.close()
 
 
 @contextmanager

@@ -81,13 +81,13 @@ class Guard:
     """Refuses what is not meant for these pages, and gives every answer strict headers."""
 
     def __init__(self, app: ASGIApp, door: Door) -> None:
-        self._app, self._door = app, door
+        self.app, self._door = app, door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
-                await self._app(scope, receive, send)
+                await self.app(scope, receive, send)
             return
 
         async def send_guarded(message: Message) -> None:
@@ -99,7 +99,7 @@ class Guard:
 
         refusal = self._refuse(Request(scope))
         scope = _without_host(scope)
-        await (self._app if refusal is None else refusal)(scope, receive, send_guarded)
+        await (self.app if refusal is None else refusal)(scope, receive, send_guarded)
 
     def _refuse(self, request: Request) -> Response | None:
         if not _is_plain(request.scope):
