@@ -145,9 +145,13 @@ def test_what_is_no_id_of_a_command_is_refused(pages: Pages, key: object) -> Non
 def test_an_address_of_an_image_holds_its_digest_and_is_that_picture_for_ever(pages: Pages) -> None:
     digest = digest_of(pages, 1)
     status, content = pages.ask("GET", f"/image/1?v={digest}")
-    assert (status, "max-age=31536000" in pages.headers["cache-control"]) == (200, True)
-    assert pages.ask("GET", "/image/1")[1] == content
+    assert (status, pages.headers["cache-control"]) == (200, "private, no-cache")
+    held = {"If_None_Match": pages.headers["etag"]}
+    assert pages.ask("GET", f"/image/1?v={digest}", **held) == (304, b"")
     assert pages.headers["cache-control"] == "private, no-cache"
+    assert pages.ask("GET", f"/image/2?v={digest_of(pages, 2)}", **held)[0] == 200
+    assert pages.ask("GET", "/image/1", **held) == (200, content)
+    assert pages.headers["cache-control"] == "no-store"
     for wrong in ("", "0" * 32, digest_of(pages, 2), digest.upper()[:-1], f"{digest}0"):
         assert pages.ask("GET", f"/image/1?v={wrong}")[0] == 404
         assert pages.headers["cache-control"] == "no-store"

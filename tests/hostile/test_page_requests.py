@@ -237,7 +237,9 @@ def test_no_request_is_a_fault_of_the_server(
 
 
 def _is_strict(answer: bytes) -> bool:
-    """Whether each of the headers is there once."""
+    """Whether each of the headers is there once, and no browser keeps the answer without asking again."""
     head = answer.partition(b"\r\n\r\n")[0].lower()
     strict = [name + b": " + value.lower() for name, value in HEADERS.items()]
-    return all(head.count(header) == 1 for header in (*strict, b"cache-control: "))
+    kept = b"\r\netag:" in head and b"\r\ncache-control: private, no-cache" in head
+    strict.append(b"cache-control: " + (b"private, no-cache" if kept else b"no-store"))
+    return all(head.count(header) == 1 for header in strict) and head.count(b"cache-control") == 1

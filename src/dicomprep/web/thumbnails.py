@@ -1,4 +1,8 @@
-"""Thumbnails under addresses that carry their digest: what a browser keeps is never another picture."""
+"""Thumbnails under addresses that carry their digest: what a browser keeps is never another picture.
+
+It keeps them for as long as it is let in: each time it asks, and without the token, or when the pages are closed, it shows
+nothing.
+"""
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -13,8 +17,8 @@ from dicomprep.web.site import OutdatedError, Site, no_such_image
 
 __all__ = ["Thumbnails", "check_thumbnail"]
 
-KEPT = "private, max-age=31536000, immutable"
 ASKED_AGAIN = "private, no-cache"
+NEVER_KEPT = "no-store"
 
 MOST_BYTES = 2**27
 """More than the largest thumbnail has."""
@@ -40,8 +44,12 @@ class Thumbnails:
         content = _read(self._site.images, *found)
         if content is None:
             return no_such_image()
-        cache = ASKED_AGAIN if wanted is None else KEPT
-        return Response(content, media_type="image/png", headers={"cache-control": cache})
+        if wanted is None:
+            return Response(content, media_type="image/png", headers={"cache-control": NEVER_KEPT})
+        headers = {"cache-control": ASKED_AGAIN, "etag": f'"{wanted}"'}
+        if request.headers.get("if-none-match") == headers["etag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type="image/png", headers=headers)
 
 
 def check_thumbnail(site: Site, connection: Connection, frame_id: int, digest: str | None) -> None:
