@@ -1,7 +1,6 @@
 """Thumbnails under addresses that carry their digest: what a browser keeps is never another picture.
 
-It keeps them for as long as it is let in: each time it asks, and without the token, or when the pages are closed, it shows
-nothing.
+It asks each time before it shows one that it has kept: without the token, or when the pages are closed, it shows none.
 """
 
 from sqlalchemy import Connection
