@@ -18,7 +18,7 @@ from dicomprep.auditing.neighbours import BITS, near_pairs
 from dicomprep.config import Splits
 from dicomprep.database.store import Store
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
-from dicomprep.pixels.likeness import perceptual_hash, similarity
+from dicomprep.pixels.likeness import overview_halvings, perceptual_hash, similarity, survey
 from dicomprep.reporting import print_audit
 from dicomprep.splits import assign_split, identify_group
 from tests.building import make_dicom
@@ -160,7 +160,7 @@ def test_no_hashes_have_no_neighbours() -> None:
 
 def test_a_perceptual_hash_tells_pictures_apart_but_not_versions_of_one() -> None:
     def hashed(pixels: np.ndarray) -> int:
-        found = perceptual_hash((pixels >> 4).astype(np.uint8), encoded_bytes=10**6)
+        found = perceptual_hash(survey(pixels, times=overview_halvings(pixels.shape)))
         assert found is not None
         return found & (2**64 - 1)
 
@@ -170,8 +170,9 @@ def test_a_perceptual_hash_tells_pictures_apart_but_not_versions_of_one() -> Non
     assert min((hashed(one) ^ hashed(picture(n, 224))).bit_count() for n in range(2, 40)) > 2 * BITS
     assert similarity(one, brighter) > 0.999
     assert similarity(one, picture(2, 224)) < 0.5
-    assert perceptual_hash(np.zeros((224, 224), np.uint8), encoded_bytes=10**6) is None
-    assert perceptual_hash((one >> 4).astype(np.uint8), encoded_bytes=1000) is None
+    assert perceptual_hash(survey(np.zeros((224, 224), np.uint8), times=3)) is None
+    assert perceptual_hash(survey(one, content=0.01, times=3)) is None
+    assert perceptual_hash(survey(4095 - one, times=3), inverted=True) == perceptual_hash(survey(one, times=3))
 
 
 # Ten thousand patients

@@ -334,20 +334,24 @@ NOT_REDUCED: dict[str, tuple[Kind, dict[str, Any]]] = {
     "six bits": (Kind(90, lambda p: jpeg2000(p, bits=6), bits=6), {}),
     "no levels": (Kind(90, lambda p: jpeg2000(p, bits=12, resolutions=1), "u2", 12), {}),
     "the header says signed": (TWELVE, {"PixelRepresentation": 1}),
-    "16 bits of RGB": (
-        Kind(90, jpeg2000, "u2", 16, planes=3, attributes={"PhotometricInterpretation": "YBR_RCT"}),
-        {},
-    ),
-    "12 bits of JPEG": (
-        Kind(51, lambda p: imagecodecs.jpeg8_encode(p, level=92, bitspersample=12), "u2", 12),
-        {},
-    ),
 }
+AVERAGED = [
+    Kind(90, jpeg2000, "u2", 16, planes=3, attributes={"PhotometricInterpretation": "YBR_RCT"}),
+    Kind(51, lambda p: imagecodecs.jpeg8_encode(p, level=92, bitspersample=12), "u2", 12),
+]
+"""What no codec reduces: frames of this size are decoded in full, and averaged."""
 
 
 def test_a_plain_file_of_that_size_is_reduced(tmp_path: Path) -> None:
     path = stored_file(tmp_path, TWELVE, TWELVE.stored(picture(SMALL, 3)))
     assert figures(path, size=32)[1] == 2
+
+
+@pytest.mark.parametrize("kind", AVERAGED)
+def test_frames_that_are_decoded_in_full_are_averaged(kind: Kind, tmp_path: Path) -> None:
+    high = figures(stored_file(tmp_path, kind, kind.stored(picture(SMALL, 3, kind.planes))), size=32)
+    assert high.halved >= 2
+    assert high.noise >= high.least
 
 
 @pytest.mark.parametrize("name", NOT_REDUCED)

@@ -112,6 +112,7 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "absent_since": None,
         "folded_name": "s/1_frame0001",
         "group_folder": None,
+        "is_lossy": 0,
     }
     assert dict(last) == {
         "id": 2,

@@ -5,14 +5,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import imagecodecs
 import numpy as np
 import pytest
 from pydicom import dcmread
 
 from dicomprep import ConfigError
+from dicomprep.config import Config
 from dicomprep.database.twin_store import MOST_NAMES
+from dicomprep.stages.decode import decode
 from dicomprep.stages.discover import discover
+from dicomprep.storage import open_source
 from tests.building import make_dicom
 from tests.running import Place, frames_of, make_files
 
@@ -142,6 +146,84 @@ def test_two_series_under_one_uid_are_two_whatever_compressed_them(place: Place)
     place.run()
     assert twins(place) == {}
     assert len(shown(place)) == 2
+
+
+def test_what_was_compressed_with_loss_and_decompressed_is_lossy(place: Place) -> None:
+    """Lossy Image Compression (0028,2110) says so whatever the transfer syntax is; 00 says that nothing was lost."""
+    for number, said in enumerate(({"LossyImageCompression": "01"}, {"LossyImageCompression": "00"}, {})):
+        smooth, other = smooth_pair(3 + 2 * number)
+        same = {"SOPInstanceUID": f"1.2.{number}", "SeriesInstanceUID": "1.2.3.4"}
+        make_dicom(place.source / f"{number}a", smooth, **same)
+        make_dicom(place.source / f"{number}b", other, **same, **said)
+        (make_lossy if number == 1 else make_dicom)(place.source / f"{number}c", other ^ 2, **same, **said)
+    place.run()
+    assert twins(place) == {"0b": "0a", "0c": "0a"}
+    assert place.rows("SELECT path FROM files WHERE is_lossy = 1 ORDER BY 1") == ["0b", "0c"]
+
+
+def photo(seed: int, shape: tuple[int, ...], bits: int) -> np.ndarray:
+    """A smooth picture with some noise."""
+    draw = np.random.default_rng(seed)
+    coarse = draw.integers(0, 2**bits - 2 ** (bits - 2), (8, 8, *shape[2:]))
+    smooth = cv2.resize(coarse.astype(np.float32), shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    noisy = smooth + draw.normal(0, 2 ** (bits - 6), shape)
+    return np.clip(noisy, 0, 2**bits - 1).astype(np.uint8 if bits <= 8 else np.uint16)
+
+
+def j2k(pixels: np.ndarray, *, level: int = 0) -> bytes:
+    return imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", level=level, reversible=level == 0)
+
+
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+SEEN = [
+    (photo(1, (300, 200), 12), None),
+    (photo(2, (40, 700), 12), None),
+    (photo(3, (120, 140, 3), 8), None),
+    (photo(4, (300, 300), 12), (JPEG_2000, j2k)),
+    (photo(5, (600, 500), 12), (JPEG_2000, j2k)),
+    (photo(6, (600, 500), 8), ("1.2.840.10008.1.2.4.91", lambda p: j2k(p, level=40))),
+    (photo(7, (500, 600), 8), (JPEG_BASELINE, lambda p: imagecodecs.jpeg8_encode(p, level=90))),
+    (photo(8, (1000, 900), 8), (JPEG_BASELINE, lambda p: imagecodecs.jpeg8_encode(p, level=90))),
+]
+ASKED = [
+    *({"size": size} for size in (16, 32, 64, 224, 512, 1024)),
+    *({"size": 64, "fit": fit} for fit in ("crop", "stretch")),
+    *({"size": 64, "fidelity": fidelity} for fidelity in ("exact", "draft")),
+    *({"size": 64, "window": window} for window in ("10/20", "2000/4000,100/9,brain")),
+    {"size": 64, "depth": 16},
+]
+
+
+@pytest.mark.parametrize(("pixels", "coded"), SEEN)
+def test_what_is_known_of_a_picture_depends_on_no_option(place: Place, pixels: np.ndarray, coded: Any) -> None:
+    wrapped = {"transfer_syntax": coded[0], "codestreams": [coded[1](pixels)]} if coded else {}
+    path = make_dicom(place.source / "a.dcm", pixels, **wrapped)
+    known = set()
+    for asked in ASKED:
+        with open_source(str(path)) as file:
+            frame = decode(file, max_bytes=2**30).frame(0, Config.of(dicom_dir=place.source, **asked).image)
+            known.add((frame.digest, frame.likeness))
+    assert len(known) == 1
+    assert None not in known.pop()
+
+
+@pytest.mark.parametrize("asked", [{"size": 16}, {"size": 512}, {"size": 64, "fidelity": "draft", "workers": 1}])
+def test_duplicates_are_the_same_whatever_is_asked_for(place: Place, asked: dict[str, Any]) -> None:
+    mask = np.kron(np.eye(4, dtype=np.uint8), np.full((50, 50), 255, np.uint8))
+    little = np.zeros((400, 400), np.uint8)
+    little[180:260, 100:300] = photo(9, (80, 200), 8)  # as an ultrasound is, black around
+    zoomed = np.kron(photo(10, (60, 60), 12), np.ones((3, 3), np.uint16))
+    large = photo(11, (600, 500), 12)
+    for name in "ab":
+        said = {"patient_id": name, "WindowCenter": 100 if name == "a" else 2000, "WindowWidth": 300}
+        for kind, pixels in (("mask", mask), ("little", little), ("zoomed", zoomed)):
+            make_dicom(place.source / f"{kind}_{name}", pixels, **said)
+        make_dicom(place.source / f"large_{name}", large, transfer_syntax=JPEG_2000, codestreams=[j2k(large)], **said)
+    small = photo(4, (300, 300), 12)
+    make_dicom(place.source / "small_a", small)
+    make_dicom(place.source / "small_b", small, transfer_syntax=JPEG_2000, codestreams=[j2k(small)])
+    place.run(**asked)
+    assert twins(place) == {f"{kind}_b": f"{kind}_a" for kind in ("little", "zoomed", "large", "small")}
 
 
 def test_of_many_pairs_in_one_batch_each_finds_its_own(place: Place) -> None:

@@ -31,8 +31,8 @@ E = TypeVar("E", bound=StrEnum)
 OWN_OPTIONS = ("output_dir", "db", "workers", "strict", "durable", "follow_links", "prune")
 """What belongs to a run as a whole."""
 
-RULES_VERSION = 6
-"""Raised when the same options would give other pixels than before, so that old images are redone."""
+RULES_VERSION = 7
+"""Raised when the same options would give other pixels than before, or know them by other marks: all is redone then."""
 
 WINDOW_PRESETS = {
     "abdomen": (40.0, 400.0),

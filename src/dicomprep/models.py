@@ -167,6 +167,8 @@ class Instance(_Message):
     """What was asked for beyond the allow-list: a JSON object by keyword."""
     reasons: tuple[Reason, ...] = ()
     """Why there may be text in the pixels, by the header alone."""
+    is_lossy: bool = False
+    """Its stored values are not those that were there before a compression, the present one or an earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,9 @@ class Frame:
     source_shape: tuple[int, int]
     """Rows and columns of the image; `pixels` has fewer where a codec decoded at a reduced resolution."""
     digest: bytes = b""
-    """Of its stored values, however they are wrapped; of the codestream where only a part of it was decoded."""
+    """Of its stored values, however they are wrapped; of the codestream where such frames are decoded in part."""
+    likeness: int | None = None
+    """A perceptual hash of it; None where there is too little in it."""
     stream_digest: bytes = b""
     """Of its codestream, whatever was decoded of it; empty where it has none of its own."""
     grid: Grid = EVERY_PIXEL
@@ -245,7 +249,7 @@ class Written(_Message):
     text: bool = False
     """Text was seen in its pixels; only some frames of a suspected file are looked at."""
     source_digest: bytes = b""
-    """Of the stored values that it was drawn from; of the codestream where only a part of it was decoded."""
+    """Of the stored values that it was drawn from; of the codestream where such frames are decoded in part."""
     likeness: int | None = None
     """A perceptual hash; None where there is too little in the picture to tell one patient from another."""
     stream_digest: bytes = b""

@@ -216,8 +216,7 @@ class _Work:
         filename = frame_filename(self.task.name, index, self.image.frame_count)
         written = write(
             thumbnail,
-            digests=(frame.digest, frame.stream_digest),
-            frame_number=index,
+            frame=frame,
             filename=filename,
             thumbnail_path=thumbnail_path(filename),
             images=self.settings.images,

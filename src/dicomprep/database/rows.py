@@ -8,7 +8,7 @@ from dicomprep.naming import folded_name, frame_stem
 from dicomprep.privacy import genuine_uid
 from dicomprep.storage import readable_path
 
-__all__ = ["file_row", "frame_rows", "name_columns"]
+__all__ = ["file_row", "frame_rows", "late_columns"]
 
 
 def file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerprint: str) -> tuple[object, ...]:
@@ -46,9 +46,10 @@ def file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerpri
     )
 
 
-def name_columns(outcome: Outcome) -> tuple[str, str | None]:
-    """The columns `folded_name` and `group_folder` of `files`."""
-    return folded_name(outcome.task.name), outcome.task.folder or None
+def late_columns(outcome: Outcome) -> tuple[object, ...]:
+    """The columns of `files` that later versions of the schema added at its end."""
+    task = outcome.task
+    return task.source.ctime_ns or None, folded_name(task.name), task.folder or None, int(outcome.instance.is_lossy)
 
 
 def frame_rows(

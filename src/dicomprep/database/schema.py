@@ -178,6 +178,7 @@ files = Table(
     Column("absent_since", Id),
     Column("folded_name", Text),
     Column("group_folder", Text),
+    Column("is_lossy", Integer),
     Index("files_by_path", "root", "path", unique=True),
     Index("files_by_folded_name", "folded_name"),
     Index("files_by_frame_stem", "frame_stem"),

@@ -27,7 +27,7 @@ from dicomprep.database.faults import database_fault
 from dicomprep.database.patience import BUSY_SECONDS, Patience
 from dicomprep.database.picture_store import Pictures
 from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
-from dicomprep.database.rows import file_row, frame_rows, name_columns
+from dicomprep.database.rows import file_row, frame_rows, late_columns
 from dicomprep.database.schema import files, frames, runs
 from dicomprep.database.split_store import ensure_groups
 from dicomprep.database.twin_store import Twins, twin_keys
@@ -143,7 +143,7 @@ class Store:
             group_ids = ensure_groups(connection, [o.instance for o in outcomes], assign, run_id)
             keys = [twin_keys(outcome) for outcome in outcomes]
             rows = [
-                (*file_row(o, group_ids, run_id, fingerprint), *key, o.task.source.ctime_ns or None, *name_columns(o))
+                (*file_row(o, group_ids, run_id, fingerprint), *key, *late_columns(o))
                 for o, key in zip(outcomes, keys, strict=True)
             ]
             pictures = Pictures(connection, run_id)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, bindparam, func, literal_column, sele
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, labels
 from dicomprep.database.split_store import join_groups
-from dicomprep.models import LOSSY_SYNTAXES, Outcome, Status
+from dicomprep.models import Outcome, Status
 
 __all__ = ["MOST_NAMES", "TwinKeys", "Twins", "twin_keys"]
 
@@ -55,7 +55,7 @@ class _Member:
     instance_number: int | None
     frames: int
     series_instance_uid: str | None
-    transfer_syntax: str | None
+    is_lossy: int | None
 
 
 def _names() -> Select[Any]:
@@ -230,15 +230,15 @@ class Twins:
 
 
 def _is_same_image(one: _Member, other: _Member, likeness: Mapping[int, int]) -> bool:
-    """The same pixels, or the same instance of one series that looks the same and that a lossy codec may have changed.
+    """The same pixels, or the same instance of one series that looks the same and that a lossy codec has changed.
 
-    Without a lossy codec other values are another image, whatever UID an anonymizer has written.
+    Now, or before the file was decompressed. Without one other values are another image, whatever UID somebody wrote.
     """
     if one.pixel_key is not None and one.pixel_key == other.pixel_key:
         return True
     alike = one.sop_instance_uid is not None and one.frames == other.frames
     alike = alike and one.series_instance_uid == other.series_instance_uid
-    alike = alike and not LOSSY_SYNTAXES.isdisjoint({one.transfer_syntax, other.transfer_syntax})
+    alike = alike and bool(one.is_lossy or other.is_lossy)
     if not alike or (one.sop_instance_uid, one.instance_number) != (other.sop_instance_uid, other.instance_number):
         return False
     if one.id not in likeness or other.id not in likeness:

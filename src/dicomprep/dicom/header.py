@@ -21,6 +21,7 @@ from dicomprep.dicom.elements import (
     to_dataset,
     wanted_tags,
 )
+from dicomprep.dicom.padding import is_lossy
 from dicomprep.dicom.risk import read_reasons
 from dicomprep.dicom.sniff import Encoding, sniff
 from dicomprep.dicom.stand_ins import explain_no_dicom
@@ -105,6 +106,7 @@ class Header:
             sop_instance_uid=get("SOPInstanceUID"),
             study_instance_uid=get("StudyInstanceUID"),
             series_instance_uid=get("SeriesInstanceUID"),
+            is_lossy=is_lossy(self.attributes, self.transfer_syntax),
             instance_number=_or_none(self.attributes, "InstanceNumber"),
             modality=term if (term := self.attributes.code("Modality")) in MODALITIES else None,
             tags=read_tags(self.attributes),

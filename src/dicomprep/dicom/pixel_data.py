@@ -10,15 +10,20 @@ from dicomprep.dicom.encapsulation import FragmentStream, FrameTable, locate_fra
 from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of
 from dicomprep.dicom.sniff import GE_PRIVATE
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs import decode_codestream, decode_native, is_supported, reduces
+from dicomprep.models import LOSSY_SYNTAXES
+from dicomprep.pixels.codecs import decode_codestream, decode_native, is_supported, is_wavelet, mostly_in_part
 from dicomprep.pixels.components import true_components
-from dicomprep.pixels.decoded import Decoded, Detail, reduced
-from dicomprep.pixels.likeness import digest_samples
+from dicomprep.pixels.decoded import WHOLE, Decoded, Detail, reduced
+from dicomprep.pixels.likeness import Overview, digest_samples, measure_content, overview_halvings, survey
 from dicomprep.pixels.stored import Layout
 from dicomprep.pixels.video import VIDEO_SYNTAXES, Video, can_decode_video
 from dicomprep.storage import digest_bytes
 
 __all__ = ["PixelData"]
+
+
+MOST_LOSS = 50.0
+"""Lossy codecs make pictures smaller by this factor at the most, as they are used."""
 
 
 class PixelData:
@@ -65,19 +70,50 @@ class PixelData:
     @property
     def reduces_by_means(self) -> bool:
         """A reduced frame is one of means of blocks, and can be reduced further."""
-        return not self.is_encapsulated or not reduces(self.syntax)
+        return not self.is_encapsulated or not self._in_part
 
     def decode(self, index: int, detail: Detail) -> Decoded:
         """Decode frame `index` (from 0) in as much detail as is wanted, at least."""
         if self._table is None:
             whole = self._decode_native(index) if self._video is None else self._video.frame(index)
-            return reduced(_digested(whole), times=detail.reduction)
+            return self._digested(whole, detail)
         data = self._table.read(self._file, index)
-        decoded = decode_codestream(data, self.layout, transfer_syntax=self.syntax, detail=detail)
-        is_whole = decoded.grid.step == 1 and not decoded.step
+        decoded = self._decode(data, detail if self._in_part else WHOLE)
         stream = digest_bytes(data)
-        decoded = replace(_digested(decoded) if is_whole else replace(decoded, digest=stream), stream_digest=stream)
-        return reduced(decoded, times=detail.reduction) if self.reduces_by_means else decoded
+        if not self._in_part:
+            return replace(self._digested(decoded, detail), stream_digest=stream)
+        return replace(decoded, digest=stream, stream_digest=stream, overview=self._survey_part(data, decoded, detail))
+
+    @property
+    def _in_part(self) -> bool:
+        """Frames are known by their codestreams, of which no more is decoded than is wanted."""
+        return mostly_in_part(self.syntax, self.layout)
+
+    def _digested(self, whole: Decoded, detail: Detail) -> Decoded:
+        """A frame that was decoded in full, in as much detail as is wanted, and what it is known by."""
+        pixels, times = whole.pixels, overview_halvings(whole.pixels.shape)
+        small = reduced(whole, times=detail.reduction)
+        done = small.grid.step.bit_length() - 1
+        content = measure_content(pixels)
+        if self.layout.is_palette or done > times:
+            overview = survey(pixels, content=content, times=times, averaged=not self.layout.is_palette)
+        else:  # means of means
+            overview = survey(small.pixels, content=content, times=times - done)
+        return replace(small, digest=digest_samples(pixels, bits_stored=whole.bits_stored), overview=overview)
+
+    def _decode(self, data: bytes, detail: Detail) -> Decoded:
+        return decode_codestream(data, self.layout, transfer_syntax=self.syntax, detail=detail)
+
+    def _survey_part(self, data: bytes, decoded: Decoded, detail: Detail) -> Overview:
+        """The overview of a frame of which a part was decoded; how much there is in it says its codestream."""
+        rows, columns = self.layout.rows, self.layout.columns
+        content = len(data) / (rows * columns * self.layout.samples)
+        content *= MOST_LOSS if self.syntax in LOSSY_SYNTAXES else 1
+        times = overview_halvings((rows, columns))
+        is_reducible = decoded.grid.step > 1 or not detail.reduction
+        if is_wavelet(self.syntax) and is_reducible:  # always from the same part of it, which takes next to no time
+            decoded = self._decode(data, Detail(max(0, times - 1)))
+        return survey(decoded.pixels, content=content, times=max(0, times - (decoded.grid.step.bit_length() - 1)))
 
     def _count_native(self, length: int) -> None:
         held = 8 * length // self.layout.frame_bits
@@ -122,10 +158,6 @@ class PixelData:
         even, end = start // 2 * 2, (start + length + 1) // 2 * 2
         words = np.frombuffer(self._file.read_at(self._element.position + even, end - even), ">u2")
         return words.astype("<u2").tobytes()[start - even :][:length]
-
-
-def _digested(decoded: Decoded) -> Decoded:
-    return replace(decoded, digest=digest_samples(decoded.pixels, bits_stored=decoded.bits_stored))
 
 
 def _require_decoder(syntax: str) -> None:

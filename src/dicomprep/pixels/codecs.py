@@ -22,6 +22,8 @@ __all__ = [
     "decode_codestream",
     "decode_native",
     "is_supported",
+    "is_wavelet",
+    "mostly_in_part",
     "reduces",
     "spare_rows",
 ]
@@ -30,6 +32,10 @@ UID = "1.2.840.10008.1.2"
 ENCAPSULATED_UNCOMPRESSED = f"{UID}.1.98"
 NATIVE_SYNTAXES = frozenset({UID, f"{UID}.1", f"{UID}.2", f"{UID}.1.99", "1.2.840.113619.5.2"})
 """Implicit and Explicit Little Endian, Explicit Big Endian, Deflated, one of GE: pixels lie there as they are."""
+
+
+USUAL_SIZE = 224
+"""Rows and columns of a thumbnail, unless others are asked for."""
 
 
 def is_supported(transfer_syntax: str) -> bool:
@@ -42,17 +48,35 @@ def reduces(transfer_syntax: str) -> bool:
     return transfer_syntax in _REDUCING_DECODERS
 
 
+def is_wavelet(transfer_syntax: str) -> bool:
+    """Whether what the codec decodes at a fraction of the size are no means of blocks."""
+    return _REDUCING_DECODERS.get(transfer_syntax) is decode_jpeg2000
+
+
 def spare_rows(transfer_syntax: str, *, bits_stored: int, draft: bool = False) -> float:
     """How many rows are decoded for one of a thumbnail, at least, to stay within 40 dB of all of them, as measured.
 
     Blocks become means, here or by a DCT; what a wavelet keeps is aliased, and takes more averaging afterwards, most
     of all in pictures of 8 bits, which may hold lettering. A draft has half of that.
     """
-    if _REDUCING_DECODERS.get(transfer_syntax) is not decode_jpeg2000:
+    if not is_wavelet(transfer_syntax):
         return 1.0 if draft else 2.0
     if draft:
         return 1.75
     return 3.5 if bits_stored <= 8 else 2.7
+
+
+def mostly_in_part(transfer_syntax: str, layout: Layout) -> bool:
+    """Whether such frames are so large that as a rule only a part of what their codestreams hold is decoded.
+
+    That is said for thumbnails of the usual size, whatever is asked for: it decides by what digest frames are known.
+    """
+    if not reduces(transfer_syntax):
+        return False
+    shrink = max(layout.rows, layout.columns) / USUAL_SIZE
+    if layout.is_grey and is_wavelet(transfer_syntax):
+        return shrink >= 2  # its lowest bits are left out
+    return shrink >= 2 * spare_rows(transfer_syntax, bits_stored=layout.bits_stored)
 
 
 def decode_native(data: bytes | memoryview, layout: Layout, *, big_endian: bool, bit_offset: int) -> Decoded:

@@ -7,12 +7,15 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["apply_palette", "convert_ybr_full", "convert_ybr_partial", "scale_color", "to_srgb"]
+__all__ = ["apply_palette", "convert_ybr_full", "convert_ybr_partial", "scale_color", "to_grey", "to_srgb"]
 
 Color = NDArray[Any]
 
 _YBR_TO_RGB = np.array([[1, 0, 1.402], [1, -0.114 * 1.772 / 0.587, -0.299 * 1.402 / 0.587], [1, 1.772, 0]])
 """ITU-R BT.601: the inverse of Y = 0.299 R + 0.587 G + 0.114 B and its colour differences."""
+
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def convert_ybr_full(pixels: Color) -> Color:
@@ -33,6 +36,13 @@ def apply_palette(indices: NDArray[Any], *, palette: NDArray[np.uint16], first: 
     """
     table = (palette >> 8).astype(np.uint8) if depth == 8 else palette
     return table[np.clip(indices.astype(np.int64) - first, 0, len(table) - 1)]
+
+
+def to_grey(pixels: Color, *, is_luma: bool) -> Color:
+    """(rows, columns) of grey, or of the luma of (rows, columns, 3) RGB, or YBR if its first channel `is_luma`."""
+    if pixels.ndim == 2:
+        return pixels
+    return pixels[..., 0] if is_luma else pixels @ _LUMA
 
 
 def scale_color(pixels: Color, *, bits_stored: int, depth: int) -> Color:

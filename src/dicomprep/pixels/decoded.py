@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codestream import Codestream
 from dicomprep.pixels.geometry import EVERY_PIXEL, Grid, halve
+from dicomprep.pixels.likeness import Overview
 from dicomprep.pixels.stored import Layout, expand_bits
 
 __all__ = ["WHOLE", "Decoded", "Detail", "checked", "excess", "matched", "reduced", "widened"]
@@ -55,7 +56,9 @@ class Decoded:
     step: int = 0
     """Samples are rounded to about such steps, fine detail more coarsely; 0: they are as they were stored."""
     digest: bytes = b""
-    """Of all stored values; of the codestream where only a part of it was decoded."""
+    """Of all stored values; of the codestream where frames of this kind and size are mostly decoded in part."""
+    overview: Overview | None = None
+    """What it looks like."""
     stream_digest: bytes = b""
     """Of the codestream; empty where the frame has none of its own."""
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from dicomprep.dicom.training_tags import read_position
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels
 from dicomprep.pixels.codecs import spare_rows
+from dicomprep.pixels.color import apply_palette, to_grey
 from dicomprep.pixels.decoded import WHOLE, Decoded, Detail, reduced
 from dicomprep.pixels.geometry import plan_geometry, shrink_of, spare_halvings
 from dicomprep.pixels.intensity import (
@@ -32,6 +33,7 @@ from dicomprep.pixels.intensity import (
     may_be_averaged,
     stored_values_per_grey,
 )
+from dicomprep.pixels.likeness import perceptual_hash
 from dicomprep.pixels.measure import RangeRule, measure_range, overview_shape
 from dicomprep.pixels.stored import Layout
 from dicomprep.storage import SourceFile
@@ -167,6 +169,7 @@ class _Reader:
             photometric_interpretation=decoded.photometric_interpretation,
             source_shape=(self.layout.rows, self.layout.columns),
             digest=decoded.digest,
+            likeness=self._likeness(decoded, inverted=bool(grey) and grey[0].inverted),
             stream_digest=decoded.stream_digest,
             grid=decoded.grid,
             step=decoded.step,
@@ -180,6 +183,18 @@ class _Reader:
             is_label_map=self.is_label_map,
             notes=tuple(dict.fromkeys((*self.notes, *decoded.notes, *notes, *palette_notes))),
         )
+
+    def _likeness(self, decoded: Decoded, *, inverted: bool) -> int | None:
+        """What the frame looks like in grey, whatever window it is drawn with."""
+        overview = decoded.overview
+        if overview is None:
+            return None
+        pixels = overview.pixels
+        if self.layout.is_palette and self.palette is not None:
+            entries, first = self.palette
+            pixels = apply_palette(pixels, palette=entries, first=first, depth=8)
+        is_luma = decoded.photometric_interpretation.startswith(("YBR_FULL", "YBR_PARTIAL"))
+        return perceptual_hash(replace(overview, pixels=to_grey(pixels, is_luma=is_luma)), inverted=inverted)
 
     @property
     def _is_averageable(self) -> bool:

@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 from dicomprep.image_store import ImageStore
-from dicomprep.models import Thumbnail, Written
-from dicomprep.pixels.likeness import perceptual_hash
+from dicomprep.models import Frame, Thumbnail, Written
 from dicomprep.pixels.png import encode_png
 from dicomprep.storage import digest_bytes
 
@@ -15,20 +14,16 @@ __all__ = ["write"]
 def write(
     thumbnail: Thumbnail,
     *,
-    digests: tuple[bytes, bytes],
-    frame_number: int,
+    frame: Frame,
     filename: str,
     thumbnail_path: str,
     images: ImageStore,
 ) -> Written:
-    """Write one thumbnail, or raise EnvironmentFault; a reader never sees half of it.
-
-    `digests` are those of the stored values that it was drawn from and of their codestream.
-    """
+    """Write the thumbnail of a frame, or raise EnvironmentFault; a reader never sees half of it."""
     content = encode_png(thumbnail.pixels)
     images.publish(thumbnail_path, content)
     return Written(
-        frame_number=frame_number,
+        frame_number=frame.index,
         filename=filename,
         thumbnail_path=thumbnail_path,
         width=thumbnail.pixels.shape[1],
@@ -36,9 +31,9 @@ def write(
         size=len(content),
         digest=digest_bytes(content),
         transform=_as_json(thumbnail.transform),
-        source_digest=digests[0],
-        likeness=perceptual_hash(thumbnail.pixels, encoded_bytes=len(content)),
-        stream_digest=digests[1],
+        source_digest=frame.digest,
+        likeness=frame.likeness,
+        stream_digest=frame.stream_digest,
     )
 
 

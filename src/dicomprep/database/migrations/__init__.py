@@ -19,6 +19,7 @@ from dicomprep.database.migrations import (
     m0009_image_positions,
     m0010_absent,
     m0011_folded_names,
+    m0012_lossy,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -35,5 +36,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0009_image_positions.upgrade,
     m0010_absent.upgrade,
     m0011_folded_names.upgrade,
+    m0012_lossy.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -1,0 +1,16 @@
+"""Which files hold what a lossy codec has changed, be it before they were decompressed."""
+
+from sqlalchemy import Connection, column, table, update
+
+from dicomprep.models import LOSSY_SYNTAXES
+
+__all__ = ["upgrade"]
+
+_FILES = table("files", column("transfer_syntax"), column("is_lossy"))
+
+
+def upgrade(connection: Connection) -> None:
+    """Add a column; until a file is read again, its transfer syntax says it."""
+    connection.exec_driver_sql("ALTER TABLE files ADD COLUMN is_lossy INTEGER")
+    marked = update(_FILES).where(_FILES.c.transfer_syntax.in_(sorted(LOSSY_SYNTAXES))).values(is_lossy=1)
+    connection.execute(marked)
