@@ -13,6 +13,7 @@ from pydicom import dcmread
 from pydicom.dataelem import DataElement
 
 from dicomprep.config import Fidelity, ImageOptions
+from dicomprep.dicom.plain import plain_value
 from dicomprep.errors import ConfigError, EnvironmentFault, InputError
 from dicomprep.inspection import inspect_file
 from dicomprep.models import Frame
@@ -34,19 +35,6 @@ MOST_PIXELS = 2**25
 MOST_TEXT = 300
 BINS = 32
 CODES = 2**16
-
-SHOWN_KEYWORDS = frozenset((
-    "Modality", "BodyPartExamined", "ViewPosition", "ImageLaterality", "Laterality", "PatientPosition",
-    "PatientOrientation", "AnatomicRegion", "Manufacturer", "ManufacturerModelName", "ImageType", "SOPClassUID",
-    "KVP", "Exposure", "ExposureTime", "XRayTubeCurrent", "SliceThickness", "SpacingBetweenSlices", "PixelSpacing",
-    "ImagerPixelSpacing", "RepetitionTime", "EchoTime", "FlipAngle", "MagneticFieldStrength", "ScanningSequence",
-    "SequenceVariant", "ConvolutionKernel", "ContrastBolusAgent", "Rows", "Columns", "NumberOfFrames",
-    "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation",
-    "WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue",
-    "VOILUTFunction", "PresentationLUTShape", "LossyImageCompression", "LossyImageCompressionRatio",
-    "BurnedInAnnotation", "FrameTime", "CineRate", "InstanceNumber", "Units",
-))  # fmt: skip
-"""Attributes that say what an image is, and nothing of a person, a place or a time."""
 
 
 class _Opened:
@@ -105,14 +93,14 @@ def view_frame(task: ViewFrame) -> FrameView:
 
 
 def read_tags(task: ReadTags) -> list[tuple[str, str, str]]:
-    """(tag, name, value) of the attributes before the pixels."""
+    """(tag, name, value) of the attributes before the pixels: of all, or of those that say what an image is."""
     with open_source(task.path) as file:
         try:
             dataset = dcmread(file.stream(), stop_before_pixels=True, force=True, defer_size=2**16)
         except Exception as error:  # noqa: BLE001  (pydicom raises whatever comes)
-            return [("", "It cannot be read", str(error)[:MOST_TEXT])]
-        elements = [e for e in dataset if task.everything or e.keyword in SHOWN_KEYWORDS]
-        return [(str(e.tag), e.name, _text(e)) for e in elements]
+            return [("", "It cannot be read", str(error)[:MOST_TEXT] if task.everything else type(error).__name__)]
+        said = ((element, _text(element) if task.everything else plain_value(element)) for element in dataset)
+        return [(str(element.tag), element.name, text) for element, text in said if text is not None]
 
 
 def explain(task: Explain) -> list[tuple[str, str]]:

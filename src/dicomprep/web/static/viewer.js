@@ -357,7 +357,7 @@ export class Viewer {
       for (const [tag, name, value] of rows) {
         table.append(make("tr", {}, make("td", {}, tag), make("th", {}, name), make("td", {}, value)));
       }
-      const more = make("button", { type: "button" }, "all tags, with names and dates");
+      const more = make("button", { type: "button" }, "all tags, with names, dates and free text");
       more.addEventListener("click", () => this.#showTags(true));
       this.tags.replaceChildren(table, ...(everything ? [] : [more]));
     } catch (error) {

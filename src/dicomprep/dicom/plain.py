@@ -1,0 +1,76 @@
+"""Attributes that say what an image is, where their values are terms or numbers: free text may say who somebody is.
+
+For people who look at an image without asking for its header. What an attribute says beyond its terms, and a number
+that is longer than such a number is, stays behind an explicit step.
+"""
+
+import re
+from math import isfinite, nan
+
+from pydicom.dataelem import DataElement
+from pydicom.multival import MultiValue
+from pydicom.uid import UID_dictionary
+
+from dicomprep.dicom import vocabulary
+
+__all__ = ["plain_value"]
+
+MOST_DIGITS = 6
+"""Before the point; more have telephone numbers and the numbers of persons."""
+
+_YES_OR_NO = frozenset(("YES", "NO"))
+_SIDES = frozenset(("L", "R", "B", "U"))
+_TERMS = {
+    "Modality": vocabulary.MODALITIES,
+    "BodyPartExamined": vocabulary.BODY_PARTS,
+    "ViewPosition": vocabulary.VIEW_POSITIONS,
+    "ImageLaterality": _SIDES,
+    "Laterality": _SIDES,
+    "PatientPosition": vocabulary.PATIENT_POSITIONS,
+    "ImageType": vocabulary.IMAGE_TYPES,
+    "ScanningSequence": frozenset(("SE", "IR", "GR", "EP", "RM")),
+    "SequenceVariant": frozenset(("SK", "MTC", "SS", "TRSS", "SP", "MP", "OSP", "TOF", "NONE")),
+    "PhotometricInterpretation": vocabulary.PHOTOMETRIC,
+    "RescaleType": frozenset(("HU", "OD", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT")),
+    "VOILUTFunction": frozenset(("LINEAR", "LINEAR_EXACT", "SIGMOID")),
+    "PresentationLUTShape": frozenset(("IDENTITY", "INVERSE")),
+    "LossyImageCompression": frozenset(("00", "01")),
+    "BurnedInAnnotation": _YES_OR_NO,
+    "Units": frozenset((
+        "CNTS", "NONE", "CM2", "CM2ML", "PCNT", "CPS", "BQML", "MGMINML", "UMOLMINML", "MLMING", "MLG", "1CM", "UMOLML",
+        "PROPCNTS", "PROPCPS", "MLMINML", "MLML", "GML", "STDDEV",
+    )),
+}  # fmt: skip
+_NUMBERS = frozenset((
+    "KVP", "Exposure", "ExposureTime", "XRayTubeCurrent", "SliceThickness", "SpacingBetweenSlices", "PixelSpacing",
+    "ImagerPixelSpacing", "RepetitionTime", "EchoTime", "FlipAngle", "MagneticFieldStrength", "Rows", "Columns",
+    "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation", "WindowCenter",
+    "WindowWidth", "RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "LossyImageCompressionRatio", "FrameTime",
+    "CineRate", "InstanceNumber",
+))  # fmt: skip
+_ORIENTATION = re.compile(r"[APRLHF]{1,3}")
+
+
+def plain_value(element: DataElement) -> str | None:
+    """What an attribute says in terms or numbers; None where it says anything else, or is none of those."""
+    value = element.value
+    values = list(value) if isinstance(value, MultiValue) else [value]
+    shown = [_plain(element.keyword, one) for one in values]
+    return "\\".join(one for one in shown if one is not None) if shown and None not in shown else None
+
+
+def _plain(keyword: str, value: object) -> str | None:
+    if keyword in _NUMBERS:
+        return _short_number(value)
+    text = str(value)
+    if keyword == "SOPClassUID":
+        return UID_dictionary[text][0] if text in UID_dictionary else None
+    if keyword == "PatientOrientation":
+        return text if _ORIENTATION.fullmatch(text) else None
+    return text if text in _TERMS.get(keyword, ()) else None
+
+
+def _short_number(value: object) -> str | None:
+    """To seven digits: more are no more to look at, and can hold a number of another kind."""
+    number = float(value) if isinstance(value, (int, float)) else nan
+    return f"{number:.7g}" if isfinite(number) and abs(number) < 10**MOST_DIGITS else None
