@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 
 from dicomprep.database import label_queries
@@ -11,6 +12,7 @@ from dicomprep.database.dataset_queries import class_names
 from dicomprep.database.exchange_queries import scores
 from dicomprep.database.opening import open_for_reading
 from dicomprep.database.prediction_store import add_scores, summarize
+from dicomprep.database.series_queries import HiddenScore, hidden_scores
 from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling
@@ -77,7 +79,8 @@ def import_predictions(db: str, file: Path, *, model: str | None) -> Predictions
 def export_predictions(db: str, file: Path, *, model: str | None, unit: Unit, threshold: float, shown: Shown) -> int:
     """Write what models say of images, or `any`, `max` and `mean` of each class over larger units; how many rows.
 
-    An image whose header names no study or series is one by itself, under the image's own key.
+    An image whose header names no study or series is one by itself, under the image's own key. What is hidden as a
+    duplicate counts for its own series, study and patient; a study or a patient has a picture once.
     """
     with open_for_reading(db) as connection:
         said = scores(connection, model=model)
@@ -86,10 +89,24 @@ def export_predictions(db: str, file: Path, *, model: str | None, unit: Unit, th
             columns = shown.columns | {"split": "text", "model": "text", "label": "text", "score": "real"}
             return write_table(file, columns, ((*identify(row[3:6]), row[6], *row[:3]) for row in said))
         place = {Unit.PATIENT: 7, Unit.STUDY: 8, Unit.SERIES: 9}[unit]
-        keyed = ((row[place] or identify(row[3:6])[0], row[6], *row[:3]) for row in said)
+        shown_ones = ((row[place] or identify(row[3:6])[0], row[6], *row[:3]) for row in said)
+        keyed = chain(shown_ones, _of_hidden(hidden_scores(connection, model=model), unit))
         columns = {f"{unit}_key": "text", "split": "text", "model": "text", "label": "text", "images": "integer"}
         columns |= {"any": "integer", "max": "real", "mean": "real"}
         return write_table(file, columns, aggregate(keyed, threshold=threshold))
+
+
+def _of_hidden(said: Iterable[HiddenScore], unit: Unit) -> Iterator[tuple[str, str, str, str, float]]:
+    """(unit, split, model, label, score) of hidden images, but for copies of what the unit has already."""
+    which = (Unit.PATIENT, Unit.STUDY, Unit.SERIES).index(unit)
+    seen = set[tuple[object, ...]]()
+    for one in said:
+        key, place = one.keys[which], one.place if unit is Unit.SERIES else ()
+        known = (key, place) == (one.shown_keys[which], one.shown_place if unit is Unit.SERIES else ())
+        mark = (one.model, one.label, one.frame_id, key, place)
+        if key and not known and mark not in seen:
+            seen.add(mark)
+            yield key, one.split, one.model, one.label, one.score
 
 
 def aggregate(

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.database.dataset_queries import POSITIONS, Choice, failed_files, select_frames
+from dicomprep.database.dataset_queries import POSITIONS, failed_files
 from dicomprep.database.opening import images_folder, open_for_reading
+from dicomprep.database.series_queries import series_frames
 from dicomprep.errors import ExportError
 from dicomprep.image_store import LocalImages
 from dicomprep.pixels.geometry import geometry_of
@@ -83,13 +84,15 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
     They are ordered by their position along the normal of the image plane; where headers do not give it, by Instance
     Number and frame. Raises ExportError with the reason where they do not make one volume: no such series, files of it
     that failed, several slices at one place, missing slices, planes that are not parallel, origins that jump sideways,
-    other shapes, spacings or windows.
+    other shapes, spacings or windows, slices that are held back for probable text. What is hidden as a duplicate of
+    a slice of another series, or of another place of this one, is a slice here.
     """
-    images, slices, failed = _read_slices(str(db), series_key)
-    if not slices and not failed:
+    images, slices, failed, held = _read_slices(str(db), series_key)
+    if not slices and not failed and not held:
         raise ExportError(f"{db} holds no series {series_key}.")
     try:
         _require_complete(failed)
+        _require_released(held)
         orientation = _orientation(slices)
         slices = _in_order(slices)
         _require_alike(slices)
@@ -109,16 +112,14 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
 
 def _read_slices(
     db: str, series_key: str
-) -> tuple[LocalImages, list[_Slice], list[tuple[str, int | None, str | None]]]:
-    quoted = series_key.replace("'", "''")
-    choice = Choice(where=f"series_key = '{quoted}' OR series_instance_uid = '{quoted}'")
+) -> tuple[LocalImages, list[_Slice], list[tuple[str, int | None, str | None]], list[str]]:
+    """Where images lie, the slices, files that failed, and the names of slices that are held back."""
     with open_for_reading(db) as connection:
         images = LocalImages(images_folder(connection, db))
-        rows = list(select_frames(connection, [*READ, *PLACES], choice))
-        slices = [_slice(row) for row in rows]
-        uids = {one.series_uid for one in slices if one.series_uid} or {series_key}
-        failed = [file for uid in uids for file in failed_files(connection, uid)]
-    return images, slices, failed
+        rows = [(held, _slice(row)) for held, row in series_frames(connection, series_key, [*READ, *PLACES])]
+        uids = {one.series_uid for _, one in rows if one.series_uid} or {series_key}
+        failed = [file for uid in sorted(uids) for file in failed_files(connection, uid)]
+    return images, [one for held, one in rows if not held], failed, [one.filename for held, one in rows if held]
 
 
 def _slice(row: Sequence[Any]) -> _Slice:
@@ -136,6 +137,14 @@ def _require_complete(failed: Sequence[tuple[str, int | None, str | None]]) -> N
         named = path if number is None else f"{path} (Instance Number {number})"
         more = f" and {len(failed) - 1} more of its files" if len(failed) > 1 else ""
         raise ExportError(f"{named}{more} failed{f': {code}' if code else ''}")
+
+
+def _require_released(held: Sequence[str]) -> None:
+    if held:
+        more = f" and {len(held) - 1} more of its images" if len(held) > 1 else ""
+        verb = "are" if len(held) > 1 else "is"
+        look = "`dicomprep release` lists what a person has to look at"
+        raise ExportError(f"{held[0]}{more} {verb} held back for probable text in the pixels: {look}")
 
 
 def _in_order(slices: Sequence[_Slice]) -> list[_Slice]:

@@ -1,0 +1,104 @@
+"""Those who read a series as a whole see what is hidden as a duplicate."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dicomprep
+from dicomprep.exchange.identities import Shown
+from dicomprep.exchange.predictions import Unit, export_predictions, import_predictions
+from tests.building import make_dicom
+from tests.running import Place
+from tests.test_twins import noise, twins
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def add_slice(place: Place, name: str, pixels: np.ndarray, *, series: str, number: int, **more: Any) -> None:
+    """A slice of a series, its number times 2 mm high."""
+    values = {
+        "SeriesInstanceUID": f"1.2.{series}",
+        "StudyInstanceUID": "1.2.3",
+        "InstanceNumber": number,
+        "ImagePositionPatient": [0, 0, 2.0 * number],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "PixelSpacing": [0.5, 0.5],
+        "WindowCenter": 2048,
+        "WindowWidth": 4096,
+    }
+    make_dicom(place.source / f"{name}.dcm", pixels, **(values | more))
+
+
+def two_series(place: Place) -> None:
+    """Series 8 has four slices; series 9 the same second one, its third again as the fourth, and its first twice."""
+    for number in range(4):
+        add_slice(place, f"a{number}", noise(number), series="8", number=number)
+        add_slice(place, f"b{number}", noise(1 if number == 1 else 10 + min(number, 2)), series="9", number=number)
+    add_slice(place, "copy_of_b0", noise(10), series="9", number=0)
+    add_slice(place, "copy_of_b1", noise(1), series="9", number=1)
+
+
+def test_a_volume_has_the_slices_that_are_hidden(place: Place) -> None:
+    two_series(place)
+    place.run()
+    assert twins(place) == {
+        "b1.dcm": "a1.dcm",
+        "b3.dcm": "b2.dcm",
+        "copy_of_b0.dcm": "b0.dcm",
+        "copy_of_b1.dcm": "a1.dcm",
+    }
+    first, second = (dicomprep.volume(f"1.2.{series}", db=place.db) for series in "89")
+    assert first.filenames == tuple(f"in/a{number}" for number in range(4))
+    assert second.filenames == tuple(f"in/b{number}" for number in range(4))
+    assert second.positions_mm.tolist() == [0, 2, 4, 6]
+    assert (second.array[1] == first.array[1]).all()
+    assert (second.array[3] == second.array[2]).all()
+
+
+def test_a_volume_of_hidden_slices_alone(place: Place) -> None:
+    """A series that was sent again under other UIDs."""
+    for number in range(3):
+        add_slice(place, f"a{number}", noise(number), series="8", number=number)
+        add_slice(place, f"b{number}", noise(number), series="9", number=number, SOPInstanceUID=f"1.3.{number}")
+    place.run()
+    assert len(twins(place)) == 3
+    assert dicomprep.volume("1.2.9", db=place.db).filenames == ("in/b0", "in/b1", "in/b2")
+
+
+def exported(place: Place, unit: Unit) -> dict[str, tuple[int, float, float]]:
+    """(images, max, mean) by unit."""
+    file = place.base / f"{unit}.csv"
+    export_predictions(str(place.db), file, model=None, unit=unit, threshold=0.5, shown=Shown())
+    with file.open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    return {row[f"{unit}_key"]: (int(row["images"]), float(row["max"]), float(row["mean"])) for row in rows}
+
+
+def test_scores_of_a_series_count_what_is_hidden_in_it(place: Place) -> None:
+    two_series(place)
+    place.run()
+    table = place.base / "scores.csv"
+    scores = {"a0": 0.1, "a1": 0.9, "a2": 0.1, "a3": 0.1, "b0": 0.2, "b2": 0.3}
+    table.write_text("filename,mass\n" + "".join(f"in/{name},{score}\n" for name, score in scores.items()))
+    import_predictions(str(place.db), table, model="m")
+    found = sorted(exported(place, Unit.SERIES).values())
+    assert found == [(4, 0.9, pytest.approx(0.3)), (4, 0.9, pytest.approx((0.2 + 0.9 + 0.3 + 0.3) / 4))]
+    assert list(exported(place, Unit.STUDY).values()) == [(6, 0.9, pytest.approx(1.7 / 6))]
+    assert [count for count, *_ in exported(place, Unit.PATIENT).values()] == [6]
+
+
+def test_held_slices_make_no_shorter_volume(place: Place) -> None:
+    for number in range(4):
+        add_slice(place, f"a{number}", noise(number), series="8", number=number)
+    add_slice(place, "a4", noise(4), series="8", number=4, BurnedInAnnotation="YES")
+    place.run(hold_burned_in=True)
+    with pytest.raises(dicomprep.ExportError, match=r"in/a4 is held back .*dicomprep release"):
+        dicomprep.volume("1.2.8", db=place.db)
+    place.run(hold_burned_in=False)
+    assert len(dicomprep.volume("1.2.8", db=place.db).filenames) == 5
