@@ -1,6 +1,7 @@
 """README.md of an export: what is in it, how it was made, and what it is not fit for."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -31,6 +32,12 @@ LIMITS = """\
 - Labels are what people gave these images in dicomprep, the newest one where there are several.
 """
 
+_MARKUP = re.compile(r"[\\`*\[\]()|#~!$:@<>&]|(?<!\w)_|_(?!\w)|(?<=www)[.]", re.IGNORECASE)
+"""What means something in Markdown or HTML, also to those who make links of what looks like one."""
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+_JOINERS = "\u200c\u200d"
+"""Scripts and emoji need them."""
+
 
 def describe_export(rows: Rows, kind: Format, options: ExportOptions, *, made: dict[str, Any]) -> str:
     """The card, with the head that Hugging Face reads; `made` has the classes and what shaped the images."""
@@ -50,7 +57,7 @@ def describe_export(rows: Rows, kind: Format, options: ExportOptions, *, made: d
         _shaping(made["images"]),
         "## Limits\n",
         LIMITS,
-        f"## Licence\n\n{options.license}\n",
+        f"## Licence\n\nAs who exported it says: {_said(options.license)}\n",
     ]
     return "\n".join(part for part in parts if part)
 
@@ -82,26 +89,41 @@ def _count_table(rows: Rows, splits: Sequence[str]) -> str:
 
 def _list(title: str, rows: Rows, name: str) -> str:
     counts = Counter(value or "none" for value in _values(rows, name))
-    told = ", ".join(f"{value} {count:,}" for value, count in sorted(counts.items(), key=lambda item: (-item[1], item)))
+    told = ", ".join(
+        f"{_said(value)} {count:,}" for value, count in sorted(counts.items(), key=lambda item: (-item[1], item))
+    )
     return f"{title}: {told or 'none'}.\n"
 
 
 def _classes(classes: Sequence[str]) -> str:
-    return ", ".join(f"{number} {name}" for number, name in enumerate(classes)) or "there are none"
+    return ", ".join(f"{number} {_said(name)}" for number, name in enumerate(classes)) or "there are none"
 
 
 def _left_out(options: ExportOptions) -> str:
-    chosen = [f"split {', '.join(options.split)}"] if options.split else []
-    chosen += [f"label {', '.join(options.label)}"] if options.label else []
-    chosen += [f"`{options.where}`"] if options.where else []
+    chosen = [f"split {', '.join(map(_said, options.split))}"] if options.split else []
+    chosen += [f"label {', '.join(map(_said, options.label))}"] if options.label else []
+    chosen += [_code(options.where)] if options.where else []
     return f"Only images of: {'; '.join(chosen)}. Others were left out.\n" if chosen else ""
 
 
 def _shaping(options: Sequence[dict[str, Any]]) -> str:
     """What the runs of preprocessing were told."""
-    told = [", ".join(f"{name} {value}" for name, value in sorted(one.items())) for one in options]
+    told = [", ".join(f"{_said(name)} {_said(value)}" for name, value in sorted(one.items())) for one in options]
     head = (
         "DICOM files became PNG images by the rules of dicomprep: stored values through the modality transformation,\n"
         "the file's own window or the one named here, and antialiased scaling with square pixels.\n\n"
     )
     return head + "".join(f"- {one}\n" for one in told)
+
+
+def _said(value: object) -> str:
+    """What a person or a file called something, as text: no markup, no link, no line of its own."""
+    line = " ".join("".join(one if one.isprintable() or one in _JOINERS else " " for one in str(value)).split())
+    return _MARKUP.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), line)
+
+
+def _code(text: str) -> str:
+    """Text as it is, in more backticks than stand in it."""
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    inner = f" {text} " if text.startswith("`") or text.endswith("`") else text
+    return f"{fence}{inner}{fence}"
