@@ -1,6 +1,7 @@
 """How commands are told things: values with a minus, defaults files, databases by URL; failures that stay; pools."""
 
 import multiprocessing
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import dicomprep
 from dicomprep.addresses import resolve_database
 from dicomprep.errors import ConfigError
-from tests.running import Place, cli, make_files
+from tests.running import Place, call, cli, dicomprep_command, make_files
 
 HERE = ("--size", "16", "--workers", "1", "--output-dir", "out")
 
@@ -30,6 +31,24 @@ def test_a_value_may_begin_with_a_minus(place: Place, words: tuple[str, str]) ->
 def test_inspect_takes_a_window_below_zero(place: Place) -> None:
     done = cli(place.base, "inspect", "in/s/a.dcm", "--window", "-600/1500")
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("words", [("preprocess", ""), ("preprocess", "in", "--output-dir", ""), ("inspect", "")])
+def test_an_empty_path_is_not_the_current_folder(place: Place, words: tuple[str, ...]) -> None:
+    """`preprocess "$SCANS"` where SCANS is not set."""
+    done = cli(place.base, *words)
+    assert done.returncode == 2
+    assert "the path is empty" in done.stderr
+    assert not (place.base / "dicomprep.db").exists()
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&-", "0<&- 1>&- 2>&-"])
+def test_standard_streams_may_be_closed(place: Place, closed: str) -> None:
+    """As cron and some schedulers start programs; the database must not become the standard output."""
+    command = f"{shlex.join(dicomprep_command('preprocess', 'in', *HERE))} {closed}"
+    assert call(["sh", "-c", command], place.base).returncode == 0
+    assert place.base.joinpath("dicomprep.db").read_bytes().startswith(b"SQLite format 3")
+    assert sorted(path.name for path in place.output.rglob("*.png")) == ["a.png", "b.png"]
 
 
 def test_an_option_is_no_value(place: Place) -> None:

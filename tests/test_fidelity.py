@@ -256,6 +256,23 @@ def test_a_sample_is_the_same_or_nearly_so(path: str, fit: str) -> None:
         assert found.noise >= found.least, size
 
 
+CHARTS = {"line pairs": (2048, 6, False), "coarser line pairs": (2048, 12, False), "checkerboard": (1024, 16, True)}
+"""Rows, the period in pixels, and whether both ways."""
+
+
+@pytest.mark.parametrize("codec", ["none", "wavelet"])
+@pytest.mark.parametrize("name", CHARTS)
+def test_charts_as_fine_as_the_thumbnail_keep_what_the_docs_say(name: str, codec: str, tmp_path: Path) -> None:
+    rows, period, both = CHARTS[name]
+    down, right = np.indices((rows, rows)) * 2 // period
+    chart = (((right + down * both) % 2) * 230 + 10).astype(np.uint8)
+    syntax = {"transfer_syntax": f"{UID}.90", "codestreams": [jpeg2000(chart)]} if codec == "wavelet" else {}
+    path = make_dicom(tmp_path / "Chart.dcm", chart, **syntax)
+    for size in (128, 224):
+        assert figures(path, size=size).noise > 21
+        assert figures(path, size=size, fidelity="draft").noise > 14
+
+
 def test_some_samples_are_halved() -> None:
     assert {path for path in SAMPLES if figures(FOLDER / path, size=64)[1]} == REDUCED
 

@@ -103,10 +103,11 @@ def test_a_killed_worker_spoils_its_own_question_only(viewer: Viewer, files: lis
     for kill in range(2):
         if not kill:
             asking.start()
+            assert wait_until(viewer._lock.locked, 30)
         pid = worker(viewer)
         os.kill(pid, signal.SIGKILL)
         assert wait_until(lambda pid=pid: not alive(pid), 30)
-    asking.join(60)
+    asking.join(120)
     assert [type(answer) for answer in answers] == [Refusal]
     assert [rows_of(viewer, path) for path in files[2:]] == [6, 7, 8, 9]
 

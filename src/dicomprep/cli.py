@@ -91,6 +91,7 @@ def _discard_output() -> None:
 def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Options that were not given come from a file (`defaults` says which), then from the last run of the data set."""
     by_name = {name: argument for argument in arguments for name in argument.names if name.startswith("--")}
+    _refuse_empty_paths(by_name)
     data = by_name.get("--dicom-dir")
     folder = Path(data.tokens[0].value) if data and data.tokens else None
     if folder is not None:
@@ -106,6 +107,13 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
                 argument.append(Token(keyword=f"--{key}", value=value, source=source))
     if commands == ("preprocess",):
         _take_from_last_run(by_name)
+
+
+def _refuse_empty_paths(by_name: Mapping[str, Argument]) -> None:
+    """An empty path is a variable of a shell that is not set; pathlib takes it for the current folder."""
+    for name, argument in by_name.items():
+        if argument.hint in (Path, Path | None) and any(token.value == "" for token in argument.tokens):
+            raise ConfigError(f"{name}: the path is empty. Is a variable of the shell not set?")
 
 
 def _take_from_data(folder: Path, by_name: Mapping[str, Argument]) -> None:

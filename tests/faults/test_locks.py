@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
@@ -15,9 +16,10 @@ import pytest
 from dicomprep import EnvironmentFault
 from dicomprep.database import journal, queries
 from dicomprep.database import store as storing
-from dicomprep.database.connect import connect, reading
+from dicomprep.database.connect import connect, migrate, read_meta, reading, write_meta
 from dicomprep.database.label_queries import count_labels
 from dicomprep.database.label_store import add_label
+from dicomprep.database.migrations import MIGRATIONS, SCHEMA_VERSION
 from dicomprep.database.store import Store
 from tests.faults.disturbing import preprocess
 from tests.running import Place, dicomprep_command, make_files, started
@@ -48,6 +50,31 @@ def test_runs_that_start_at_once_never_double_a_row(place: Place, thorough: bool
         here.check()
         assert here.rows("SELECT count(*) FROM files") == [21]
     note("Two runs started at once on one output", tries=tries, rows_doubled=0)
+
+
+def test_programs_that_open_an_old_database_at_once_migrate_it_once(tmp_path: Path, thorough: bool) -> None:
+    db = tmp_path / "Älter.db"
+    for _ in range(10 if thorough else 2):
+        db.unlink(missing_ok=True)
+        engine = connect(str(db))
+        with engine.begin() as connection:
+            MIGRATIONS[0](connection)
+            write_meta(connection, "schema_version", "1")
+        engine.dispose()
+        with ThreadPoolExecutor(12) as pool:
+            done = list(pool.map(lambda _: migrate_alone(str(db)), range(12)))
+        assert done == [SCHEMA_VERSION] * 12
+
+
+def migrate_alone(db: str) -> int:
+    """What a program does that opens the database; the version that it finds then."""
+    engine = connect(db, must_exist=True)
+    try:
+        migrate(engine)
+        with engine.begin() as connection:
+            return int(read_meta(connection, "schema_version") or 0)
+    finally:
+        engine.dispose()
 
 
 @pytest.mark.parametrize("name", ["y.db", "linked/x.db"])

@@ -112,9 +112,8 @@ def migrate(engine: Engine) -> None:
     try:
         with engine.begin() as connection:
             version = _schema_version(connection)
-        while version < SCHEMA_VERSION:
-            with engine.begin() as connection:
-                version = _take_step(connection)
+        if version < SCHEMA_VERSION:
+            Patience(BUSY_SECONDS).wait_for(partial(_take_steps, engine))
     except DBAPIError as error:
         raise database_fault(shown_database(engine), error) from error
 
@@ -138,6 +137,14 @@ def write_meta(connection: Connection, key: str, value: str) -> None:
     """Set one value of `meta`."""
     connection.execute(schema.meta.delete().where(schema.meta.c.key == key))
     connection.execute(schema.meta.insert().values(key=key, value=value))
+
+
+def _take_steps(engine: Engine) -> None:
+    """All steps of migration, each in a transaction of its own; another program may take some of them."""
+    version = 0
+    while version < SCHEMA_VERSION:
+        with engine.begin() as connection:
+            version = _take_step(connection)
 
 
 def _take_step(connection: Connection) -> int:
