@@ -9,9 +9,11 @@ from sqlalchemy import Connection
 
 from dicomprep.config import Splits
 from dicomprep.database import queries
-from dicomprep.database.absence_store import count_absent, count_recorded, recorded_roots
+from dicomprep.database.absence_store import count_absent
 from dicomprep.database.audit_queries import count_by_kind, last_split
 from dicomprep.database.concern_queries import last_changed_side
+from dicomprep.database.root_queries import count_recorded, recorded_roots
+from dicomprep.roots import Part
 from dicomprep.storage import actual_path
 
 __all__ = ["absent_inputs", "concerns", "last_splits", "percentages", "unreachable_roots"]
@@ -56,7 +58,7 @@ def unreachable_roots(connection: Connection) -> Iterator[str]:
     """Recorded folders that are gone or empty: what lay there may be on a disk that is not mounted."""
     for root in recorded_roots(connection):
         state = _state(actual_path(root))
-        count = count_recorded(connection, root) if state else 0
+        count = count_recorded(connection, Part(root)) if state else 0
         if count:
             yield f"The folder {root} is {state}: is a disk not mounted? {count:,} inputs are recorded there."
 

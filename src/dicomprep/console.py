@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from dicomprep.errors import ErrorCode
-from dicomprep.models import Outcome, Status
+from dicomprep.models import Outcome, Source, Status
 from dicomprep.result import LINK, Result, Watcher
 from dicomprep.storage import readable_path
 
@@ -41,7 +41,7 @@ class ConsoleWatcher(Watcher):
 
     def __init__(self, dicom_dir: Path, count: int | None = None) -> None:
         """`count` recorded inputs are tried again; None: the whole folder is searched."""
-        self._folder, self._count = dicom_dir, count
+        self._folder, self._count, self._recorded = dicom_dir, count, ""
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress = Progress(
             TextColumn(" {task.description}"),
@@ -60,7 +60,7 @@ class ConsoleWatcher(Watcher):
 
     def began(self, result: Result, workers: int) -> None:
         """Say what is done, and count the files ahead for the bar where that is not known."""
-        folder = readable_path(str(self._folder))
+        folder, self._recorded = readable_path(str(self._folder)), os.path.join(result.root, "")
         if self._count is None:
             print(f"Scanning {folder} for DICOM files...\n")
         else:
@@ -93,7 +93,7 @@ class ConsoleWatcher(Watcher):
         if self._lines > MOST_LINES:
             return
         verb = "Cannot read" if outcome.error_code in HEADER_CODES else "Warning:"
-        path = readable_path(os.path.join(self._folder, outcome.task.source.path))
+        path = readable_path(self._as_given(outcome.task.source))
         remedy = outcome.error_code.remedy
         reason = printable((outcome.error_detail or "").strip().rpartition("\n")[2])
         self._print(f"{verb} {path}: {reason} [{outcome.error_code}]{f' {remedy}' if remedy else ''}")
@@ -104,6 +104,12 @@ class ConsoleWatcher(Watcher):
         self._progress.stop()
         if result.interrupted:
             self._print("Interrupted: what was finished is recorded; the same command goes on from here.")
+
+    def _as_given(self, source: Source) -> str:
+        """The path of a file as the folder was given, though it is recorded by another name."""
+        path = os.path.join(source.root, source.path)
+        within = path.startswith(self._recorded)
+        return os.path.join(self._folder, path.removeprefix(self._recorded)) if within else path
 
     def _print(self, line: str) -> None:
         self._console.print(Text(line))
@@ -221,6 +227,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         known.append(f"{result.unchanged:,} unchanged{_of_the_unchanged(result)}")
     yield "Files", f"{result.found:,} found: {', '.join(known) or 'none'}"
     yield from (("", line) for line in _not_taken(result))
+    yield from (("Folder", sentence) for sentence in result.place)
     if result.duplicates:
         yield "", f"{result.duplicates:,} duplicates of another file in all (not in `images`)"
     if result.without_preset:

@@ -1,7 +1,7 @@
 """A later run goes on as the data set was begun: what is not asked for anew is as in its last run."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 from dicomprep.addresses import is_sqlite_path, resolve_database
 from dicomprep.config import Config, ImageOptions, Splits
 from dicomprep.database.opening import open_for_reading
-from dicomprep.database.run_queries import count_made_otherwise, newest_options
+from dicomprep.database.root_queries import count_made_otherwise
+from dicomprep.database.run_queries import newest_options
 from dicomprep.errors import ConfigError
-from dicomprep.storage import readable_path
+from dicomprep.roots import Part
 
 __all__ = ["continued_options", "describe_options", "explain_changes"]
 
@@ -40,10 +41,9 @@ def continued_options(db: str, *, given: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if value != defaults[name]}
 
 
-def explain_changes(connection: Connection, config: Config) -> str | None:
-    """Of how many recorded inputs below this folder images are made again, and why; None where none are."""
-    root = readable_path(str(config.dicom_dir.absolute()))
-    count = count_made_otherwise(connection, root, config.fingerprint())
+def explain_changes(connection: Connection, config: Config, parts: Iterable[Part]) -> str | None:
+    """Of how many recorded inputs in these parts images are made again, and why; None where none are."""
+    count = sum(count_made_otherwise(connection, part, config.fingerprint()) for part in parts)
     if not count:
         return None
     before, now = _recorded(connection), _flat(asdict(config))

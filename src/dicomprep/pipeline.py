@@ -1,7 +1,7 @@
 """What becomes of a folder of files: the parent of a run, which never opens one itself (workers do: `processing`)."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from dicomprep.database.overview_queries import sample_places
 from dicomprep.database.picture_store import count_waiting
 from dicomprep.database.recovery_store import unnamed_images
 from dicomprep.database.release_store import hold_back
+from dicomprep.database.root_queries import count_failures, recorded_roots
 from dicomprep.database.split_store import bind_unit
 from dicomprep.database.store import Store
 from dicomprep.durability import DRAFT
@@ -35,9 +36,11 @@ from dicomprep.preloading import PROCESS
 from dicomprep.privacy import explain_exposure, fingerprint_key
 from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
+from dicomprep.roots import Part, Tree, find_tree
 from dicomprep.sharing import Parts
 from dicomprep.stages.discover import discover
 from dicomprep.stages.record import Ledger
+from dicomprep.storage import actual_path
 from dicomprep.version import VERSION
 
 __all__ = ["alone", "key_path", "own_paths", "run"]
@@ -56,37 +59,56 @@ def run(
 
     Raises ConfigError or EnvironmentFault; what was finished before is recorded all the same.
     """
-    root = os.path.abspath(config.dicom_dir)
-    if sources is None and not os.path.isdir(root):
+    if sources is None and not config.dicom_dir.is_dir():
         raise ConfigError(_why_no_folder(config.dicom_dir))
     connect(config.db).dispose()
     watcher = watcher or Watcher()
     _warn_of_tags(config, watcher)
     output_dir = config.output_dir.absolute()
-    result = Result(root=root, output_dir=config.output_dir, db=displayed_database(config.db), strict=config.strict)
     with ExitStack() as stack:
-        stack.callback(watcher.ended, result)
         stack.enter_context(alone(config))
         store = Store(config.db, alone=True)
         stack.callback(store.close)
+        tree = _find_tree(config, store)
+        result = Result(
+            root=tree.folder,
+            output_dir=config.output_dir,
+            db=displayed_database(config.db),
+            strict=config.strict,
+            place=tuple(tree.sentences()) if sources is None else (),
+        )
+        stack.callback(watcher.ended, result)
         key = _bind(config, store)
         _apply_privacy(config, store, watcher)
         images = stack.enter_context(_images(store, output_dir, watcher))
-        run_id = _begin(replace(config, dicom_dir=Path(root), output_dir=output_dir), store, watcher)
+        run_id = _begin(replace(config, output_dir=output_dir), tree, store, watcher)
         rules = config.fingerprint(), config.splits
         ledger = Ledger(store, run_id, *rules, key, images, durable=config.durable)
         engine = stack.enter_context(_engine(config, images, key, work))
         watcher.began(result, config.workers)
         batch = Batch(result, watcher, Planner(store, config, key), engine, Parts(config.workers), Recorder(ledger))
-        found = discover(
-            root, exclude=own_paths(config), passed_over=result.passed_over, follow_links=config.follow_links
-        )
-        batch.run(found if sources is None else sources)
+        batch.run(_search(tree, config, result) if sources is None else sources)
         if sources is None and not result.interrupted:
-            store.drop_unseen(root, run_id)
-            _settle_absent(Search(store, root, run_id, result.found), config, images, result, watcher)
-        _count_all(store, result, run_id)
+            store.drop_unseen(tree.parts, run_id)
+            _settle_absent(Search(store, tree.parts, run_id, result.found), config, images, result, watcher)
+        _count_all(store, result, run_id, tree.parts)
     return result
+
+
+def _find_tree(config: Config, store: Store) -> Tree:
+    with store.transaction() as connection:
+        return find_tree(str(config.dicom_dir), recorded_roots(connection))
+
+
+def _search(tree: Tree, config: Config, result: Result) -> Iterator[Source]:
+    return discover(
+        actual_path(tree.home.root),
+        within=actual_path(tree.home.prefix.rstrip("/")),
+        inner=tree.inner,
+        exclude=own_paths(config),
+        passed_over=result.passed_over,
+        follow_links=config.follow_links,
+    )
 
 
 def _settle_absent(search: Search, config: Config, images: LocalImages, result: Result, watcher: Watcher) -> None:
@@ -94,13 +116,13 @@ def _settle_absent(search: Search, config: Config, images: LocalImages, result: 
     note_absent(search)
     recorded = 0 if search.found else count_below(search)
     if recorded:
-        message = f"None of {recorded:,} inputs recorded below {search.root} was found: are they gone, or on a disk"
+        message = f"None of {recorded:,} inputs recorded below {result.root} was found: are they gone, or on a disk"
         watcher.warned(f"{message} that is not mounted? Nothing is removed, not even with --prune.")
     elif config.prune:
         result.pruned = prune(search, images)
 
 
-def _count_all(store: Store, result: Result, run_id: int) -> None:
+def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part]) -> None:
     """What the database holds now, and what became of labels."""
     result.followed, result.returned = store.followed, store.returned
     with store.transaction() as connection:
@@ -110,7 +132,7 @@ def _count_all(store: Store, result: Result, run_id: int) -> None:
         result.groups_by_split = queries.count_groups(connection)
         result.concerns = concerns(connection)
         result.waiting = count_waiting(connection, run_id=run_id)
-        result.unchanged_codes = queries.count_failures(connection, result.root) - result.codes
+        result.unchanged_codes = count_failures(connection, parts) - result.codes
 
 
 def _why_no_folder(path: Path) -> str:
@@ -178,14 +200,14 @@ def _warn_of_tags(config: Config, watcher: Watcher) -> None:
             watcher.warned(sentence)
 
 
-def _begin(config: Config, store: Store, watcher: Watcher) -> int:
+def _begin(config: Config, tree: Tree, store: Store, watcher: Watcher) -> int:
     """Record that a run began and with which options; say what is made again because earlier ones had others."""
     with store.transaction() as connection:
-        sentence = explain_changes(connection, config)
+        sentence = explain_changes(connection, config, tree.parts)
     if sentence is not None:
         watcher.warned(sentence)
-    options = asdict(config) | {"db": displayed_database(config.db)}
-    return store.begin_run(version=VERSION, root=str(config.dicom_dir), options=options)
+    options = asdict(config) | {"db": displayed_database(config.db), "dicom_dir": tree.folder}
+    return store.begin_run(version=VERSION, root=tree.folder, options=options)
 
 
 def _apply_privacy(config: Config, store: Store, watcher: Watcher) -> None:

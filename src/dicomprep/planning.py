@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from sqlalchemy import Connection
 
@@ -54,7 +55,12 @@ class Planner:
             self._any_recorded = any_files(connection)
 
     def plan(self, sources: Sequence[Source]) -> list[Task]:
-        """The tasks that a batch of sources makes.
+        """The tasks that a batch of sources makes."""
+        by_root = groupby(sources, key=lambda source: source.root)
+        return [task for _, those in by_root for task in self._plan_below_root(list(those))]
+
+    def _plan_below_root(self, sources: Sequence[Source]) -> list[Task]:
+        """The tasks of sources that lie below one root.
 
         A file not seen before is first asked for its digest; so is one of which only the change time is another: a
         renamed file has the size and the time of the one whose name it has now.

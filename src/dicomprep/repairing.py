@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from dicomprep.config import Config
-from dicomprep.database import queries, verify_queries
+from dicomprep.database import verify_queries
 from dicomprep.database.connect import read_meta
 from dicomprep.database.recovery_store import unsettle
+from dicomprep.database.root_queries import last_options
 from dicomprep.database.split_store import forget_lost_kin
 from dicomprep.database.store import Store
 from dicomprep.image_store import LocalImages
@@ -116,10 +117,10 @@ class _Part:
 
     def _process(self, root: str, paths: list[str]) -> None:
         with self.store.transaction() as connection:
-            options = queries.last_options(connection, root)
+            options = last_options(connection, root)
         with self.store.transaction() as connection:
             unsettle(connection, root, paths)
-        config = recorded_config(options, self.store.db, self.output_dir, {"workers": self.workers})
+        config = recorded_config(options, root, self.store.db, self.output_dir, {"workers": self.workers})
         result = run(
             config,
             sources=recorded_sources(root, paths, follow_links=config.follow_links),

@@ -22,6 +22,7 @@ class Result:
     """What a run did, counted as it goes."""
 
     root: str
+    """The folder by the name under which its inputs are recorded."""
     output_dir: Path
     db: str
     strict: bool = False
@@ -63,6 +64,8 @@ class Result:
     groups_by_split: dict[str, int] = field(default_factory=dict)
     pruned: int = 0
     """Inputs that were no longer there and that lost their images and rows."""
+    place: tuple[str, ...] = ()
+    """How the folder lies to those of earlier runs, for a person."""
     concerns: tuple[str, ...] = ()
     """Sentences on the data set as a whole, as `status` and `audit` say them."""
     timers: tuple[Timer, ...] = ()

@@ -11,6 +11,7 @@ from dicomprep.database import queries
 from dicomprep.database.connect import connect, displayed_database, read_meta
 from dicomprep.database.opening import images_folder
 from dicomprep.database.recovery_store import unsettle
+from dicomprep.database.root_queries import last_options
 from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Source
@@ -29,27 +30,27 @@ def due_runs(
     try:
         with store.transaction() as connection:
             roots = queries.roots_of_failures(connection, codes)
-            options = {root: queries.last_options(connection, root) for root in roots}
+            options = {root: last_options(connection, root) for root in roots}
             output_dir = images_folder(connection, db)
             require_claimed(output_dir, data_set=read_meta(connection, "key_check") or "")
         for root in roots:
             with store.transaction() as connection:
                 paths = queries.paths_of_failures(connection, root, codes)
                 unsettle(connection, root, paths)
-            config = recorded_config(options[root], db, output_dir, {"workers": workers, **changes})
+            config = recorded_config(options[root], root, db, output_dir, {"workers": workers, **changes})
             yield config, recorded_sources(root, paths, follow_links=config.follow_links), len(paths)
     finally:
         store.close()
 
 
-def recorded_config(recorded: str, db: str, output_dir: Path, changes: dict[str, Any]) -> Config:
+def recorded_config(recorded: str | None, root: str, db: str, output_dir: Path, changes: dict[str, Any]) -> Config:
     """The configuration of a run from its recorded options, but with these places and `changes`."""
     try:
-        options = json.loads(recorded)
+        options = json.loads(recorded or "")
         flat = {**options["image"], **options["budget"], **options["splits"], **options.get("privacy", {})}
         flat |= {"output_dir": output_dir, "strict": options["strict"], "db": db}
         flat |= {name: options.get(name, False) for name in ("durable", "follow_links")}
-        return Config.of(options["dicom_dir"], **flat | changes)
+        return Config.of(actual_path(root), **flat | changes)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"The options of the last run that {displayed_database(db)} records are damaged"
         raise ConfigError(f"{message}; `dicomprep preprocess` with those that you want records them anew.") from error

@@ -84,6 +84,8 @@ def test_preprocess_again_retry_and_status(place: ServedPlace) -> None:
     again = place.run(size=SIZE)
     assert (again.unchanged, again.processed, again.frames) == (4, 0, 0)
     assert place.tables("files", "frames", "groups") == before
+    part = place.run(size=SIZE, dicom_dir=place.source / "s", prune=True)
+    assert (part.unchanged, part.processed, part.pruned) == (2, 0, 0)
     status = call(dicomprep_command("status", "--db", place.db), place.base)
     assert status.returncode == 0
     assert [line.split() for line in status.stdout.splitlines()[:3]] == [

@@ -7,10 +7,12 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, select, upda
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.recovery_store import note_unnamed
-from dicomprep.database.schema import aliases, files, frames, groups, runs
+from dicomprep.database.root_queries import lie_in
+from dicomprep.database.schema import aliases, files, frames, groups
 from dicomprep.database.twin_store import Twins
+from dicomprep.roots import Part
 
-__all__ = ["count_absent", "count_recorded", "forget", "forget_empty_groups", "mark", "next_inputs", "recorded_roots"]
+__all__ = ["count_absent", "forget", "forget_empty_groups", "mark", "next_inputs"]
 
 _ABSENT = files.c.absent_since.is_not(None)
 _IMAGES = select(frames.c.thumbnail_path).where(any_of(frames.c.file_id))
@@ -19,25 +21,15 @@ _WITHOUT_IMAGES = delete(frames).where(frames.c.file_id == bindparam("gone"))
 _WITHOUT_INPUT = delete(files).where(files.c.id == bindparam("gone"))
 
 
-def recorded_roots(connection: Connection) -> list[str]:
-    """The folders that runs searched, as readable paths."""
-    return list(connection.execute(select(runs.c.root).distinct().order_by(runs.c.root)).scalars())
-
-
-def count_recorded(connection: Connection, root: str) -> int:
-    """How many inputs are recorded below a root."""
-    return int(connection.execute(select(func.count()).where(files.c.root == root)).scalar_one())
-
-
-def count_absent(connection: Connection, root: str | None = None) -> int:
-    """How many inputs are known to be no longer there, in all or below a root."""
+def count_absent(connection: Connection, part: Part | None = None) -> int:
+    """How many inputs are known to be no longer there, in all or in a part."""
     statement = select(func.count()).select_from(files).where(_ABSENT)
-    return int(connection.execute(statement if root is None else statement.where(files.c.root == root)).scalar_one())
+    return int(connection.execute(statement if part is None else statement.where(lie_in(part))).scalar_one())
 
 
-def next_inputs(connection: Connection, root: str, *, after: int, limit: int, absent: bool = False) -> Sequence[Any]:
-    """(id, path, absent_since) of the inputs below a root that follow one, by id; `absent`: of those marked alone."""
-    wanted = (files.c.root == root) & (files.c.id > after)
+def next_inputs(connection: Connection, part: Part, *, after: int, limit: int, absent: bool = False) -> Sequence[Any]:
+    """(id, path, absent_since) of the inputs in a part that follow one, by id; `absent`: of those marked alone."""
+    wanted = lie_in(part) & (files.c.id > after)
     statement = select(files.c.id, files.c.path, files.c.absent_since).where(wanted & _ABSENT if absent else wanted)
     return connection.execute(statement.order_by(files.c.id).limit(limit)).all()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, cast, func, select
 
+from dicomprep.database.root_queries import last_options
 from dicomprep.database.schema import files, frames, runs
 from dicomprep.models import Status
 
@@ -71,8 +72,7 @@ def find_input(connection: Connection, file_id: int) -> FailedInput | None:
 
 def image_options(connection: Connection, root: str) -> dict[str, Any]:
     """The options that shaped the images of the newest run below a root."""
-    statement = select(runs.c.options).where(runs.c.root == root).order_by(runs.c.id.desc()).limit(1)
-    options: dict[str, Any] = json.loads(connection.execute(statement).scalar() or "{}").get("image", {})
+    options: dict[str, Any] = json.loads(last_options(connection, root) or "{}").get("image", {})
     return options
 
 

@@ -1,6 +1,5 @@
 """All reads of the database."""
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,6 @@ __all__ = [
     "any_files",
     "count_by",
     "count_duplicates",
-    "count_failures",
     "count_frames",
     "count_groups",
     "find_digests",
@@ -27,7 +25,6 @@ __all__ = [
     "find_settled",
     "find_taken_names",
     "find_thumbnail",
-    "last_options",
     "last_runs",
     "list_failures",
     "output_dir",
@@ -189,22 +186,10 @@ def roots_of_failures(connection: Connection, codes: Sequence[str] | None) -> li
     return list(connection.execute(statement).scalars())
 
 
-def count_failures(connection: Connection, root: str) -> Counter[str]:
-    """How many inputs below `root` failed, by reason."""
-    statement = select(files.c.error_code, func.count()).where(files.c.root == readable_path(root), _failed(None))
-    return Counter({row[0] or "": row[1] for row in connection.execute(statement.group_by(files.c.error_code))})
-
-
 def paths_of_failures(connection: Connection, root: str, codes: Sequence[str] | None) -> list[str]:
     """The inputs below `root` that failed, as readable paths in their order."""
     statement = select(files.c.path).where(files.c.root == root, _failed(codes)).order_by(files.c.path)
     return list(connection.execute(statement).scalars())
-
-
-def last_options(connection: Connection, root: str) -> str:
-    """The options of the newest run below `root`, as JSON."""
-    statement = select(runs.c.options).where(runs.c.root == root).order_by(runs.c.id.desc()).limit(1)
-    return str(connection.execute(statement).scalar_one())
 
 
 def last_runs(connection: Connection, limit: int) -> list[Run]:

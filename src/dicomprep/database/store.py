@@ -27,6 +27,7 @@ from dicomprep.database.faults import database_fault
 from dicomprep.database.patience import BUSY_SECONDS, Patience
 from dicomprep.database.picture_store import Pictures
 from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
+from dicomprep.database.root_queries import lie_in
 from dicomprep.database.rows import file_row, frame_rows, late_columns
 from dicomprep.database.schema import files, frames, runs
 from dicomprep.database.split_store import ensure_groups
@@ -34,6 +35,7 @@ from dicomprep.database.twin_store import Twins, twin_keys
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
 from dicomprep.privacy import fingerprint_key, load_key, make_key
+from dicomprep.roots import Part
 from dicomprep.storage import actual_path, holds_images, readable_path
 
 __all__ = ["Store"]
@@ -180,16 +182,16 @@ class Store:
                 statement.values({k: bindparam(k) for k in ("root", "path", "size", "mtime_ns", "ctime_ns")}), rows
             )
 
-    def drop_unseen(self, root: str, run_id: int) -> None:
-        """Forget what an earlier run could not read, or not yet, and this one, which saw all of `root`, did not meet.
+    def drop_unseen(self, parts: Iterable[Part], run_id: int) -> None:
+        """Forget what an earlier run could not read, or not yet, and this one, which saw all of `parts`, did not meet.
 
         So nothing is left of a temporary name under which a file was copied in. None of these have images.
         """
         unread = (files.c.status == Status.FAILED) & (files.c.error_code == ErrorCode.UNREADABLE)  # has an index
         unread |= files.c.status == Status.UNSTABLE
-        stale = unread & (files.c.root == readable_path(root)) & (files.c.run_id < run_id)
         with self.transaction() as connection:
-            connection.execute(delete(files).where(stale))
+            for part in parts:
+                connection.execute(delete(files).where(unread & lie_in(part) & (files.c.run_id < run_id)))
 
 
 def _note_sides(connection: Connection, before: Mapping[int, str], run_id: int) -> None:

@@ -3,14 +3,15 @@
 import os
 import stat
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dicomprep.dicom.sniff import DICOM_SUFFIXES
 from dicomprep.models import Source
+from dicomprep.roots import Identity, identity_of
 from dicomprep.stages.left_out import why_left_out
 from dicomprep.stages.listing import Entry, list_sorted
-from dicomprep.storage import changed_ns
+from dicomprep.storage import actual_path, changed_ns
 
 __all__ = ["discover"]
 
@@ -31,27 +32,33 @@ MOST_LINKED_FOLDERS = 3
 def discover(
     root: str,
     *,
+    within: str = "",
+    inner: Mapping[Identity, str] | None = None,
     exclude: Collection[str] = (),
     passed_over: Counter[str] | None = None,
     follow_links: bool = False,
 ) -> Iterator[Source]:
-    """Yield the regular files below `root`, folder by folder, each folder's in a fixed order.
+    """Yield the regular files below `root`, or `within` a folder there, folder by folder, each's in a fixed order.
 
+    A folder that is one of `inner`, roots by readable paths, is a root of its own: its files lie below that.
     Links are not followed, so that nothing outside of the tree is read and no loop is entered; with `follow_links`
     those are whose targets lie in the tree. Pipes, sockets and devices are passed over, snapshots and bins not
     searched; all are counted in `passed_over`. A folder that cannot be listed, and a link to an image that is not
     there, is yielded as a source with an `error`. `exclude` holds absolute paths that are not looked at.
     """
-    search = _Search(root, exclude, Counter() if passed_over is None else passed_over, follow_links)
-    return search.files()
+    passed_over = Counter() if passed_over is None else passed_over
+    return _Search(root, within, exclude, passed_over, follow_links, inner or {}).files()
 
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
     """A folder that is being searched."""
 
+    place: str
+    """Where it is listed."""
+    root: str
     path: str
-    """Below the root."""
+    """Below its root."""
     entries: Iterator[Entry]
     real: tuple[tuple[int, int], ...] = ()
     """(device, inode) of it and of those that led to it, as far as links are followed."""
@@ -62,13 +69,24 @@ class _Folder:
 @dataclass(slots=True)
 class _Search:
     root: str
+    within: str
     exclude: Collection[str]
     passed_over: Counter[str]
     follow_links: bool
-    real_root: str = field(init=False)
+    inner: Mapping[Identity, str]
+    place: str = field(init=False)
+    """The folder that is searched."""
+    real_place: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.real_root = os.path.realpath(self.root)
+        self.place = os.path.join(self.root, self.within)
+        self.real_place = os.path.realpath(self.place)
+        self.exclude = frozenset(self.exclude) | {self._as_listed(path) for path in self.exclude}
+
+    def _as_listed(self, path: str) -> str:
+        """A path as it is met here, where the folder was given by another one."""
+        real, prefix = os.path.realpath(path), os.path.join(self.real_place, "")
+        return os.path.join(self.place, real.removeprefix(prefix)) if real.startswith(prefix) else real
 
     def files(self) -> Iterator[Source]:
         """Folders are left open while those in them are searched: no list of all folders is ever made."""
@@ -84,20 +102,19 @@ class _Search:
                 way.pop()
                 continue
             rank, name, linked = entry
-            path = f"{folder.path}/{name}" if folder.path else name
             if rank != FOLDER:
-                yield self._source(path, linked=bool(linked or folder.links))
+                yield self._source(folder, name, linked=bool(linked or folder.links))
                 continue
-            inner = self._open(path, folder, linked=bool(linked))
+            inner = self._open(name, folder, linked=bool(linked))
             if isinstance(inner, _Folder):
                 way.append(inner)
             elif inner is not None:
                 yield inner
 
-    def _open(self, path: str, outer: _Folder | None, *, linked: bool = False) -> _Folder | Source | None:
+    def _open(self, name: str, outer: _Folder | None, *, linked: bool = False) -> _Folder | Source | None:
         """A folder's entries; a source that says why there are none; None for a loop of links."""
         real, links = outer.real if outer else (), (outer.links if outer else 0) + linked
-        place = os.path.join(self.root, path)
+        place, root, path = self._where(name, outer, linked=links > 0)
         try:
             if self.follow_links:
                 status = os.stat(place)
@@ -107,8 +124,18 @@ class _Search:
                 real = (*real, (status.st_dev, status.st_ino))
             entries = list_sorted(place, lambda entry: self._judge(entry, path))
         except OSError as error:
-            return Source(self.root, path or ".", 0, 0, f"the folder cannot be listed: {error.strerror}")
-        return _Folder(path, entries, real, links)
+            return Source(root, path or ".", 0, 0, f"the folder cannot be listed: {error.strerror}")
+        return _Folder(place, root, path, entries, real, links)
+
+    def _where(self, name: str, outer: _Folder | None, *, linked: bool) -> tuple[str, str, str]:
+        """A folder's place, and its root and path there. What is reached by a link is not another root's."""
+        if outer is None:
+            return self.place, self.root, self.within
+        place = os.path.join(outer.place, name)
+        root = self.inner.get(identity_of(place) or (0, 0)) if self.inner and not linked else None
+        if root is not None:
+            return place, actual_path(root), ""
+        return place, outer.root, _below(outer.path, name)
 
     def _judge(self, entry: "os.DirEntry[str]", folder: str) -> Entry | None:
         """What an entry is; None for what is not taken, which is counted."""
@@ -133,7 +160,7 @@ class _Search:
         """A link is what it leads to, if that lies below the root."""
         rank = NAMED_DCM if entry.name.lower().endswith(".dcm") else OTHER
         target = os.path.realpath(entry.path)
-        if not os.path.join(target, "").startswith(os.path.join(self.real_root, "")):
+        if not os.path.join(target, "").startswith(os.path.join(self.real_place, "")):
             self.passed_over[OUTWARD_LINK] += 1
             return None
         try:
@@ -150,12 +177,17 @@ class _Search:
         self.passed_over["special file"] += 1
         return None
 
-    def _source(self, path: str, *, linked: bool) -> Source:
+    def _source(self, folder: _Folder, name: str, *, linked: bool) -> Source:
+        root, path = folder.root, _below(folder.path, name)
         try:
-            status = os.stat(os.path.join(self.root, path), follow_symlinks=linked)
+            status = os.stat(os.path.join(folder.place, name), follow_symlinks=linked)
         except OSError as error:
             reason = f"it cannot be looked at: {error.strerror}"
             if linked and isinstance(error, FileNotFoundError):
                 reason = "it is a link to what is not there; for DataLad or git-annex: `datalad get` or `git annex get`"
-            return Source(self.root, path, 0, 0, reason, linked=linked)
-        return Source(self.root, path, status.st_size, status.st_mtime_ns, ctime_ns=changed_ns(status), linked=linked)
+            return Source(root, path, 0, 0, reason, linked=linked)
+        return Source(root, path, status.st_size, status.st_mtime_ns, ctime_ns=changed_ns(status), linked=linked)
+
+
+def _below(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

@@ -34,9 +34,15 @@ class Ledger:
 
 
 def record(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
-    """Record a batch: all of it or, with EnvironmentFault, nothing. Splits are assigned here, at insertion."""
-    if not outcomes:
-        return
+    """Record a batch: of each root all of it or, with EnvironmentFault, nothing. Splits are assigned here."""
+    by_root: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_root.setdefault(outcome.task.source.root, []).append(outcome)
+    for those in by_root.values():
+        _record_below_root(those, ledger)
+
+
+def _record_below_root(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
     whole = [replace(o, written=()) if o.written and not o.keeps_images else o for o in outcomes]
 
     def assign(kind: str, key: str) -> str:
