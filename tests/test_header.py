@@ -24,12 +24,13 @@ from pydicom.uid import (
 
 from dicomprep import process_dicom
 from dicomprep.config import ImageOptions
-from dicomprep.dicom.attributes import Attributes, _convert_plainly, label
+from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.elements import PIXEL_KEYWORDS, WANTED, scan_dataset, to_dataset, wanted_tags
 from dicomprep.dicom.encapsulation import FrameTable, locate_frames
 from dicomprep.dicom.header import name_syntax
 from dicomprep.dicom.patient import PatientIdentity
 from dicomprep.dicom.sniff import sniff
+from dicomprep.dicom.values import read_plainly
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window
 from dicomprep.stages.decode import decode
@@ -993,7 +994,7 @@ def test_values_are_those_of_pydicom(path: str, monkeypatch: pytest.MonkeyPatch)
         return found
 
     plainly = values()
-    monkeypatch.setattr("dicomprep.dicom.attributes._convert_plainly", lambda _element, _kind: None)
+    monkeypatch.setattr("dicomprep.dicom.attributes.read_plainly", lambda _element, _kind: None)
     assert plainly == values()
 
 
@@ -1014,7 +1015,7 @@ def test_values_are_those_of_pydicom(path: str, monkeypatch: pytest.MonkeyPatch)
 )
 def test_plain_values(vr: str, content: bytes, value: list[float] | None) -> None:
     element = RawDataElement(Tag(0x00281050), vr, len(content), content, 0, False, True)
-    assert _convert_plainly(element, float) == (value if value is None else tuple(value))
+    assert read_plainly(element, float) == (value if value is None else tuple(value))
 
 
 @pytest.mark.parametrize(
@@ -1023,4 +1024,4 @@ def test_plain_values(vr: str, content: bytes, value: list[float] | None) -> Non
 )
 def test_plain_texts(content: bytes, value: list[str] | None) -> None:
     element = RawDataElement(Tag(0x00100020), "LO", len(content), content, 0, False, True)
-    assert _convert_plainly(element, str) == (value if value is None else tuple(value))
+    assert read_plainly(element, str) == (value if value is None else tuple(value))

@@ -16,7 +16,7 @@ from dicomprep.dicom.grey import PRESET_NOT_USED
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
 from dicomprep.dicom.stand_ins import is_apple_double, is_pointer_to_dicom
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.file_budget import FileBudget
+from dicomprep.file_budget import FileBudget, require_paid_pixels
 from dicomprep.models import (
     FrameFailure,
     Normalized,
@@ -30,6 +30,7 @@ from dicomprep.models import (
     Written,
 )
 from dicomprep.naming import frame_filename, thumbnail_path
+from dicomprep.pixels.codecs import work_of
 from dicomprep.pixels.text import shows_text
 from dicomprep.privacy import keyed_hash
 from dicomprep.sharing import judged
@@ -141,13 +142,12 @@ def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: C
     except InputError as error:
         return Outcome(task, Status.FAILED, error.code, error.detail)
     work = _Work(task, image, settings, budget, opening_seconds=time.perf_counter() - began)
-    frames = len(work.wanted)
-    budget.allow(frames=frames, held_bytes=file.held_bytes * min(1.0, frames / image.frame_count))
     try:
+        work.allow(file.held_bytes)
         for index in work.indices():
             work.make(index)
             heartbeat()
-    except InputError as error:  # of all frames alike: their names are too long for the file system
+    except InputError as error:  # of all frames alike: they are too many, or their names too long for the file system
         return Outcome(task, Status.FAILED, error.code, error.detail, instance=image.instance)
     return work.outcome()
 
@@ -182,6 +182,15 @@ class _Work:
         """The frames that are this worker's to make."""
         share = self.task.share
         return self.settings.image.select_frames(self.image.frame_count) if share is None else share.indices
+
+    def allow(self, held_bytes: int) -> None:
+        """Set what the frames may take in all; InputError where that is more than the file can pay for."""
+        image, frames = self.image, len(self.wanted)
+        share = held_bytes * min(1.0, frames / image.frame_count)
+        pixels, there = image.layout.rows * image.layout.columns, min(frames, image.held_frames)
+        work = work_of(image.instance.transfer_syntax)
+        require_paid_pixels(frames=there, pixels=pixels, work=work, held_bytes=share)
+        self.budget.allow(frames=frames, held_bytes=share)
 
     def indices(self) -> Iterator[int]:
         """Which frames to make next, as long as none of them are better left to others."""

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import xxhash
 
 from dicomprep.errors import ErrorCode, InputError
+from dicomprep.file_budget import bytes_on_disk, require_substance
 
 __all__ = [
     "HEAD_BYTES",
@@ -49,8 +50,7 @@ class SourceFile:
         if not stat.S_ISREG(status.st_mode):
             raise InputError(ErrorCode.UNREADABLE, "it is no regular file")
         self.path, self.size, self.mtime_ns = path, status.st_size, status.st_mtime_ns
-        blocks = getattr(status, "st_blocks", 0)
-        self.held_bytes = min(self.size, 512 * blocks) if blocks else self.size
+        self.held_bytes = bytes_on_disk(status, descriptor)
         """Bytes that are on the disk; fewer than `size` where there are holes."""
         self._descriptor = descriptor
         self._content: bytes | None = None
@@ -98,7 +98,8 @@ class SourceFile:
         return io.BufferedReader(_Reader(self))
 
     def digest(self) -> bytes:
-        """XXH3-128 of the whole content."""
+        """XXH3-128 of the whole content; InputError `limit_exceeded` where next to all of it is holes."""
+        require_substance(self.size, self.held_bytes)
         if self._whole is not None:
             return digest_bytes(self._whole)
         state = xxhash.xxh3_128()

@@ -8,7 +8,25 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
-__all__ = ["BOMBS", "open_sequence"]
+__all__ = [
+    "BOMBS",
+    "DEFLATED",
+    "FUNCTIONAL",
+    "ITEM",
+    "PIXELS",
+    "PLAIN",
+    "PRIVATE",
+    "UNDEFINED",
+    "Elements",
+    "make_element",
+    "make_file",
+    "make_fragments",
+    "make_groups",
+    "make_item",
+    "make_numbers",
+    "make_text",
+    "open_sequence",
+]
 
 UID = "1.2.840.10008.1.2"
 NATIVE, DEFLATED, RLE = f"{UID}.1", f"{UID}.1.99", f"{UID}.5"
@@ -24,46 +42,48 @@ Elements = dict[int, bytes]
 """Encoded elements by their tags."""
 
 
-def _element(tag: int, vr: str, value: bytes, length: int | None = None) -> bytes:
+def make_element(tag: int, vr: str, value: bytes, length: int | None = None) -> bytes:
     head = struct.pack("<2H", tag >> 16, tag & 0xFFFF) + vr.encode()
     size = len(value) if length is None else length
     return head + (struct.pack("<2xI", size) if vr in LONG_VRS else struct.pack("<H", size)) + value
 
 
-def _item(tag: int, length: int = 0) -> bytes:
+def make_item(tag: int, length: int = 0) -> bytes:
     return struct.pack("<2HI", tag >> 16, tag & 0xFFFF, length)
 
 
-def _text(tag: int, vr: str, value: object) -> bytes:
+def make_text(tag: int, vr: str, value: object) -> bytes:
     raw = str(value).encode()
-    return _element(tag, vr, raw + b" " * (len(raw) % 2))
+    return make_element(tag, vr, raw + b" " * (len(raw) % 2))
 
 
-def _numbers(**values: int) -> Elements:
+def make_numbers(**values: int) -> Elements:
     """Attributes of the Image Pixel module."""
     tags = {
         "samples": 0x00280002, "planar": 0x00280006, "rows": 0x00280010, "columns": 0x00280011, "allocated": 0x00280100,
         "stored": 0x00280101, "high_bit": 0x00280102, "signed": 0x00280103,
     }  # fmt: skip
     elements = {
-        tags[name]: _element(tags[name], "US", struct.pack("<H", v)) for name, v in values.items() if name != "frames"
+        tags[name]: make_element(tags[name], "US", struct.pack("<H", v))
+        for name, v in values.items()
+        if name != "frames"
     }
     if "frames" in values:
-        elements[0x00280008] = _text(0x00280008, "IS", values["frames"])
+        elements[0x00280008] = make_text(0x00280008, "IS", values["frames"])
     return elements
 
 
 PLAIN = {
-    0x00080016: _text(0x00080016, "UI", f"{UID[:-4]}.5.1.4.1.1.7"),
-    0x00080060: _text(0x00080060, "CS", "OT"),
-    0x00100020: _text(0x00100020, "LO", "P1"),
-    0x00280004: _text(0x00280004, "CS", "MONOCHROME2"),
-    **_numbers(samples=1, rows=64, columns=64, allocated=8, stored=8, high_bit=7, signed=0),
+    0x00080016: make_text(0x00080016, "UI", f"{UID[:-4]}.5.1.4.1.1.7"),
+    0x00080060: make_text(0x00080060, "CS", "OT"),
+    0x00100020: make_text(0x00100020, "LO", "P1"),
+    0x00280004: make_text(0x00280004, "CS", "MONOCHROME2"),
+    **make_numbers(samples=1, rows=64, columns=64, allocated=8, stored=8, high_bit=7, signed=0),
 }
-PIXELS = {0x7FE00010: _element(0x7FE00010, "OB", bytes(4096))}
+PIXELS = {0x7FE00010: make_element(0x7FE00010, "OB", bytes(4096))}
 
 
-def _file(*parts: Elements, syntax: str = NATIVE) -> bytes:
+def make_file(*parts: Elements, syntax: str = NATIVE) -> bytes:
     """A DICOM file; later parts replace elements of earlier ones."""
     elements: Elements = {}
     for part in parts:
@@ -71,13 +91,13 @@ def _file(*parts: Elements, syntax: str = NATIVE) -> bytes:
     data = b"".join(elements[tag] for tag in sorted(elements))
     if syntax == DEFLATED:
         data = zlib.compress(data, 9, wbits=-zlib.MAX_WBITS)
-    meta = _text(0x00020010, "UI", syntax).replace(b" ", b"\0")
-    return bytes(128) + b"DICM" + _element(0x00020000, "UL", struct.pack("<I", len(meta))) + meta + data
+    meta = make_text(0x00020010, "UI", syntax).replace(b" ", b"\0")
+    return bytes(128) + b"DICM" + make_element(0x00020000, "UL", struct.pack("<I", len(meta))) + meta + data
 
 
-def _encapsulated(fragments: Iterable[bytes], table: bytes = b"", *, ended: bool = True) -> Elements:
-    items = b"".join(_item(ITEM, len(f)) + f for f in (table, *fragments))
-    return {0x7FE00010: _element(0x7FE00010, "OB", items + _item(SEQUENCE_END) * ended, UNDEFINED)}
+def make_fragments(fragments: Iterable[bytes], table: bytes = b"", *, ended: bool = True) -> Elements:
+    items = b"".join(make_item(ITEM, len(f)) + f for f in (table, *fragments))
+    return {0x7FE00010: make_element(0x7FE00010, "OB", items + make_item(SEQUENCE_END) * ended, UNDEFINED)}
 
 
 # --- pixels that are not there ---
@@ -87,11 +107,11 @@ def _inflating(*, before_pixels: bool) -> bytes:
     """A GB of zeros in a MB, in front of the pixels or as pixels."""
     tag = 0x00091010 if before_pixels else 0x7FE00010
     stream = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
-    elements = PLAIN | _numbers(frames=1024, rows=1024, columns=1024) | {tag: _element(tag, "OB", b"", 2**30)}
+    elements = PLAIN | make_numbers(frames=1024, rows=1024, columns=1024) | {tag: make_element(tag, "OB", b"", 2**30)}
     start = b"".join(elements[key] for key in sorted(elements) if key <= tag)
     start = stream.compress(start) + stream.flush(zlib.Z_FULL_FLUSH)
     zeros = stream.compress(bytes(2**24)) + stream.flush(zlib.Z_FULL_FLUSH)
-    return _file({}, syntax=DEFLATED)[:-2] + start + zeros * 64 + stream.flush()
+    return make_file({}, syntax=DEFLATED)[:-2] + start + zeros * 64 + stream.flush()
 
 
 def _jpeg(**options: Any) -> bytes:
@@ -115,7 +135,7 @@ def _enlarged_jpeg2000(stream: bytes, side: int) -> bytes:
     return stream[:8] + size + stream[40:]
 
 
-def _enlarged_jpegxl(stream: bytes, side: int) -> bytes:
+def enlarge_jpegxl(stream: bytes, side: int) -> bytes:
     """Its size as 30 bits instead of 5 (ISO/IEC 18181-1 D.2)."""
     bits = int.from_bytes(stream[2:], "little")
     size = 0b0 | 0b11 << 1 | (side - 1) << 3 | 1 << 33
@@ -137,7 +157,7 @@ CODECS: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "HTJ2K": (f"{UID}.4.201", lambda side: _enlarged_jpeg2000(imagecodecs.htj2k_encode(_picture()), side)),
     "JPEG XL": (
         f"{UID}.4.110",
-        lambda side: _enlarged_jpegxl(imagecodecs.jpegxl_encode(_picture(), usecontainer=False), side),
+        lambda side: enlarge_jpegxl(imagecodecs.jpegxl_encode(_picture(), usecontainer=False), side),
     ),
     "Deflated Image Frame": (f"{UID}.8.1", lambda _: zlib.compress(bytes(2**28), 9, wbits=-zlib.MAX_WBITS)),
 }
@@ -150,7 +170,7 @@ def _wavelet() -> bytes:
 def _claiming(codec: str, stated: int, coded: int) -> bytes:
     """A frame whose header states one size and whose codestream another."""
     syntax, make = CODECS[codec]
-    return _file(PLAIN, _numbers(rows=stated, columns=stated), _encapsulated([make(coded)]), syntax=syntax)
+    return make_file(PLAIN, make_numbers(rows=stated, columns=stated), make_fragments([make(coded)]), syntax=syntax)
 
 
 def _precincts() -> bytes:
@@ -162,7 +182,7 @@ def _precincts() -> bytes:
     coding[0] |= 1
     coding += b"\x11" * (coding[5] + 1)
     stream = stream[: at + 2] + struct.pack(">H", len(coding) + 2) + coding + stream[at + 2 + length :]
-    return _file(PLAIN, _numbers(rows=LARGE, columns=LARGE), _encapsulated([stream]), syntax=f"{UID}.4.90")
+    return make_file(PLAIN, make_numbers(rows=LARGE, columns=LARGE), make_fragments([stream]), syntax=f"{UID}.4.90")
 
 
 def _scans() -> bytes:
@@ -171,42 +191,46 @@ def _scans() -> bytes:
     at = stream.index(b"\xff\xda")
     scan = b"\xff\xda\x00\x08\x01" + stream[at + 5 : at + 6] + b"\x00\x01\x3f\x00"
     stream = stream[:at] + scan * 5000 + b"\xff\xd9"
-    return _file(PLAIN, _numbers(rows=8192, columns=8192), _encapsulated([stream]), syntax=f"{UID}.4.50")
+    return make_file(PLAIN, make_numbers(rows=8192, columns=8192), make_fragments([stream]), syntax=f"{UID}.4.50")
 
 
 def _frames(count: int, parts: Elements, *, syntax: str = NATIVE, modality: str = "OT") -> bytes:
-    dose = {0x00080060: _text(0x00080060, "CS", modality), **_numbers(allocated=16, stored=16, high_bit=15)}
-    return _file(PLAIN, dose if modality == "RTDOSE" else {}, _numbers(frames=count), parts, syntax=syntax)
+    dose = {0x00080060: make_text(0x00080060, "CS", modality), **make_numbers(allocated=16, stored=16, high_bit=15)}
+    return make_file(PLAIN, dose if modality == "RTDOSE" else {}, make_numbers(frames=count), parts, syntax=syntax)
 
 
 def _table(count: int, step: int = 8) -> bytes:
     return struct.pack(f"<{count}I", *(n * step % 2**32 for n in range(count)))
 
 
-def _groups(count: int, tag: int, *, defined: bool = False, content: bytes = b"") -> Elements:
+def make_groups(count: int, tag: int, *, defined: bool = False, content: bytes = b"") -> Elements:
     """A sequence of many items."""
-    item = _item(ITEM, len(content)) + content if defined else _item(ITEM, UNDEFINED) + content + _item(ITEM_END)
+    item = (
+        make_item(ITEM, len(content)) + content
+        if defined
+        else make_item(ITEM, UNDEFINED) + content + make_item(ITEM_END)
+    )
     body = item * count
     if defined:
-        return {tag: _element(tag, "SQ", body)}
-    return {tag: _element(tag, "SQ", body + _item(SEQUENCE_END), UNDEFINED)}
+        return {tag: make_element(tag, "SQ", body)}
+    return {tag: make_element(tag, "SQ", body + make_item(SEQUENCE_END), UNDEFINED)}
 
 
 def open_sequence(*, items: int) -> bytes:
     """A file with a sequence of so many items, none of which has a length."""
-    return _file(PLAIN, _groups(items, FUNCTIONAL), PIXELS)
+    return make_file(PLAIN, make_groups(items, FUNCTIONAL), PIXELS)
 
 
 def _nested(depth: int, tag: int, *, vr: str = "SQ", closed: bool = True) -> Elements:
     """Items within items, without lengths."""
-    opened = _element(tag, vr, b"", UNDEFINED) + _item(ITEM, UNDEFINED)
-    return {tag: opened * depth + (_item(ITEM_END) + _item(SEQUENCE_END)) * depth * closed}
+    opened = make_element(tag, vr, b"", UNDEFINED) + make_item(ITEM, UNDEFINED)
+    return {tag: opened * depth + (make_item(ITEM_END) + make_item(SEQUENCE_END)) * depth * closed}
 
 
 def _nested_by_length(depth: int, tag: int) -> Elements:
     """Items within items, each with its length."""
     head = struct.pack("<2H", tag >> 16, tag & 0xFFFF) + b"SQ\0\0"
-    parts = [head + struct.pack("<I", 20 * n + 8) + _item(ITEM, 20 * n) for n in range(depth - 1, -1, -1)]
+    parts = [head + struct.pack("<I", 20 * n + 8) + make_item(ITEM, 20 * n) for n in range(depth - 1, -1, -1)]
     return {tag: b"".join(parts)}
 
 
@@ -215,7 +239,7 @@ def _nested_by_length(depth: int, tag: int) -> Elements:
 
 def _palette(kind: str) -> bytes:
     """Descriptors that promise what is not there, or segments that lead to segments."""
-    elements = {0x00280004: _text(0x00280004, "CS", "PALETTE COLOR")}
+    elements = {0x00280004: make_text(0x00280004, "CS", "PALETTE COLOR")}
     segments = {
         "zero": struct.pack("<2H", 0, 0) * 250_000,
         "indirect": struct.pack("<4H", 2, 65535, 0, 2) * 100_000 + struct.pack("<2H", 0, 0) * 70_000,
@@ -227,14 +251,14 @@ def _palette(kind: str) -> bytes:
             struct.pack("<4H", 2, 65535, start & 0xFFFF, start >> 16) * 100_000 + struct.pack("<2H", 0, 0) * 70_000
         )
     for number in range(3):
-        elements[0x00281101 + number] = _element(
+        elements[0x00281101 + number] = make_element(
             0x00281101 + number, "US", struct.pack("<3H", 0, 65535 * (number == 1), 16)
         )
         if segments is None:
-            elements[0x00281201 + number] = _element(0x00281201 + number, "OW", b"\1\0")
+            elements[0x00281201 + number] = make_element(0x00281201 + number, "OW", b"\1\0")
         else:
-            elements[0x00281221 + number] = _element(0x00281221 + number, "OW", segments)
-    return _file(PLAIN, elements, PIXELS)
+            elements[0x00281221 + number] = make_element(0x00281221 + number, "OW", segments)
+    return make_file(PLAIN, elements, PIXELS)
 
 
 def _profile(kind: str) -> bytes:
@@ -246,41 +270,41 @@ def _profile(kind: str) -> bytes:
         "curves": real[:132] + real[132:].replace(b"para", b"curv").ljust(2**20, b"\x7f"),
         "size": struct.pack(">I", UNDEFINED) + real[4:],
     }[kind]
-    color = {0x00280004: _text(0x00280004, "CS", "RGB"), **_numbers(samples=3, planar=0)}
-    content = {0x7FE00010: _element(0x7FE00010, "OB", bytes(3 * 4096))}
-    return _file(PLAIN, color, {0x00282000: _element(0x00282000, "OB", profile)}, content)
+    color = {0x00280004: make_text(0x00280004, "CS", "RGB"), **make_numbers(samples=3, planar=0)}
+    content = {0x7FE00010: make_element(0x7FE00010, "OB", bytes(3 * 4096))}
+    return make_file(PLAIN, color, {0x00282000: make_element(0x00282000, "OB", profile)}, content)
 
 
 def _long_value(tag: int, vr: str, value: bytes) -> bytes:
-    return _file(PLAIN, {tag: _element(tag, vr, value)}, PIXELS)
+    return make_file(PLAIN, {tag: make_element(tag, vr, value)}, PIXELS)
 
 
 def _elements(count: int) -> bytes:
     """Private elements without a value in front of the pixels."""
     tags = range(0x00091000, 0x00091000 + count)
     body = b"".join(struct.pack("<2H2sH", 9, tag & 0xFFFF, b"LO", 0) for tag in tags)
-    return _file(PLAIN, {0x00090010: body}, PIXELS)
+    return make_file(PLAIN, {0x00090010: body}, PIXELS)
 
 
 def _offsets(count: int) -> bytes:
     value = struct.pack("<Q", 2**64 - 1) * count
-    tables = {tag: _element(tag, "OV", value) for tag in (0x7FE00001, 0x7FE00002)}
-    return _frames(1000, tables | _encapsulated([b"\xff\xd8\xff\xd9"] * 3000), syntax=f"{UID}.4.50")
+    tables = {tag: make_element(tag, "OV", value) for tag in (0x7FE00001, 0x7FE00002)}
+    return _frames(1000, tables | make_fragments([b"\xff\xd8\xff\xd9"] * 3000), syntax=f"{UID}.4.50")
 
 
 def _open_ended(kind: str) -> bytes:
     """Undefined lengths that nothing ends, in front of 32 MB."""
     rest = bytes(2**25)
     starts = {
-        "sequence": _element(0x00091010, "SQ", b"", UNDEFINED),
-        "item": _element(0x00091010, "SQ", _item(ITEM, UNDEFINED), UNDEFINED),
-        "unknown": _element(0x00091010, "UN", b"", UNDEFINED),
-        "wanted item": _element(0x52009229, "SQ", _item(ITEM, UNDEFINED), UNDEFINED),
-        "other bytes": _element(0x00091010, "OB", b"", UNDEFINED),
+        "sequence": make_element(0x00091010, "SQ", b"", UNDEFINED),
+        "item": make_element(0x00091010, "SQ", make_item(ITEM, UNDEFINED), UNDEFINED),
+        "unknown": make_element(0x00091010, "UN", b"", UNDEFINED),
+        "wanted item": make_element(0x52009229, "SQ", make_item(ITEM, UNDEFINED), UNDEFINED),
+        "other bytes": make_element(0x00091010, "OB", b"", UNDEFINED),
     }
     if kind == "fragments":
-        return _file(PLAIN, {0x7FE00010: _element(0x7FE00010, "OB", rest, UNDEFINED)}, syntax=RLE)
-    return _file(PLAIN, {0x00300000 if kind != "wanted item" else 0x52009229: starts[kind] + rest})
+        return make_file(PLAIN, {0x7FE00010: make_element(0x7FE00010, "OB", rest, UNDEFINED)}, syntax=RLE)
+    return make_file(PLAIN, {0x00300000 if kind != "wanted item" else 0x52009229: starts[kind] + rest})
 
 
 FUNCTIONAL, PRIVATE = 0x52009230, 0x00091010
@@ -294,33 +318,33 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "JPEG 2000: precincts of a pixel": _precincts,
     "JPEG: 5,000 empty scans": _scans,
     "frames: 2³¹−1, native": lambda: _frames(2**31 - 1, PIXELS),
-    "frames: 2³¹−1, encapsulated": lambda: _frames(2**31 - 1, _encapsulated([_jpeg()]), syntax=f"{UID}.4.50"),
+    "frames: 2³¹−1, encapsulated": lambda: _frames(2**31 - 1, make_fragments([_jpeg()]), syntax=f"{UID}.4.50"),
     "frames: 2³¹−1, with an offset table": lambda: _frames(
-        2**31 - 1, _encapsulated([_jpeg()], _table(MANY)), syntax=f"{UID}.4.50"
+        2**31 - 1, make_fragments([_jpeg()], _table(MANY)), syntax=f"{UID}.4.50"
     ),
-    "frames: 2³¹−1, enhanced": lambda: _frames(2**31 - 1, PIXELS | _groups(3, FUNCTIONAL)),
+    "frames: 2³¹−1, enhanced": lambda: _frames(2**31 - 1, PIXELS | make_groups(3, FUNCTIONAL)),
     "frames: 2²⁰, native, one there": lambda: _frames(2**20, PIXELS),
-    "frames: 2²⁰, encapsulated, one there": lambda: _frames(2**20, _encapsulated([_jpeg()]), syntax=f"{UID}.4.50"),
+    "frames: 2²⁰, encapsulated, one there": lambda: _frames(2**20, make_fragments([_jpeg()]), syntax=f"{UID}.4.50"),
     "frames: 2²⁰ of a dose, native, one there": lambda: _frames(
-        2**20, {0x7FE00010: _element(0x7FE00010, "OW", bytes(8192))}, modality="RTDOSE"
+        2**20, {0x7FE00010: make_element(0x7FE00010, "OW", bytes(8192))}, modality="RTDOSE"
     ),
     "frames: 2¹⁹ of a dose, empty fragments": lambda: _frames(
-        2**19, _encapsulated([b""] * 2**19), syntax=RLE, modality="RTDOSE"
+        2**19, make_fragments([b""] * 2**19), syntax=RLE, modality="RTDOSE"
     ),
-    "fragments: 10⁶ empty ones for one frame": lambda: _frames(1, _encapsulated([b""] * MANY), syntax=RLE),
-    "fragments: 10⁶ empty ones for 10⁶ frames": lambda: _frames(MANY, _encapsulated([b""] * MANY), syntax=RLE),
+    "fragments: 10⁶ empty ones for one frame": lambda: _frames(1, make_fragments([b""] * MANY), syntax=RLE),
+    "fragments: 10⁶ empty ones for 10⁶ frames": lambda: _frames(MANY, make_fragments([b""] * MANY), syntax=RLE),
     "fragments: 10⁶ with an offset table of 10⁶": lambda: _frames(
-        1000, _encapsulated([b""] * MANY, _table(MANY)), syntax=RLE
+        1000, make_fragments([b""] * MANY, _table(MANY)), syntax=RLE
     ),
     "fragments: 10⁶ codestreams for 2 frames": lambda: _frames(
-        2, _encapsulated([b"\xff\xd8\xff\xd9"] * MANY), syntax=f"{UID}.4.50"
+        2, make_fragments([b"\xff\xd8\xff\xd9"] * MANY), syntax=f"{UID}.4.50"
     ),
-    "fragments: 2¹⁹ empty ones, as many frames": lambda: _frames(2**19, _encapsulated([b""] * 2**19), syntax=RLE),
+    "fragments: 2¹⁹ empty ones, as many frames": lambda: _frames(2**19, make_fragments([b""] * 2**19), syntax=RLE),
     "fragments: 2¹⁹ codestreams for 2 frames": lambda: _frames(
-        2, _encapsulated([b"\xff\xd8\xff\xd9"] * 2**19), syntax=f"{UID}.4.50"
+        2, make_fragments([b"\xff\xd8\xff\xd9"] * 2**19), syntax=f"{UID}.4.50"
     ),
     "offset table: 10⁶ entries for one fragment": lambda: _frames(
-        2, _encapsulated([_jpeg()], _table(MANY)), syntax=f"{UID}.4.50"
+        2, make_fragments([_jpeg()], _table(MANY)), syntax=f"{UID}.4.50"
     ),
     "extended offset table: 10⁶ lies": lambda: _offsets(MANY),
     "extended offset table: 10⁷ lies": lambda: _offsets(10 * MANY),
@@ -329,16 +353,16 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "palette: indirect segments of nothing": lambda: _palette("indirect"),
     "palette: linear segments without end": lambda: _palette("linear"),
     **{f"ICC profile: {kind}": lambda k=kind: _profile(k) for kind in ("rubbish", "tags", "curves", "size")},
-    "items: 10⁵ in a sequence that is read": lambda: _file(PLAIN, _groups(100_000, FUNCTIONAL), PIXELS),
-    "items: 10⁵ with lengths": lambda: _file(PLAIN, _groups(100_000, FUNCTIONAL, defined=True), PIXELS),
-    "items: 10⁵ in a private sequence": lambda: _file(PLAIN, _groups(100_000, PRIVATE), PIXELS),
-    "items: 10⁵ with sequences in them": lambda: _file(
-        PLAIN, _groups(100_000, FUNCTIONAL, content=_groups(1, 0x00289145, defined=True)[0x00289145]), PIXELS
+    "items: 10⁵ in a sequence that is read": lambda: make_file(PLAIN, make_groups(100_000, FUNCTIONAL), PIXELS),
+    "items: 10⁵ with lengths": lambda: make_file(PLAIN, make_groups(100_000, FUNCTIONAL, defined=True), PIXELS),
+    "items: 10⁵ in a private sequence": lambda: make_file(PLAIN, make_groups(100_000, PRIVATE), PIXELS),
+    "items: 10⁵ with sequences in them": lambda: make_file(
+        PLAIN, make_groups(100_000, FUNCTIONAL, content=make_groups(1, 0x00289145, defined=True)[0x00289145]), PIXELS
     ),
-    "items: 10⁶ with lengths": lambda: _file(PLAIN, _groups(MANY, FUNCTIONAL, defined=True), PIXELS),
-    "items: 10⁵ as optical paths": lambda: _file(PLAIN, _groups(100_000, 0x00480105, defined=True), PIXELS),
+    "items: 10⁶ with lengths": lambda: make_file(PLAIN, make_groups(MANY, FUNCTIONAL, defined=True), PIXELS),
+    "items: 10⁵ as optical paths": lambda: make_file(PLAIN, make_groups(100_000, 0x00480105, defined=True), PIXELS),
     **{
-        f"nested 50,000 deep: {name}": lambda p=parts: _file(PLAIN, p(), PIXELS)
+        f"nested 50,000 deep: {name}": lambda p=parts: make_file(PLAIN, p(), PIXELS)
         for name, parts in {
             "read": lambda: _nested(50_000, FUNCTIONAL),
             "private": lambda: _nested(50_000, PRIVATE),

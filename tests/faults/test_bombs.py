@@ -11,7 +11,7 @@ import pytest
 from pydicom.uid import JPEGBaseline8Bit
 
 import dicomprep
-from dicomprep.dicom import header
+from dicomprep.dicom import header, items
 from dicomprep.errors import InputError
 from tests.building import make_dicom
 from tests.faults import measuring
@@ -120,7 +120,8 @@ def test_a_header_is_read_only_so_far(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert len(dicomprep.process_dicom(path)) == 1
     path.write_bytes(open_sequence(items=300))
     assert len(dicomprep.process_dicom(path)) == 1
-    monkeypatch.setattr(header, "MOST_READS", 900)
+    monkeypatch.setattr(header, "FREE", 300)
+    monkeypatch.setattr(items, "FREE", 300)
     with pytest.raises(InputError, match="more elements and items than are read") as caught:
         dicomprep.process_dicom(path)
     assert caught.value.code == "limit_exceeded"

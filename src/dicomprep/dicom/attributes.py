@@ -2,43 +2,27 @@
 
 import math
 import re
-import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
-from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
-from pydicom.dataelem import RawDataElement
+from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.dataelem import convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from dicomprep.dicom.elements import OVERLAY_BIT_POSITIONS, OVERLAY_ROWS, TAGS
 from dicomprep.dicom.numbers import MOST_BYTES, salvage_numbers
+from dicomprep.dicom.values import MOST_KEPT, dictionary_representation, first_of, read_plainly
 from dicomprep.errors import ErrorCode, InputError
 
 __all__ = ["MOST_BYTES", "Attributes", "label", "read_code"]
 
-_BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
-_PLAIN: dict[tuple[str, Any], Callable[[str], Any]] = {
-    ("IS", int): int,
-    ("IS", float): float,
-    ("DS", int): lambda text: int(float(text)),
-    ("DS", float): float,
-    **{(vr, str): str for vr in ("AE", "CS", "LO", "SH", "UI")},
-}
-"""How one value is read, by Value Representation and what is wanted."""
-
-_MIXED_SIGNS = frozenset({0x00281101, 0x00281102, 0x00281103, 0x00283002})
-"""Descriptors of lookup tables, of which only the second value may be signed; pydicom knows."""
-
 MOST_WRITTEN = 2**17
 """Bytes of a value that is taken as it is written: a place for each of 7,000 frames."""
 
-MOST_KEPT = 64
-"""Bytes of a value that is kept with what was read of it."""
-
-MOST_ITEMS = 2**18
-"""A sequence of more takes longer to parse than a file may take."""
+MOST_QUOTED = 8
+"""Numbers that a note repeats."""
 
 _HARMLESS = re.compile(r"[-+0-9.,eE\\ ]{1,8}[A-Za-z]?")
 """What may be quoted of a value that is no number as it should be: `1A`, `1,5`."""
@@ -62,6 +46,8 @@ class Attributes:
         self._make_dataset = make_dataset
         self.salvaged: dict[str, None] = {}
         """What was read although it is not written as the standard wants, in words, in order."""
+        self._known: dict[object, Any] = {}
+        self._items: dict[str, tuple[int, Attributes | None]] = {}
 
     @classmethod
     def of(cls, dataset: Dataset) -> "Attributes":
@@ -94,31 +80,24 @@ class Attributes:
 
     def integer(self, keyword: str, default: int | None = None) -> int | None:
         """The first value as an integer; InputError `corrupt_header` where it is none."""
-        return next(iter(self._convert(keyword, int)), default)
+        return next(iter(self._convert(keyword, int, first=True)), default)
 
     def number(self, keyword: str) -> float | None:
         """The first value as a float; InputError `corrupt_header` where it is no finite number."""
-        return next(iter(self.numbers(keyword)), None)
+        return next(iter(self._numbers(keyword, first=True)), None)
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
         """All values as floats; a decimal comma (not before three digits) and a unit after a number are put up with."""
-        try:
-            values: tuple[float, ...] = self._convert(keyword, float)
-        except InputError:
-            values = self._salvage_numbers(keyword)
-            if not values:
-                raise
-        if not all(map(math.isfinite, values)):
-            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is no finite number")
-        return values
+        return self._read_once(keyword, float, lambda: self._numbers(keyword))
 
     def integers(self, keyword: str) -> tuple[int, ...]:
         """All values as integers."""
-        return self._convert(keyword, int)
+        return self._read_once(keyword, int, lambda: self._convert(keyword, int))
 
     def text(self, keyword: str) -> str | None:
         """The first value as text without padding; None where there is none."""
-        return next((text for text in self._convert(keyword, str) if text.strip(" \0")), "").strip(" \0") or None
+        values = self._read_once(keyword, str, lambda: self._convert(keyword, str))
+        return next((text for text in values if text.strip(" \0")), "").strip(" \0") or None
 
     def code(self, keyword: str) -> str:
         """The first value in capitals; empty where there is none or it is not of plain characters."""
@@ -161,30 +140,66 @@ class Attributes:
         return [Attributes.of(item) for item in value or () if isinstance(item, Dataset)] if _is_many(value) else []
 
     def item(self, keyword: str, index: int = 0) -> "Attributes | None":
-        """One item of a sequence, or None."""
+        """One item of a sequence, or None. The one asked for last is kept, with what was read of it."""
+        if keyword not in self._items or self._items[keyword][0] != index:
+            self._items[keyword] = (index, self._make_item(keyword, index))
+        return self._items[keyword][1]
+
+    def once(self, key: object, read: Callable[[], Any]) -> Any:  # noqa: ANN401
+        """What `read` gives or raises, which it does once: every frame of a file asks for the same."""
+        if key not in self._known:
+            try:
+                self._known[key] = read()
+            except InputError as error:
+                self._known[key] = error
+        known = self._known[key]
+        if isinstance(known, InputError):
+            raise InputError(known.code, known.detail)
+        return known
+
+    def _make_item(self, keyword: str, index: int) -> "Attributes | None":
         value = self._value(keyword)
         if not _is_many(value) or not -len(value) <= index < len(value):
             return None
         return Attributes.of(value[index]) if isinstance(value[index], Dataset) else None
 
-    def _salvage_numbers(self, keyword: str) -> tuple[float, ...]:
+    def _read_once(self, keyword: str, kind: Any, read: Callable[[], Any]) -> Any:  # noqa: ANN401
+        """The same where the value is long; what there is of a short one is kept elsewhere."""
+        value: object = getattr(self._raw.get(_tag(keyword)), "value", b"")
+        is_short = isinstance(value, bytes) and len(value) <= MOST_KEPT
+        return read() if is_short else self.once((keyword, kind), read)
+
+    def _numbers(self, keyword: str, *, first: bool = False) -> tuple[float, ...]:
+        try:
+            values: tuple[float, ...] = self._convert(keyword, float, first=first)
+        except InputError:
+            values = self._salvage_numbers(keyword, first=first)
+            if not values:
+                raise
+        if not all(map(math.isfinite, values)):
+            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is no finite number")
+        return values
+
+    def _salvage_numbers(self, keyword: str, *, first: bool) -> tuple[float, ...]:
         """Numbers such as `40,5` or `40 HU`, which pydicom refuses; none if any is something else."""
-        values = salvage_numbers(self._raw[_tag(keyword)].value)
+        element = self._raw[_tag(keyword)]
+        values = salvage_numbers((first_of(element) if first else element).value)
         if values:
-            taken = ", ".join(f"{value:g}" for value in values)
+            taken = ", ".join(f"{value:g}" for value in values[:MOST_QUOTED])
             self.salvaged[f"{label(keyword)} is no plain number; it is taken as {taken}"] = None
         return values
 
-    def _convert(self, keyword: str, kind: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    def _convert(self, keyword: str, kind: Any, *, first: bool = False) -> tuple[Any, ...]:  # noqa: ANN401
         element = self._raw.get(_tag(keyword))
         if element is None:
             return ()
         if isinstance(element.value, bytes) and len(element.value) > MOST_BYTES:
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} has {len(element.value):,} bytes")
-        plain = _convert_plainly(element, kind)
+        wanted = first_of(element) if first else element
+        plain = read_plainly(wanted, kind)
         if plain is not None:
             return plain
-        value = self._value(keyword)
+        value = self._value(keyword) if wanted is element else self._value_of(wanted, keyword)
         if value is None or value in ("", b""):
             return ()
         values: Iterable[Any] = value if _is_many(value) else (value,)
@@ -193,11 +208,17 @@ class Attributes:
         except (TypeError, ValueError, OverflowError) as error:
             raise self._malformed(keyword) from error
 
+    def _value_of(self, element: Any, keyword: str) -> Any:  # noqa: ANN401
+        """The value of an element that is not as it stands in the data set."""
+        try:
+            return convert_raw_data_element(element).value
+        except Exception as error:
+            raise self._malformed(keyword) from error
+
     def _value(self, keyword: str) -> Any:  # noqa: ANN401
         tag = _tag(keyword)
         if tag not in self._raw:
             return None
-        _require_few_items(self._raw[tag], keyword)
         try:
             return self.dataset[tag].value
         except Exception as error:
@@ -206,71 +227,9 @@ class Attributes:
     def _malformed(self, keyword: str) -> InputError:
         """What to raise. A value is quoted only where nothing but digits and the like is in it: errors are recorded."""
         text = self.raw(keyword).decode("ascii", "replace").strip(" \0")
-        quotable = _vr(_tag(keyword)) in ("IS", "DS") and _HARMLESS.fullmatch(text)
+        quotable = dictionary_representation(_tag(keyword)) in ("IS", "DS") and _HARMLESS.fullmatch(text)
         shown = f": {text!r} is no number" if quotable else ""
         return InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed{shown}")
-
-
-def _require_few_items(element: object, keyword: str) -> None:
-    """InputError `limit_exceeded` where a sequence that has not been parsed yet has more items than are taken."""
-    if (
-        not isinstance(element, RawDataElement)
-        or not isinstance(element.value, bytes)
-        or len(element.value) < MOST_ITEMS
-    ):
-        return
-    content, item, form = element.value, b"\xfe\xff\x00\xe0", "<4sI"
-    if not element.is_little_endian:
-        item, form = b"\xff\xfe\xe0\x00", ">4sI"
-    count = at = 0
-    while at + 8 <= len(content) and count <= MOST_ITEMS:
-        tag, length = struct.unpack_from(form, content, at)
-        if tag != item or length == 0xFFFFFFFF:
-            count += content.count(item, at)
-            break
-        count, at = count + 1, at + 8 + length
-    if count > MOST_ITEMS:
-        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"{label(keyword)} has more than {MOST_ITEMS:,} items")
-
-
-def _convert_plainly(element: object, kind: Any) -> tuple[Any, ...] | None:  # noqa: ANN401
-    """Values of an element that is as the standard wants it, read without pydicom, which takes ten times as long.
-
-    None where there is anything else to it: another Value Representation, other characters, something malformed.
-    """
-    if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
-        return None
-    if element.tag in _MIXED_SIGNS:
-        return None
-    read = _read_short if len(element.value) <= MOST_KEPT else _read_plainly
-    return read(element.VR or _vr(element.tag), element.value, kind, little=element.is_little_endian)
-
-
-def _read_plainly(vr: str, content: bytes, kind: Any, *, little: bool) -> tuple[Any, ...] | None:  # noqa: ANN401
-    try:
-        if vr in _BINARY and kind is not str:
-            form = ("<" if little else ">") + _BINARY[vr]
-            return tuple(kind(value) for (value,) in struct.iter_unpack(form, content))
-        convert = _PLAIN.get((vr, kind))
-        if convert is None or b"\x1b" in content:
-            return None
-        parts = (part.strip(" \0") for part in content.decode("ascii").split("\\"))
-        return tuple(convert(part) for part in parts if part)
-    except (OverflowError, ValueError, struct.error):
-        return None
-
-
-_read_short = lru_cache(maxsize=4096)(_read_plainly)
-"""The same, kept: the files of a series share most of their values."""
-
-
-@cache
-def _vr(tag: BaseTag) -> str:
-    """The Value Representation of the data dictionary, for data sets that do not write it."""
-    try:
-        return dictionary_VR(tag)
-    except KeyError:
-        return "UN"
 
 
 @cache

@@ -21,6 +21,7 @@ from dicomprep.dicom.elements import (
     to_dataset,
     wanted_tags,
 )
+from dicomprep.dicom.items import FREE, TOO_MANY, payable, require_payable
 from dicomprep.dicom.padding import is_lossy
 from dicomprep.dicom.risk import read_reasons
 from dicomprep.dicom.sniff import Encoding, sniff
@@ -45,8 +46,11 @@ NEWER_SYNTAXES = {
 
 MAX_FRAMES = 2**20
 
-MOST_READS = 750_000
-"""Elements, items and values that pydicom is given to read; some seconds of work."""
+READS = 3
+"""So often pydicom reads for each element, item or value."""
+
+MOST_VALUE = 2**28
+"""Bytes of a value that is read at once: more than the functional groups of 100,000 frames take."""
 
 INFLATED_SHARE = 4
 """A Deflated data set may take this part of the memory for a file: zlib needs twice of it, decoding some more."""
@@ -153,7 +157,9 @@ def _read_until_pixels(
         elements, position = scanned
         attributes = Attributes(elements, lambda: to_dataset(elements, encoding))
         return attributes, _pixel_element(file, position, encoding)
-    stream = _Watched(file.stream(), file.size)
+    held_bytes = getattr(file, "held_bytes", 0)
+    require_payable(file, start, encoding, held_bytes=held_bytes, wanted=wanted_tags(extra))
+    stream = _Watched(file.stream(), file.size, held_bytes)
     dataset = _read_dataset(stream, start, encoding, extra)
     pixels = _pixel_element(file, stream.tell(), encoding)
     if pixels is None and stream.cut:
@@ -164,23 +170,24 @@ def _read_until_pixels(
 class _Watched:
     """A stream that notices when it is asked for more than there is, or too often: pydicom itself does not mind."""
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
-        self._stream, self._size, self._reads, self.cut = stream, size, 0, False
+    def __init__(self, stream: BinaryIO, size: int, held_bytes: int) -> None:
+        self._stream, self._size, self._held_bytes = stream, size, held_bytes
+        self._reads, self.cut, self.is_exhausted = 0, False, False
         self.tell = stream.tell
-
-    @property
-    def is_exhausted(self) -> bool:
-        """It was asked too often."""
-        return self._reads > MOST_READS
 
     def read(self, length: int = -1) -> bytes:
         self._reads += 1
-        if self.is_exhausted:
-            raise ValueError("too many reads")
+        if length > MOST_VALUE or self._reads > READS * FREE:
+            self._require_payable(length)
         content = self._stream.read(length)
         if len(content) < length:
             self.cut |= content.strip(b"\0") != b""
         return content
+
+    def _require_payable(self, length: int) -> None:
+        if length > MOST_VALUE or self._reads > READS * payable(self._held_bytes, self.tell()):
+            self.is_exhausted = True
+            raise ValueError("too many reads")
 
     def seek(self, offset: int, whence: int = 0) -> int:
         position = self._stream.seek(offset, whence)
@@ -210,7 +217,7 @@ def _read_dataset(stream: _Watched, start: int, encoding: Encoding, extra: tuple
 
 def _reading_error(error: Exception, stream: _Watched) -> InputError:
     if stream.is_exhausted:  # pydicom makes other errors of the one it met then
-        return InputError(ErrorCode.LIMIT_EXCEEDED, "its header has more elements and items than are read")
+        return InputError(ErrorCode.LIMIT_EXCEEDED, TOO_MANY)
     if isinstance(error, RecursionError):
         return InputError(ErrorCode.CORRUPT_HEADER, "its sequences are nested too deep")
     if stream.cut:

@@ -12,6 +12,9 @@ from dicomprep.errors import ErrorCode, InputError
 
 __all__ = ["read_icc_profile", "read_palette", "read_supplement"]
 
+Palette = tuple[NDArray[np.uint16], int]
+"""Entries, and the stored value of the first one."""
+
 _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
 _COLORED = ("COLOR", "MIXED")
 _FRAME_TYPES = (
@@ -23,11 +26,16 @@ _FRAME_TYPES = (
 """Functional groups that say of each frame how it is presented."""
 
 
-def read_palette(root: Attributes, *, big_endian: bool) -> tuple[NDArray[np.uint16], int]:
+def read_palette(root: Attributes, *, big_endian: bool) -> Palette:
     """The palette, (entries, 3) of 16 significant bits, and the stored value that its first entry stands for.
 
     A channel that begins later or ends sooner than the others goes on with its first or last entry.
     """
+    palette: Palette = root.once("palette", lambda: _read_palette(root, big_endian=big_endian))
+    return palette
+
+
+def _read_palette(root: Attributes, *, big_endian: bool) -> Palette:
     channels: list[tuple[int, int, NDArray[np.uint16]]] = []
     for color in ("Red", "Green", "Blue"):
         keyword = f"{color}PaletteColorLookupTableDescriptor"
@@ -50,9 +58,7 @@ def read_palette(root: Attributes, *, big_endian: bool) -> tuple[NDArray[np.uint
     return np.stack(columns, axis=-1), first
 
 
-def read_supplement(
-    frame: FrameAttributes, *, big_endian: bool
-) -> tuple[tuple[NDArray[np.uint16], int] | None, tuple[str, ...]]:
+def read_supplement(frame: FrameAttributes, *, big_endian: bool) -> tuple[Palette | None, tuple[str, ...]]:
     """The palette that colors a grey image from its first stored value on (PS3.3 C.8.16.2.1.1.1), and a note.
 
     None where Pixel Presentation of the frame, else of the file, does not ask for colours or there is no palette.

@@ -26,6 +26,7 @@ __all__ = [
     "mostly_in_part",
     "reduces",
     "spare_rows",
+    "work_of",
 ]
 
 UID = "1.2.840.10008.1.2"
@@ -51,6 +52,11 @@ def reduces(transfer_syntax: str) -> bool:
 def is_wavelet(transfer_syntax: str) -> bool:
     """Whether what the codec decodes at a fraction of the size are no means of blocks."""
     return _REDUCING_DECODERS.get(transfer_syntax) is decode_jpeg2000
+
+
+def work_of(transfer_syntax: str) -> int:
+    """How many times as long as with other codecs a pixel takes, at least."""
+    return 8 if transfer_syntax in _JPEG_XL else 1
 
 
 def spare_rows(transfer_syntax: str, *, bits_stored: int, draft: bool = False) -> float:

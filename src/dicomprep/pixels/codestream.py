@@ -3,8 +3,11 @@
 Sources: ITU-T T.81 annex B (JPEG), T.87 (JPEG-LS), T.800 annex A and I (JPEG 2000), T.814 (HTJ2K), ISO/IEC 18181.
 """
 
+import re
 import struct
 from dataclasses import dataclass
+
+from dicomprep.errors import ErrorCode, InputError
 
 __all__ = [
     "Codestream",
@@ -21,6 +24,11 @@ _UID = "1.2.840.10008.1.2"
 JXL_SIGNATURE = b"JXL \r\n\x87\n"
 JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+
+MOST_SEGMENTS = 10_000
+"""Before the first scan or tile: some dozens are usual, and 255 for an ICC profile."""
+
+_FILL = re.compile(b"\xff+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +71,10 @@ def read_jpeg(data: bytes) -> Codestream:
     frame: tuple[int, bytes] | None = None
     adobe: int | None = None
     jfif = False
-    marker, at = 0, 2
+    marker, at, count = 0, 2, 0
     while frame is None or marker != 0xDA:
         marker, segment, at = _next_segment(data, at)
+        count = _one_more(count)
         if (marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:
             frame = (marker, segment)
         elif marker == 0xEE and segment[:5] == b"Adobe" and len(segment) >= 12:
@@ -159,9 +168,10 @@ def _read_transform(data: bytes, coding: bytes, end: int) -> bool | None:
     stated: dict[bytes, bytes] = {}
     _, at = _find_main_segment(data, 2, None)
     while data[at : at + 2] == b"\xff\x90" and at < end:
-        own, _ = _find_main_segment(data, at + 12, 0x52)
+        following = at + (int.from_bytes(data[at + 6 : at + 10], "big") or len(data))
+        own, _ = _find_main_segment(data, at + 12, 0x52, following)
         stated[data[at + 4 : at + 6]] = own[4:5] or stated.get(data[at + 4 : at + 6], main)
-        at += int.from_bytes(data[at + 6 : at + 10], "big") or len(data)
+        at = following
     found = {value not in (b"", b"\0") for value in stated.values()} or {main not in (b"", b"\0")}
     return found.pop() if len(found) == 1 else None
 
@@ -255,9 +265,9 @@ def identify_syntax(data: bytes) -> str | None:
 
 def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:
     """The marker, content and end of the segment at `at`; fill bytes are passed over."""
-    while at + 1 < len(data) and data[at] == 0xFF and data[at + 1] == 0xFF:
-        at += 1
-    if at + 4 > len(data) or data[at] != 0xFF:
+    fill = _FILL.match(data, at)
+    at = fill.end() - 1 if fill else at
+    if at + 4 > len(data) or fill is None:
         raise ValueError(f"no JPEG marker where one must be, at byte {at}")
     marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
     if marker in (0xD8, 0xD9) or length < 2 or at + 2 + length > len(data):
@@ -265,11 +275,19 @@ def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:
     return marker, data[at + 4 : at + 2 + length], at + 2 + length
 
 
-def _find_main_segment(data: bytes, at: int, wanted: int | None) -> tuple[bytes, int]:
-    """The content of a JPEG 2000 main header segment, or nothing; and where reading stopped: at most at the tiles."""
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in (0x90, 0x93):
+def _one_more(count: int) -> int:
+    if count >= MOST_SEGMENTS:
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"the codestream's header has more than {MOST_SEGMENTS:,} segments")
+    return count + 1
+
+
+def _find_main_segment(data: bytes, at: int, wanted: int | None, end: int | None = None) -> tuple[bytes, int]:
+    """The content of a JPEG 2000 header segment, or nothing; and where reading stopped: at most at `end` or a tile."""
+    end, count = len(data) if end is None else min(end, len(data)), 0
+    while at + 4 <= end and data[at] == 0xFF and data[at + 1] not in (0x90, 0x93):
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         if data[at + 1] == wanted:
             return data[at + 4 : at + 2 + length], at
         at += 2 + max(length, 2)
+        count = _one_more(count)
     return b"", at

@@ -14,6 +14,9 @@ Color = NDArray[Any]
 _YBR_TO_RGB = np.array([[1, 0, 1.402], [1, -0.114 * 1.772 / 0.587, -0.299 * 1.402 / 0.587], [1, 1.772, 0]])
 """ITU-R BT.601: the inverse of Y = 0.299 R + 0.587 G + 0.114 B and its colour differences."""
 
+MOST_PROFILE = 2**22
+"""Bytes of an ICC profile, which is read again for each frame; those of scanners and cameras take a fourth or less."""
+
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -65,6 +68,8 @@ def to_srgb(pixels: Color, *, icc_profile: bytes) -> Color:
 
     Raises ValueError where the profile cannot be used for RGB input.
     """
+    if len(icc_profile) > MOST_PROFILE:
+        raise ValueError(f"the ICC profile has {len(icc_profile):,} bytes; it is not applied")
     try:
         srgb = imagecodecs.cms_profile("srgb")
         return imagecodecs.cms_transform(pixels, icc_profile, srgb, colorspace="rgb", outcolorspace="rgb")
