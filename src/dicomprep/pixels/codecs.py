@@ -54,7 +54,7 @@ def is_wavelet(transfer_syntax: str) -> bool:
     return _REDUCING_DECODERS.get(transfer_syntax) is decode_jpeg2000
 
 
-def work_of(transfer_syntax: str) -> int:
+def work_of(transfer_syntax: str | None) -> int:
     """How many times as long as with other codecs a pixel takes, at least."""
     return 8 if transfer_syntax in _JPEG_XL else 1
 
