@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import dicomprep
 from dicomprep.database.connect import connect
 from dicomprep.database.release_queries import may_leave
 from dicomprep.database.schema import frames
@@ -142,3 +143,49 @@ def test_a_release_is_for_the_image_that_was_looked_at(tmp_path: Path) -> None:
     place.run()
     assert leaving(place) == 0
     assert place.rows("SELECT released FROM tags") == [0]
+
+
+@pytest.mark.parametrize("risky", ["a", "b"])
+@pytest.mark.parametrize("runs", [1, 2])
+def test_what_one_copy_is_suspected_of_all_are(tmp_path: Path, risky: str, runs: int) -> None:
+    """Whichever is read first: an anonymizer has removed Burned In Annotation from one of them."""
+    place = Place(tmp_path)
+    pixels = np.random.default_rng(1).integers(0, 4096, (2, 40, 30), dtype=np.uint16)
+    for name in "ab":
+        said = {"BurnedInAnnotation": "YES"} if name == risky else {}
+        series = {"SeriesInstanceUID": f"1.2.{'ab'.index(name)}", "InstanceNumber": 1}
+        make_dicom(place.source / f"{name}.dcm", pixels, patient_id=name, SOPClassUID=CT_IMAGE, **said, **series)
+        if runs == 2:
+            place.run(hold_burned_in=True)
+    place.run(hold_burned_in=True)
+    assert place.rows("SELECT filename FROM images") == ["in/a_frame0000", "in/a_frame0001"]
+    assert place.rows("SELECT burned_in, burned_in_reasons FROM tags") == [("high", "stated")] * 2
+    assert len(dicomprep.frames(place.db)) == 0
+    for series in ("1.2.0", "1.2.1"):
+        with pytest.raises(dicomprep.ExportError, match="held back"):
+            dicomprep.volume(series, db=place.db)
+    listed = cli(tmp_path, "release", "--reason", "stated", "--db", place.db).stdout
+    assert "in/a_frame0000\tCT\tstated" in listed or "in/a_frame0000\t-\tstated" in listed
+    assert "2 images probably show text" in listed
+    cli(tmp_path, "release", "--all-frames", "--db", place.db)
+    assert len(dicomprep.frames(place.db)) == 2
+    assert len(dicomprep.volume("1.2.1", db=place.db).filenames) == 2
+
+
+def test_what_is_suspected_of_a_copy_goes_with_it(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    pixels = np.random.default_rng(1).integers(0, 4096, (40, 30), dtype=np.uint16)
+    make_dicom(place.source / "a.dcm", pixels, SOPClassUID=CT_IMAGE)
+    copy = make_dicom(place.source / "b.dcm", pixels, SOPClassUID=CT_IMAGE, BurnedInAnnotation="YES")
+    place.run(hold_burned_in=True)
+    assert len(dicomprep.frames(place.db)) == 0
+    make_dicom(copy, pixels[::-1], SOPClassUID=CT_IMAGE, BurnedInAnnotation="YES")
+    place.run()
+    assert list(dicomprep.frames(place.db)["filename"]) == ["in/a"]
+    make_dicom(copy, pixels, SOPClassUID=CT_IMAGE, BurnedInAnnotation="YES")
+    place.run()
+    assert len(dicomprep.frames(place.db)) == 0
+    copy.unlink()
+    place.run(prune=True)
+    assert list(dicomprep.frames(place.db)["filename"]) == ["in/a"]
+    assert place.rows("SELECT burned_in FROM tags") == ["none"]

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
 from dicomprep.database.page_schema import catalogue, predicted
+from dicomprep.database.release_queries import of_gravest
 from dicomprep.database.schema import files, frames, groups, labels
 
 __all__ = [
@@ -156,8 +157,8 @@ def find_origin(connection: Connection, frame_id: int) -> Origin | None:
         files.c.view_position,
         files.c.laterality,
         files.c.body_part,
-        frames.c.burned_in,
-        frames.c.burned_in_reasons,
+        of_gravest("burned_in"),
+        of_gravest("burned_in_reasons"),
         frames.c.digest,
     )
     statement = select(*columns).select_from(frames.join(files).join(groups)).where(frames.c.id == frame_id)
@@ -192,7 +193,7 @@ def _filtered(statement: Select[Any], connection: Connection, wanted: Filter) ->
         conditions.append(_in_state(wanted.state))
     if wanted.risk:
         statement = statement.join(frames, frames.c.id == catalogue.c.frame_id)
-        conditions.append(frames.c.burned_in == wanted.risk)
+        conditions.append(of_gravest("burned_in") == wanted.risk)
     if wanted.patient:
         conditions.append(catalogue.c.group_id == _group_of(connection, wanted.patient))
     if wanted.prediction:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, FromClause, Select, literal, or_, select
+from sqlalchemy import Connection, FromClause, Select, func, literal, or_, select
 
 from dicomprep.database.dataset_queries import COLUMNS
 from dicomprep.database.release_queries import holds, is_held
@@ -32,14 +32,17 @@ _PLACE = _place(files, frames)
 def series_frames(connection: Connection, series: str, columns: Sequence[str]) -> Iterator[tuple[bool, Sequence[Any]]]:
     """(whether it is held back, its `columns`) of each frame of a series, by its key or UID; also of hidden ones.
 
-    Of copies of one picture at one place of the series there is one: what is shown, else what was recorded first.
+    Of copies of one picture at one place of the series there is one: what is shown, else the first by its path.
     """
     wanted = [_COLUMNS[name] for name in columns]
-    held = is_held() if holds(connection) else literal(value=False)
-    joined = frames.join(files, files.c.id == frames.c.file_id)
+    held = is_held(_shown_frames) if holds(connection) else literal(value=False)
+    same = _shown_frames.c.file_id == func.coalesce(files.c.duplicate_of, files.c.id)
+    same &= _shown_frames.c.frame_number == frames.c.frame_number
+    joined = frames.join(files, files.c.id == frames.c.file_id).join(_shown_frames, same)
     statement = select(files.c.id, files.c.duplicate_of, held, *_PLACE, *wanted).select_from(joined)
     of_series = or_(files.c.series_key == series, files.c.series_instance_uid == series)
-    statement = statement.where(of_series).order_by(files.c.duplicate_of.is_not(None), frames.c.id)
+    order = (files.c.duplicate_of.is_not(None), files.c.root, files.c.path, frames.c.id)
+    statement = statement.where(of_series).order_by(*order)
     seen = set[tuple[Any, ...]]()
     for file_id, original, is_kept_back, *values in connection.execute(statement):
         picture = (original or file_id, *values[: len(_PLACE)])

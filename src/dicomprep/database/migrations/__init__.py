@@ -20,6 +20,7 @@ from dicomprep.database.migrations import (
     m0010_absent,
     m0011_folded_names,
     m0012_lossy,
+    m0013_copies,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -37,5 +38,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0010_absent.upgrade,
     m0011_folded_names.upgrade,
     m0012_lossy.upgrade,
+    m0013_copies.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
