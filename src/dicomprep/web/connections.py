@@ -20,6 +20,12 @@ MOST_HEADER_BYTES = 2**14
 BACKLOG = 128
 """So many connections are accepted at once, before any of them can be given up for another."""
 
+OTHER_DESCRIPTORS = 32
+"""For the database, images and the process that opens files."""
+
+FEWEST = 4
+"""Connections, where this process may open next to nothing."""
+
 _WAITING = (h11.IDLE, h11.SEND_BODY)
 
 
@@ -43,7 +49,8 @@ class Connections:
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        self._most = min(bounds.in_all, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_DESCRIPTORS
+        self._most = min(bounds.in_all, max(FEWEST, descriptors // 2))
         self._by_peer: dict[str, list[Connection]] = {}
 
     def enter(self, connection: "Connection") -> None:

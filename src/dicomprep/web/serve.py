@@ -34,11 +34,11 @@ def serve_pages(settings: LabelSettings, door: Door, *, classes: Sequence[str]) 
     settings = replace(settings, output_dir=output_dir, annotator=annotator, classes=pending)
     settings = replace(settings, order=_with_model(settings))
     _try_to_listen(door)
-    if not door.is_local and door.token is None:
-        door = _with_token(door, key_file(settings.db, output_dir).with_suffix(".token"))
     site = Site(settings, door)
     try:
         site.keeper.start()
+        if not door.is_local and door.token is None:
+            site.door = door = _with_token(door, key_file(settings.db, output_dir).with_suffix(".token"))
         _announce(door, count)
         with suppress(KeyboardInterrupt):  # the server has ended in order when it comes here
             make_server(application(site), door).run()
