@@ -17,6 +17,7 @@ from dicomprep.auditing.audit import audit
 from dicomprep.auditing.neighbours import BITS, near_pairs
 from dicomprep.config import Splits
 from dicomprep.database.store import Store
+from dicomprep.errors import ConfigError
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
 from dicomprep.pixels.likeness import overview_halvings, perceptual_hash, similarity, survey
 from dicomprep.reporting import print_audit
@@ -33,10 +34,11 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def report(place: Place, *, near: bool = True, join: bool = False) -> tuple[int, dict[str, Any]]:
+def report(place: Place, *, near: bool = True, join: bool = False, **more: Any) -> tuple[int, dict[str, Any]]:
     """The exit code and what is printed as JSON."""
+    change = {"change": "join"} if join else {}
     with redirect_stdout(StringIO()) as printed:
-        code = print_audit(str(place.db), as_json=True, near=near, join_patients=join)
+        code = print_audit(str(place.db), as_json=True, near=near, **change, **more)
     return code, json.loads(printed.getvalue())
 
 
@@ -87,10 +89,13 @@ def test_near_duplicates_are_found_and_joined_unless_labelled(place: Place) -> N
     make_dicom(place.source / "a.dcm", pixels, patient_id="A")
     make_dicom(place.source / "b.dcm", (pixels * 0.9 + 40).astype(np.uint16)[1:, 1:], patient_id="B")
     make_dicom(place.source / "c.dcm", picture(2), patient_id="C")
+    make_dicom(place.source / "d.dcm", picture(3), patient_id="D")
     place.run()
     divide(place)
     place.execute("UPDATE groups SET split = CASE WHEN id % 2 = 0 THEN 'test' ELSE 'train' END")
-    place.execute("UPDATE groups SET split = 'test' WHERE id = (SELECT group_id FROM files WHERE path = 'a.dcm')")
+    place.execute(
+        "UPDATE groups SET split = 'test' WHERE id IN (SELECT group_id FROM files WHERE path IN ('a.dcm', 'd.dcm'))"
+    )
     place.execute("UPDATE groups SET split = 'val' WHERE id = (SELECT group_id FROM files WHERE path = 'b.dcm')")
     code, found = report(place)
     (row,) = found["sections"]["near_duplicates"]["rows"]
@@ -106,6 +111,107 @@ def test_near_duplicates_are_found_and_joined_unless_labelled(place: Place) -> N
     assert len(found["sections"]["near_duplicates"]["rows"]) == 1
     splits = dict(place.rows("SELECT path, split FROM files JOIN groups ON groups.id = group_id"))
     assert splits["a.dcm"] == splits["b.dcm"] == "val"
+
+
+def alike(place: Place, seed: int, *patients: str) -> None:
+    """One picture, a little brighter for each patient."""
+    for number, name in enumerate(patients):
+        make_dicom(place.source / f"{name}.dcm", picture(seed) + np.uint16(3 * number), patient_id=name)
+
+
+def sides(place: Place) -> dict[str, str]:
+    return dict(place.rows("SELECT path, split FROM files JOIN groups ON groups.id = group_id"))
+
+
+def put(place: Place, side: str, *names: str) -> None:
+    """Put patients on a side, as if they had drawn it."""
+    for name in names:
+        place.execute(
+            "UPDATE groups SET split = ? WHERE id = (SELECT group_id FROM files WHERE path = ?)", side, f"{name}.dcm"
+        )
+
+
+def pairs_of_patients(place: Place) -> dict[str, str]:
+    """Two pairs on two sides, one that is on one; splits before."""
+    for seed, names in ((1, "ab"), (2, "cd"), (3, "ef"), (4, "g")):
+        alike(place, seed, *names)
+    place.run()
+    put(place, "train", *"aceg")
+    put(place, "val", "b", "f")
+    put(place, "test", "d")
+    put(place, "train", "f")
+    put(place, "test", "g")
+    put(place, "val", "e", "f")
+    return sides(place)
+
+
+def test_joining_can_be_tried_and_taken_back(place: Place) -> None:
+    before = pairs_of_patients(place)
+    tables = place.tables("groups", "links", "aliases")
+    code, found = report(place, join=True, dry_run=True)
+    assert (code, found["moved"], place.tables("groups", "links", "aliases")) == (1, 2, tables)
+    assert {(row["before"], row["images"]) for row in found["patients_moved"]} >= {("test", 1)}
+    tried = cli(place.base, "audit", "--join", "--dry-run", "--db", place.db).stdout
+    assert "2 patients with 2 images would change their split, none of them labelled." in tried
+    code, found = report(place, join=True)
+    after = sides(place)
+    assert (code, found["moved"]) == (0, 2)
+    assert after["a.dcm"] == after["b.dcm"]
+    assert after["c.dcm"] == after["d.dcm"] == "train"
+    assert after["e.dcm"] == after["f.dcm"] == "val"
+    assert len(place.rows("SELECT group_id FROM links WHERE reason = 'audit'")) == 2  # the third pair was on one side
+    place.run(size=24)
+    assert sides(place) == after
+    assert report(place, change="unjoin", dry_run=True)[1]["moved"] == 2
+    assert sides(place) == after
+    done = cli(place.base, "audit", "--unjoin", "--db", place.db)
+    assert (done.returncode, "2 patients with 2 images changed their split" in done.stdout) == (1, True)
+    assert (sides(place), place.tables("groups", "links", "aliases")) == (before, tables)
+
+
+def test_what_is_labelled_since_stays_when_joining_is_taken_back(place: Place) -> None:
+    pairs_of_patients(place)
+    report(place, join=True)
+    after = sides(place)
+    label(place, "in/d", "x")
+    assert report(place, change="unjoin")[1]["moved"] == 1
+    assert sides(place)["d.dcm"] == after["d.dcm"] == "train"
+    assert place.rows("SELECT count(*) FROM links") == [0]
+
+
+def test_joining_is_bounded(place: Place) -> None:
+    alike(place, 1, *"abcdef")
+    alike(place, 2, "other")
+    place.run()
+    put(place, "train", *"abcde")
+    put(place, "test", "f", "other")
+    before = sides(place)
+    with pytest.raises(
+        ConfigError, match=r"1 patients with 1 images .* 6 would be taken for one: more than 5.*--most 6"
+    ):
+        report(place, join=True, most=5)
+    assert sides(place) == before
+    assert place.rows("SELECT count(*) FROM links") == [0]
+    done = cli(place.base, "audit", "--join", "--most", 2, "--db", place.db)
+    assert (done.returncode, "Nothing was changed" in done.stderr) == (2, True)
+    assert report(place, join=True, most=6)[1]["moved"] == 1
+
+
+def test_joining_leaves_no_split_empty(place: Place) -> None:
+    alike(place, 1, *"ab")
+    place.run()
+    put(place, "train", "a")
+    put(place, "test", "b")
+    with pytest.raises(ConfigError, match=r"No image would be left in test\. Nothing was changed"):
+        report(place, join=True)
+    assert sides(place) == {"a.dcm": "train", "b.dcm": "test"}
+
+
+@pytest.mark.parametrize("wrong", [["--dry-run"], ["--most", "3"], ["--join", "--unjoin"], ["--unjoin", "--most", "3"]])
+def test_options_of_joining_go_together(place: Place, wrong: list[str]) -> None:
+    make_dicom(place.source / "a.dcm", noise(1))
+    place.run()
+    assert cli(place.base, "audit", *wrong, "--db", place.db).returncode == 2
 
 
 def test_classes_are_counted_by_split(place: Place) -> None:

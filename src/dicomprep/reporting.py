@@ -4,9 +4,12 @@ import json
 import shutil
 import sys
 import textwrap
+from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
-from dicomprep.auditing.audit import audit, join
+from dicomprep.auditing.audit import audit
+from dicomprep.auditing.joining import Joining, join, unjoin
 from dicomprep.cells import neutral_cell
 from dicomprep.concerns import concerns, unreachable_roots
 from dicomprep.config import ImageOptions
@@ -21,6 +24,9 @@ from dicomprep.pixels.png import encode_png
 __all__ = ["print_audit", "print_failures", "print_inspection", "print_status"]
 
 LAST_RUNS = 5
+_DIVIDED = "pairs of patients stay on two sides, for something of them is labelled"
+MOST_MOVED = 50
+"""So many patients are listed; JSON has all."""
 
 
 def print_status(db: str) -> None:
@@ -61,24 +67,48 @@ def print_failures(db: str) -> None:
         print(failure.error_code, neutral_cell(printable(failure.path)), neutral_cell(detail), sep="\t")
 
 
-def print_audit(db: str, *, as_json: bool, near: bool, join_patients: bool) -> int:
-    """The audit's sections as tables or as JSON; 1 where a leak was found and not mended."""
+def print_audit(
+    db: str,
+    *,
+    as_json: bool,
+    near: bool,
+    change: Literal["join", "unjoin"] | None = None,
+    most: int | None = None,
+    dry_run: bool = False,
+) -> int:
+    """The audit's sections as tables or as JSON, after a `change`; 1 where a leak was found and not mended."""
+    done = unjoin(db, dry_run=dry_run) if change == "unjoin" else None
     sections = audit(db, near=near)
-    moved = 0
-    if join_patients:
-        moved = join(db, sections)
-        sections = audit(db, near=near)
+    if change == "join":
+        done = join(db, sections, most=most, dry_run=dry_run)
+        sections = sections if dry_run else audit(db, near=near)
     leaks = sum(section.leaks for section in sections)
     if as_json:
         report = {section.name: section.as_json() for section in sections}
-        print(json.dumps({"leaks": leaks, "moved": moved, "sections": report}, indent=2))
+        moved = [asdict(patient) for patient in done.moved] if done else []
+        found = {"leaks": leaks, "moved": len(moved), "patients_moved": moved, "dry_run": dry_run, "sections": report}
+        print(json.dumps(found, indent=2))
         return 1 if leaks else 0
     for section in sections:
         print_section(section.title, section.columns, section.rows, section.notes)
-    if join_patients:
-        print(f"{moved:,} patients changed their split.")
+    if done is not None:
+        _print_joining(done, dry_run=dry_run, taken_back=change == "unjoin")
     print(f"{leaks:,} leaks found." if leaks else "No leak found.")
     return 1 if leaks else 0
+
+
+def _print_joining(done: Joining, *, dry_run: bool, taken_back: bool) -> None:
+    """Who changed their split, or would."""
+    columns = ("patient", "images", "before", "after")
+    rows = [(p.patient_key, p.images, p.before, p.after) for p in done.moved[:MOST_MOVED]]
+    count = f"{len(done.moved):,} patients with {done.images:,} images"
+    notes = [f"{count} {'would change' if dry_run else 'changed'} their split, none of them labelled."]
+    if done.divided:
+        stay = "patients stay where they are: labelled, or one for another reason" if taken_back else _DIVIDED
+        notes.append(f"{done.divided:,} {stay}.")
+    if not taken_back and done.moved and not dry_run:
+        notes.append("`dicomprep audit --unjoin` takes it back.")
+    print_section("Patients that changed their split" if not dry_run else "What would be done", columns, rows, notes)
 
 
 def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, png: Path | None, max_bytes: int) -> int:

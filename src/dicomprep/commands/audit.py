@@ -1,11 +1,22 @@
 """`dicomprep audit`."""
 
+from typing import Literal
+
 from dicomprep.commands.options import DEFAULTS, Flag
 
 __all__ = ["audit"]
 
 
-def audit(*, db: str = DEFAULTS.db, json: Flag = False, near: bool = True, join: Flag = False) -> int:
+def audit(  # noqa: PLR0913
+    *,
+    db: str = DEFAULTS.db,
+    json: Flag = False,
+    near: bool = True,
+    join: Flag = False,
+    unjoin: Flag = False,
+    dry_run: Flag = False,
+    most: int | None = None,
+) -> int:
     """Prove that no patient is in two splits: shares, duplicates, near-duplicates, classes. Exit code 1 where one is.
 
     Parameters
@@ -17,9 +28,21 @@ def audit(*, db: str = DEFAULTS.db, json: Flag = False, near: bool = True, join:
     near
         Search for pictures of different patients that look the same.
     join
-        Put patients with such pictures on one side, unless something of them is labelled.
+        Put patients with such pictures on one side, unless something of them is labelled. No split is emptied.
+    unjoin
+        Take back what --join did: patients who are on another side for it alone go back, unless labelled.
+    dry_run
+        Only say what --join or --unjoin would do.
+    most
+        So many patients may change their split or become one; by default 20, or 2 % of all if that is more.
 
     """
+    from dicomprep.errors import ConfigError
     from dicomprep.reporting import print_audit
 
-    return print_audit(db, as_json=json, near=near, join_patients=join)
+    if join and unjoin:
+        raise ConfigError("--join and --unjoin are opposites: give one of them.")
+    if (dry_run and not (join or unjoin)) or (most is not None and not join):
+        raise ConfigError("--dry-run goes with --join or --unjoin, --most with --join.")
+    change: Literal["join", "unjoin"] | None = "join" if join else "unjoin" if unjoin else None
+    return print_audit(db, as_json=json, near=near, change=change, most=most, dry_run=dry_run)

@@ -1,9 +1,9 @@
 """What an audit reads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, false, func, select
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.kinship import MOST_PATIENTS
@@ -11,6 +11,7 @@ from dicomprep.database.schema import files, frames, groups, images, runs
 
 __all__ = [
     "TwinPair",
+    "away_from_drawn",
     "count_by_kind",
     "count_classes",
     "count_images",
@@ -20,7 +21,10 @@ __all__ = [
     "find_frames",
     "hashes",
     "joined_sets",
+    "keys_and_images",
+    "largest_set",
     "last_split",
+    "splits_of",
     "twin_pairs",
     "twin_splits",
     "unhashed_images",
@@ -31,6 +35,11 @@ _FRAMES = (
     .select_from(frames.join(files).join(groups))
     .where(any_of(frames.c.id))
 )
+_SPLITS = select(groups.c.id, groups.c.split).where(any_of(groups.c.id))
+_DRAWN = select(groups.c.id, groups.c.drawn_split).where(any_of(groups.c.id))
+_HEADS = select(groups.c.id, groups.c.joined_id).where(any_of(groups.c.id))
+_KEYS = select(groups.c.id, groups.c.key).where(any_of(groups.c.id))
+_SIZES = select(groups.c.joined_id, func.count()).group_by(groups.c.joined_id).where(any_of(groups.c.joined_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,31 @@ def joined_sets(connection: Connection) -> tuple[int, int]:
     found = sizes.subquery()
     count, largest = connection.execute(select(func.count(), func.max(found.c.size))).one()
     return count, largest or 0
+
+
+def splits_of(connection: Connection, ids: Collection[int]) -> dict[int, str]:
+    """The split of each of these groups."""
+    return dict(look_up(connection, _SPLITS, sorted(ids)))
+
+
+def away_from_drawn(connection: Connection, ids: Collection[int]) -> int:
+    """How many of these groups are not on the side that they drew."""
+    return sum(drawn is not None for _, drawn in look_up(connection, _DRAWN, sorted(ids)))
+
+
+def largest_set(connection: Connection, ids: Collection[int]) -> int:
+    """How many groups the largest of the sets has that these are of."""
+    heads = {head for _, head in look_up(connection, _HEADS, sorted(ids)) if head is not None}
+    return max((count for _, count in look_up(connection, _SIZES, sorted(heads))), default=0)
+
+
+def keys_and_images(connection: Connection, ids: Collection[int]) -> dict[int, tuple[str, int]]:
+    """(key, images) of groups by id."""
+    keys = dict(look_up(connection, _KEYS, sorted(ids)))
+    shown = files.c.duplicate_of.is_(None) & files.c.group_id.in_(keys) if keys else false()
+    counts = select(files.c.group_id, func.sum(files.c.frames)).where(shown).group_by(files.c.group_id)
+    images = {group: int(count) for group, count in connection.execute(counts)}
+    return {number: (key, images.get(number, 0)) for number, key in keys.items()}
 
 
 def divided_studies(connection: Connection, *, made_up: bool) -> int:

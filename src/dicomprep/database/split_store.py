@@ -13,7 +13,7 @@ from dicomprep.database.schema import aliases, files, frames, groups, labels, li
 from dicomprep.errors import ConfigError
 from dicomprep.models import Instance
 
-__all__ = ["Move", "bind_unit", "ensure_groups", "forget_lost_kin", "join_groups", "resolve"]
+__all__ = ["Move", "bind_unit", "ensure_groups", "forget_lost_kin", "join_groups", "resolve", "take_back"]
 
 _GROUPS = select(groups.c.key, groups.c.id).where(any_of(groups.c.key))
 _ALIASES = select(aliases.c.key, aliases.c.kind, aliases.c.group_id).where(any_of(aliases.c.key))
@@ -95,6 +95,16 @@ def forget_lost_kin(connection: Connection) -> None:
     connection.execute(delete(aliases).where(aliases.c.group_id.not_in(known)))
     connection.execute(delete(links).where(or_(links.c.group_id.not_in(known), links.c.other_id.not_in(known))))
     connection.execute(update(groups).where(groups.c.joined_id.not_in(known)).values(joined_id=None))
+
+
+def take_back(connection: Connection, *, reason: str) -> tuple[list[tuple[int, int]], list[Move]]:
+    """Part groups that are one for this reason alone: the pairs that were joined, and which changed their side."""
+    of_reason = links.c.reason == reason
+    pairs = [
+        (row[0], row[1]) for row in connection.execute(select(links.c.group_id, links.c.other_id).where(of_reason))
+    ]
+    connection.execute(delete(links).where(of_reason))
+    return pairs, resolve(connection, {number for pair in pairs for number in pair}, run_id=None)
 
 
 def resolve(connection: Connection, changed: Collection[int], *, run_id: int | None) -> list[Move]:
