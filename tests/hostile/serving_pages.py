@@ -15,7 +15,8 @@ from tests.running import Place, wait_until
 
 @contextmanager
 def served_pages(place: Place, bounds: Bounds, door: Door) -> Iterator[uvicorn.Server]:
-    site = Site(LabelSettings(db=str(place.db), output_dir=place.output), door)
+    settings = LabelSettings(db=str(place.db), output_dir=place.output, classes=("normal", "abnormal"))
+    site = Site(settings, door)
     site.keeper.start()
     server = make_server(application(site), door, bounds)
     thread = threading.Thread(target=server.run)

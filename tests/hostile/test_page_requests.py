@@ -46,7 +46,7 @@ GOOD: dict[str, Sequence[object]] = {
     "label": ("normal", "abnormal", None),
     "held": ([], [1], [1, 2]),
     "limit": (1, 8),
-    "command": ("a1", "b2"),
+    "command": (None, None, "a1", "b2"),
     "name": ("third",),
     "code": ("nonsense",),
 }
