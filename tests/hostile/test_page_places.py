@@ -43,3 +43,10 @@ def test_labels_wait_while_the_disk_is_full(small: Place) -> None:
         (small.base / "fill").unlink()
         assert pages.ask("POST", "/label", body, Origin=pages.origin)[0] == 200
         assert pages.labels()[frame] == "normal"
+
+
+def test_a_report_on_a_full_disk(small: Place, mount: Callable[..., Path]) -> None:
+    full = mount("full", "size=4k")
+    (full / "fill").write_bytes(b"x" * 4096)
+    done = cli(small.base, "report", full / "report.html", "--db", small.db, timeout=60)
+    assert (done.returncode, done.stderr.count("\n"), "Make room" in done.stderr) == (3, 1, True), done.stderr

@@ -1,5 +1,6 @@
 """The overview as one file: nothing in it names a patient, a file or a folder."""
 
+import errno
 from importlib.resources import files
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from markupsafe import Markup
 from dicomprep.database import queries
 from dicomprep.database.connect import connect
 from dicomprep.database.opening import images_folder
-from dicomprep.errors import ConfigError
+from dicomprep.errors import ConfigError, disk_fault
 from dicomprep.image_store import LocalImages
 from dicomprep.version import VERSION
 from dicomprep.web.guard import Door
@@ -18,10 +19,12 @@ from dicomprep.web.site import LabelSettings, Site
 __all__ = ["write_report"]
 
 LAST_RUNS = 12
+NO_PLACE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+"""What is wrong with a path that no file can have."""
 
 
 def write_report(db: str, out: Path) -> None:
-    """Write the report; ConfigError where there is no database, or no place for the file.
+    """Write the report; ConfigError where there is no database or no place for the file, EnvironmentFault else.
 
     A run may start and record meanwhile: no transaction takes long.
     """
@@ -43,4 +46,6 @@ def write_report(db: str, out: Path) -> None:
     try:
         out.write_text(html, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{out} cannot be written: {error.strerror}") from error
+        if error.errno in NO_PLACE:
+            raise ConfigError(f"{out} cannot be written: {error.strerror}") from error
+        raise disk_fault(f"{out} cannot be written", error) from error
