@@ -69,11 +69,11 @@ def test_a_part_first_keeps_its_names_when_all_is_searched(place: Place) -> None
     assert "contains" in result.place[0]
     rows = place.rows("SELECT id, root, path, name FROM files ORDER BY id")
     assert rows[:2] == before
-    assert [row[3] for row in rows[2:]] == ["in/loose", "s%5C7/a"]
+    assert sorted(row[3] for row in rows[2:]) == ["in/loose", "s%5C7/a"]
     place.check()
     make_files(place.source, "Ä b/A/new.dcm", "new.dcm", seed=50)
     assert place.run(dicom_dir=place.base).processed == 2
-    assert place.rows("SELECT root, path FROM files ORDER BY id DESC LIMIT 2") == [
+    assert place.rows("SELECT root, path FROM files WHERE path LIKE '%new%' ORDER BY path") == [
         (f"{place.source}/Ä b", "A/new.dcm"),
         (str(place.source), "new.dcm"),
     ]

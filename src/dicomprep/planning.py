@@ -8,11 +8,12 @@ from itertools import groupby
 from sqlalchemy import Connection
 
 from dicomprep.config import Config, Names
-from dicomprep.database.queries import any_files, find_given_names, find_moved, find_settled, find_taken_names
+from dicomprep.database.queries import any_files, find_given_names, find_settled, find_taken_names
 from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Source, Task
+from dicomprep.moving import Moves
 from dicomprep.naming import (
     folded_name,
     frame_stem,
@@ -22,7 +23,7 @@ from dicomprep.naming import (
     source_name,
     with_suffix_hash,
 )
-from dicomprep.storage import actual_path, readable_path
+from dicomprep.storage import readable_path
 
 __all__ = ["Planner"]
 
@@ -46,6 +47,7 @@ class Planner:
     _fingerprint: str = ""
     _doubted: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
     """(id, digest) as recorded of files, by root and path, of which nothing but the change time is another."""
+    _moves: Moves = field(default_factory=Moves)
     _claimed: dict[str, str | None] = field(default_factory=dict)
     """Folded names that were given out and are not yet recorded, with the stems of those that could be a frame's."""
 
@@ -122,17 +124,15 @@ class Planner:
     def _resolve_new(self, outcomes: Sequence[Outcome]) -> list[Task]:
         digests = [outcome.digest for outcome in outcomes if outcome.digest]
         with self.store.transaction() as connection:
-            candidates = find_moved(connection, digests)
+            self._moves.look_out(connection, digests)
         moves: list[tuple[int, Source]] = []
         new: list[Task] = []
         for outcome in outcomes:
-            rows = candidates.get(outcome.digest, [])
-            match = _best_match(outcome.task.source, rows)
-            if match is None:
+            file_id = self._moves.take(outcome.digest, outcome.task.source.path)
+            if file_id is None:
                 new.append(replace(outcome.task, digest_only=False))
                 continue
-            rows.remove(match)
-            moves.append((match[0], outcome.task.source))
+            moves.append((file_id, outcome.task.source))
             self.release([outcome])
         if not moves:
             return new
@@ -204,14 +204,3 @@ def _own_name_below_root(name: str, source: Source) -> str:
 
 def _own_name(name: str, source: Source) -> str:
     return with_suffix_hash(name, os.path.join(source.root, source.path))
-
-
-def _best_match(source: Source, rows: Sequence[tuple[int, str, str, str]]) -> tuple[int, str, str, str] | None:
-    """Of recorded files with the same content, one whose own place is empty now: the most alike in its path."""
-    gone = [row for row in rows if not os.path.lexists(os.path.join(actual_path(row[1]), actual_path(row[2])))]
-    mine = readable_path(source.path)[::-1]
-    return max(gone, key=lambda row: _common_length(mine, row[2][::-1]), default=None)
-
-
-def _common_length(one: str, other: str) -> int:
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -13,6 +13,7 @@ from dicomprep.storage import actual_path, readable_path
 
 __all__ = [
     "Failure",
+    "Recorded",
     "Run",
     "any_files",
     "count_by",
@@ -21,7 +22,7 @@ __all__ = [
     "count_groups",
     "find_digests",
     "find_given_names",
-    "find_moved",
+    "find_recorded",
     "find_settled",
     "find_taken_names",
     "find_thumbnail",
@@ -51,9 +52,10 @@ _GIVEN_NAMES = select(files.c.path, files.c.study_id, files.c.name, files.c.grou
 )
 _TAKEN_NAMES = select(files.c.folded_name).where(any_of(files.c.folded_name))
 _TAKEN_STEMS = select(files.c.frame_stem).where(any_of(files.c.frame_stem))
-_MOVED = select(files.c.id, files.c.root, files.c.path, files.c.fingerprint, files.c.digest).where(
-    any_of(files.c.digest)
-)
+_WITH_DIGEST = select(files.c.id, files.c.root, files.c.path, files.c.digest).where(any_of(files.c.digest))
+
+Recorded = tuple[int, str, str]
+"""Id, root and path of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,11 @@ def find_taken_names(connection: Connection, names: Sequence[str], stems: Sequen
     return taken, {row[0] for row in look_up(connection, _TAKEN_STEMS, names)}
 
 
-def find_moved(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, list[tuple[int, str, str, str]]]:
-    """Recorded files by digest: (id, root, path, fingerprint) of each, the first recorded first."""
-    found: dict[bytes, list[tuple[int, str, str, str]]] = {}
-    for file_id, root, path, fingerprint, digest in sorted(look_up(connection, _MOVED, digests)):
-        found.setdefault(digest, []).append((file_id, root, path, fingerprint))
+def find_recorded(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, list[Recorded]]:
+    """Recorded files by digest."""
+    found: dict[bytes, list[Recorded]] = {}
+    for file_id, root, path, digest in look_up(connection, _WITH_DIGEST, digests):
+        found.setdefault(digest, []).append((file_id, root, path))
     return found
 
 
