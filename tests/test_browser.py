@@ -99,8 +99,10 @@ def opened(browser: Browser, place: Place) -> Iterator[Opened]:
 
 
 def is_trouble(said: ConsoleMessage) -> bool:
-    """An error that a page met, except that an image is missing: some tests are of that."""
-    return said.type == "error" and not ("404" in said.text and "/image/" in said.location["url"])
+    """An error that a page met, except those that some tests are of: an image is missing, a label is turned away."""
+    missing = "404" in said.text and "/image/" in said.location["url"]
+    turned_away = re.search(r"\b(401|408|502)\b", said.text) and said.location["url"].endswith("/label")
+    return said.type == "error" and not missing and not turned_away
 
 
 def shown(page: Page) -> int:
@@ -205,6 +207,27 @@ def test_a_key_before_the_picture_has_come_does_nothing(pages: Pages, opened: Op
     assert pages.place.rows("SELECT id FROM labels WHERE annotator = 'early'") == []
     press(page, "2")
     assert wait_until(lambda: pages.place.rows("SELECT frame_id FROM labels WHERE annotator = 'early'") == [frame], 30)
+    press(page, "u")
+    assert wait_until(lambda: pages.labels()[frame] is None, 30)
+
+
+def test_a_label_waits_until_the_page_is_let_in_again(pages: Pages, opened: Opened) -> None:
+    """The server was started with another token, a tunnel has no end, a line was slow: none of it is a refusal."""
+    page = opened(f"{pages.origin}/?annotator=patient")
+    frame = shown(page)
+    refusals = [401, 408, 502]
+
+    def refuse(route: Route) -> None:
+        if refusals:
+            route.fulfill(status=refusals.pop(), body="Not now.")
+        else:
+            route.continue_()
+
+    page.route("**/label", refuse)
+    press(page, "1")
+    expect(page.locator("#status")).to_contain_text("Not saved yet: 1. Not now.")
+    expect(page.locator("#status")).to_have_text("All is saved again.", timeout=30_000)
+    assert pages.place.rows("SELECT frame_id FROM labels WHERE annotator = 'patient'") == [frame]
     press(page, "u")
     assert wait_until(lambda: pages.labels()[frame] is None, 30)
 

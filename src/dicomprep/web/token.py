@@ -1,9 +1,11 @@
 """The token of a data set that other machines may label: kept, so that a browser that waits for a restart is let in."""
 
 import errno
+import hmac
 import os
 import re
 import secrets
+import socket
 import stat
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from dicomprep.storage import read_small_file
 
 __all__ = ["keep_token"]
 
+MACHINE_ID = Path("/etc/machine-id")
 MOST_BYTES = 256
 _TOKEN = re.compile(r"[\w-]{32,128}", re.ASCII)
 
@@ -19,7 +22,8 @@ _TOKEN = re.compile(r"[\w-]{32,128}", re.ASCII)
 def keep_token(path: Path) -> tuple[str, str | None]:
     """The token in `path`, or a new one that is put there; and a sentence where something else was there, or it fails.
 
-    A file counts that only this user can have written and read: else somebody else may know what is in it.
+    A file counts that only this user can have written and read, on this machine and at this place: one that came along
+    with a data set is known to whoever sent it.
     """
     try:
         return _read(path), None
@@ -30,7 +34,7 @@ def keep_token(path: Path) -> tuple[str, str | None]:
         said = f"The token in {path} is not used ({reason}): there is a new one."
     token = secrets.token_urlsafe(24)
     try:
-        replace_file(path, f"{token}\n".encode(), mode=0o600)
+        replace_file(path, f"{token} {_seal(path, token)}\n".encode(), mode=0o600)
     except OSError as error:
         return token, f"The token cannot be kept in {path} ({error.strerror}): after a restart there is another one."
     return token, said
@@ -43,7 +47,19 @@ def _read(path: Path) -> str:
         raise OSError(errno.EINVAL, "it is no regular file")
     if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
         raise OSError(errno.EPERM, "others than you can know it")
-    text = read_small_file(path, most=MOST_BYTES, follow_links=False).decode("ascii").strip()
-    if not _TOKEN.fullmatch(text):
+    token, _, seal = read_small_file(path, most=MOST_BYTES, follow_links=False).decode("ascii").strip().partition(" ")
+    if not _TOKEN.fullmatch(token):
         raise ValueError("it holds no token")
-    return text
+    if not hmac.compare_digest(seal, _seal(path, token)):
+        raise ValueError("it was made elsewhere")
+    return token
+
+
+def _seal(path: Path, token: str) -> str:
+    """What only this machine makes of a token at this place: who sends a file does not know the machine's id."""
+    try:
+        machine = read_small_file(MACHINE_ID, most=MOST_BYTES)
+    except OSError:
+        machine = b""
+    here = os.fsencode(os.path.realpath(path.parent) + os.sep + path.name)
+    return hmac.digest(machine or socket.gethostname().encode(), here + b"\0" + token.encode(), "sha256").hex()
