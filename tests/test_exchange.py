@@ -95,7 +95,7 @@ def test_labels_come_back_as_they_went(place: Place, tmp_path: Path, ending: str
     import_labels(str(place.db), tmp_path / "in.csv", annotator="a")
     assert labels_of(place) == labels
     out = tmp_path / f"out.{ending}"
-    assert export_labels(str(place.db), out, shown=Shown(), history=False) == 3
+    assert export_labels(str(place.db), out, shown=Shown(), history=False).rows == 3
     assert read_table(out).names == ("key", "label")
     assert "cine" not in out.read_bytes().decode("latin-1")
     for name in labels:
@@ -240,3 +240,22 @@ def test_other_endings_and_missing_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(b"id\n\xff\x00a")
     with pytest.raises(ConfigError, match="cannot be read as a table"):
         read_table(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize("damage", ["lost", "of another data set", "cut"])
+@pytest.mark.parametrize("history", [False, True])
+def test_labels_leave_without_the_key(place: Place, tmp_path: Path, damage: str, *, history: bool) -> None:
+    """They are a person's work; and they come back by the ids that they have then."""
+    import_labels(
+        str(place.db), table(tmp_path / "in.csv", "filename,label", "s/a,Ödem", "s/b,normal"), annotator="李雷"
+    )
+    before, key = labels_of(place), Path(f"{place.db}.key")
+    key.unlink()
+    if damage != "lost":
+        key.write_text("5a" * (32 if damage == "of another data set" else 7))
+    done = cli(place.base, "labels", "export", "out.csv", "--db", place.db, *(["--history"] if history else []))
+    assert done.returncode == 0, done.stderr
+    assert "missing or damaged: images are named by their `id`" in done.stdout
+    place.execute("DELETE FROM labels")
+    import_labels(str(place.db), place.base / "out.csv", annotator="李雷")
+    assert labels_of(place) == before

@@ -1,6 +1,7 @@
 """`dicomprep export`: what others read from it, what it keeps to itself, and that it can be gone on with."""
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,8 @@ import sys
 import tarfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +214,76 @@ def test_a_killed_export_ends_as_an_undisturbed_one(place: Place, tmp_path: Path
             file.write(b'{"file": "torn')
     export(place, kind, out, shard_size=1)
     assert tree(out) == tree(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("kind", ["csv", "webdataset", "folder"])
+def test_an_export_out_of_disk_at_any_moment_is_gone_on_with(
+    place: Place, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each fsync and each rename fails in turn, as on a full disk."""
+    export(place, kind, tmp_path / "whole", shard_size=10)
+    for call in ("fsync", "replace"):
+        for moment in count():
+            out = tmp_path / f"{call} {moment}"
+            with monkeypatch.context() as patch:
+                left = fail_at(patch, call, moment)
+                try:
+                    export(place, kind, out, shard_size=10)
+                except EnvironmentFault as fault:
+                    assert "No space left" in str(fault)
+            if left():
+                break
+            export(place, kind, out, shard_size=10)
+            assert tree(out) == tree(tmp_path / "whole"), (call, moment)
+        assert moment > 3
+
+
+def fail_at(patch: pytest.MonkeyPatch, call: str, moment: int) -> Callable[[], bool]:
+    """Let the call of this number fail; tells whether there were fewer."""
+    numbers = count()
+    owner: Any = os if call == "fsync" else Path
+    real, reached = getattr(owner, call), []
+
+    def act(*arguments: Any) -> Any:
+        if next(numbers) == moment:
+            reached.append(True)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*arguments)
+
+    patch.setattr(owner, call, act)
+    return lambda: not reached
+
+
+def test_what_an_export_of_an_earlier_release_left_is_gone_on_with(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/.manifest.jsonl.tmp").write_text("{")
+    export(place, "csv", tmp_path / "out")
+
+
+def test_fresh_pseudonyms_are_of_one_export_alone(place: Place, tmp_path: Path) -> None:
+    def keys(name: str, **options: Any) -> dict[str, set[str]]:
+        export(place, "csv", tmp_path / name, **options)
+        rows = [
+            row for path in (tmp_path / name).glob("*.csv") for row in csv.DictReader(path.read_text().splitlines())
+        ]
+        return {column: {row[column] for row in rows} for column in ("key", "patient_key", "study_key", "series_key")}
+
+    usual, fresh, other = keys("usual"), keys("one", fresh_pseudonyms=True), keys("two", fresh_pseudonyms=True)
+    for column in usual:
+        assert len(usual[column]) == len(fresh[column]) == len(other[column])
+        assert not (usual[column] & fresh[column] or fresh[column] & other[column] or usual[column] & other[column])
+    text = b"".join(tree(tmp_path / "one").values()).decode()
+    assert not [key for values in usual.values() for key in values if key in text]
+    check = json.loads((tmp_path / "usual/manifest.jsonl").read_text().splitlines()[0])["data_set"]
+    assert check not in text
+    again = export(place, "csv", tmp_path / "one", fresh_pseudonyms=True)
+    assert (again.added, again.changed, again.removed) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("option", ["with_uids", "with_paths"])
+def test_fresh_pseudonyms_beside_what_links_them_are_a_mistake(option: str) -> None:
+    with pytest.raises(ConfigError, match="link the export all the same"):
+        ExportOptions(fresh_pseudonyms=True, **{option: True})
 
 
 def test_a_folder_of_an_export_that_broke_off_holds_no_image_twice(own: Place, tmp_path: Path) -> None:

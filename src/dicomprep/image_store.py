@@ -130,7 +130,7 @@ class LocalImages:
         try:
             with self._opened(one) as (_, first), self._opened(other) as (_, second):
                 return os.path.samestat(first, second)
-        except OSError:
+        except (OSError, EnvironmentFault):  # not there; or a name from a database that can be none
             return False
 
     def where(self, name: str) -> str:

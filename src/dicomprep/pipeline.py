@@ -16,7 +16,7 @@ from dicomprep.concerns import concerns
 from dicomprep.config import Config
 from dicomprep.continuing import explain_changes
 from dicomprep.database import queries
-from dicomprep.database.connect import connect, displayed_database, key_file
+from dicomprep.database.connect import connect, displayed_database, former_key_file, key_file, read_meta
 from dicomprep.database.overview_queries import sample_places
 from dicomprep.database.picture_store import count_waiting
 from dicomprep.database.recovery_store import unnamed_images
@@ -30,7 +30,7 @@ from dicomprep.engines.worker import Limits
 from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
 from dicomprep.image_store import LocalImages
 from dicomprep.models import Settings, Source
-from dicomprep.ownership import claim_output
+from dicomprep.ownership import claim_output, require_own_output
 from dicomprep.planning import Planner
 from dicomprep.preloading import PROCESS
 from dicomprep.privacy import explain_exposure, fingerprint_key
@@ -148,8 +148,12 @@ def _bind(config: Config, store: Store) -> bytes:
     store.bind_output(config.output_dir.absolute())
     with store.transaction() as connection:
         bind_unit(connection, config.splits.group_by)
-    key = store.open_key(key_path(config))
-    claim_output(config.output_dir.absolute(), config.db, data_set=fingerprint_key(key))
+        is_new = read_meta(connection, "key_check") is None
+    output_dir = config.output_dir.absolute()
+    if is_new:  # the key that lies there may be that of another database, whose images these are
+        require_own_output(output_dir, config.db, data_set="")
+    key = store.open_key(key_path(config), former_key_file(config.db, output_dir))
+    claim_output(output_dir, config.db, data_set=fingerprint_key(key))
     return key
 
 

@@ -16,9 +16,11 @@ __all__ = [
     "PATH_COLUMNS",
     "UID_COLUMNS",
     "explain_exposure",
+    "find_key",
     "fingerprint_key",
     "genuine_uid",
     "is_uid",
+    "keep_key",
     "keyed_hash",
     "load_key",
     "make_key",
@@ -81,13 +83,35 @@ def fingerprint_key(key: bytes) -> str:
 
 
 def make_key(path: Path) -> bytes:
-    """Make a random key in a new file that only its owner may read; it is on the disk, whole, or not there at all."""
+    """Make a random key in a new file."""
     key = secrets.token_bytes(KEY_BYTES)
+    keep_key(path, key)
+    return key
+
+
+def keep_key(path: Path, key: bytes) -> None:
+    """Write a key to a file that only its owner may read; it is on the disk, whole, or not there at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, f"{key.hex()}\n".encode(), mode=0o600, durable=True)
     except OSError as error:
         raise disk_fault(f"The key file {path} cannot be made", error) from error
+
+
+def find_key(path: Path, former: Path | None, *, check: str) -> bytes:
+    """The key with this fingerprint, from the file where it lies or, if that is not there, from where it lay before.
+
+    Raises ConfigError where it is missing or another's.
+    """
+    key = load_key(path)
+    if key is None and former is not None:
+        earlier = load_key(former)
+        key = earlier if earlier is not None and fingerprint_key(earlier) == check else None
+    if key is None:
+        message = f"The key file {path} is missing: splits and pseudonyms depend on it."
+        raise ConfigError(f"{message} Restore it from a copy; labels can be exported without it.")
+    if fingerprint_key(key) != check:
+        raise ConfigError(f"The key file {path} belongs to another data set. Restore the right one.")
     return key
 
 

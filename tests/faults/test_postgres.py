@@ -20,6 +20,7 @@ import dicomprep
 from dicomprep import EnvironmentFault
 from dicomprep.config import Config
 from dicomprep.database import connect as connecting
+from dicomprep.privacy import load_key
 from dicomprep.stages.discover import discover
 from tests.faults.disturbing import (
     SIZE,
@@ -52,7 +53,7 @@ def new_place(base: Path, server: Server, *, like: str | None = None) -> ServedP
     database = f"test{next(NUMBERS)}"
     server.create(database, like=like)
     base.mkdir(exist_ok=True)
-    key = base / "dicomprep.key"
+    key = base / "out.key"
     key.touch(0o600)
     key.write_text("5a" * 32)
     return ServedPlace(base, server, database)
@@ -103,6 +104,31 @@ def test_preprocess_again_retry_and_status(place: ServedPlace) -> None:
     place.check()
 
 
+def test_data_sets_side_by_side_have_keys_of_their_own(place: ServedPlace, server: Server, tmp_path: Path) -> None:
+    make_files(place.source, "s/a.dcm")
+    place.run(size=SIZE)
+    server.create("beside")
+    beside = f"{server.url('beside')}"
+    dicomprep.preprocess(place.source, output_dir=tmp_path / "Andere", db=beside, workers=1, size=SIZE)
+    assert (tmp_path / "Andere.key").read_bytes() != (tmp_path / "out.key").read_bytes()
+    before = place.images()
+    server.create("intruder")
+    with pytest.raises(dicomprep.ConfigError, match="holds the images of another database"):
+        dicomprep.preprocess(place.source, output_dir=place.output, db=server.url("intruder"), workers=1, size=SIZE)
+    assert place.images() == before
+
+
+def test_a_key_where_earlier_releases_kept_it_is_found_and_copied(place: ServedPlace) -> None:
+    make_files(place.source, "s/a.dcm")
+    place.run(size=SIZE)
+    (place.base / "out.key").rename(place.base / "dicomprep.key")
+    exported = call(dicomprep_command("export", "csv", "exported", "--db", place.db), place.base)
+    assert (exported.returncode, (place.base / "out.key").exists()) == (0, False)
+    assert place.run(size=SIZE).unchanged == 1
+    assert load_key(place.base / "out.key") == load_key(place.base / "dicomprep.key")
+    assert (place.base / "out.key").stat().st_mode & 0o077 == 0
+
+
 def test_every_command_says_of_a_server_what_it_says_of_a_file(place: ServedPlace, tmp_path: Path) -> None:
     """The same files under the same key: exports have the same bytes, tables the same rows."""
     local = Place(tmp_path / "local")
@@ -112,7 +138,7 @@ def test_every_command_says_of_a_server_what_it_says_of_a_file(place: ServedPlac
         shutil.copy(place.source / "s1/g.dcm", place.source / f"s1/{name}.dcm")  # twins
     (tmp_path / "labels.csv").write_text("filename,label\ns1/g,a\ns2/g,b\ns3/g,a\nnone,a\n")
     (tmp_path / "scores.csv").write_text("filename,a,b\ns1/g,0.9,0.1\ns2/g,0.8,0.2\n")
-    shutil.copy(place.base / "dicomprep.key", f"{local.db}.key")
+    shutil.copy(place.base / "out.key", f"{local.db}.key")
     said = []
     for one in (local, place):
         one.run(dicom_dir=place.source, size=SIZE)
@@ -195,7 +221,7 @@ def resume(place: ServedPlace, source: Path, whole: ServedPlace) -> None:
     place.check()
     assert place.images() == whole.images()
     assert rows_of(place) == rows_of(whole)
-    assert {path.name for path in place.base.iterdir()} == {"out", "dicomprep.key"}
+    assert {path.name for path in place.base.iterdir()} == {"out", "out.key"}
     assert {path.name for path in place.output.iterdir() if path.name.startswith(".")} <= {
         ".dicomprep.lock",
         ".dicomprep.owner",

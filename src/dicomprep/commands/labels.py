@@ -70,6 +70,9 @@ def export(
     from dicomprep.exchange.identities import Shown
     from dicomprep.exchange.labels import export_labels
 
-    rows = export_labels(db, file, shown=Shown(with_uids=with_uids, with_paths=with_paths), history=history)
-    print(f"{rows:,} rows in {file}.")
+    shown = Shown(with_uids=with_uids, with_paths=with_paths)
+    done = export_labels(db, file, shown=shown, history=history)
+    print(f"{done.rows:,} rows in {file}.")
+    if done.by_id:
+        print("The key file is missing or damaged: images are named by their `id`, which this database knows.")
     return 0

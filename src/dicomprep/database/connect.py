@@ -24,6 +24,7 @@ __all__ = [
     "connect",
     "database_folder",
     "displayed_database",
+    "former_key_file",
     "key_file",
     "migrate",
     "read_meta",
@@ -57,11 +58,19 @@ def database_folder(db: str) -> Path | None:
 
 
 def key_file(db: str, output_dir: Path) -> Path:
-    """Where the data set's key lies: beside the database, or beside the output where the database is a server's."""
+    """Where the data set's key lies: beside the database, or beside the output where the database is a server's.
+
+    `FOLDER.key` there: an output folder has one database, so no two data sets share a key.
+    """
     db = resolve_database(db)
     if is_sqlite_path(db):
         return Path(f"{db}.key").absolute()
-    return output_dir.absolute().parent / "dicomprep.key"
+    return output_dir.absolute().with_name(f"{output_dir.absolute().name}.key")
+
+
+def former_key_file(db: str, output_dir: Path) -> Path | None:
+    """Where earlier releases kept the key of a server's database, for all output folders beside each other."""
+    return None if is_sqlite_path(resolve_database(db)) else output_dir.absolute().parent / "dicomprep.key"
 
 
 def connect(db: str, *, must_exist: bool = False, patience: Patience | None = None, alone: bool = False) -> Engine:

@@ -34,7 +34,7 @@ from dicomprep.database.split_store import ensure_groups
 from dicomprep.database.twin_store import Twins, twin_keys
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
-from dicomprep.privacy import fingerprint_key, load_key, make_key
+from dicomprep.privacy import find_key, fingerprint_key, keep_key, load_key, make_key
 from dicomprep.roots import Part
 from dicomprep.storage import actual_path, holds_images, readable_path
 
@@ -73,20 +73,20 @@ class Store:
         except DBAPIError as error:
             raise database_fault(shown_database(self.engine), error) from error
 
-    def open_key(self, path: Path) -> bytes:
-        """The data set's key: made at the first run, then always the same; ConfigError where it is missing or wrong."""
+    def open_key(self, path: Path, former: Path | None) -> bytes:
+        """The data set's key: made at the first run, then always the same; ConfigError where it is missing or wrong.
+
+        One that lies where earlier releases kept it is copied to its place.
+        """
         with self.transaction() as connection:
             known = read_meta(connection, "key_check")
-            key = load_key(path)
-            if known is None:
-                key = key or make_key(path)
-                write_meta(connection, "key_check", fingerprint_key(key))
-            elif key is None:
-                raise ConfigError(
-                    f"The key file {path} is missing: without it patients would change splits. Restore it."
-                )
-            elif fingerprint_key(key) != known:
-                raise ConfigError(f"The key file {path} belongs to another data set. Restore the right one.")
+            if known is not None:
+                key = find_key(path, former, check=known)
+                if not path.exists():
+                    keep_key(path, key)
+                return key
+            key = load_key(path) or make_key(path)
+            write_meta(connection, "key_check", fingerprint_key(key))
         return key
 
     def bind_output(self, output_dir: Path) -> None:

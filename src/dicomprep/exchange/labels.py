@@ -17,7 +17,7 @@ from dicomprep.exchange.identities import Shown
 from dicomprep.exchange.matching import IDENTITIES, SHOWN, Matched, match_frames
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
 
-__all__ = ["LabelsImported", "export_labels", "import_labels"]
+__all__ = ["LabelsExported", "LabelsImported", "export_labels", "import_labels"]
 
 NOTHING = ("", "nan")
 """What a cell without a label holds, in small letters: pandas writes nan where it turns everything into text."""
@@ -68,12 +68,22 @@ def import_labels(db: str, file: Path, *, annotator: str) -> LabelsImported:
     return LabelsImported(added.recorded, added.unchanged + again, labels.count(None), matched, changes)
 
 
-def export_labels(db: str, file: Path, *, shown: Shown, history: bool) -> int:
-    """Write the label of every frame that has one, or all events of the log; how many rows.
+@dataclass(frozen=True, slots=True)
+class LabelsExported:
+    """What came of an export."""
+
+    rows: int
+    by_id: bool
+    """Whether ids name the images, for the data set's key file is lost."""
+
+
+def export_labels(db: str, file: Path, *, shown: Shown, history: bool) -> LabelsExported:
+    """Write the label of every frame that has one, or all events of the log.
 
     Of labels with several classes one may name none: a column `negative` tells that from no label.
     """
     with open_for_reading(db) as connection:
+        shown = shown.readable(connection, db)
         identify = shown.opened(connection, db)
         choice = Choice(labelled=not history, held=True)
         found = list(select_frames(connection, [*shown.sources, "label"], choice))
@@ -81,13 +91,13 @@ def export_labels(db: str, file: Path, *, shown: Shown, history: bool) -> int:
             ids = {row[0]: identify(row) for row in found}
             events = [(ids[name], *event) for name, *event in label_events(connection) if name in ids]
         else:
-            events = [(identify(row), row[3]) for row in found]
+            events = [(identify(row), row[-1]) for row in found]
     more = {"label": "text"} | ({"annotator": "text", "created_at": "text"} if history else {})
     if any(event[1] == "" for event in events):
         more["negative"] = "integer"
         events = [(*event, int(event[1] == "")) for event in events]
     write_table(file, shown.columns | more, [(*names, *event) for names, *event in events])
-    return len(events)
+    return LabelsExported(len(events), shown.by_id)
 
 
 def _said(cell: str, negative: str, spelling: Spelling) -> str | None:

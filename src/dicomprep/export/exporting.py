@@ -20,7 +20,7 @@ from dicomprep.export.formats import LAYOUTS, Layout
 from dicomprep.export.manifest import MANIFEST, Manifest, Shard, load_manifest
 from dicomprep.export.options import ExportOptions, Format
 from dicomprep.export.planning import Plan, Planned, plan_shards
-from dicomprep.export.pseudonyms import open_pseudonyms
+from dicomprep.export.pseudonyms import new_salt, open_pseudonyms
 from dicomprep.export.rows import Part, Rows, read_rows
 from dicomprep.storage import OWN_PREFIX
 
@@ -28,6 +28,8 @@ __all__ = ["Exported", "export_frames"]
 
 SCRATCH = f"{OWN_PREFIX}-tmp"
 CARD = "README.md"
+FORMER_DRAFT = ".manifest.jsonl.tmp"
+"""What an export by an earlier release left that was killed as it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,12 @@ def export_frames(kind: Format, out: Path, *, db: str, options: ExportOptions) -
     with open_for_reading(db) as connection:
         output_dir = images_folder(connection, db)
         made: dict[str, Any] = {"images": image_options(connection)}
-    pseudonyms = open_pseudonyms(db, output_dir)
+    pseudonyms = open_pseudonyms(db, output_dir, salt=_salt(out) if options.fresh_pseudonyms else "")
     rows = read_rows(db, options, pseudonyms)
     asked = {name: value for name, value in asdict(options).items() if name != "license"}
     asked["where"] = options.where or ""  # as manifests have always said it
+    if asked.pop("fresh_pseudonyms"):  # manifests of exports without it do not name it
+        asked["fresh_pseudonyms"] = pseudonyms.salt
     header = _plain({"format": kind.value, "data_set": pseudonyms.check, "options": asked})
     layout = LAYOUTS[kind]
     with _alone(out) as unfinished:
@@ -76,7 +80,7 @@ def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...]) 
     """The manifest to go on with; classes keep the numbers that they had."""
     known = load_manifest(out)
     if known is None:
-        if any(not entry.name.startswith(OWN_PREFIX) for entry in out.iterdir()):
+        if any(not entry.name.startswith(OWN_PREFIX) for entry in out.iterdir() if entry.name != FORMER_DRAFT):
             raise ConfigError(f"The folder {out} holds other files. Export to a new one.")
         manifest = Manifest(out, {**header, "classes": list(classes)})
     else:
@@ -87,6 +91,13 @@ def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...]) 
         manifest = replace(known, header={**header, "classes": [*before, *new]})
     manifest.write()
     return manifest
+
+
+def _salt(out: Path) -> str:
+    """That of the export which the folder holds, so that it can be gone on with; else a new one."""
+    known = load_manifest(out)
+    recorded = known.header.get("options", {}).get("fresh_pseudonyms") if known is not None else None
+    return str(recorded or new_salt())
 
 
 def _plain(header: dict[str, Any]) -> dict[str, Any]:

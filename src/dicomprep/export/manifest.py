@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomprep.errors import ConfigError
+from dicomprep.storage import OWN_PREFIX
 
 __all__ = ["MANIFEST", "Manifest", "Shard", "load_manifest"]
 
@@ -39,7 +40,7 @@ class Manifest:
 
     def write(self) -> None:
         """Put the whole manifest in the place of the one that was there."""
-        scratch = self.folder / f".{MANIFEST}.tmp"
+        scratch = self.folder / f"{OWN_PREFIX}-{MANIFEST}"
         with scratch.open("w", encoding="utf-8") as file:
             file.writelines([_line(self.header), *(_line(asdict(shard)) for shard in self.shards)])
             file.flush()

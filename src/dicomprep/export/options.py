@@ -40,10 +40,14 @@ class ExportOptions:
     """Say UIDs of study, series and instance, which lead back to the patient in the hospital's own systems."""
     with_paths: bool = False
     """Say names and paths of sources, which may hold names of patients."""
+    fresh_pseudonyms: bool = False
+    """Name images, patients, studies and series as no other export does. Tables of this export cannot be imported."""
 
     def __post_init__(self) -> None:
         if self.shard_size < 1:
             raise ConfigError(f"--shard-size {self.shard_size}: give at least 1.")
+        if self.fresh_pseudonyms and (self.with_uids or self.with_paths):
+            raise ConfigError("--fresh-pseudonyms: UIDs and paths would link the export all the same; leave them out.")
         if not self.license.isprintable():
             raise ConfigError("--license: give one line of text.")
 

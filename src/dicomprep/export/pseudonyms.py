@@ -1,23 +1,29 @@
 """Names that say nothing to those without the data set's key, and are always the same to those with it."""
 
+import hmac
+import secrets
 from pathlib import Path
 
-from dicomprep.database.connect import key_file, read_meta
+from dicomprep.database.connect import former_key_file, key_file, read_meta
 from dicomprep.database.opening import open_for_reading
-from dicomprep.errors import ConfigError
-from dicomprep.privacy import fingerprint_key, keyed_hash, load_key
+from dicomprep.privacy import find_key, fingerprint_key, keyed_hash
 
-__all__ = ["KEY_LENGTH", "Pseudonyms", "open_pseudonyms"]
+__all__ = ["KEY_LENGTH", "Pseudonyms", "new_salt", "open_pseudonyms"]
 
 KEY_LENGTH = 20
 """Hexadecimal digits of an image's key: with ten million images, two alike are less likely than one in 10^10."""
 
 
 class Pseudonyms:
-    """Keyed hashes of the names of images."""
+    """Keyed hashes of the names of images; with a salt, other ones, and of groups, studies and series as well.
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    A salt is no secret: without the data set's key it tells nothing.
+    """
+
+    def __init__(self, secret: bytes, *, salt: str = "") -> None:
+        self.salt = salt
+        self._secret = hmac.digest(secret, f"export\0{salt}".encode(), "sha256") if salt else secret
+        secret = self._secret
         self.check = fingerprint_key(secret)
         """Tells data sets apart without telling their keys."""
 
@@ -25,15 +31,18 @@ class Pseudonyms:
         """The key of an image: `KEY_LENGTH` hexadecimal digits."""
         return keyed_hash(self._secret, "image", filename)[:KEY_LENGTH].encode()
 
+    def of_key(self, key: str | None) -> str | None:
+        """What stands for the key of a group, a study or a series."""
+        return keyed_hash(self._secret, "key", key) if self.salt and key is not None else key
 
-def open_pseudonyms(db: str, output_dir: Path) -> Pseudonyms:
+
+def new_salt() -> str:
+    """32 random hexadecimal digits."""
+    return secrets.token_hex(16)
+
+
+def open_pseudonyms(db: str, output_dir: Path, *, salt: str = "") -> Pseudonyms:
     """The pseudonyms of a data set; ConfigError where its key is missing or another's."""
-    path = key_file(db, output_dir)
-    key = load_key(path)
     with open_for_reading(db) as connection:
-        known = read_meta(connection, "key_check")
-    if key is None:
-        raise ConfigError(f"The key file {path} is missing: without it no pseudonyms can be made. Restore it.")
-    if fingerprint_key(key) != known:
-        raise ConfigError(f"The key file {path} belongs to another data set. Restore the right one.")
-    return Pseudonyms(key)
+        check = read_meta(connection, "key_check") or ""
+    return Pseudonyms(find_key(key_file(db, output_dir), former_key_file(db, output_dir), check=check), salt=salt)

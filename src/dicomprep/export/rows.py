@@ -117,7 +117,19 @@ def read_rows(db: str, options: ExportOptions, pseudonyms: Pseudonyms) -> Rows:
     keys = np.array([pseudonyms.of_image(filenames[row]) for row in range(len(selection))], f"S{KEY_LENGTH}")
     order = np.argsort(keys)
     columns: dict[str, Column] = {"key": _Keys(keys), **{name: selection.columns[name] for name in shown}}
+    if pseudonyms.salt:
+        columns |= {name: _Salted(columns[name], pseudonyms) for name in ("patient_key", *KEYS)}
     return Rows(selection, keys[order], order, LocalImages(selection.output_dir), columns)
+
+
+class _Salted:
+    """A column of keys, as this export alone has them."""
+
+    def __init__(self, column: Column, pseudonyms: Pseudonyms) -> None:
+        self._column, self._pseudonyms = column, pseudonyms
+
+    def __getitem__(self, row: int) -> str | None:
+        return self._pseudonyms.of_key(self._column[row])
 
 
 class _Keys:
