@@ -1,16 +1,24 @@
 """One patient, one side: what else a patient is known by, whatever comes first."""
 
+import shutil
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dicomprep.auditing.audit import audit
 from dicomprep.config import Splits
+from dicomprep.database.kinship import MOST_PATIENTS
 from dicomprep.database.split_store import ensure_groups
 from dicomprep.database.store import Store
 from dicomprep.dicom.patient import decode_identity
-from dicomprep.models import Instance
-from dicomprep.splits import identify_group
+from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
+from dicomprep.privacy import keyed_hash
+from dicomprep.splits import assign_split, identify_group, key_without_issuer
 from tests.building import make_dicom
 from tests.running import Place
 from tests.test_twins import noise
@@ -42,6 +50,115 @@ def test_a_made_up_study_joins_nobody(place: Place) -> None:
         make_dicom(place.source / f"{number}.dcm", noise(number), patient_id=f"P{number}", StudyInstanceUID="1.2.3")
     place.run(split=SPLIT)
     assert place.rows("SELECT count(*) FROM groups WHERE joined_id IS NOT NULL OR drawn_split IS NOT NULL") == [0]
+
+
+@pytest.mark.parametrize(("patients", "leaks"), [(5, 1), (20, 1), (21, 0)])
+def test_a_torn_study_is_a_leak_unless_its_uid_is_made_up(place: Place, patients: int, leaks: int) -> None:
+    store = Store(str(place.db))
+    deliver(store, [File(number, 0, None, has_id=True) for number in range(patients)])
+    store.close()
+    place.execute("UPDATE groups SET split = 'test' WHERE id % 2 = 0")
+    place.execute("UPDATE groups SET split = 'train' WHERE id % 2 = 1")
+    found = audit(str(place.db), near=False)[0]
+    assert (found.leaks, any("2" in note and "in two splits and of" in note for note in found.notes)) == (leaks, True)
+
+
+class File(NamedTuple):
+    """What the header of a file says of who it is of."""
+
+    patient: int
+    study: int
+    issuer: str | None
+    has_id: bool
+
+
+KEY = b"k" * 32
+ASKED = Splits(split="40/20/40")
+FILES = st.builds(
+    File, st.integers(0, 4), st.integers(0, 3), st.sampled_from([None, "A", "B"]), st.sampled_from([True, True, False])
+)
+RUNS = st.lists(st.tuples(st.lists(FILES, min_size=1, max_size=6), st.integers(0, 30)), min_size=1, max_size=4)
+
+
+def outcome(number: int, file: File) -> Outcome:
+    """What a worker says of the file."""
+    patient = f"P{file.patient}" if file.has_id else None
+    study, name = f"1.2.{file.study + 1}", f"s/{number}"
+    issued = {"patient_id": patient, "issuer": file.issuer}
+    kind, key = identify_group(KEY, ASKED, **issued, study_instance_uid=study, folder="s")
+    instance = Instance(
+        study_instance_uid=study,
+        group_kind=kind,
+        group_key=key,
+        issuerless_key=key_without_issuer(KEY, ASKED, **issued),
+        study_key=keyed_hash(KEY, "study", study),
+    )
+    digest = b"%016d" % number
+    written = Written(0, name, f"{name}.png", 16, 16, 9, digest, source_digest=digest, likeness=None)
+    task = Task(Source("/in", f"{name}.dcm", 1, 1), "s", name)
+    return Outcome(task, Status.DONE, written=(written,), frame_count=1, instance=instance, digest=digest)
+
+
+def deliver(store: Store, files: Sequence[File], *, first: int = 0) -> None:
+    """Record a run of files."""
+    run_id = store.begin_run(version="x", root="/in", options={"splits": {"split": ASKED.split, "group_by": "patient"}})
+    store.record(
+        [outcome(first + number, file) for number, file in enumerate(files)],
+        run_id=run_id,
+        fingerprint="f",
+        assign=lambda kind, key: assign_split(KEY, ASKED, group_kind=kind, group_key=key),
+    )
+
+
+_STUDIES = (
+    "SELECT study_key, count(DISTINCT group_id), count(DISTINCT split) FROM files "
+    "JOIN groups ON groups.id = group_id GROUP BY study_key"
+)
+_LABEL = (
+    "INSERT INTO labels (frame_id, label, annotator, created_at) "
+    "SELECT id, 'x', 'me', 'now' FROM frames ORDER BY id LIMIT 1 OFFSET ?"
+)
+_LABELLED = (
+    "SELECT frames.id, split FROM frames JOIN files ON files.id = file_id JOIN groups ON groups.id = group_id "
+    "WHERE frames.id IN (SELECT frame_id FROM labels) ORDER BY frames.id"
+)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database in which nothing is recorded yet."""
+    path = tmp_path_factory.mktemp("empty") / "x.db"
+    Store(str(path)).close()
+    return path
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(RUNS)
+def test_whatever_is_delivered_no_study_is_torn_and_nothing_labelled_moves(
+    empty: Path, runs: list[tuple[list[File], int]]
+) -> None:
+    """Patients, studies, issuers that are stated or not, IDs that are missing, in any order; some are labelled."""
+    with tempfile.TemporaryDirectory() as base:
+        place = Place(Path(base))
+        shutil.copy(empty, place.db)
+        store = Store(str(place.db))
+        count, before = 0, dict[int, str]()
+        for files, labelled in runs:
+            deliver(store, files, first=count)
+            count += len(files)
+            sides = dict(place.rows(_LABELLED))
+            assert {frame_id: sides[frame_id] for frame_id in before} == before
+            studies = place.rows(_STUDIES)
+            torn = [study for study, _, splits in studies if splits > 1]
+            assert not torn or audit(str(place.db), near=False)[0].leaks
+            assert before or not [study for study, groups, splits in studies if splits > 1 and groups <= MOST_PATIENTS]
+            if labelled < count:
+                columns = "INSERT INTO labels (frame_id, label, annotator, created_at)"
+                place.execute(
+                    f"{columns} SELECT id, 'x', 'me', 'now' FROM frames ORDER BY id LIMIT 1 OFFSET ?", labelled
+                )
+            before = dict(place.rows(_LABELLED))
+        store.close()
 
 
 def test_groups_are_numbered_as_they_came(place: Place) -> None:

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from dicomprep.auditing.section import Ground, Section
 from dicomprep.concerns import concerns, last_splits, percentages, unreachable_roots
 from dicomprep.database import audit_queries as queries
-from dicomprep.database.kinship import MOST_PATIENTS
+from dicomprep.database.kinship import MOST_OF_A_STUDY, MOST_PATIENTS
 
 __all__ = ["classes", "patients", "shares"]
 
@@ -28,17 +28,25 @@ def patients(ground: Ground) -> Section:
     if sets:
         notes.append(f"{sets:,} sets of patients (the largest of {largest:,}) are one, as their images show.")
     notes += (*concerns(connection), *unreachable_roots(connection))
-    torn = queries.divided_studies(connection, made_up=False)
+    torn = queries.divided_studies(connection, most=MOST_PATIENTS)
     if torn:
         notes.append(f"{torn:,} studies are in two splits: labelled before they were known to be one, so they stay.")
-    shared = queries.divided_studies(connection, made_up=True)
+    crowded = queries.divided_studies(connection, above=MOST_PATIENTS, most=MOST_OF_A_STUDY)
+    if crowded:
+        notes.append(
+            f"{crowded:,} studies are in two splits and of {MOST_PATIENTS + 1} to {MOST_OF_A_STUDY} patients, too many "
+            "to join them. If a study is real, correct Patient ID; if its UID is made up, Study Instance UID."
+        )
+    shared = queries.divided_studies(connection, above=MOST_OF_A_STUDY)
     if shared:
         notes.append(
-            f"{shared:,} Study Instance UIDs are in two splits and of more than {MOST_PATIENTS} patients each: "
-            "they may be made up, so nobody was joined by them. If they are real, correct Patient ID."
+            f"{shared:,} Study Instance UIDs are in two splits and of more than {MOST_OF_A_STUDY} patients each: "
+            "they are made up, so nobody was joined by them."
         )
     rows = [(name, by_split[name], images.get(name, 0)) for name in NAMES]
-    return Section("patients", "Patients by split", ("split", "patients", "images"), rows, divided + torn, tuple(notes))
+    return Section(
+        "patients", "Patients by split", ("split", "patients", "images"), rows, divided + torn + crowded, tuple(notes)
+    )
 
 
 def shares(ground: Ground) -> Section:

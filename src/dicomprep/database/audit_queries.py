@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, false, func, select
 
 from dicomprep.database.bulk import any_of, look_up
-from dicomprep.database.kinship import MOST_PATIENTS
 from dicomprep.database.schema import files, frames, groups, images, runs
 
 __all__ = [
@@ -112,13 +111,13 @@ def keys_and_images(connection: Connection, ids: Collection[int]) -> dict[int, t
     return {number: (key, images.get(number, 0)) for number, key in keys.items()}
 
 
-def divided_studies(connection: Connection, *, made_up: bool) -> int:
-    """Study Instance UIDs that occur in two splits: those of a few groups, or those that too many have to be real."""
+def divided_studies(connection: Connection, *, above: int = 0, most: int | None = None) -> int:
+    """Study Instance UIDs that occur in two splits, of more groups than `above` and no more than `most`."""
     studies = select(files.c.study_instance_uid).select_from(files.join(groups))
     studies = studies.where(files.c.study_instance_uid.is_not(None)).group_by(files.c.study_instance_uid)
     names = func.count(files.c.group_id.distinct())
-    many = names > MOST_PATIENTS if made_up else names <= MOST_PATIENTS
-    return _count(connection, studies.having(func.count(groups.c.split.distinct()) > 1, many))
+    bounds = names > above if most is None else names.between(above + 1, most)
+    return _count(connection, studies.having(func.count(groups.c.split.distinct()) > 1, bounds))
 
 
 def twin_splits(connection: Connection) -> int:

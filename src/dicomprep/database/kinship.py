@@ -10,10 +10,13 @@ from sqlalchemy import Connection, select
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import aliases, groups, links
 
-__all__ = ["MOST_PATIENTS", "Kin", "find_kin"]
+__all__ = ["MOST_OF_A_STUDY", "MOST_PATIENTS", "Kin", "find_kin"]
 
 MOST_PATIENTS = 4
-"""A Study Instance UID that more groups have was made up, and joins nobody."""
+"""A Study Instance UID that more groups have may be made up, and joins nobody."""
+
+MOST_OF_A_STUDY = 20
+"""One that still more groups have was made up: it is no study that could be torn."""
 
 
 @dataclass(frozen=True, slots=True)
