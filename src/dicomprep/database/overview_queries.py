@@ -96,7 +96,7 @@ def sample_places(connection: Connection) -> list[str]:
     """Thumbnails for measuring greys: some hundred, spread evenly."""
     newest = connection.execute(select(func.max(frames.c.id))).scalar() or 0
     places = []
-    for number in range(SAMPLED):
+    for number in range(1, SAMPLED + 1):  # the last one, too
         statement = select(frames.c.id, frames.c.thumbnail_path).where(frames.c.id >= number * newest // SAMPLED)
         row = connection.execute(statement.order_by(frames.c.id).limit(1)).first()
         if row is not None:
