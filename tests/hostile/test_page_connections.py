@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from dicomprep.web import thumbnails
 from dicomprep.web.connections import Bounds
 from dicomprep.web.guard import HEADERS, Door
 from dicomprep.web.token import keep_token
@@ -260,3 +262,32 @@ def test_the_end_of_the_server_is_the_end_of_who_waits(place: Place) -> None:
         assert wait_until(lambda: len(server.server_state.connections) == 2, 30)
         server.should_exit = True
         assert (heard(half), heard(body)) == (b"", b"")
+
+
+def test_an_answer_that_takes_too_long_holds_no_end_up(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    came, goes_on = threading.Event(), threading.Event()
+
+    def read(*_: object) -> bytes:
+        came.set()
+        goes_on.wait(60)
+        return b""
+
+    with pytest.MonkeyPatch.context() as patch, running(place, Bounds()) as (port, server):
+        patch.setattr(thumbnails, "_read", read)
+        with opened(port, WHOLE.replace(b"/progress", b"/image/1")) as connection:
+            assert came.wait(30)
+            server.should_exit = True
+            answer = heard(connection)
+        goes_on.set()
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert all(name + b": " + value in answer for name, value in HEADERS.items())
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_fault_of_ours_is_strict_too(quick: tuple[int, uvicorn.Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thumbnails, "_read", lambda *_: 1 / 0)
+    with opened(quick[0], WHOLE.replace(b"/progress", b"/image/1")) as connection:
+        answer = heard(connection)
+    assert answer.startswith(b"HTTP/1.1 500")
+    assert all(name + b": " + value in answer for name, value in HEADERS.items())
+    assert b"ZeroDivision" not in answer

@@ -3,6 +3,7 @@
 import hmac
 import re
 import socket
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
@@ -90,8 +91,12 @@ class Guard:
                 await self.app(scope, receive, send)
             return
 
+        begun = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 names = {name.lower() for name, _ in message["headers"]}
                 cache = {} if b"cache-control" in names else {b"cache-control": b"no-store"}
                 message["headers"] = [*message["headers"], *HEADERS.items(), *cache.items()]
@@ -99,7 +104,11 @@ class Guard:
 
         refusal = self._refuse(Request(scope))
         scope = _without_host(scope)
-        await (self.app if refusal is None else refusal)(scope, receive, send_guarded)
+        try:
+            await (self.app if refusal is None else refusal)(scope, receive, send_guarded)
+        except CancelledError:  # the server ends, and has waited for this answer long enough
+            if not begun:
+                await PlainTextResponse("The pages are being closed.", 503)(scope, receive, send_guarded)
 
     def _refuse(self, request: Request) -> Response | None:
         if not _is_plain(request.scope):
