@@ -8,6 +8,7 @@ import pytest
 
 from dicomprep import roots
 from dicomprep.roots import Part, find_tree
+from dicomprep.stages.discover import discover
 from tests.running import Place, cli, make_files
 
 FILES = ("Ä b/A/a.dcm", "Ä b/b.dcm:2", "s\\7/a.dcm", "loose.dcm")
@@ -81,6 +82,18 @@ def test_a_part_first_keeps_its_names_when_all_is_searched(place: Place) -> None
         assert place.run(dicom_dir=folder, prune=True).processed == 0
     assert len(place.rows("SELECT id FROM files")) == 6
     place.check()
+
+
+def test_what_earlier_releases_recorded_twice_stays_two(place: Place) -> None:
+    make_files(place.source, *FILES)
+    place.run(dicom_dir=place.source / "Ä b")
+    place.run(sources=discover(str(place.source)))
+    assert len(place.rows("SELECT id FROM files")) == 6
+    result = place.run(size=24)
+    assert (result.processed, result.place) == (4, ())
+    assert place.run(dicom_dir=place.source / "Ä b", size=24).processed == 2
+    assert place.run(size=24).unchanged == 4
+    assert set(place.rows("SELECT width FROM frames")) == {24}
 
 
 def test_what_changed_in_a_part_keeps_its_row_and_name(place: Place) -> None:

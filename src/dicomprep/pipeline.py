@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,7 +22,7 @@ from dicomprep.database.overview_queries import sample_places
 from dicomprep.database.picture_store import count_waiting
 from dicomprep.database.recovery_store import unnamed_images
 from dicomprep.database.release_store import hold_back
-from dicomprep.database.root_queries import count_failures, recorded_roots
+from dicomprep.database.root_queries import count_failures, is_doubled, recorded_roots
 from dicomprep.database.split_store import bind_unit
 from dicomprep.database.store import Store
 from dicomprep.durability import DRAFT
@@ -97,7 +98,7 @@ def run(
 
 def _find_tree(config: Config, store: Store) -> Tree:
     with store.transaction() as connection:
-        return find_tree(str(config.dicom_dir), recorded_roots(connection))
+        return find_tree(str(config.dicom_dir), recorded_roots(connection), partial(is_doubled, connection))
 
 
 def _search(tree: Tree, config: Config, result: Result) -> Iterator[Source]:

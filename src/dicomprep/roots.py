@@ -2,8 +2,9 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from dicomprep.storage import actual_path, readable_path
@@ -57,17 +58,20 @@ class Tree:
             yield f"a part of {self.home.root}, as which it is recorded: the same files, named as there"
         elif readable_path(self.given) != self.home.root:
             yield f"recorded as {self.home.root}: the same folder by another path, and the same files"
-        within = [part.root for part in self.others if not part.prefix]
+        within = [part.root for part in self.others if not part.prefix and part.root in self.inner.values()]
         if within:
             more = f" and {len(within) - 1:,} more" if len(within) > 1 else ""
             yield f"contains {within[0]}{more}, which was searched before: its files keep their names"
 
 
-def find_tree(folder: str, recorded: Sequence[str]) -> Tree:
+def find_tree(
+    folder: str, recorded: Sequence[str], is_doubled: Callable[[str, Part], bool] = lambda _root, _part: False
+) -> Tree:
     """A folder among the recorded roots (readable paths): one of them, a part of one, around some, or a new one.
 
     Folders are compared by what they are, not by what they are called: links, `..`, bind mounts and capitals on disks
-    that tell none lead to the same one.
+    that tell none lead to the same one. Earlier releases recorded a folder and a part of it as two, each with all of
+    the part's files: `is_doubled` says so of a root and the same part of the folder around it. They stay two.
     """
     given, real = os.path.abspath(folder), os.path.realpath(folder)
     if not _are_one(given, folder):  # `link/..` is not where the link lies
@@ -80,8 +84,14 @@ def find_tree(folder: str, recorded: Sequence[str]) -> Tree:
         if identity is not None:
             known.setdefault(identity, root)
     home = Part(own) if own in recorded else _home(real, known) or Part(own)
-    others = [part for root in ordered if root != home.root and (part := _overlap(root, real)) is not None]
-    inner = {identity: root for identity, root in known.items() if root != home.root}
+    places = _real_places(root for root in ordered if root != home.root)
+    others = [part for root, place in places.items() if (part := _overlap(root, place, real)) is not None]
+    doubled = {
+        root
+        for root, place in places.items()
+        if _is_within(place, real) and is_doubled(root, Part(home.root, home.prefix + _prefix(place, real)))
+    }
+    inner = {identity: root for identity, root in known.items() if root != home.root and root not in doubled}
     return Tree(given, home, tuple(others), inner)
 
 
@@ -99,8 +109,19 @@ def _home(real: str, known: Mapping[Identity, str]) -> Part | None:
     for place in _upwards(real):
         identity = identity_of(place)
         if identity is not None and identity in known:
-            return Part(known[identity], _prefix(os.path.relpath(real, place)))
+            return Part(known[identity], _prefix(real, place))
     return None
+
+
+def _real_places(roots: Iterable[str]) -> dict[str, str]:
+    """Where roots lie, without links. The folder around many of them is looked at once."""
+    real_folder, places = lru_cache(maxsize=1)(os.path.realpath), {}
+    for root in roots:
+        place = actual_path(root)
+        folder, name = os.path.split(place)
+        is_plain = name and not Path(place).is_symlink()
+        places[root] = os.path.join(real_folder(folder), name) if is_plain else os.path.realpath(place)
+    return places
 
 
 def _upwards(place: str) -> Iterator[str]:
@@ -110,19 +131,19 @@ def _upwards(place: str) -> Iterator[str]:
         place = parent
 
 
-def _overlap(root: str, real: str) -> Part | None:
+def _overlap(root: str, place: str, real: str) -> Part | None:
     """What of the inputs below a recorded root lies in a folder, judged by paths: it need not be there any more."""
-    other = os.path.realpath(actual_path(root))
-    if _is_within(other, real):
+    if _is_within(place, real):
         return Part(root)
-    return Part(root, _prefix(os.path.relpath(real, other))) if _is_within(real, other) else None
+    return Part(root, _prefix(real, place)) if _is_within(real, place) else None
 
 
 def _is_within(place: str, folder: str) -> bool:
     return os.path.join(place, "").startswith(os.path.join(folder, ""))
 
 
-def _prefix(path: str) -> str:
+def _prefix(place: str, folder: str) -> str:
+    path = os.path.relpath(place, folder)
     return "" if path == "." else f"{readable_path(path)}/"
 
 

@@ -3,13 +3,24 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, literal, or_, select
 
+from dicomprep.database.bulk import PIECE, any_of, look_up
 from dicomprep.database.schema import files, runs
 from dicomprep.models import Status
 from dicomprep.roots import Part
 
-__all__ = ["count_failures", "count_made_otherwise", "count_recorded", "last_options", "lie_in", "recorded_roots"]
+__all__ = [
+    "count_failures",
+    "count_made_otherwise",
+    "count_recorded",
+    "is_doubled",
+    "last_options",
+    "lie_in",
+    "recorded_roots",
+]
+
+_AT = select(files.c.id).where(files.c.root == bindparam("root"), any_of(files.c.path))
 
 
 def lie_in(part: Part) -> ColumnElement[bool]:
@@ -26,6 +37,12 @@ def recorded_roots(connection: Connection) -> list[str]:
         roots.append(root)
         root = connection.execute(select(func.min(files.c.root)).where(files.c.root > root)).scalar()
     return roots
+
+
+def is_doubled(connection: Connection, root: str, part: Part) -> bool:
+    """Whether inputs of a root are recorded a second time, as a part of the folder around it; the first tell."""
+    first = connection.execute(select(files.c.path).where(files.c.root == root).limit(PIECE)).scalars()
+    return any(look_up(connection, _AT, [part.prefix + path for path in first], part.root))
 
 
 def count_recorded(connection: Connection, part: Part) -> int:
