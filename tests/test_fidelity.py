@@ -237,6 +237,8 @@ def _syntax(path: str) -> str:
 
 SAMPLES = [path for path, row in REFERENCE.items() if row.status == "done" and _syntax(path).startswith(f"{UID}.")]
 REDUCED = {
+    "JPEG-lossy.dcm",
+    "JPGExtended.dcm",
     "JPEG2000.dcm",
     "SC_jpeg_no_color_transform.dcm",
     "SC_jpeg_no_color_transform_2.dcm",

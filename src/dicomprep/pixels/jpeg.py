@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codestream import Codestream, read_jpeg, with_color_transform
-from dicomprep.pixels.decoded import Decoded, Detail, checked, matched
+from dicomprep.pixels.decoded import Decoded, Detail, checked, matched, reduced
 from dicomprep.pixels.geometry import Grid
 from dicomprep.pixels.stored import Layout
 
@@ -37,7 +37,7 @@ _ZERO_BITS = frozenset({0, *((1 - 2**k) % 2**16 for k in range(1, 16)), 2**15})
 def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     """Baseline, extended and progressive DCT of 8 or 12 bits, Huffman or arithmetic coded.
 
-    8 bits at 1/2, 1/4 or 1/8 of the size, where that is wanted.
+    8 bits at 1/2, 1/4 or 1/8 of the size, where that is wanted; 12 bits in full, of which blocks become means.
     """
     stream = checked(read_jpeg(data), layout, data)
     scans = data.count(b"\xff\xda")
@@ -54,6 +54,8 @@ def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
         notes = (*notes, f"the header says {said}, the codestream holds {'YCbCr' if ycbcr else 'RGB'}")
     photometric = "RGB" if layout.samples == 3 else said
     decoded = matched(pixels, stream, layout, "libjpeg-turbo", photometric=photometric, notes=notes)
+    if reduction == 0:
+        return reduced(decoded, times=detail.reduction)
     return replace(decoded, grid=Grid(2**reduction))
 
 
