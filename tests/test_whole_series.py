@@ -10,6 +10,7 @@ import pytest
 import dicomprep
 from dicomprep.exchange.identities import Shown
 from dicomprep.exchange.predictions import Unit, export_predictions, import_predictions
+from tests import faulty
 from tests.building import make_dicom
 from tests.running import Place
 from tests.test_twins import noise, twins
@@ -102,3 +103,65 @@ def test_held_slices_make_no_shorter_volume(place: Place) -> None:
         dicomprep.volume("1.2.8", db=place.db)
     place.run(hold_burned_in=False)
     assert len(dicomprep.volume("1.2.8", db=place.db).filenames) == 5
+
+
+def cut_in_the_header(content: bytes) -> bytes:
+    return content[: content.index(b"\x28\x00\x10\x00") + 5]
+
+
+def damage_the_header(content: bytes) -> bytes:
+    at = content.index(b"\x28\x00\x02\x00")
+    return content[:at] + b"\xff" * 40 + content[at + 40 :]
+
+
+def without_rows(content: bytes) -> bytes:
+    at = content.index(b"\x28\x00\x10\x00")
+    return content[:at] + content[at + 10 :]
+
+
+def without_pixels(content: bytes) -> bytes:
+    return content[: content.index(b"\xe0\x7f\x10\x00")]
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+@pytest.mark.parametrize("damage", [cut_in_the_header, damage_the_header, without_rows, without_pixels])
+def test_a_slice_whose_header_fails_is_missed(place: Place, damage: Any, syntax: str) -> None:
+    for number in range(4):
+        add_slice(place, f"a{number}", noise(number), series="8", number=number, transfer_syntax=syntax)
+    last = place.source / "a3.dcm"
+    last.write_bytes(damage(last.read_bytes()))
+    place.run()
+    assert place.rows("SELECT series_instance_uid FROM files WHERE path = 'a3.dcm'") == ["1.2.8"]
+    with pytest.raises(dicomprep.ExportError, match=r"a3\.dcm \(Instance Number 3\) failed"):
+        dicomprep.volume("1.2.8", db=place.db)
+
+
+@pytest.mark.parametrize("name", ["segfault", "memory"])
+def test_a_slice_that_takes_its_worker_along_is_missed(place: Place, name: str) -> None:
+    for number in range(3):
+        add_slice(place, f"a{number}", noise(number), series="8", number=number)
+    add_slice(place, name, noise(3), series="8", number=3)
+    place.run(work=faulty.PROCESS, max_memory=256)
+    with pytest.raises(dicomprep.ExportError, match=rf"{name}\.dcm \(Instance Number 3\) failed"):
+        dicomprep.volume("1.2.8", db=place.db)
+
+
+def test_a_failed_file_of_nobody_knows_which_series_is_warned_of(place: Place) -> None:
+    for number in range(3):
+        add_slice(place, f"a{number}", noise(number), series="8", number=number)
+    (place.source / "a3.dcm").write_bytes((place.source / "a2.dcm").read_bytes()[:300])
+    (place.source / "elsewhere").mkdir()
+    (place.source / "elsewhere" / "a4.dcm").write_bytes(b"no DICOM")
+    place.run()
+    with pytest.warns(UserWarning, match=r"^a3\.dcm failed \(truncated\) and may be a slice of 1\.2\.8"):
+        assert len(dicomprep.volume("1.2.8", db=place.db).filenames) == 3
+
+
+def test_a_report_in_the_folder_of_a_series_is_no_slice(place: Place) -> None:
+    for number in range(3):
+        add_slice(place, f"a{number}", noise(number), series="8", number=number)
+    add_slice(place, "report", noise(3), series="8", number=9, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11")
+    report = place.source / "report.dcm"
+    report.write_bytes(without_pixels(report.read_bytes()))
+    place.run()
+    assert len(dicomprep.volume("1.2.8", db=place.db).filenames) == 3

@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
+from dicomprep.dicom.glimpse import glimpse
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Casualty
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.models import Outcome, Source, Status, Task
+from dicomprep.models import Instance, Outcome, Source, Status, Task
 from dicomprep.planning import Planner
 from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
@@ -187,12 +188,12 @@ class Batch:
 def _outcome_of(casualty: Casualty) -> Outcome:
     """What is recorded of a file that took its worker along."""
     status = Status.QUARANTINED if casualty.quarantined else Status.FAILED
-    source, digest = casualty.task.source, b""
+    source, digest, about = casualty.task.source, b"", Instance()
     if casualty.code is not ErrorCode.TIMEOUT:  # what hangs a worker might hang this process too
         opened = open_linked(source.root, source.path) if source.linked else open_source(_place(source))
         with suppress(InputError, OSError), opened as file:
-            digest = file.digest()
-    return Outcome(casualty.task, status, casualty.code, casualty.detail, digest=digest)
+            about, digest = glimpse(file.head()), file.digest()
+    return Outcome(casualty.task, status, casualty.code, casualty.detail, instance=about, digest=digest)
 
 
 def _place(source: Source) -> str:

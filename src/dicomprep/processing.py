@@ -6,19 +6,22 @@ import warnings
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from dicomprep.burned_in import needs_a_look
 from dicomprep.config import Fidelity, ImageOptions
+from dicomprep.dicom.glimpse import glimpse
 from dicomprep.dicom.grey import PRESET_NOT_USED
+from dicomprep.dicom.header import read_header
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
 from dicomprep.dicom.stand_ins import is_apple_double, is_pointer_to_dicom
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.file_budget import FileBudget, require_paid_pixels
 from dicomprep.models import (
     FrameFailure,
+    Instance,
     Normalized,
     Outcome,
     Settings,
@@ -140,7 +143,8 @@ def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: C
     except NoImage as error:
         return Outcome(task, Status.SKIPPED, error.code, error.detail, instance=error.instance)
     except InputError as error:
-        return Outcome(task, Status.FAILED, error.code, error.detail)
+        about = _known_of(file, error.code, settings)
+        return Outcome(task, Status.FAILED, error.code, error.detail, instance=about)
     work = _Work(task, image, settings, budget, opening_seconds=time.perf_counter() - began)
     try:
         work.allow(file.held_bytes)
@@ -150,6 +154,14 @@ def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: C
     except InputError as error:  # of all frames alike: they are too many, or their names too long for the file system
         return Outcome(task, Status.FAILED, error.code, error.detail, instance=image.instance)
     return work.outcome()
+
+
+def _known_of(file: SourceFile, code: ErrorCode, settings: Settings) -> Instance:
+    """What the header says of a file that cannot be drawn: without that, nobody would miss it in its series."""
+    if code is not ErrorCode.LIMIT_EXCEEDED:
+        with suppress(InputError):
+            return read_header(file, max_bytes=settings.max_bytes).instance()
+    return glimpse(file.head())
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, select, tuple_
 
 from dicomprep.database.conditions import parse_condition
 from dicomprep.database.release_queries import may_leave
@@ -24,6 +24,7 @@ __all__ = [
     "find_frame",
     "image_options",
     "select_frames",
+    "strays",
 ]
 
 SPLITS = ("train", "val", "test")
@@ -49,6 +50,7 @@ POSITIONS = ("slice_position_mm", "image_orientation", "stack_position", "tempor
 KEYS = ("study_key", "series_key")
 COLUMNS |= {name: files.c[name] for name in (*KEYS, *Tags._fields)} | {name: frames.c[name] for name in POSITIONS}
 
+_FAILED = ("failed", "quarantined", "unstable")
 _UNCOMPARABLE = ("digest", "transform", "root")
 
 
@@ -119,11 +121,25 @@ def find_frame(connection: Connection, which: int | str) -> tuple[int, str, str,
 
 
 def failed_files(connection: Connection, series_uid: str) -> list[tuple[str, int | None, str | None]]:
-    """(path, Instance Number, reason) of files of a series of which no image, or not every one, could be made."""
-    wrong = files.c.status.in_(("failed", "quarantined", "unstable", "partial"))
+    """(path, Instance Number, reason) of files of a series of which no image, or not every one, could be made.
+
+    What holds no image is among them if it is of the class that the images of the series have.
+    """
+    of_images = select(files.c.sop_class_uid).where(files.c.series_instance_uid == series_uid, files.c.frames > 0)
+    empty = (files.c.status == "skipped") & files.c.sop_class_uid.in_(of_images)
+    wrong = files.c.status.in_((*_FAILED, "partial")) | empty
     columns = (files.c.path, files.c.instance_number, files.c.error_code)
     statement = select(*columns).where(wrong, files.c.series_instance_uid == series_uid).order_by(files.c.id)
     return [(path, number, code) for path, number, code in connection.execute(statement)]
+
+
+def strays(connection: Connection, series_uid: str) -> list[tuple[str, str | None]]:
+    """(path, reason) of failed files of which nobody knows the series, in folders in which images of this one lie."""
+    folders = select(files.c.root, files.c.study_id).where(files.c.series_instance_uid == series_uid).distinct()
+    beside = tuple_(files.c.root, files.c.study_id).in_(folders)
+    unknown = files.c.status.in_(_FAILED) & files.c.series_instance_uid.is_(None)
+    statement = select(files.c.path, files.c.error_code).where(unknown, beside).order_by(files.c.id)
+    return [(path, code) for path, code in connection.execute(statement)]
 
 
 def _joined(*columns: ColumnElement[Any]) -> Select[Any]:

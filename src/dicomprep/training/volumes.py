@@ -1,6 +1,7 @@
 """A series as one array: slices in their order, with spacing and positions, or the reason why there is none."""
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.database.dataset_queries import POSITIONS, failed_files
+from dicomprep.database.dataset_queries import POSITIONS, failed_files, strays
 from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.database.series_queries import series_frames
 from dicomprep.errors import ExportError
@@ -78,6 +79,16 @@ class _Slice(NamedTuple):
         )
 
 
+class _Read(NamedTuple):
+    images: LocalImages
+    slices: list[_Slice]
+    failed: list[tuple[str, int | None, str | None]]
+    held: list[str]
+    """Names of slices that are held back."""
+    unknown: list[tuple[str, str | None]]
+    """Failed files that may be of the series."""
+
+
 def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
     """Stack the slices of a series, named by its key in an export or by its Series Instance UID.
 
@@ -85,13 +96,18 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
     Number and frame. Raises ExportError with the reason where they do not make one volume: no such series, files of it
     that failed, several slices at one place, missing slices, planes that are not parallel, origins that jump sideways,
     other shapes, spacings or windows, slices that are held back for probable text. What is hidden as a duplicate of
-    a slice of another series, or of another place of this one, is a slice here.
+    a slice of another series, or of another place of this one, is a slice here. A failed file beside the slices of
+    which nobody knows the series is warned of.
     """
-    images, slices, failed, held = _read_slices(str(db), series_key)
+    images, slices, failed, held, unknown = _read_slices(str(db), series_key)
     if not slices and not failed and not held:
         raise ExportError(f"{db} holds no series {series_key}.")
     try:
         _require_complete(failed)
+        for path, code in unknown:
+            warnings.warn(
+                f"{path} failed ({code}) and may be a slice of {series_key}: its header was not read.", stacklevel=2
+            )
         _require_released(held)
         orientation = _orientation(slices)
         slices = _in_order(slices)
@@ -110,16 +126,15 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
     return Volume(array, positions, spacing, orientation, filenames, origins, affine, shear)
 
 
-def _read_slices(
-    db: str, series_key: str
-) -> tuple[LocalImages, list[_Slice], list[tuple[str, int | None, str | None]], list[str]]:
-    """Where images lie, the slices, files that failed, and the names of slices that are held back."""
+def _read_slices(db: str, series_key: str) -> _Read:
     with open_for_reading(db) as connection:
         images = LocalImages(images_folder(connection, db))
         rows = [(held, _slice(row)) for held, row in series_frames(connection, series_key, [*READ, *PLACES])]
         uids = {one.series_uid for _, one in rows if one.series_uid} or {series_key}
         failed = [file for uid in sorted(uids) for file in failed_files(connection, uid)]
-    return images, [one for held, one in rows if not held], failed, [one.filename for held, one in rows if held]
+        unknown = [file for uid in sorted(uids) for file in strays(connection, uid)]
+    held_ones = [one.filename for held, one in rows if held]
+    return _Read(images, [one for held, one in rows if not held], failed, held_ones, unknown)
 
 
 def _slice(row: Sequence[Any]) -> _Slice:
