@@ -12,6 +12,7 @@ from dicomprep.errors import ErrorCode, InputError
 __all__ = [
     "Codestream",
     "bare_jpeg2000",
+    "find_segment",
     "identify_syntax",
     "read_codestream",
     "read_jpeg",
@@ -140,7 +141,7 @@ def read_jpeg2000(data: bytes) -> Codestream:
         raise ValueError("the JPEG 2000 SIZ segment is cut")
     x1, y1, x0, y0, tile_columns, tile_rows, tile_x0, tile_y0 = struct.unpack(">8I", size[4:36])
     components, first_bits = struct.unpack(">HB", size[36:39])
-    coding, _ = _find_main_segment(data, 2, 0x52)
+    coding, _ = find_segment(data, 2, 0x52)
     (length,) = struct.unpack(">H", size[:2])
     subsampled = any(data[at : at + 2] != b"\1\1" for at in range(43, min(len(data), 4 + length), 3))
     at_origin = not (x0 or y0 or tile_x0 or tile_y0 or subsampled)
@@ -166,10 +167,10 @@ def _read_transform(data: bytes, coding: bytes, end: int) -> bool | None:
     """Whether tiles have a component transformation: as they say, else as the main header does (T.800 A.6.1)."""
     main = coding[4:5]
     stated: dict[bytes, bytes] = {}
-    _, at = _find_main_segment(data, 2, None)
+    _, at = find_segment(data, 2, None)
     while data[at : at + 2] == b"\xff\x90" and at < end:
         following = at + (int.from_bytes(data[at + 6 : at + 10], "big") or len(data))
-        own, _ = _find_main_segment(data, at + 12, 0x52, following)
+        own, _ = find_segment(data, at + 12, 0x52, following)
         stated[data[at + 4 : at + 6]] = own[4:5] or stated.get(data[at + 4 : at + 6], main)
         at = following
     found = {value not in (b"", b"\0") for value in stated.values()} or {main not in (b"", b"\0")}
@@ -191,7 +192,7 @@ def _count_parts(coding: bytes, columns: int, rows: int) -> int:
 
 def _find_end(data: bytes, tiles: int) -> tuple[bool, int]:
     """Whether every tile-part is as long as it says, and none is missing; and where the last one ends."""
-    _, at = _find_main_segment(data, 2, None)
+    _, at = find_segment(data, 2, None)
     seen = set()
     while data[at : at + 2] == b"\xff\x90" and at + 12 <= len(data):
         tile, length = struct.unpack(">HI", data[at + 4 : at + 10])
@@ -255,7 +256,7 @@ def identify_syntax(data: bytes) -> str | None:
             process, f"{_UID}.4.80" if process == 0xF7 else None
         )
     if data[:4] == b"\xff\x4f\xff\x51" or data[:12] == JP2_SIGNATURE:
-        high_throughput, _ = _find_main_segment(data, max(0, data.find(b"\xff\x4f\xff\x51")) + 2, 0x50)
+        high_throughput, _ = find_segment(data, max(0, data.find(b"\xff\x4f\xff\x51")) + 2, 0x50)
         return f"{_UID}.4.201" if high_throughput else f"{_UID}.4.90"
     if data[:2] == b"\xff\x0a" or data[4:12] == JXL_SIGNATURE:
         return f"{_UID}.4.110"
@@ -281,7 +282,7 @@ def _one_more(count: int) -> int:
     return count + 1
 
 
-def _find_main_segment(data: bytes, at: int, wanted: int | None, end: int | None = None) -> tuple[bytes, int]:
+def find_segment(data: bytes, at: int, wanted: int | None, end: int | None = None) -> tuple[bytes, int]:
     """The content of a JPEG 2000 header segment, or nothing; and where reading stopped: at most at `end` or a tile."""
     end, count = len(data) if end is None else min(end, len(data)), 0
     while at + 4 <= end and data[at] == 0xFF and data[at + 1] not in (0x90, 0x93):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codestream import Codestream, read_jpeg, with_color_transform
+from dicomprep.pixels.damage import require_huffman_tables, require_sound_jpeg_ls, require_sound_scan
 from dicomprep.pixels.decoded import Decoded, Detail, checked, matched, reduced
 from dicomprep.pixels.geometry import Grid
 from dicomprep.pixels.stored import Layout
@@ -26,6 +27,9 @@ MOST_VISITS = 2**31
 """Scans times pixels, where there are more scans than a sequential image of four components may have."""
 
 _LOSSLESS = 0xC3
+_SEQUENTIAL = (0xC0, 0xC1)
+"""Frame markers of sequential DCT that is Huffman coded."""
+
 _FILLER = b"\x55" * 1024
 _HARMLESS = re.compile("Invalid SOS parameters|Unknown Adobe color transform|unknown JFIF revision|ICC")
 """What libjpeg-turbo may remark although the picture is what was encoded."""
@@ -46,6 +50,9 @@ def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     if scans > 4 and scans * stream.rows * stream.columns > MOST_VISITS:
         message = f"{scans} scans of {stream.rows:,}×{stream.columns:,} are more than is decoded"
         raise InputError(ErrorCode.LIMIT_EXCEEDED, message)
+    require_sound_scan(data)
+    if stream.bits > 8 and stream.process in _SEQUENTIAL:
+        require_huffman_tables(data)
     reduction = min(3, detail.reduction) if stream.bits <= 8 and not layout.signed else 0
     ycbcr = layout.samples == 3 and _is_ycbcr(stream, layout)
     pixels, notes = _decode(data, stream, ycbcr=ycbcr, reduction=reduction)
@@ -72,6 +79,7 @@ def decode_lossless(data: bytes, layout: Layout) -> Decoded:
 def decode_jpeg_ls(data: bytes, layout: Layout) -> Decoded:
     """Lossless and near-lossless, by CharLS."""
     stream = checked(read_jpeg(data), layout, data)
+    require_sound_jpeg_ls(data)
     return matched(imagecodecs.jpegls_decode(data), stream, layout, "CharLS")
 
 

@@ -16,6 +16,9 @@ MOST_SEGMENTS = 15
 MOST_REST = 64
 """Bytes behind a plane that may be anything: padding of another kind, a gap before the next segment."""
 
+LEAST_HOLE = 192
+"""Bytes of zeros in a row: zeros are coded as runs, and as they are 128 at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
@@ -63,6 +66,10 @@ def _unpack(data: bytes, start: int, end: int, wanted: int) -> bytes:
         plane = bytes(imagecodecs.packbits_decode(data[start:end]))
     except imagecodecs.PackbitsError:
         plane = b""
+    hole = data.find(bytes(LEAST_HOLE), start, end)
+    if hole >= 0 and hole + LEAST_HOLE <= _walk(data, start, wanted).end:
+        message = f"the frame is damaged: {LEAST_HOLE} zero bytes or more in a row, which no encoder writes"
+        raise InputError(ErrorCode.CORRUPT_PIXELS, message)
     if wanted <= len(plane) <= wanted + wanted // 64 + 1024:
         return plane[:wanted]
     walk = _walk(data, start, wanted)

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import imagecodecs
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codestream import Codestream, bare_jpeg2000, read_jpeg2000
+from dicomprep.pixels.damage import require_sound_packets
 from dicomprep.pixels.decoded import Decoded, Detail, checked, excess, matched
 from dicomprep.pixels.geometry import Grid
 from dicomprep.pixels.packets import without_fine_passes
@@ -28,6 +30,7 @@ def decode_jpeg2000(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     """
     data = bare_jpeg2000(data)
     stream = checked(read_jpeg2000(data), layout, data)
+    require_sound_packets(data, partial(imagecodecs.jpeg2k_decode, data, planar=False))
     if data[stream.end : stream.end + 2] != _END:  # OpenJPEG insists on it
         data = data[: stream.end] + _END
     levels = min(detail.reduction, stream.levels) if _is_reducible(stream, layout) else 0

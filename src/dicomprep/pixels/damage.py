@@ -1,0 +1,162 @@
+"""Damage inside coded data that shows in the bytes themselves: holes of zeros, and markers where none can be.
+
+Arithmetic and Huffman codes are as good as random, so that long runs of zeros are no encoder's work: a disk or a
+transfer left them. Decoders draw something in their place and say nothing (ITU-T T.81, T.87, T.800).
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.pixels.codestream import find_segment
+
+__all__ = ["require_huffman_tables", "require_sound_jpeg_ls", "require_sound_packets", "require_sound_scan"]
+
+PACKET_ZEROS = 64
+"""Bytes of zeros in a row beyond those that empty JPEG 2000 packets may be, of which each is one."""
+
+PART, EVERY = 128, 8
+"""Rows and columns of a part of a picture that may be a test pattern, and of how many rows one is looked at."""
+
+LEAST_STEPS, REPEATED = 0.01, 0.75
+"""Share of its pixels that differ from their neighbours, at least, and of these steps that come back."""
+
+HUFFMAN_ZEROS = 64
+"""Some blocks of nothing but one and the same coefficient."""
+
+GOLOMB_ZEROS = 32
+"""JPEG-LS has a one after some 80 zero bits at the latest (T.87 A.5.3)."""
+
+_PRECINCTS, _BYPASS, _HIGH_THROUGHPUT = 1, 1, 0x40
+"""Bits of the style of coding, and of that of code-blocks (T.800 tables A.13, A.19)."""
+
+_IMPOSSIBLE = re.compile(b"\xff[\x90\x93-\xff]")
+"""In JPEG 2000 packets, where no more than 8F follows FF; 91 and 92 may be put between them."""
+
+_AC, _END_OF_BLOCK = 1, 0
+_RESTART = re.compile(b"\xff[\xd0-\xd7]")
+_STRAY = re.compile(b"\xff[\x01-\xcf\xd8\xda\xdb\xdd-\xfe]")
+"""Markers that do not stand within the code of a JPEG scan; DNL (DC) may stand behind it."""
+
+
+def require_sound_packets(data: bytes, decode: Callable[[], NDArray[Any]]) -> None:
+    """InputError `corrupt_pixels` where a tile-part of a bare JPEG 2000 codestream holds what no encoder writes.
+
+    `decode` gives its pixels: only of those that repeat themselves, as test patterns do, coders write zeros.
+    """
+    coding, _ = find_segment(data, 2, 0x52)
+    # what is stored bit by bit, and not coded arithmetically, may be zeros for longer
+    is_arithmetic = len(coding) > 9 and not coding[8] & (_BYPASS | _HIGH_THROUGHPUT)
+    longest = PACKET_ZEROS + _count_packets(data, coding) if is_arithmetic else len(data)
+    for start, end in _tile_parts(data):
+        if _IMPOSSIBLE.search(data, start, end):
+            raise InputError(ErrorCode.CORRUPT_PIXELS, "the codestream is damaged: a marker within its packets")
+        if data.find(bytes(longest), start, end) >= 0 and not repeats_itself(decode()):
+            raise _hole(longest)
+
+
+def repeats_itself(pixels: NDArray[Any]) -> bool:
+    """Whether in some part of a picture most steps between neighbours come back exactly, some pixels further on."""
+    plane = (pixels if pixels.ndim == 2 else pixels[..., 0]).astype(np.int64)
+    return any(_repeats_along_rows(way) for way in (plane, plane.T))
+
+
+def _repeats_along_rows(plane: NDArray[np.int64]) -> bool:
+    steps = np.diff(plane, axis=1)
+    rows, columns = (range(0, max(1, length - PART // 2), PART) for length in steps.shape)
+    parts = (steps[row : row + PART : EVERY, column : column + PART] for row in rows for column in columns)
+    return any(_is_periodic(part) for part in parts)
+
+
+def _is_periodic(steps: NDArray[np.int64]) -> bool:
+    there = np.count_nonzero(steps)
+    periods = range(2, steps.shape[1] // 2) if there > LEAST_STEPS * steps.size else ()
+    again = (np.count_nonzero((steps[:, :-n] == steps[:, n:]) & (steps[:, n:] != 0)) for n in periods)
+    return any(count > REPEATED * there for count in again)
+
+
+def _tile_parts(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where the packets of each begin and end."""
+    _, at = find_segment(data, 2, None)
+    while data[at : at + 2] == b"\xff\x90":
+        length = int.from_bytes(data[at + 6 : at + 10], "big")
+        end = at + length if length else len(data) - 2
+        _, start = find_segment(data, at + 12, None, end)
+        yield start + 2, end
+        at = max(end, at + 12)
+
+
+def _count_packets(data: bytes, coding: bytes) -> int:
+    """As many as a tile may have: one for each layer, component and precinct of each resolution (T.800 B.6, B.9)."""
+    x1, y1, _, _, tile_columns, tile_rows = struct.unpack(">6I", data[8:32])
+    columns, rows = min(x1, tile_columns), min(y1, tile_rows)
+    levels, sizes = coding[5], coding[10:] if coding[0] & _PRECINCTS else b""
+    precincts = 0
+    for resolution in range(levels + 1):
+        size = sizes[resolution] if resolution < len(sizes) else 0xFF
+        across, down = (length >> (levels - resolution) for length in (columns, rows))
+        precincts += ((across >> (size & 15)) + 1) * ((down >> (size >> 4)) + 1)
+    return int.from_bytes(coding[2:4], "big") * int.from_bytes(data[40:42], "big") * precincts
+
+
+def require_sound_scan(data: bytes) -> None:
+    """InputError `corrupt_pixels` where a sequential JPEG codestream of one scan has a hole, or a marker in its code.
+
+    A hole is told only where a code of zeros is not the end of a block, which it is in tables made for flat images.
+    """
+    scan = data.rfind(b"\xff\xda")
+    if scan < 0 or data.count(b"\xff\xda") > 1:
+        return
+    if any(symbol != _END_OF_BLOCK for key, symbol in _huffman_tables(data[:scan]).items() if key >> 4 == _AC):
+        _require_no_hole(data, scan, data.rfind(b"\xff\xd9"), HUFFMAN_ZEROS)
+    restarts = [marker[1] & 7 for marker in _RESTART.findall(data, scan)]
+    in_order = all(after == (before + 1) % 8 for before, after in pairwise([7, *restarts]))
+    in_order &= not restarts or b"\xff\xdd" in data[:scan]
+    if _STRAY.search(data, scan + 2, data.rfind(b"\xff\xd9")) or not in_order:
+        raise InputError(ErrorCode.CORRUPT_PIXELS, "the codestream is damaged: a marker within its code")
+
+
+def require_huffman_tables(data: bytes) -> None:
+    """InputError `corrupt_pixels` where one is missing: libjpeg takes that of motion JPEG instead, and says nothing."""
+    scan = data.find(b"\xff\xda")
+    asked = data[scan + 6 : scan + 5 + 2 * data[scan + 4] : 2]
+    wanted = {key for pair in asked for key in (pair >> 4, 0x10 | pair & 15)}
+    if not wanted <= _huffman_tables(data[:scan]).keys():
+        raise InputError(ErrorCode.CORRUPT_PIXELS, "the codestream is damaged: a Huffman table is missing")
+
+
+def require_sound_jpeg_ls(data: bytes) -> None:
+    """InputError `corrupt_pixels` where a JPEG-LS codestream has a hole."""
+    scan = data.find(b"\xff\xda")
+    if scan >= 0:
+        _require_no_hole(data, scan, data.rfind(b"\xff\xd9"), GOLOMB_ZEROS)
+
+
+def _require_no_hole(data: bytes, start: int, end: int, longest: int) -> None:
+    if data.find(bytes(longest), start, end) >= 0:
+        raise _hole(longest)
+
+
+def _hole(length: int) -> InputError:
+    message = f"the codestream is damaged: {length} zero bytes or more in a row, which no encoder writes"
+    return InputError(ErrorCode.CORRUPT_PIXELS, message)
+
+
+def _huffman_tables(headers: bytes) -> dict[int, int]:
+    """What a code of zeros means in each table, by its class (0 DC, 1 AC) and number in half a byte (T.81 B.2.4.2)."""
+    tables = {}
+    at = 2
+    while at + 4 <= len(headers) and headers[at] == 0xFF:
+        length = int.from_bytes(headers[at + 2 : at + 4], "big")
+        table, end = at + 4, min(len(headers), at + 2 + length)
+        while headers[at + 1] == 0xC4 and table + 17 < end:
+            tables[headers[table]] = headers[table + 17]
+            table += 17 + sum(headers[table + 1 : table + 17])
+        at += 2 + max(length, 2)
+    return tables
