@@ -128,7 +128,8 @@ def test_failures_of_a_part_are_tried_again_with_the_options_of_its_last_run(pla
     place.run()
     link = link_to(place, place.source)
     place.run(dicom_dir=link / "s", size=24)
-    done = cli(place.base, "preprocess", link / "s", "--output-dir", place.output, "--db", place.db, "--strict")
+    known = ("--output-dir", place.output, "--db", place.db, "--size", 24)
+    done = cli(place.base, "preprocess", link / "s", *known, "--strict")
     assert done.returncode == 1
     assert f"a part of {place.source}" in done.stdout
     make_files(place.source, "s/bad.dcm", seed=50)

@@ -48,17 +48,14 @@ class Processed:
 def preprocess(dicom_dir: str | Path, **options: Any) -> Result:  # noqa: ANN401
     """Process all DICOM files below `dicom_dir`; the same as `dicomprep preprocess`, without its printing.
 
-    Options are those of the command line: `output_dir`, `db`, `workers`, `size`, `window`, `timeout` and so on. What
-    shapes the data set and is not given is as in its last run.
+    Options are those of the command line: `output_dir`, `db`, `workers`, `size`, `window`, `timeout` and so on.
     Raises ConfigError for wrong ones and EnvironmentFault where disk or database fail. Bad files do not raise:
     they are counted in the result and recorded in the database.
     """
     preload()
-    from dicomprep.continuing import continued_options
     from dicomprep.pipeline import run
 
-    kept = continued_options(Config.of(dicom_dir, **options).db, given=options)
-    return run(Config.of(dicom_dir, **kept | options))
+    return run(Config.of(dicom_dir, **options))
 
 
 def process_dicom(path: str | Path, **options: Any) -> list[Processed]:  # noqa: ANN401

@@ -17,7 +17,6 @@ from dicomprep.commands.export import export
 from dicomprep.commands.inspect import inspect
 from dicomprep.commands.label import label
 from dicomprep.commands.labels import labels
-from dicomprep.commands.options import DEFAULTS
 from dicomprep.commands.predictions import predictions
 from dicomprep.commands.preprocess import preprocess
 from dicomprep.commands.release import release
@@ -25,7 +24,7 @@ from dicomprep.commands.report import report
 from dicomprep.commands.retry import retry
 from dicomprep.commands.status import status
 from dicomprep.commands.verify import verify
-from dicomprep.defaults import data_options, default_options, is_shared, option_values
+from dicomprep.defaults import data_options, default_options, is_shared
 from dicomprep.errors import ConfigError, EnvironmentFault, ExportError, InputError, LabelError, disk_fault
 from dicomprep.storage import readable_path
 from dicomprep.version import VERSION
@@ -89,7 +88,7 @@ def _discard_output() -> None:
 
 
 def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Options that were not given come from a file (`defaults` says which), then from the last run of the data set."""
+    """Options that were not given come from a file: `defaults` says which."""
     by_name = {name: argument for argument in arguments for name in argument.names if name.startswith("--")}
     _refuse_empty_paths(by_name)
     data = by_name.get("--dicom-dir")
@@ -105,8 +104,6 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
         if not argument.tokens:
             for value in values:
                 argument.append(Token(keyword=f"--{key}", value=value, source=source))
-    if commands == ("preprocess",):
-        _take_from_last_run(by_name)
 
 
 def _refuse_empty_paths(by_name: Mapping[str, Argument]) -> None:
@@ -124,24 +121,6 @@ def _take_from_data(folder: Path, by_name: Mapping[str, Argument]) -> None:
         by_name[f"--{key}"].append(Token(keyword=f"--{key}", value=options[key][0], source=str(path)))
     if taken:
         print(f"From {readable_path(str(path))}: {', '.join(taken)}")
-
-
-def _take_from_last_run(by_name: Mapping[str, Argument]) -> None:
-    """Take what the data set was made by, and say so."""
-    from dicomprep.preloading import preload
-
-    preload()  # workers are prepared while the database is asked
-    from dicomprep.continuing import continued_options, describe_options
-
-    given = [name[2:].replace("-", "_") for name, argument in by_name.items() if argument.tokens]
-    db = by_name["--db"]
-    kept = continued_options(db.tokens[0].value if db.tokens else DEFAULTS.db, given=given)
-    for name, value in kept.items():
-        option = f"--{name.replace('_', '-')}"
-        for one in option_values(value):
-            by_name[option].append(Token(keyword=option, value=one, source="the last run"))
-    if kept:
-        print(f"As in the last run: {describe_options(kept)}")
 
 
 def _join_values(arguments: Iterable[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from dicomprep.errors import ConfigError
 from dicomprep.storage import read_small_file
 
-__all__ = ["data_options", "default_options", "is_shared", "option_values"]
+__all__ = ["data_options", "default_options", "is_shared"]
 
 FILE_NAME = "dicomprep.toml"
 
@@ -51,7 +51,7 @@ def data_options(dicom_dir: Path) -> tuple[Path, dict[str, list[str]]]:
             raise ConfigError(f"{path}: {only}. Give {key} on the command line or in {FILE_NAME} of your own folder.")
         if isinstance(value, dict | list):
             raise ConfigError(f"{path}: `{key}` is one value.")
-    return path, {key: option_values(value) for key, value in options.items()}
+    return path, {key: _values(value) for key, value in options.items()}
 
 
 def default_options(command: Sequence[str], dicom_dir: Path | None) -> Iterator[tuple[str, str, list[str]]]:
@@ -74,7 +74,7 @@ def default_options(command: Sequence[str], dicom_dir: Path | None) -> Iterator[
             if key in FROM_THE_COMMAND_LINE:
                 raise ConfigError(f"{path} [label]: `{key}` is given on the command line alone, as --{key}.")
             yield f"{path} [label]", key, [_joined(value)]
-    yield from ((str(path), key, option_values(value)) for key, value in shared.items())
+    yield from ((str(path), key, _values(value)) for key, value in shared.items())
 
 
 def is_shared(option: str) -> bool:
@@ -82,15 +82,14 @@ def is_shared(option: str) -> bool:
     return option in SHARED
 
 
-def option_values(value: object) -> list[str]:
-    """What is given for an option, as words of a command line."""
+def _values(value: object) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list) else [str(value)]
 
 
 def _joined(value: object) -> str:
     if isinstance(value, list) and any("," in str(one) for one in value):
         raise ConfigError("A name in a list of dicomprep.toml holds a comma, which separates names: leave it out.")
-    return ",".join(option_values(value))
+    return ",".join(_values(value))
 
 
 def _find_options() -> tuple[Path, Mapping[str, Any]]:

@@ -13,9 +13,9 @@ from dicomprep.absence import Search, count_below, note_absent, prune
 from dicomprep.addresses import is_sqlite_path
 from dicomprep.archives import is_archive
 from dicomprep.batch import Batch
+from dicomprep.changed_options import explain_changes
 from dicomprep.concerns import concerns
 from dicomprep.config import Config
-from dicomprep.continuing import explain_changes
 from dicomprep.database import queries
 from dicomprep.database.connect import connect, displayed_database, former_key_file, key_file, read_meta
 from dicomprep.database.overview_queries import sample_places
@@ -208,8 +208,8 @@ def _warn_of_tags(config: Config, watcher: Watcher) -> None:
 def _begin(config: Config, tree: Tree, store: Store, watcher: Watcher) -> int:
     """Record that a run began and with which options; say what is made again because earlier ones had others."""
     with store.transaction() as connection:
-        sentence = explain_changes(connection, config, tree.parts)
-    if sentence is not None:
+        sentences = list(explain_changes(connection, config, tree.parts))
+    for sentence in sentences:
         watcher.warned(sentence)
     options = asdict(config) | {"db": displayed_database(config.db), "dicom_dir": tree.folder}
     return store.begin_run(version=VERSION, root=tree.folder, options=options)
