@@ -75,5 +75,6 @@ def require_paid_pixels(*, frames: int, pixels: int, work: int, held_bytes: floa
     """
     total = frames * pixels
     if total * work > max(FREE_PIXELS, PIXELS_FOR_A_BYTE * held_bytes):
-        message = f"{held_bytes:,.0f} bytes claim to be {frames:,} frames of {pixels:,} pixels, more than is decoded"
+        claim = f"{held_bytes:,.0f} bytes claim to be {frames:,} frames of {pixels:,} pixels, more than is decoded"
+        message = f"{claim} (--frames max=K takes some of them)"
         raise InputError(ErrorCode.LIMIT_EXCEEDED, message)

@@ -121,6 +121,14 @@ def test_a_marker_within_a_scan_of_12_bits_is_refused(marker: bytes) -> None:
         _decoded(code[:middle] + marker + code[middle + 2 :], "4.51", 12)
 
 
+@pytest.mark.parametrize("start", [0, 4000])
+def test_a_second_end_marker_hides_no_end(start: int) -> None:
+    code = CODECS["JPEG of 12 bits"][2]()
+    begins = _code_begins(code)
+    with pytest.raises(InputError, match="ends before"):
+        _decoded(code[: begins + start] + b"\xff\xd9" + code[begins + start :], "4.51", 12)
+
+
 def test_a_table_that_is_missing_is_not_made_up() -> None:
     code = CODECS["JPEG of 12 bits"][2]()
     at = code.rfind(b"\xff\xc4")

@@ -244,10 +244,15 @@ def _black_jpegxl(side: int) -> bytes:
     return bytes(imagecodecs.jpegxl_encode(np.zeros((side, side), np.uint8), usecontainer=False, lossless=True))
 
 
+def _black_jpeg2000(side: int) -> bytes:
+    return bytes(imagecodecs.jpeg2k_encode(np.zeros((side, side), np.uint8), codecformat="j2k", reversible=True))
+
+
 PIXELS_OF_NOTHING: dict[str, Callable[[], bytes]] = {
     "100 deflated frames of 8,000²": lambda: _black(
         8000, 100, syntax=DEFLATED_FRAMES, code=zlib.compress(bytes(8000 * 8000), 9, wbits=-zlib.MAX_WBITS)
     ),
+    "20 frames of JPEG 2000 of 8,000²": lambda: _black(8000, 20, syntax=JPEG_2000, code=_black_jpeg2000(8000)),
     "80 frames of JPEG XL of 2,048²": lambda: _black(2048, 80, syntax=JPEG_XL, code=_black_jpegxl(2048)),
 }
 

@@ -56,7 +56,7 @@ def is_wavelet(transfer_syntax: str) -> bool:
 
 def work_of(transfer_syntax: str | None) -> int:
     """How many times as long as with other codecs a pixel takes, at least."""
-    return 8 if transfer_syntax in _JPEG_XL else 1
+    return 8 if transfer_syntax in _JPEG_XL else 4 if is_wavelet(transfer_syntax or "") else 1
 
 
 def spare_rows(transfer_syntax: str, *, bits_stored: int, draft: bool = False) -> float:

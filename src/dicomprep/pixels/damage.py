@@ -113,12 +113,13 @@ def require_sound_scan(data: bytes) -> None:
     scan = data.rfind(b"\xff\xda")
     if scan < 0 or data.count(b"\xff\xda") > 1:
         return
+    end = data.find(b"\xff\xd9", scan)
     if any(symbol != _END_OF_BLOCK for key, symbol in _huffman_tables(data[:scan]).items() if key >> 4 == _AC):
-        _require_no_hole(data, scan, data.rfind(b"\xff\xd9"), HUFFMAN_ZEROS)
-    restarts = [marker[1] & 7 for marker in _RESTART.findall(data, scan)]
+        _require_no_hole(data, scan, end, HUFFMAN_ZEROS)
+    restarts = [marker[1] & 7 for marker in _RESTART.findall(data, scan, end)]
     in_order = all(after == (before + 1) % 8 for before, after in pairwise([7, *restarts]))
     in_order &= not restarts or b"\xff\xdd" in data[:scan]
-    if _STRAY.search(data, scan + 2, data.rfind(b"\xff\xd9")) or not in_order:
+    if _STRAY.search(data, scan + 2, end) or not in_order:
         raise InputError(ErrorCode.CORRUPT_PIXELS, "the codestream is damaged: a marker within its code")
 
 

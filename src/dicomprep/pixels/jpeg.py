@@ -129,8 +129,12 @@ def _require_enough(data: bytes, pixels: NDArray[Any], decode: Callable[[bytes],
 
 
 def _end_of_scan(data: bytes) -> int:
-    """Where the coded data end: before the end marker and the fill bytes FF that may precede it (T.81 B.1.1.2)."""
-    end = data.rfind(b"\xff\xd9")
+    """Where the coded data end: before the end marker and the fill bytes FF that may precede it (T.81 B.1.1.2).
+
+    The first one behind the last scan begins: there may be others in what follows it.
+    """
+    end = data.find(b"\xff\xd9", max(0, data.rfind(b"\xff\xda")))
+    end = end if end >= 0 else data.rfind(b"\xff\xd9")
     while data[end - 1] == 0xFF:  # none belongs to the code, where 00 follows an FF
         end -= 1
     return end
