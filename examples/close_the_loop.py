@@ -221,7 +221,7 @@ def labelling_page(*options: str) -> Iterator[str]:
 def ask(address: str, path: str, **body: object) -> dict[str, Any]:
     """What the page's own script sends, and the answer."""
     content = json.dumps({"annotator": "script", **body}).encode()
-    request = Request(address + path, content, {"Origin": address})  # noqa: S310
+    request = Request(address + path, content, {"Origin": address, "Content-Type": "application/json"})  # noqa: S310
     with urlopen(request) as answer:  # noqa: S310
         return json.load(answer)
 

@@ -28,7 +28,8 @@ __all__ = ["Failures"]
 
 SHOWN_INPUTS = 100
 SHOWN_CAUSES = 50
-LAST_LINES = 12
+LAST_LINES = 60
+"""Of what trying again prints: its whole summary, with all that is said of the data set."""
 _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\b\d[\d.,:×x]*\b|0x[0-9a-fA-F]+|[0-9A-F]{4},[0-9A-F]{4}")
 
 
