@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from dicomprep import process_dicom
 from dicomprep.errors import InputError
 from dicomprep.stages import listing
 from dicomprep.stages.discover import discover
-from dicomprep.storage import open_linked
+from dicomprep.storage import open_linked, open_source, place_within
 from tests.building import make_dicom
-from tests.running import Place, make_files
+from tests.running import Place, cli, make_files
 
 
 @pytest.fixture
@@ -94,6 +95,34 @@ def test_links_are_followed_within_the_root_and_named_by_their_place(place: Plac
     assert result.passed_over["circular link"] >= 1
     assert "datalad get" in place.rows("SELECT error_detail FROM inputs WHERE status = 'failed'")[0]
     assert place.run(follow_links=True).unchanged == 4
+
+
+def test_links_into_snapshots_and_bins_are_not_followed(place: Place) -> None:
+    make_files(place.source, ".snapshot/daily/a.dcm", ".Trash-1000/files/b.dcm", "Größe/c.dcm")
+    for number, target in enumerate([".snapshot/daily/a.dcm", ".snapshot/daily", ".Trash-1000/files", "Größe/c.dcm"]):
+        (place.source / f"link {number}.dcm").symlink_to(place.source / target)
+    result = place.run(follow_links=True)
+    assert sorted(place.rows("SELECT path FROM files")) == ["Größe/c.dcm", "link 3.dcm"]
+    assert result.passed_over["snapshot link"] == 3
+
+
+def test_a_link_that_a_person_names_is_followed(place: Place) -> None:
+    make_files(place.source, "Größe/c.dcm")
+    link = place.base / "verknüpft.dcm"
+    link.symlink_to(place.source / "Größe/c.dcm")
+    assert process_dicom(link)[0].name.endswith("verknüpft")
+    assert cli(place.base, "inspect", link).returncode == 0
+
+
+def test_pages_show_linked_files_of_the_root_alone(place: Place) -> None:
+    make_files(place.source, "annex/KEY.dcm")
+    outside = make_dicom(place.base / "outside.dcm")
+    for name, target in (("a.dcm", place.source / "annex/KEY.dcm"), ("out.dcm", outside)):
+        (place.source / name).symlink_to(target)
+    assert place_within(str(place.source), "a.dcm") == str(place.source / "annex/KEY.dcm")
+    assert place_within(str(place.source), "annex/KEY.dcm") == str(place.source / "annex/KEY.dcm")
+    with pytest.raises(InputError), open_source(place_within(str(place.source), "out.dcm")):
+        pass
 
 
 def test_a_data_set_of_links_alone_is_no_success_without_following_them(place: Place) -> None:

@@ -1,5 +1,6 @@
 """The Python calls: `preprocess` for a folder, `process_dicom` for one file."""
 
+import os
 import warnings
 from copy import deepcopy
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def process_dicom(path: str | Path, **options: Any) -> list[Processed]:  # noqa:
     config = Config.of(path.parent, **options)
     _, name = source_name(path.parent.name, path.name)
     processed = []
-    with warnings.catch_warnings(action="ignore"), open_source(str(path)) as file:
+    with warnings.catch_warnings(action="ignore"), open_source(os.path.realpath(path)) as file:
         image = decode(file, max_bytes=config.budget.max_memory * 2**20)
         for index in config.image.select_frames(image.frame_count):
             drawn = draw(image, index, config.image)

@@ -30,4 +30,5 @@ def inspect(
     """
     from dicomprep.reporting import print_inspection
 
+    file = file.resolve() if file.is_symlink() else file  # it is the person's own choice
     return print_inspection(file, image, frame_number=frame, png=png, max_bytes=DEFAULTS.budget.max_memory * 2**20)

@@ -15,9 +15,10 @@ from dicomprep.storage import actual_path, changed_ns
 
 __all__ = ["discover"]
 
-LINK, OUTWARD_LINK, BROKEN_LINK, LOOP = (
+LINK, OUTWARD_LINK, COPY_LINK, BROKEN_LINK, LOOP = (
     "symbolic link",
     "outward symbolic link",
+    "snapshot link",
     "broken symbolic link",
     "circular link",
 )
@@ -160,8 +161,9 @@ class _Search:
         """A link is what it leads to, if that lies below the root."""
         rank = NAMED_DCM if entry.name.lower().endswith(".dcm") else OTHER
         target = os.path.realpath(entry.path)
-        if not os.path.join(target, "").startswith(os.path.join(self.real_place, "")):
-            self.passed_over[OUTWARD_LINK] += 1
+        is_outward = not os.path.join(target, "").startswith(os.path.join(self.real_place, ""))
+        if is_outward or _leads_to_copies(target.removeprefix(self.real_place)):
+            self.passed_over[OUTWARD_LINK if is_outward else COPY_LINK] += 1
             return None
         try:
             mode = os.stat(target).st_mode
@@ -191,3 +193,10 @@ class _Search:
 
 def _below(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
+
+
+def _leads_to_copies(path: str) -> bool:
+    """Whether a place below the root lies in a folder of copies; what lies under version control are no copies."""
+    parts = path.split("/")
+    kinds = {why_left_out(name, parent) for parent, name in zip(["", *parts], parts, strict=False)}
+    return bool(kinds - {None, "version control"})

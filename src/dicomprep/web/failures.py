@@ -1,6 +1,5 @@
 """What failed, grouped by cause; what `inspect` says of an input; trying again."""
 
-import os
 import re
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from dicomprep.addresses import is_sqlite_path
 from dicomprep.database import overview_queries
 from dicomprep.database.overview_queries import Cause, causes, failed_inputs, find_input
 from dicomprep.errors import ErrorCode, LabelError
-from dicomprep.storage import actual_path
+from dicomprep.storage import actual_path, place_within
 from dicomprep.viewing import Explain, Refusal
 from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, answered, no_such_image
@@ -83,7 +82,7 @@ class Failures:
             if failed is None:
                 return no_such_image()
             image = overview_queries.image_options(connection, failed.root)
-        path = os.path.join(actual_path(failed.root), actual_path(failed.path))
+        path = place_within(actual_path(failed.root), actual_path(failed.path))
         rows = self._site.viewer.ask(Explain(path, image))
         if isinstance(rows, Refusal):
             rows = [("It cannot be inspected", f"{rows.detail} [{rows.code}]")]

@@ -1,7 +1,6 @@
 """The source behind an image, at full resolution, and its attributes. Files are opened in a process of their own."""
 
 import json
-import os
 import struct
 
 from starlette.requests import Request
@@ -9,7 +8,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dicomprep.database.gallery_queries import Origin, find_origin
-from dicomprep.storage import actual_path
+from dicomprep.storage import actual_path, place_within
 from dicomprep.viewing import FrameView, ReadTags, Refusal, ViewFrame
 from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, no_such_image
@@ -73,7 +72,7 @@ def _is_other(request: Request, origin: Origin) -> bool:
 
 
 def _path(origin: Origin) -> str:
-    return os.path.join(actual_path(origin.root), actual_path(origin.path))
+    return place_within(actual_path(origin.root), actual_path(origin.path))
 
 
 def _refused(refusal: Refusal) -> Response:
