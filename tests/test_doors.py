@@ -1,7 +1,12 @@
 """How commands are told things: values with a minus, defaults files, databases by URL; failures that stay; pools."""
 
 import multiprocessing
+import os
+import pty
 import shlex
+import subprocess
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -49,6 +54,25 @@ def test_standard_streams_may_be_closed(place: Place, closed: str) -> None:
     assert call(["sh", "-c", command], place.base).returncode == 0
     assert place.base.joinpath("dicomprep.db").read_bytes().startswith(b"SQLite format 3")
     assert sorted(path.name for path in place.output.rglob("*.png")) == ["a.png", "b.png"]
+
+
+def test_a_terminal_of_80_columns_breaks_no_word(place: Place) -> None:
+    """A pipe gets a line for each fact, as programs want it."""
+    outer, inner = pty.openpty()
+    termios.tcsetwinsize(inner, (24, 80))
+    with subprocess.Popen(dicomprep_command("preprocess", "in", *HERE), cwd=place.base, stdout=inner, stderr=-3) as run:
+        os.close(inner)
+        shown = b""
+        with suppress(OSError):  # the other end is closed
+            while chunk := os.read(outer, 4096):
+                shown += chunk
+    os.close(outer)
+    assert run.returncode == 0
+    lines = shown.decode().splitlines()
+    assert max(map(len, lines)) <= 80
+    warning = next(number for number, line in enumerate(lines) if line.startswith("  Warning:"))
+    assert lines[warning + 1].startswith(" " * 12) and len(lines[warning]) > 60
+    assert max(map(len, cli(place.base, "preprocess", "in", *HERE).stdout.splitlines())) > 80
 
 
 def test_an_option_is_no_value(place: Place) -> None:

@@ -175,16 +175,19 @@ def print_section(
             cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(cells, widths, strict=True))
         )
         print("  " + "  ".join([first, *others]))
-    for note in notes or (() if rows else ("none",)):
-        print(f"  {printable(note)}")
+    _print_sentences(notes or (() if rows else ("none",)))
 
 
 def print_notes(title: str, sentences: Sequence[str]) -> None:
     """A heading and sentences below it; nothing where there are none."""
     if sentences:
         print(title)
+    _print_sentences(sentences)
+
+
+def _print_sentences(sentences: Iterable[str]) -> None:
     for sentence in sentences:
-        print(f"  {printable(sentence)}")
+        print("\n".join(_wrapped(f"  {printable(sentence)}", indent=2)))
 
 
 def printable(text: str) -> str:
