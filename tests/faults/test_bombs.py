@@ -44,7 +44,7 @@ DRAWN = {
     "RLE: both claim what the budget allows", "palette: descriptors that lie", "palette: linear segments without end",
     "ICC profile: rubbish", "ICC profile: tags", "ICC profile: curves", "ICC profile: size",
     "items: 10⁵ in a sequence that is read", "items: 10⁵ with lengths", "items: 10⁵ in a private sequence",
-    "items: 10⁵ with sequences in them", "items: 10⁵ as optical paths", "nested 50,000 deep: with lengths",
+    "items: 10⁵ as optical paths", "nested 50,000 deep: with lengths",
     "nested 50,000 deep: with lengths, VOI LUT", "nested 50,000 deep: 400 deep, with lengths",
     "value: 10⁷ window centers", "value: 10⁷ cosines of a plane",
 }  # fmt: skip
