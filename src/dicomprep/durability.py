@@ -1,14 +1,19 @@
 """Files that are whole or not there, and images that outlive a loss of power."""
 
+import errno
 import os
-from collections.abc import Iterable
+import secrets
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dicomprep.errors import disk_fault
+from dicomprep.errors import ConfigError, disk_fault, place_fault
 
-__all__ = ["DRAFT", "replace_file", "sync_images"]
+__all__ = ["DRAFT", "drafted", "replace_file", "require_place", "sync_images"]
 
 DRAFT = ".new"
 """Ending of the name under which a file is written before it gets its own."""
@@ -30,6 +35,51 @@ def replace_file(place: Path, content: bytes, *, mode: int = 0o666, durable: boo
     draft.replace(place)
     if durable:
         _sync(os.fspath(place.parent), os.fsync)
+
+
+@contextmanager
+def drafted(place: Path) -> Iterator[Path]:
+    """The path of a draft for a file that a person named: it gets its place at the end of the block, on the disk.
+
+    Where the block fails, nothing of it is left, and what had that name before stays. Links are followed; a device or
+    a pipe is written to itself. Raises ConfigError for a place that no file can have, EnvironmentFault where the file
+    system fails, also within the block.
+    """
+    require_place(place)
+    try:
+        real = Path(os.path.realpath(place))
+        if real.exists() and not real.is_file():
+            yield real
+            return
+        draft = real.with_name(f".{secrets.token_hex(8)}{DRAFT}")
+        try:
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+            if real.exists():
+                shutil.copymode(real, draft)
+            yield draft
+            _sync(os.fspath(draft), os.fsync)
+            draft.replace(real)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise place_fault(place, error) from error
+
+
+def require_place(place: Path, *, apart_from: Path | None = None) -> None:
+    """Raise ConfigError, or EnvironmentFault, where it shows without a try that a file can have no such place.
+
+    Nor may it be that of the file `apart_from`, which is read for it.
+    """
+    try:
+        status = place.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if apart_from is not None and apart_from.exists() and os.path.samestat(status, apart_from.stat()):
+            raise ConfigError(f"{place} is the file that is read. Choose another place.")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise place_fault(place, error) from error
 
 
 def sync_images(output_dir: Path, paths: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "InputError",
     "LabelError",
     "disk_fault",
+    "place_fault",
 ]
 
 
@@ -103,3 +104,19 @@ def disk_fault(what: str, error: OSError) -> EnvironmentFault:
     reason = error.strerror or str(error)
     remedy = _DISK_REMEDIES.get(error.errno or 0)
     return EnvironmentFault(f"{what}: {reason}.{f' {remedy}' if remedy else ''}")
+
+
+_WRONG_PLACES = {
+    errno.ENOENT: "Make its folder first, or choose another place.",
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP), "Choose another place."),
+    **dict.fromkeys((errno.ENAMETOOLONG, errno.EINVAL), "Choose another name."),
+}
+"""What is wrong with a path that no file can have."""
+
+
+def place_fault(place: object, error: OSError) -> ConfigError | EnvironmentFault:
+    """The error to raise where a file, or folder, that a person named cannot be written: wrong usage or the disk."""
+    remedy = _WRONG_PLACES.get(error.errno or 0)
+    if remedy is None:
+        return disk_fault(f"{place} cannot be written", error)
+    return ConfigError(f"{place} cannot be written: {error.strerror or error}. {remedy}")

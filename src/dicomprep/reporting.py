@@ -17,6 +17,7 @@ from dicomprep.console import print_notes, print_section, print_table, printable
 from dicomprep.database import queries
 from dicomprep.database.connect import connect, migrate, reading
 from dicomprep.database.picture_store import count_waiting
+from dicomprep.durability import drafted, require_place
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.inspection import inspect_file, text_picture
 from dicomprep.pixels.png import encode_png
@@ -114,8 +115,11 @@ def _print_joining(done: Joining, *, dry_run: bool, taken_back: bool) -> None:
 def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, png: Path | None, max_bytes: int) -> int:
     """Print what a file is; show or write its picture; 1 where there is none.
 
-    Raises ConfigError where there is no such file or frame, or no place for the picture.
+    Raises ConfigError where there is no such file or frame, or no place for the picture; EnvironmentFault where its
+    disk fails.
     """
+    if png is not None:
+        require_place(png, apart_from=file)
     try:
         inspection = inspect_file(file, options, frame_number=frame_number, max_bytes=max_bytes)
     except InputError as error:
@@ -128,10 +132,8 @@ def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, pn
             print(f"{'No picture':<16} {printable(inspection.error.detail)} [{inspection.error.code}]")
         return 1
     if png is not None:
-        try:
-            png.write_bytes(encode_png(inspection.thumbnail.pixels))
-        except OSError as error:
-            raise ConfigError(f"{png} cannot be written: {error.strerror}") from error
+        with drafted(png) as draft:
+            draft.write_bytes(encode_png(inspection.thumbnail.pixels))
         print(f"{'Picture':<16} {printable(str(png))}")
     elif sys.stdout.isatty():
         print(text_picture(inspection.thumbnail.pixels, columns=min(64, shutil.get_terminal_size().columns)))

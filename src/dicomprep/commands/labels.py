@@ -33,7 +33,9 @@ def import_(file: Path, *, db: str = DEFAULTS.db, annotator: str = "imported", u
     """
     from dicomprep.console import printable
     from dicomprep.exchange.labels import import_labels
+    from dicomprep.exchange.tables import require_table_place
 
+    require_table_place(unmatched, apart_from=file)
     done = import_labels(db, file, annotator=annotator)
     print(f"{done.recorded:,} labels recorded, {done.unchanged:,} stood already, {done.empty:,} rows had none.")
     note = done.matched.table.note

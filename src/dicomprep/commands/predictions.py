@@ -34,7 +34,9 @@ def import_(file: Path, *, db: str = DEFAULTS.db, model: str = "", unmatched: Pa
     """
     from dicomprep.console import printable
     from dicomprep.exchange.predictions import import_predictions
+    from dicomprep.exchange.tables import require_table_place
 
+    require_table_place(unmatched, apart_from=file)
     done = import_predictions(db, file, model=model or None)
     lines = [f"{done.images:,} images have scores of {', '.join(done.models)} now."]
     if done.left_out:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from dicomprep.cells import neutral_cell
-from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.durability import drafted, require_place
+from dicomprep.errors import ConfigError, place_fault
 from dicomprep.exchange.dialects import normalized_heading, read_delimited
 from dicomprep.export.columnar import write_parquet
 from dicomprep.export.delimited import write_csv
 from dicomprep.extras import load_extra
 
-__all__ = ["ReadTable", "read_table", "write_table"]
+__all__ = ["ReadTable", "read_table", "require_table_place", "write_table"]
 
 ENDINGS = (".csv", ".parquet")
 TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt")
@@ -101,20 +102,29 @@ def write_table(path: Path, columns: dict[str, str], rows: Iterable[Sequence[Any
             written += 1
             yield row
 
-    ending, draft = _ending(path), path.with_name(f"{path.name}.draft")
-    try:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if ending == ".parquet":
-                write_parquet(draft, list(columns), list(columns.values()), counted())
-            else:
-                write_csv(draft, list(columns), counted())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise EnvironmentFault(f"{path} cannot be written: {error.strerror or error}") from error
+    ending = _ending(path)
+    require_place(path)
+    _make_folder(path.parent)
+    with drafted(path) as draft:
+        if ending == ".parquet":
+            write_parquet(draft, list(columns), list(columns.values()), counted())
+        else:
+            write_csv(draft, list(columns), counted())
     return written
+
+
+def require_table_place(path: Path | None, *, apart_from: Path) -> None:
+    """Raise ConfigError where no table can have this place, if any is asked for: before the work that it tells of."""
+    if path is not None:
+        _ending(path)
+        require_place(path, apart_from=apart_from)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise place_fault(folder, error) from error
 
 
 def _ending(path: Path) -> str:

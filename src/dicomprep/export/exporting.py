@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from dicomprep.database.dataset_queries import image_options
 from dicomprep.database.opening import images_folder, open_for_reading
-from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
 from dicomprep.export.card import describe_export
 from dicomprep.export.formats import LAYOUTS, Layout
 from dicomprep.export.manifest import MANIFEST, Manifest, Shard, load_manifest
@@ -167,4 +167,4 @@ def _alone(out: Path) -> Iterator[bool]:
     except Timeout as error:
         raise EnvironmentFault(f"Another export is writing to {out}.") from error
     except OSError as error:
-        raise EnvironmentFault(f"The export to {out} failed: {error.strerror or error}") from error
+        raise place_fault(out, error) from error

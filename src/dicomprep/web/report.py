@@ -1,15 +1,15 @@
 """The overview as one file: nothing in it names a patient, a file or a folder."""
 
-import errno
 from importlib.resources import files
 from pathlib import Path
 
 from markupsafe import Markup
 
+from dicomprep.addresses import resolve_database
 from dicomprep.database import queries
 from dicomprep.database.connect import connect
 from dicomprep.database.opening import images_folder
-from dicomprep.errors import ConfigError, disk_fault
+from dicomprep.durability import drafted, require_place
 from dicomprep.image_store import LocalImages
 from dicomprep.version import VERSION
 from dicomprep.web.guard import Door
@@ -19,8 +19,6 @@ from dicomprep.web.site import LabelSettings, Site
 __all__ = ["write_report"]
 
 LAST_RUNS = 12
-NO_PLACE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
-"""What is wrong with a path that no file can have."""
 
 
 def write_report(db: str, out: Path) -> None:
@@ -28,6 +26,7 @@ def write_report(db: str, out: Path) -> None:
 
     A run may start and record meanwhile: no transaction takes long.
     """
+    require_place(out, apart_from=Path(resolve_database(db)))
     connect(db, must_exist=True).dispose()
     site = Site(LabelSettings(db=db, output_dir=Path()), Door())
     try:
@@ -43,9 +42,5 @@ def write_report(db: str, out: Path) -> None:
         html = site.render("report.html", charts=made, runs=runs, style=style, version=VERSION, **agreement)
     finally:
         site.close()
-    try:
-        out.write_text(html, encoding="utf-8")
-    except OSError as error:
-        if error.errno in NO_PLACE:
-            raise ConfigError(f"{out} cannot be written: {error.strerror}") from error
-        raise disk_fault(f"{out} cannot be written", error) from error
+    with drafted(out) as draft:
+        draft.write_text(html, encoding="utf-8")
