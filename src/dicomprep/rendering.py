@@ -1,5 +1,6 @@
 """What the pages show of a source file, made in a worker: frames at full resolution, attributes, explanations."""
 
+import re
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -18,7 +19,7 @@ from dicomprep.errors import ConfigError, EnvironmentFault, InputError
 from dicomprep.inspection import inspect_file
 from dicomprep.models import Frame
 from dicomprep.pixels.geometry import halve
-from dicomprep.pixels.intensity import Grey, LookupTable, Window, apply_modality, draw_grey, linear_ends
+from dicomprep.pixels.intensity import Grey, LookupTable, Window, apply_modality, draw_grey, linear_ends, shorten
 from dicomprep.pixels.png import decode_png
 from dicomprep.stages.decode import Image, decode
 from dicomprep.stages.normalize import normalize
@@ -35,6 +36,8 @@ MOST_PIXELS = 2**25
 MOST_TEXT = 300
 BINS = 32
 CODES = 2**16
+_LONG_NUMBER = re.compile(r"\d{7,}(?:\.\d+)?|\d(?:\.\d+)?e\+\d+")
+"""No page says one that a header holds; `inspect` does."""
 
 
 class _Opened:
@@ -110,7 +113,7 @@ def explain(task: Explain) -> list[tuple[str, str]]:
     except (ConfigError, TypeError):
         options = ImageOptions()
     inspection = inspect_file(Path(task.path), options, frame_number=0, max_bytes=MAX_BYTES)
-    rows = list(inspection.rows)
+    rows = [(name, value if name == "File" else _LONG_NUMBER.sub("…", value)) for name, value in inspection.rows]
     if inspection.error is not None:
         rows.append(("No picture", f"{inspection.error.detail} [{inspection.error.code}]"))
     return rows
@@ -141,8 +144,8 @@ def _grey(frame: Frame, grey: Grey) -> tuple[dict[str, Any], list[NDArray[Any]]]
         "rows": codes.shape[0],
         "columns": codes.shape[1],
         "codes": len(stored),
-        "center": center,
-        "width": width,
+        "center": shorten(center),
+        "width": shorten(width),
         "inverted": grey.inverted,
     }
     return about, [values.astype("<f4"), table, background, codes.astype("<u2")]

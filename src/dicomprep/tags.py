@@ -3,9 +3,11 @@
 Everything else of a header stays where it is. Each field is a column of `files` or `frames` and of the view `tags`.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-__all__ = ["AGE_CAP", "Position", "Tags"]
+__all__ = ["AGE_CAP", "LIMITS", "Limits", "Position", "Tags", "is_plausible"]
 
 AGE_CAP = 89
 """Years. Older patients are so few that their age would tell who they are (HIPAA 164.514(b)(2)(i)(C))."""
@@ -59,3 +61,53 @@ class Position(NamedTuple):
     temporal: int | None = None
     point: str | None = None
     """Where its first pixel's middle lies, as in Image Position (Patient), to four decimals."""
+
+
+class Limits(NamedTuple):
+    """The least and the greatest value that a number of its kind has in truth."""
+
+    least: float
+    most: float
+
+
+_COUNT = Limits(-999_999, 999_999)
+_INDEX = Limits(0, 999_999)
+_SIZE = Limits(1, 65_535)
+_LENGTH = Limits(0, 1000)
+
+LIMITS: Mapping[str, Limits] = MappingProxyType(
+    {
+        "instance_number": _COUNT,
+        "series_number": _COUNT,
+        "acquisition_number": _COUNT,
+        "stack_position": _INDEX,
+        "temporal_position": _INDEX,
+        "kvp": Limits(0, 50_000),  # of accelerators, too: 25 MV
+        "tube_current_ma": Limits(0, 10_000),
+        "exposure_time_ms": Limits(0, 999_999),
+        "exposure_mas": Limits(0, 99_999),  # also where somebody means microampere seconds
+        "magnetic_field_t": Limits(0, 30),
+        "repetition_time_ms": Limits(0, 99_999),
+        "echo_time_ms": Limits(0, 9_999),
+        "rows": _SIZE,
+        "columns": _SIZE,
+        "row_spacing_mm": _LENGTH,
+        "column_spacing_mm": _LENGTH,
+        "slice_thickness_mm": _LENGTH,
+        "study_year": Limits(1901, 2299),  # also years that were shifted into the future
+        "slice_position_mm": Limits(-10_000, 10_000),
+        "image_position": Limits(-10_000, 10_000),
+        "image_orientation": Limits(-1.001, 1.001),  # cosines, and how they are rounded
+    }
+)
+"""By column. A number beyond is of another kind, such as somebody's telephone number, and is not recorded."""
+
+
+def is_plausible(column: str, number: float) -> bool:
+    """Whether a number may be what the column is for.
+
+    >>> is_plausible("kvp", 120.0), is_plausible("series_number", 1715550123)
+    (True, False)
+    """
+    limits = LIMITS[column]
+    return limits.least <= number <= limits.most

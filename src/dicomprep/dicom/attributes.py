@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from dicomprep.dicom.elements import OVERLAY_BIT_POSITIONS, OVERLAY_ROWS, TAGS
-from dicomprep.dicom.numbers import MOST_BYTES, salvage_numbers
+from dicomprep.dicom.numbers import MOST_BYTES, said, salvage_numbers
 from dicomprep.dicom.values import MOST_KEPT, dictionary_representation, first_of, read_plainly
 from dicomprep.errors import ErrorCode, InputError
 
@@ -24,7 +24,7 @@ MOST_WRITTEN = 2**17
 MOST_QUOTED = 8
 """Numbers that a note repeats."""
 
-_HARMLESS = re.compile(r"[-+0-9.,eE\\ ]{1,8}[A-Za-z]?")
+_HARMLESS = re.compile(r"[-+0-9.,eE\\ ]{1,6}[A-Za-z]?")
 """What may be quoted of a value that is no number as it should be: `1A`, `1,5`."""
 
 
@@ -185,7 +185,7 @@ class Attributes:
         element = self._raw[_tag(keyword)]
         values = salvage_numbers((first_of(element) if first else element).value)
         if values:
-            taken = ", ".join(f"{value:g}" for value in values[:MOST_QUOTED])
+            taken = ", ".join(said(value) for value in values[:MOST_QUOTED])
             self.salvaged[f"{label(keyword)} is no plain number; it is taken as {taken}"] = None
         return values
 

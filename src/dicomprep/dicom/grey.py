@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import Attributes, label
+from dicomprep.dicom.numbers import said
 from dicomprep.dicom.tables import Notes, Span, find_table
 from dicomprep.errors import InputError
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window, value_span
@@ -140,14 +141,14 @@ def _read_window(found: Attributes) -> tuple[Window | None, Notes]:
     if width <= 0:
         return None, (
             *notes,
-            f"{label('WindowWidth')} {width:g} is not possible; the window is not used",
+            f"{label('WindowWidth')} {said(width)} is not possible; the window is not used",
         )
     function = (found.text("VOILUTFunction") or "LINEAR").upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         note = f"{label('VOILUTFunction')} is unknown; taken as LINEAR"
         return Window(center, width, "LINEAR" if width >= 1 else "LINEAR_EXACT"), (*notes, note)
     if function == "LINEAR" and width < 1:
-        note = f"{label('WindowWidth')} {width:g} is not possible for LINEAR; taken as LINEAR_EXACT"
+        note = f"{label('WindowWidth')} {said(width)} is not possible for LINEAR; taken as LINEAR_EXACT"
         return Window(center, width, "LINEAR_EXACT"), (*notes, note)
     return Window(center, width, function), notes
 
@@ -210,5 +211,7 @@ def read_aspect(frame: FrameAttributes) -> tuple[float, Notes]:
             continue
         if min(spacing) > 0 and 1 / ASPECT_LIMIT <= spacing[0] / spacing[1] <= ASPECT_LIMIT:
             return spacing[0] / spacing[1], ()
-        return 1.0, (f"{label(keyword)} {spacing[0]:g}\\{spacing[1]:g} is not possible; pixels taken as square",)
+        return 1.0, (
+            f"{label(keyword)} {said(spacing[0])}\\{said(spacing[1])} is not possible; pixels taken as square",
+        )
     return 1.0, ()

@@ -22,6 +22,7 @@ from dicomprep.dicom.elements import (
     wanted_tags,
 )
 from dicomprep.dicom.items import FREE, TOO_MANY, payable, require_payable
+from dicomprep.dicom.numbers import said
 from dicomprep.dicom.padding import is_lossy
 from dicomprep.dicom.risk import read_reasons
 from dicomprep.dicom.sniff import Encoding, sniff
@@ -32,6 +33,7 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
 from dicomprep.privacy import is_uid
 from dicomprep.storage import Inflated, SourceFile
+from dicomprep.tags import is_plausible
 
 __all__ = ["NEWER_SYNTAXES", "Header", "PixelElement", "name_syntax", "read_header"]
 
@@ -90,7 +92,7 @@ class Header:
         count = self.attributes.integer("NumberOfFrames") or 1
         if not 1 <= count <= MAX_FRAMES:
             code = ErrorCode.LIMIT_EXCEEDED if count > 0 else ErrorCode.CORRUPT_HEADER
-            raise InputError(code, f"{label('NumberOfFrames')} is {count:,}; up to {MAX_FRAMES:,} are taken")
+            raise InputError(code, f"{label('NumberOfFrames')} is {said(count)}; up to {MAX_FRAMES:,} are taken")
         return count
 
     def why_no_image(self) -> str:
@@ -111,7 +113,7 @@ class Header:
             study_instance_uid=get("StudyInstanceUID"),
             series_instance_uid=get("SeriesInstanceUID"),
             is_lossy=is_lossy(self.attributes, self.transfer_syntax),
-            instance_number=_or_none(self.attributes, "InstanceNumber"),
+            instance_number=_instance_number(self.attributes),
             modality=term if (term := self.attributes.code("Modality")) in MODALITIES else None,
             tags=read_tags(self.attributes),
             extra_tags=read_extra_tags(self.attributes, self.extra),
@@ -266,13 +268,13 @@ def _inflate(source: SourceFile, start: int, max_bytes: int) -> Inflated:
     return Inflated(content)
 
 
-def _or_none(attributes: Attributes, keyword: str) -> int | None:
-    """An integer that is only context: a malformed one does not cost the image."""
+def _instance_number(attributes: Attributes) -> int | None:
+    """It is only context: a malformed one does not cost the image."""
     try:
-        value = attributes.integer(keyword)
+        value = attributes.integer("InstanceNumber")
     except InputError:
         return None
-    return value if value is None or abs(value) < 2**63 else None
+    return value if value is not None and is_plausible("instance_number", value) else None
 
 
 def offsets_of(attributes: Attributes) -> Sequence[int] | None:

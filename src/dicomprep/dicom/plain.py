@@ -12,11 +12,9 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID_dictionary
 
 from dicomprep.dicom import vocabulary
+from dicomprep.dicom.numbers import MOST_DIGITS
 
 __all__ = ["plain_value"]
-
-MOST_DIGITS = 6
-"""Before the point; more have telephone numbers and the numbers of persons."""
 
 _YES_OR_NO = frozenset(("YES", "NO"))
 _SIDES = frozenset(("L", "R", "B", "U"))

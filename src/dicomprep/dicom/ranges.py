@@ -75,6 +75,7 @@ def _is_in_hounsfield_units(frame: FrameAttributes) -> bool:
 
 def _maximum_fraction(root: Attributes) -> float:
     try:
-        return float(root.integer("MaximumFractionalValue") or 255)
+        greatest = root.integer("MaximumFractionalValue") or 255
     except InputError:
         return 255.0
+    return float(greatest) if 0 < greatest < 2**16 else 255.0

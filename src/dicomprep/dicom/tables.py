@@ -40,6 +40,8 @@ def read_descriptor(attributes: Attributes, keyword: str) -> tuple[int, int, int
     if len(descriptor) != 3:
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} has {len(descriptor)} of 3 values")
     count, first, bits = descriptor
+    if not -(2**15) <= first < 2**16 or not 0 <= bits < 2**16:
+        raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed")
     return (count & 0xFFFF) or 65536, first, bits
 
 

@@ -15,11 +15,12 @@ from dicomprep.dicom import vocabulary
 from dicomprep.dicom.attributes import Attributes, read_code
 from dicomprep.dicom.codes import REGIONS, VIEWS, read_coded
 from dicomprep.dicom.grey import FrameAttributes
-from dicomprep.dicom.numbers import salvage_numbers
+from dicomprep.dicom.numbers import read_number, read_numbers, read_whole
+from dicomprep.dicom.positions import read_index
 from dicomprep.errors import InputError
-from dicomprep.tags import AGE_CAP, Position, Tags
+from dicomprep.tags import AGE_CAP, Tags, is_plausible
 
-__all__ = ["read_extra_tags", "read_position", "read_tags"]
+__all__ = ["read_extra_tags", "read_tags"]
 
 _KEYWORDS = (
     "Modality", "BodyPartExamined", "ImageLaterality", "Laterality", "ViewPosition", "PatientPosition", "ImageType",
@@ -31,14 +32,14 @@ _KEYWORDS = (
 """What the tags are made of; the last three are only searched for words that mean a head."""
 
 MAX_EXTRA_CHARACTERS = 1024
-MOST_FEW = 256
-"""Bytes: six numbers (DS) take 102 at most."""
 
 _WORD = re.compile(r"[A-Z0-9]+")
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .,&()/+_'-]{0,63}")
 _AGE = re.compile(r"([0-9]{1,4})(?:[.]0+)? *(DAYS?|D|WEEKS?|WKS?|W|MONTHS?|MOS?|M|YEARS?|YRS?|Y)?[.]?")
 MOST_YEARS = 130  # 999 is what some write for "not known"
-_LONG_NUMBER = re.compile(r"[0-9]{5}")
+_LONG_NUMBER = re.compile(r"[0-9]{5}|(?:[0-9][^A-Za-z0-9]*){7}")
+"""Five digits in a row, or seven with nothing but signs between them."""
+
 _HEAD = re.compile(
     rb"HEAD|BRAIN|SKULL|CRANI|FACE|FACIAL|ORBIT|SINUS|CEREBR|NEURO|PITUITAR|MAXILLO|DENTAL|KOPF|SCH[A\xc4]?E?DEL|HIRN"
     rb"|CRANE|CABEZA|TESTA|HOOFD|MPRAGE|WHOLE.?BODY",
@@ -59,7 +60,7 @@ def read_tags(root: Attributes) -> Tags:
         anatomy = frame.find("FrameAnatomySequence", "AnatomicRegionSequence")
     values = tuple(map(root.raw, _KEYWORDS))
     return _compose(values, spacing, thickness, laterality, *_coded(root, anatomy))._replace(
-        rows=_size(root, "Rows"), columns=_size(root, "Columns")
+        rows=read_index(root, "Rows", "rows"), columns=read_index(root, "Columns", "columns")
     )
 
 
@@ -79,7 +80,8 @@ def _compose(
 ) -> Tags:
     """Tags of values as they are written. Kept, for the files of a series have the same."""
     raw = dict(zip(_KEYWORDS, values, strict=True))
-    body_part, distances = _body_part(raw["BodyPartExamined"]) or region or None, _numbers(spacing)
+    body_part = _body_part(raw["BodyPartExamined"]) or region or None
+    row_spacing, column_spacing = _spacing(spacing)
     lateralities = map(_laterality, (raw["ImageLaterality"], raw["Laterality"], laterality))
     return Tags(
         body_part=body_part,
@@ -90,52 +92,23 @@ def _compose(
         photometric_interpretation=_term(raw["PhotometricInterpretation"], vocabulary.PHOTOMETRIC),
         manufacturer=_device(raw["Manufacturer"]),
         manufacturer_model=_device(raw["ManufacturerModelName"]),
-        kvp=_number(raw["KVP"]),
-        tube_current_ma=_number(raw["XRayTubeCurrent"]),
-        exposure_time_ms=_number(raw["ExposureTime"]),
-        exposure_mas=_number(raw["Exposure"]),
-        magnetic_field_t=_number(raw["MagneticFieldStrength"]),
-        repetition_time_ms=_number(raw["RepetitionTime"]),
-        echo_time_ms=_number(raw["EchoTime"]),
-        row_spacing_mm=distances[0] if len(distances) > 1 else None,
-        column_spacing_mm=distances[1] if len(distances) > 1 else None,
-        slice_thickness_mm=_number(thickness),
-        series_number=_whole(raw["SeriesNumber"]),
-        acquisition_number=_whole(raw["AcquisitionNumber"]),
+        kvp=read_number(raw["KVP"], "kvp"),
+        tube_current_ma=read_number(raw["XRayTubeCurrent"], "tube_current_ma"),
+        exposure_time_ms=read_number(raw["ExposureTime"], "exposure_time_ms"),
+        exposure_mas=read_number(raw["Exposure"], "exposure_mas"),
+        magnetic_field_t=read_number(raw["MagneticFieldStrength"], "magnetic_field_t"),
+        repetition_time_ms=read_number(raw["RepetitionTime"], "repetition_time_ms"),
+        echo_time_ms=read_number(raw["EchoTime"], "echo_time_ms"),
+        row_spacing_mm=row_spacing,
+        column_spacing_mm=column_spacing,
+        slice_thickness_mm=read_number(thickness, "slice_thickness_mm"),
+        series_number=read_whole(raw["SeriesNumber"], "series_number"),
+        acquisition_number=read_whole(raw["AcquisitionNumber"], "acquisition_number"),
         patient_sex=_sex(raw["PatientSex"]),
         patient_age=_age(raw["PatientAge"], raw["PatientBirthDate"], raw["StudyDate"]),
         study_year=_year(raw["StudyDate"]),
         recognisable_face=int(_may_show_face(raw, body_part)),
     )
-
-
-def read_position(root: Attributes, frame: FrameAttributes, *, index: int, count: int) -> Position:
-    """Where frame `index` of `count` stands: its functional groups say so, else the root.
-
-    The root has the place of the first frame, and in RT Dose how far the others are from it. PS3.3 C.7.6.2.1.1,
-    C.7.6.16.2, C.8.8.3.2.
-    """
-    place, plane, content = root, root, None
-    if frame.is_grouped:
-        place = frame.find("PlanePositionSequence", "ImagePositionPatient")
-        plane = frame.find("PlaneOrientationSequence", "ImageOrientationPatient")
-        content = frame.find("FrameContentSequence", "InStackPositionNumber", "TemporalPositionIndex")
-    orientation, normal = _plane(plane.raw("ImageOrientationPatient"))
-    point = _numbers(place.raw("ImagePositionPatient")) if normal else ()
-    if normal and len(point) == 3 and place is root and count > 1:
-        offsets = _offsets(root.raw("GridFrameOffsetVector"))
-        known = len(offsets) == count
-        point = (
-            tuple(p + n * (offsets[index] - offsets[0]) for p, n in zip(point, normal, strict=True)) if known else ()
-        )
-    slice_mm = text = None
-    if normal and len(point) == 3:
-        slice_mm = round(sum(a * b for a, b in zip(normal, point, strict=True)), 4)
-        text = "\\".join(str(round(p, 4)) for p in point)
-    if content is None or content is root:
-        return Position(slice_mm, orientation, None, _whole(root.raw("TemporalPositionIdentifier")), text)
-    stack, time = _index(content, "InStackPositionNumber"), _index(content, "TemporalPositionIndex")
-    return Position(slice_mm, orientation, stack, time, text)
 
 
 def read_extra_tags(root: Attributes, keywords: Sequence[str]) -> str | None:
@@ -168,16 +141,12 @@ def _may_show_face(raw: dict[str, bytes], body_part: str | None) -> bool:
     return any(_HEAD.search(raw[k]) for k in ("SeriesDescription", "ProtocolName", "StudyDescription"))
 
 
-def _size(root: Attributes, keyword: str) -> int | None:
-    try:
-        value = root.integer(keyword)
-    except InputError:
-        return None
-    return value if value is not None and 0 < value < 2**31 else None
-
-
-def _index(attributes: Attributes, keyword: str) -> int | None:
-    return _size(attributes, keyword)
+def _spacing(raw: bytes) -> tuple[float | None, float | None]:
+    """Of rows and of columns; both or neither."""
+    distances = read_numbers(raw)[:2]
+    if len(distances) < 2 or not all(is_plausible("row_spacing_mm", distance) for distance in distances):
+        return None, None
+    return distances[0], distances[1]
 
 
 @lru_cache(maxsize=1024)
@@ -219,43 +188,6 @@ def _device(raw: bytes) -> str | None:
     return text if _DEVICE.fullmatch(text) and not _LONG_NUMBER.search(text) else None
 
 
-@lru_cache(maxsize=4096)
-def _number(raw: bytes) -> float | None:
-    numbers = _numbers(raw)
-    return numbers[0] if numbers else None
-
-
-def _numbers(raw: bytes) -> tuple[float, ...]:
-    """A few of them; none where there are more than any attribute of a plane or a pixel has."""
-    return _few(raw) if len(raw) <= MOST_FEW else ()
-
-
-@lru_cache(maxsize=4)
-def _offsets(raw: bytes) -> tuple[float, ...]:
-    """One for each frame: long, and asked for once a frame."""
-    return _parse(raw)
-
-
-@lru_cache(maxsize=4096)
-def _few(raw: bytes) -> tuple[float, ...]:
-    return _parse(raw)
-
-
-def _parse(raw: bytes) -> tuple[float, ...]:
-    """All values, if all of them are finite numbers of a plausible size; else none."""
-    try:
-        values = tuple(float(part) for part in raw.strip(b" \0").split(b"\\")) if raw else ()
-    except ValueError:
-        values = salvage_numbers(raw)
-    return values if all(abs(value) < 1e7 for value in values) else ()
-
-
-@lru_cache(maxsize=1024)
-def _whole(raw: bytes) -> int | None:
-    number = _number(raw)
-    return int(number) if number is not None and number == int(number) else None
-
-
 @lru_cache(maxsize=64)
 def _sex(raw: bytes) -> str | None:
     return read_code(raw) if read_code(raw) in ("F", "M", "O") else None
@@ -275,7 +207,7 @@ def _day(raw: bytes) -> date | None:
 
 def _year(study_date: bytes) -> int | None:
     day = _day(study_date)
-    return day.year if day is not None and day.year > 1900 else None
+    return day.year if day is not None and is_plausible("study_year", day.year) else None
 
 
 def _stated_years(text: str) -> int | None:
@@ -297,14 +229,3 @@ def _age(stated: bytes, birth_date: bytes, study_date: bytes) -> int | None:
     if born is None or day is None or born > day or born.year < 1850:
         return None
     return min(day.year - born.year - ((day.month, day.day) < (born.month, born.day)), AGE_CAP)
-
-
-@lru_cache(maxsize=256)
-def _plane(orientation: bytes) -> tuple[str | None, tuple[float, float, float] | None]:
-    """The cosines of an image's rows and columns as text, and the normal of its plane."""
-    cosines = _numbers(orientation)
-    if len(cosines) != 6:
-        return None, None
-    ax, ay, az, bx, by, bz = cosines
-    text = "\\".join(f"{round(cosine, 4) + 0.0:.6g}" for cosine in cosines)  # + 0.0: no minus zero
-    return text, (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)

@@ -21,6 +21,7 @@ __all__ = [
     "draw_grey",
     "linear_ends",
     "may_be_averaged",
+    "shorten",
     "stored_values_per_grey",
     "value_span",
 ]
@@ -31,6 +32,12 @@ NARROW = 0.2
 
 COARSE = 32
 """A table of which one step is more than this part of its whole rise is a staircase."""
+
+LONG = 10**6
+"""From here on a number of a header may be somebody's telephone number."""
+
+KEPT_DIGITS = 4
+_TYPE_ENDS = frozenset(2**bits - less for bits in range(20, 65) for less in (0, 1))
 
 NEAR = 0.25
 """Padding that lies farther from the window than this share of its width is far away."""
@@ -214,20 +221,39 @@ def _fades_into_background(grey: Grey, padding: tuple[int, int]) -> bool:
 @lru_cache(maxsize=64)
 def describe_grey(grey: Grey) -> dict[str, Any]:
     """What `grey` does, as JSON-able values: enough to turn a grey back into a stored value. Frames share them."""
-    modality: dict[str, Any] = _describe_table(grey.modality, "modality") or asdict(grey.modality)
-    voi: dict[str, Any] = _describe_table(grey.voi, "voi") or asdict(grey.voi)
-    described: dict[str, Any] = {"modality": modality, "voi": voi}
+    described: dict[str, Any] = {"modality": _describe_rule(grey.modality, "modality")}
+    if isinstance(grey.voi, Range) and (isinstance(grey.modality, LookupTable) or not _is_long(grey.modality)):
+        described["voi"] = asdict(grey.voi)  # measured
+    else:
+        described["voi"] = _describe_rule(grey.voi, "voi")
     if grey.inverted:
         described["inverted"] = True
     if grey.padding is not None:
-        described["padding"] = list(grey.padding)
+        described["padding"] = [shorten(end) for end in grey.padding]
     return described
 
 
-def _describe_table(table: object, kind: str) -> dict[str, Any] | None:
-    if not isinstance(table, LookupTable):
-        return None
-    return {"lut": kind, "first": table.first, "entries": len(table.values), "bits": table.bits}
+def shorten(number: float) -> float:
+    """A number as it is recorded: a long one to four digits, which is near enough for a grey and no telephone number.
+
+    The ends of integer types, which 32-bit images have, stay as they are.
+
+    >>> shorten(1024.5), shorten(-2147483648), shorten(4917155501.0)
+    (1024.5, -2147483648, 4917000000.0)
+    """
+    if not LONG <= abs(number) < math.inf or abs(number) in _TYPE_ENDS:
+        return number
+    return round(number, KEPT_DIGITS - len(str(int(abs(number)))))
+
+
+def _is_long(scale: Rescale) -> bool:
+    return (shorten(scale.slope), shorten(scale.intercept)) != (scale.slope, scale.intercept)
+
+
+def _describe_rule(rule: Rescale | Window | Range | LookupTable, kind: str) -> dict[str, Any]:
+    if isinstance(rule, LookupTable):
+        return {"lut": kind, "first": rule.first, "entries": len(rule.values), "bits": rule.bits}
+    return {name: shorten(value) if isinstance(value, (int, float)) else value for name, value in asdict(rule).items()}
 
 
 @lru_cache(maxsize=16)

@@ -17,8 +17,8 @@ from dicomprep.dicom.padding import grey_rules, is_lossy, noise_of, read_padding
 from dicomprep.dicom.palette import read_icc_profile, read_palette, read_supplement
 from dicomprep.dicom.patient import PatientIdentity, read_patient
 from dicomprep.dicom.pixel_data import PixelData
+from dicomprep.dicom.positions import read_position
 from dicomprep.dicom.ranges import below_colors, is_label_map, read_range
-from dicomprep.dicom.training_tags import read_position
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels
 from dicomprep.pixels.codecs import spare_rows

@@ -21,6 +21,7 @@ from dicomprep.database.migrations import (
     m0011_folded_names,
     m0012_lossy,
     m0013_copies,
+    m0014_numbers,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -39,5 +40,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0011_folded_names.upgrade,
     m0012_lossy.upgrade,
     m0013_copies.upgrade,
+    m0014_numbers.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
