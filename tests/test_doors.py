@@ -4,8 +4,10 @@ import multiprocessing
 import os
 import pty
 import shlex
+import signal
 import subprocess
 import termios
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -150,9 +152,18 @@ def _images_made(base: str) -> int:
     return dicomprep.preprocess(f"{base}/in", output_dir=f"{base}/o", db=f"{base}/p.db", workers=2, size=16).frames
 
 
+def test_what_others_start_after_a_run_can_be_ended(place: Place) -> None:
+    """A pool, or torch's loaders: what they are copies of is not the process in which signals are held back."""
+    place.run()
+    process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(120,))
+    process.start()
+    process.terminate()
+    process.join(60)
+    assert process.exitcode == -signal.SIGTERM
+
+
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 def test_a_worker_of_a_pool_may_preprocess(place: Place, method: str) -> None:
-    if method == "fork":
-        place.run()  # the process that workers are copies of is this one's, and none of the pool's
+    place.run()  # the process that workers are copies of is this one's, and none of the pool's
     with multiprocessing.get_context(method).Pool(1) as pool:
         assert pool.apply_async(_images_made, [str(place.base)]).get(60) == 2

@@ -25,6 +25,9 @@ WORKER_ENVIRONMENT = {
 CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
 
 
+_SERVER = forkserver.ForkServer()
+"""The process that workers are copies of."""
+
 _ONE_AT_A_TIME = threading.RLock()
 """What is changed meanwhile belongs to all threads of this process."""
 
@@ -36,16 +39,27 @@ def prepare(work: str) -> None:
     """
     if sys.platform == "win32":
         return
-    CONTEXT.set_forkserver_preload([work.partition(":")[0]])
+    _SERVER.set_forkserver_preload([work.partition(":")[0]])
     with launching():
-        forkserver.ensure_running()
+        _SERVER.ensure_running()
 
 
 @contextmanager
 def launching() -> Iterator[None]:
     """Within, processes may be started: with their own environment, no signals, and nothing of the caller's script."""
-    with _ONE_AT_A_TIME, _plain_main(), _worker_environment(), _undisturbed(), _may_have_children():
+    with _ONE_AT_A_TIME, _own_server(), _plain_main(), _worker_environment(), _undisturbed(), _may_have_children():
         yield
+
+
+@contextmanager
+def _own_server() -> Iterator[None]:
+    """Copy workers from a process of our own: what others start (a pool, a loader of torch) must get signals."""
+    before = forkserver.connect_to_new_process
+    forkserver.connect_to_new_process = _SERVER.connect_to_new_process
+    try:
+        yield
+    finally:
+        forkserver.connect_to_new_process = before
 
 
 @contextmanager
@@ -77,7 +91,7 @@ def _may_have_children() -> Iterator[None]:
 def _forget_the_server() -> None:
     """In a copy of this process: the process that workers are copied from is the original's child, not its own."""
     _ONE_AT_A_TIME.__init__()
-    forkserver._forkserver.__init__()  # type: ignore[misc]
+    _SERVER.__init__()  # type: ignore[misc]
 
 
 @contextmanager
