@@ -10,6 +10,7 @@ from typing import Literal
 
 from dicomprep.auditing.audit import audit
 from dicomprep.auditing.joining import Joining, join, unjoin
+from dicomprep.auditing.small_groups import SMALL_GROUPS
 from dicomprep.cells import neutral_cell
 from dicomprep.concerns import concerns, unreachable_roots
 from dicomprep.config import ImageOptions
@@ -68,7 +69,7 @@ def print_failures(db: str) -> None:
         print(failure.error_code, neutral_cell(printable(failure.path)), neutral_cell(detail), sep="\t")
 
 
-def print_audit(
+def print_audit(  # noqa: PLR0913
     db: str,
     *,
     as_json: bool,
@@ -76,26 +77,32 @@ def print_audit(
     change: Literal["join", "unjoin"] | None = None,
     most: int | None = None,
     dry_run: bool = False,
+    k: int = 0,
+    strict: bool = False,
 ) -> int:
-    """The audit's sections as tables or as JSON, after a `change`; 1 where a leak was found and not mended."""
+    """The audit's sections as tables or as JSON, after a `change`; 1 where a leak was found and not mended.
+
+    With `strict` also where there are groups of fewer than `k` patients.
+    """
     done = unjoin(db, dry_run=dry_run) if change == "unjoin" else None
-    sections = audit(db, near=near)
+    sections = audit(db, near=near, k=k)
     if change == "join":
         done = join(db, sections, most=most, dry_run=dry_run)
-        sections = sections if dry_run else audit(db, near=near)
+        sections = sections if dry_run else audit(db, near=near, k=k)
     leaks = sum(section.leaks for section in sections)
+    code = int(leaks > 0 or (strict and any(section.rows for section in sections if section.name == SMALL_GROUPS)))
     if as_json:
         report = {section.name: section.as_json() for section in sections}
         moved = [asdict(patient) for patient in done.moved] if done else []
         found = {"leaks": leaks, "moved": len(moved), "patients_moved": moved, "dry_run": dry_run, "sections": report}
         print(json.dumps(found, indent=2))
-        return 1 if leaks else 0
+        return code
     for section in sections:
-        print_section(section.title, section.columns, section.rows, section.notes)
+        print_section(section.title, section.columns, *section.as_table())
     if done is not None:
         _print_joining(done, dry_run=dry_run, taken_back=change == "unjoin")
     print(f"{leaks:,} leaks found." if leaks else "No leak found.")
-    return 1 if leaks else 0
+    return code
 
 
 def _print_joining(done: Joining, *, dry_run: bool, taken_back: bool) -> None:

@@ -149,7 +149,7 @@ def test_every_command_says_of_a_server_what_it_says_of_a_file(place: ServedPlac
             ("labels", "export", out / "labels.csv"),
             ("predictions", "export", out / "scores.csv", "--by", "study"),
             ("verify",),
-            ("audit",),
+            ("audit", "--privacy"),
             ("release",),
             ("report", out / "report.html"),
         ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from dicomprep.auditing.duplicates import exact_duplicates, near_duplicates
 from dicomprep.auditing.patients import classes, patients, shares
 from dicomprep.auditing.section import Ground, Section
+from dicomprep.auditing.small_groups import small_groups
 from dicomprep.database.connect import connect, database_folder, migrate, reading
 from dicomprep.database.queries import output_dir
 
@@ -14,13 +15,13 @@ __all__ = ["SECTIONS", "audit"]
 SECTIONS: Sequence[Callable[[Ground], Section]] = (patients, shares, exact_duplicates, near_duplicates, classes)
 
 
-def audit(db: str, *, near: bool = True) -> list[Section]:
-    """Look at a database and its thumbnails; nothing is changed."""
+def audit(db: str, *, near: bool = True, k: int = 0) -> list[Section]:
+    """Look at a database and its thumbnails; nothing is changed. With `k`, also for groups of fewer patients."""
     engine = connect(db, must_exist=True)
     migrate(engine)
     with reading(engine) as connection:
         folder = (database_folder(db) or Path()) / (output_dir(connection) or "")
-        ground = Ground(connection, folder, near)
-        sections = [section(ground) for section in SECTIONS]
+        ground = Ground(connection, folder, near, k)
+        sections = [section(ground) for section in (*SECTIONS, *([small_groups] if k else []))]
     engine.dispose()
     return sections

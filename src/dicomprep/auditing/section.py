@@ -19,6 +19,8 @@ class Ground:
     output_dir: Path
     near: bool = True
     """Whether pictures that only look the same are searched for."""
+    k: int = 0
+    """Groups of fewer patients are small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,14 @@ class Section:
     """Sentences for a person: what it means, what to do."""
     pairs: tuple[tuple[int, int], ...] = field(default=(), repr=False)
     """Groups (by id) that are one patient, as far as this section can tell."""
+    shown: Sequence[tuple[Cell, ...]] | None = None
+    """Those of the rows that a table shows, if not all; JSON has them."""
+
+    def as_table(self) -> tuple[Sequence[tuple[Cell, ...]], tuple[str, ...]]:
+        """Rows and notes for a person, who is told where there are more rows."""
+        if self.shown is None or len(self.shown) == len(self.rows):
+            return self.rows, self.notes
+        return self.shown, (f"{len(self.rows) - len(self.shown):,} more are not shown: --json has all.", *self.notes)
 
     def as_json(self) -> dict[str, object]:
         """Plain values."""
