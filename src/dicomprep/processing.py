@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from dicomprep.burned_in import needs_a_look
 from dicomprep.config import Fidelity, ImageOptions
@@ -19,6 +18,7 @@ from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
 from dicomprep.dicom.stand_ins import is_apple_double, is_pointer_to_dicom
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.file_budget import FileBudget, require_paid_pixels
+from dicomprep.identification import identify_instance
 from dicomprep.models import (
     FrameFailure,
     Instance,
@@ -35,9 +35,7 @@ from dicomprep.models import (
 from dicomprep.naming import frame_filename, thumbnail_path
 from dicomprep.pixels.codecs import work_of
 from dicomprep.pixels.text import shows_text
-from dicomprep.privacy import keyed_hash
 from dicomprep.sharing import judged
-from dicomprep.splits import former_group_key, identify_group, key_without_issuer
 from dicomprep.stages.decode import Image, NoImage, decode
 from dicomprep.stages.normalize import normalize
 from dicomprep.stages.resize import resize
@@ -250,17 +248,7 @@ class _Work:
         """What became of the frames, and whose they are."""
         instance = self.image.instance
         if self.written:
-            kind, key, former, issuerless = self._group()
-            study, series = instance.study_instance_uid, instance.series_instance_uid
-            instance = replace(
-                instance,
-                group_kind=kind,
-                group_key=key,
-                former_key=former,
-                issuerless_key=issuerless,
-                study_key=keyed_hash(self.settings.key, "study", study) if study else "",
-                series_key=keyed_hash(self.settings.key, "series", series) if series else "",
-            )
+            instance = identify_instance(instance, self.image.patient, self.task, self.settings)
         return judged(
             Outcome(
                 self.task,
@@ -274,18 +262,6 @@ class _Work:
                 rest=self.rest,
             )
         )
-
-    def _group(self) -> tuple[str, str, str, str]:
-        """Kind and key of the file's group, its key by earlier releases where that differs, and without issuer."""
-        patient, hash_key, splits = self.image.patient, self.settings.key, self.settings.splits
-        study, folder = self.image.instance.study_instance_uid, self.task.folder or self.task.study_id
-        identify = partial(identify_group, hash_key, splits, study_instance_uid=study)
-        kind, key = identify(patient_id=patient.patient_id, issuer=patient.issuer, folder=folder)
-        issuerless = key_without_issuer(hash_key, splits, patient_id=patient.patient_id, issuer=patient.issuer)
-        before = patient.former or patient
-        formerly = partial(former_group_key, hash_key, splits, study_instance_uid=study, folder=folder)
-        former = formerly(patient_id=before.patient_id, issuer=before.issuer)
-        return kind, key, former if former != key else "", issuerless
 
     def _gives_up(self, left: Sequence[int]) -> bool:
         """Whether the frames that are left are not tried; then they count as failed."""

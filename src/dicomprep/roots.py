@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dicomprep.storage import actual_path, readable_path
 
-__all__ = ["Identity", "Part", "Tree", "find_tree", "identity_of"]
+__all__ = ["Identity", "Part", "Tree", "find_tree", "identity_of", "place_within"]
 
 Identity = tuple[int, int]
 """Device and inode: of one folder the same, by whatever path it is reached."""
@@ -102,6 +102,16 @@ def identity_of(folder: str) -> Identity | None:
     except OSError:
         return None
     return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) and status.st_ino else None
+
+
+def place_within(root: str, path: str) -> str:
+    """Where the file at `path` below `root` really lies, if that is below `root`; else its place as it is named.
+
+    Opened by that, a link out of the folder is refused, one within it is not.
+    """
+    place = os.path.join(root, path)
+    real_root, real = os.path.realpath(root), os.path.realpath(place)
+    return real if real.startswith(os.path.join(real_root, "")) else place
 
 
 def _home(real: str, known: Mapping[Identity, str]) -> Part | None:

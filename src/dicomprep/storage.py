@@ -172,16 +172,6 @@ def open_source(path: str) -> Iterator[SourceFile]:
         yield source
 
 
-def place_within(root: str, path: str) -> str:
-    """Where the file at `path` below `root` really lies, if that is below `root`; else its place as it is named.
-
-    Opened by that, a link out of the folder is refused, one within it is not.
-    """
-    place = os.path.join(root, path)
-    real_root, real = os.path.realpath(root), os.path.realpath(place)
-    return real if real.startswith(os.path.join(real_root, "")) else place
-
-
 @contextmanager
 def open_linked(root: str, path: str) -> Iterator[SourceFile]:
     """Open the file that `path` below `root` leads to by links, if it lies below `root` as well.
