@@ -299,3 +299,41 @@ def test_history_and_annotators_stay_with_the_picture(place: Place) -> None:
     assert events == [("Łukasz", "One"), ("李雷", "Two"), ("Łukasz", "Three")]
     assert sorted(place.rows("SELECT annotator, label FROM standing")) == [("Łukasz", "Three"), ("李雷", "Two")]
     assert labels_of(place) == {"s/a": "Three"}
+
+
+@pytest.mark.parametrize("loss", ["replaced", "cut", "pruned"])
+def test_a_copy_takes_the_label_of_an_original_that_goes(place: Place, loss: str) -> None:
+    """One that was hidden as its duplicate is the image now; when the original is back, it is the duplicate."""
+    save(place, "a.dcm", 1)
+    save(place, "Ordner b/c.dcm", 2)
+    shutil.copy2(place.source / "a.dcm", place.source / "b.dcm")
+    place.run()
+    assert labels_of(place) == {"in/a": None, "Ordner b/c": None}
+    set_labels(place, {"in/a": "Ödem"}, annotator="李雷")
+    whole = (place.source / "a.dcm").read_bytes()
+    if loss == "replaced":
+        save(place, "a.dcm", 3)
+    elif loss == "cut":
+        (place.source / "a.dcm").write_bytes(whole[:-100])
+    else:
+        (place.source / "a.dcm").unlink()
+    result = place.run(prune=True)
+    assert (result.followed["label"], result.waiting["label"]) == (1, 0)
+    assert labels_of(place) == {"in/b": "Ödem", "Ordner b/c": None} | ({"in/a": None} if loss == "replaced" else {})
+    (place.source / "a.dcm").write_bytes(whole)
+    place.run()
+    assert labels_of(place) == {"in/b": "Ödem", "Ordner b/c": None}
+
+
+def test_what_was_pruned_has_its_label_again_when_it_is_back(place: Place) -> None:
+    save(place, "a.dcm", 1)
+    save(place, "b.dcm", 2)
+    place.run()
+    set_labels(place, {"in/a": "Ödem"})
+    (place.source / "a.dcm").rename(place.base / "away.dcm")
+    gone = place.run(prune=True)
+    assert (gone.pruned, gone.waiting["label"]) == (1, 1)
+    save(place, "anderswo/x.dcm", 1)
+    back = place.run()
+    assert back.returned["label"] == 1
+    assert labels_of(place) == {"anderswo/x": "Ödem", "in/b": None}

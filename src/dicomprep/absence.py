@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dicomprep.database import absence_store
 from dicomprep.database.absence_store import count_absent
+from dicomprep.database.picture_store import Pictures
 from dicomprep.database.root_queries import count_recorded
 from dicomprep.database.store import Store
 from dicomprep.image_store import LocalImages
@@ -56,7 +57,9 @@ def prune(search: Search, images: LocalImages) -> int:
     for part in search.parts:
         while ids := _next_gone(search, part):
             with search.store.transaction() as connection:
-                stale = absence_store.forget(connection, ids, run_id=search.run_id)
+                pictures = Pictures(connection, search.run_id)
+                stale = absence_store.forget(connection, ids, pictures)
+            search.store.followed += pictures.moved
             images.remove(stale)
             for folder in {place.rpartition("/")[0] for place in stale}:
                 images.remove_emptied(folder)

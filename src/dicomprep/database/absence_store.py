@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, exists, func, select, update
 
 from dicomprep.database.bulk import any_of, look_up
+from dicomprep.database.picture_store import Pictures
 from dicomprep.database.recovery_store import note_unnamed
 from dicomprep.database.root_queries import lie_in
 from dicomprep.database.schema import aliases, files, frames, groups
@@ -40,18 +41,20 @@ def mark(connection: Connection, file_ids: Sequence[int], run_id: int | None) ->
         connection.execute(_MARK, [{"file_id": file_id, "since": run_id} for file_id in file_ids])
 
 
-def forget(connection: Connection, file_ids: Sequence[int], *, run_id: int) -> list[str]:
+def forget(connection: Connection, file_ids: Sequence[int], pictures: Pictures) -> list[str]:
     """Remove the rows of inputs and of their images; the images' paths, which are noted until they are removed.
 
-    What annotators did stays, as events of a picture that is no more. A duplicate takes the place of an original.
+    What annotators did waits for its picture. A duplicate takes the place of an original, with what was its own.
     """
+    pictures.lose(file_ids)
     stale = [row[0] for row in look_up(connection, _IMAGES, file_ids)]
-    twins = Twins(connection, run_id)
+    twins = Twins(connection, pictures.run_id)
     twins.bereave(file_ids)
     gone = [{"gone": file_id} for file_id in file_ids]
     connection.execute(_WITHOUT_IMAGES, gone)
     connection.execute(_WITHOUT_INPUT, gone)
     twins.settle(())
+    pictures.join((), twins.surfaced)
     note_unnamed(connection, stale)
     return stale
 

@@ -35,6 +35,8 @@ class Shown(NamedTuple):
     frame_number: int
     since_run: int | None
     file_digest: bytes
+    has_surfaced: bool = False
+    """Whether it was hidden behind another image until now, of which it was a duplicate."""
 
 
 def match(waits: Sequence[Waiting], shown: Sequence[Shown]) -> list[tuple[Waiting, Shown]]:
@@ -42,7 +44,7 @@ def match(waits: Sequence[Waiting], shown: Sequence[Shown]) -> list[tuple[Waitin
 
     First the same frame of the same file, then the nearest of the same file, then the same number in another, then any.
     A frame that showed the picture as long as the one that lost it is no place for its events: it is another image
-    that looks the same.
+    that looks the same. One that was hidden as its duplicate takes its place.
     """
     table = _Table(shown)
     pairs: list[tuple[Waiting, Shown]] = []
@@ -108,4 +110,4 @@ class _Table:
 
 
 def _may_take(frame: Shown, wait: Waiting) -> bool:
-    return (frame.since_run or 0) > (wait.since_run or 0)
+    return frame.has_surfaced or (frame.since_run or 0) > (wait.since_run or 0)

@@ -4,9 +4,9 @@ A frame shows the same picture as before if the file's content is the same, or t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, select, text, update
 
@@ -24,14 +24,19 @@ __all__ = ["KINDS", "Pictures", "count_waiting"]
 KINDS: Mapping[str, Table] = {"label": labels, "prediction": predictions, "release": releases}
 
 _FILES = select(files.c.id, files.c.path, files.c.digest).where(files.c.root == bindparam("root"), any_of(files.c.path))
-_FRAMES = select(
-    frames.c.id,
-    frames.c.file_id,
-    frames.c.frame_number,
-    frames.c.source_digest,
-    frames.c.stream_digest,
-    frames.c.since_run,
-).where(any_of(frames.c.file_id))
+
+
+class _Frame(NamedTuple):
+    id: int
+    file_id: int
+    frame_number: int
+    source_digest: bytes | None
+    stream_digest: bytes | None
+    since_run: int | None
+
+
+_CONTENTS = select(files.c.id, files.c.digest).where(any_of(files.c.id))
+_FRAMES = select(*(frames.c[name] for name in _Frame._fields)).where(any_of(frames.c.file_id))
 _HAVING = {kind: select(table.c.frame_id).where(any_of(table.c.frame_id)).distinct() for kind, table in KINDS.items()}
 _FORGET_SKIPS = delete(passed).where(passed.c.frame_id == bindparam("changed_id"))
 
@@ -40,7 +45,11 @@ _WAITING_BY = [
     _WAITING.where(any_of(column))
     for column in (waiting.c.source_digest, waiting.c.stream_digest, waiting.c.file_digest)
 ]
-_SHOWN = select(*(frames.c[name] for name in Shown._fields[:-1]), files.c.digest).select_from(frames.join(files))
+_SHOWN = (
+    select(*(frames.c[name] for name in Shown._fields[:-2]), files.c.digest)
+    .select_from(frames.join(files))
+    .where(files.c.duplicate_of.is_(None))
+)
 _SHOWN_BY = [
     _SHOWN.where(any_of(column)) for column in (frames.c.source_digest, frames.c.stream_digest, files.c.digest)
 ]
@@ -90,25 +99,24 @@ class Pictures:
         now = {file_id: outcome for file_id, outcome in recorded if file_id in self._digests}
         shown = {(i, w.frame_number): {w.source_digest, w.stream_digest} for i, o in now.items() for w in o.written}
         changed: dict[int, dict[str, Any]] = {}
-        for frame_id, file_id, number, source, stream, since in look_up(self.connection, _FRAMES, list(now)):
-            before = self._digests[file_id]
-            digests = shown.get((file_id, number))
-            same_file = before and before == now[file_id].digest
-            if digests is not None and (same_file or (digests - {b""}) & {source, stream}):
-                self.since[file_id, number] = since
+        for row in (_Frame(*row) for row in look_up(self.connection, _FRAMES, list(now))):
+            place, before = (row.file_id, row.frame_number), self._digests[row.file_id]
+            digests = shown.get(place)
+            same_file = before and before == now[row.file_id].digest
+            if digests is not None and (same_file or (digests - {b""}) & {row.source_digest, row.stream_digest}):
+                self.since[place] = row.since_run
                 continue
-            changed[frame_id] = {
-                "frame_id": frame_id,
-                "source_digest": source,
-                "stream_digest": stream,
-                "file_digest": before or None,
-                "file_id": file_id,
-                "frame_number": number,
-                "since_run": since,
-                "run_id": self.run_id,
-            }
+            changed[row.id] = _waits(row, before, self.run_id)
         if changed:
             self._set_aside(changed)
+
+    def lose(self, file_ids: Sequence[int]) -> None:
+        """Set aside the events of all frames of files that are about to be forgotten; `join` comes after."""
+        contents = dict(look_up(self.connection, _CONTENTS, file_ids))
+        frames_of = [_Frame(*row) for row in look_up(self.connection, _FRAMES, file_ids)]
+        gone = {frame.id: _waits(frame, contents[frame.file_id], self.run_id) for frame in frames_of}
+        if gone:
+            self._set_aside(gone)
 
     def _set_aside(self, changed: Mapping[int, dict[str, Any]]) -> None:
         self.connection.execute(_FORGET_SKIPS, [{"changed_id": frame_id} for frame_id in changed])
@@ -117,14 +125,17 @@ class Pictures:
             inserted = self.connection.execute(waiting.insert().values(changed[frame_id]).returning(waiting.c.id))
             self._parted.append(int(inserted.scalar_one()))
 
-    def join(self, recorded: Iterable[tuple[int, Outcome]]) -> None:
-        """Give events that wait to the frames that show their pictures now."""
+    def join(self, recorded: Iterable[tuple[int, Outcome]], surfaced: Collection[int]) -> None:
+        """Give events that wait to the frames that show their pictures now.
+
+        `surfaced` are files that were hidden as duplicates of others until now.
+        """
         if self.connection.execute(select(waiting.c.id).limit(1)).first() is None:
             return
         waits = {wait.id: wait for wait in self._find_waiting(recorded)}
         if not waits:
             return
-        shown = self._find_shown(list(waits.values()))
+        shown = self._find_shown(list(waits.values()), surfaced)
         if not shown:
             return
         for kind in KINDS:
@@ -144,12 +155,12 @@ class Pictures:
         rows += list(look_up(self.connection, _WAITING.where(any_of(waiting.c.id)), self._parted))
         return [Waiting(*row) for row in rows]
 
-    def _find_shown(self, waits: Sequence[Waiting]) -> list[Shown]:
-        """The frames that may show what is waited for."""
+    def _find_shown(self, waits: Sequence[Waiting], surfaced: Collection[int]) -> list[Shown]:
+        """The frames that may show what is waited for; those of hidden duplicates are no images."""
         digests = list({d for wait in waits for d in wait.digests})
         contents = list({wait.file_digest for wait in waits if wait.file_digest})
         found = {
-            row[0]: Shown(*row)
+            row[0]: _shown(row, surfaced)
             for query, values in zip(_SHOWN_BY, (digests, digests, contents), strict=True)
             for row in look_up(self.connection, query, values)
         }
@@ -181,6 +192,25 @@ class Pictures:
         """Let the pages make their rows of the models' scores anew."""
         names = {row[0] for row in look_up(self.connection, _MODELS_OF, frame_ids)}
         self.connection.execute(delete(models).where(models.c.name.in_(names)))
+
+
+def _shown(row: Sequence[Any], surfaced: Collection[int]) -> Shown:
+    shown = Shown(*row)
+    return shown._replace(has_surfaced=shown.file_id in surfaced)
+
+
+def _waits(frame: _Frame, file_digest: bytes, run_id: int) -> dict[str, Any]:
+    """A row of `waiting` for the events of a frame, of which its file had this content."""
+    return {
+        "frame_id": frame.id,
+        "source_digest": frame.source_digest,
+        "stream_digest": frame.stream_digest,
+        "file_digest": file_digest or None,
+        "file_id": frame.file_id,
+        "frame_number": frame.frame_number,
+        "since_run": frame.since_run,
+        "run_id": run_id,
+    }
 
 
 def count_waiting(connection: Connection, *, run_id: int | None = None) -> Counter[str]:

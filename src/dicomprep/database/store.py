@@ -164,8 +164,8 @@ class Store:
             gone = _remove_frames(connection, before, zip(ids, outcomes, strict=True)) if before else []
             images = frame_rows(zip(ids, outcomes, strict=True), pictures.since, run_id)
             insert(connection, frames, images, key=("file_id", "frame_number"), replace=True)
-            pictures.join(zip(ids, outcomes, strict=True))
             twins.settle(before)
+            pictures.join(zip(ids, outcomes, strict=True), twins.surfaced)
             _note_sides(connection, sides, run_id)
             stale = {*gone, *unnamed} - {written.thumbnail_path for o in outcomes for written in o.written}
             note_unnamed(connection, stale)

@@ -115,6 +115,8 @@ class Twins:
     pixels: set[bytes] = field(default_factory=set)
     """Keys that more than one file has."""
     instances: set[int] = field(default_factory=set)
+    surfaced: set[int] = field(default_factory=set)
+    """Files that were hidden as duplicates and are none any more, as far as they are not hidden again."""
     _pairs: list[tuple[_Member, _Member]] = field(default_factory=list)
     """(twin, original) that were found."""
 
@@ -144,6 +146,7 @@ class Twins:
         hidden = [m for m in self._members(_BY_ORIGINAL, originals) if m.id not in gone]
         if hidden:
             self.connection.execute(_HIDE, [{"twin": m.id, "original": None} for m in hidden])
+        self.surfaced |= {m.id for m in hidden}
         self.pixels |= {m.pixel_key for m in hidden if m.pixel_key is not None}
         self.instances |= {m.instance_key for m in hidden if m.instance_key is not None}
 
@@ -161,6 +164,7 @@ class Twins:
             if pending or _is_same_image(twin, original, likeness):
                 continue
             self.connection.execute(_HIDE, {"twin": twin.id, "original": None})
+            self.surfaced.add(twin.id)
             self.pixels |= {twin.pixel_key} if twin.pixel_key else set()
 
     def _match_pixels(self) -> None:
