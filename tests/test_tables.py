@@ -89,7 +89,7 @@ def test_an_older_history_flips_nothing(place: Place, tmp_path: Path) -> None:
     labelled(place, "filename,label\ns/b,x\n")
     labelled(place, "filename,label\ns/b,y\n")
     history = tmp_path / "h.csv"
-    assert export_labels(str(place.db), history, shown=Shown(), history=True) == 2
+    assert export_labels(str(place.db), history, shown=Shown(), history=True).rows == 2
     assert import_labels(str(place.db), history, annotator="other").recorded == 0
     assert labels_of(place) == {"s/b": "y"}
     done = labelled(place, "filename,label,created_at\ns/b,old,2020-01-01T00:00:00\ns/b,older,2019-01-01\n")
@@ -200,6 +200,15 @@ def test_what_fits_several_images_is_none_of_them(place: Place, cell: str) -> No
 
 def test_an_absolute_path_elsewhere_is_no_image_here(place: Place) -> None:
     assert labelled(place, "filename,label\n/data/s/b.dcm,x\nC:\\in\\s\\b.dcm,x\nq/s/b.dcm,x\n").recorded == 0
+
+
+@pytest.mark.parametrize("cell", ["STUDY_1/A.DCM", "MÜLLER Ä/im 1", "m\u00fcller a\u0308/IM 1.PNG"])
+def test_capitals_are_no_matter_where_no_name_is_as_it_is_written(tmp_path: Path, cell: str) -> None:
+    place = Place(tmp_path / "place")
+    make_files(place.source, "study_1/a.dcm", "Müller Ä/IM 1.dcm")
+    place.run()
+    (place.base / "in.csv").write_text(f"filename,label\n{cell},Ödem\n")
+    assert import_labels(str(place.db), place.base / "in.csv", annotator="t").recorded == 1
 
 
 def test_the_number_of_a_row_is_no_id_where_there_are_names(place: Place) -> None:

@@ -7,7 +7,7 @@ found under its names, too, and means its original.
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from unicodedata import normalize
 from urllib.parse import unquote
@@ -18,6 +18,7 @@ from dicomprep.database.exchange_queries import NamedFrame, named_frames
 from dicomprep.database.opening import images_folder
 from dicomprep.exchange.identities import pseudonyms_of
 from dicomprep.export.pseudonyms import KEY_LENGTH
+from dicomprep.naming import folded_name
 
 __all__ = ["Found", "Sought", "find_images"]
 
@@ -32,6 +33,16 @@ EXACT, WHOLE, END = range(3)
 _ENDING = re.compile(r"\.(dcm|dicom|ima|dic|png)\Z", re.IGNORECASE)
 _KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:/")
+
+
+def _as_name(text: str) -> str:
+    """NFC, as tables and file systems of different origin can be compared in."""
+    return (text if text.isascii() else normalize("NFC", text)).strip()
+
+
+def _as_folded(text: str) -> str:
+    """As names are compared: no two images differ in capitals alone."""
+    return folded_name(_as_name(text))
 
 
 def find_images(connection: Connection, db: str, by: str, cells: Iterable[Sought]) -> Found:
@@ -54,6 +65,7 @@ def find_images(connection: Connection, db: str, by: str, cells: Iterable[Sought
 
 
 def _find_names(connection: Connection, db: str, cells: set[Sought]) -> Found:
+    """By names as they are written; what is found by none of them, by names that differ from them in capitals alone."""
     search = _Search(cells)
     pseudonyms = pseudonyms_of(connection, db) if search.keys else None
     folder = str(images_folder(connection, db).absolute())
@@ -61,20 +73,27 @@ def _find_names(connection: Connection, db: str, cells: set[Sought]) -> Found:
         search.meet(frame, folder)
         if pseudonyms is not None:
             search.meet_key(frame, pseudonyms.of_image(frame.filename).decode())
+    left = cells - search.found.keys()
+    if left:
+        folded = _Search(left, spell=_as_folded)
+        for frame in named_frames(connection):
+            folded.meet(frame, folder)
+        search.found.update(folded.found)
     return search.found
 
 
 class _Search:
     """Cells by their spellings: of a million images each is looked up a few times, whatever the number of cells."""
 
-    def __init__(self, cells: Iterable[Sought]) -> None:
+    def __init__(self, cells: Iterable[Sought], *, spell: Callable[[str], str] = _as_name) -> None:
         self.found: Found = {}
+        self._spell = spell
         self._best: dict[Sought, int] = {}
         self._exact: dict[str, list[Sought]] = {}
         self._written: dict[str, list[Sought]] = {}
         for cell in cells:
-            self._exact.setdefault(_as_name(cell[0]), []).append(cell)
-            for text in dict.fromkeys(_spellings(cell[0])):
+            self._exact.setdefault(spell(cell[0]), []).append(cell)
+            for text in dict.fromkeys(spell(spelling) for spelling in _spellings(cell[0])):
                 self._written.setdefault(text, []).append(cell)
         self.keys: dict[str, list[Sought]] = {}
         """Cells that name a file as exports do, in whichever folder it lies."""
@@ -85,16 +104,16 @@ class _Search:
 
     def meet(self, frame: NamedFrame, folder: str) -> None:
         """Note which cells can mean a frame whose thumbnail lies below `folder`."""
-        filename, source = _as_name(frame.filename), _as_name(frame.path)
+        filename, source = self._spell(frame.filename), self._spell(frame.path)
         for cell in self._exact.get(filename, ()):
             self._note(cell, EXACT, frame)
         self.offer(frame, filename, is_file=False, root="")
-        self.offer(frame, _as_name(frame.thumbnail_path), is_file=False, root=folder)
+        self.offer(frame, self._spell(frame.thumbnail_path), is_file=False, root=folder)
         self.offer(frame, source, is_file=True, root=frame.root)
         if _ENDING.search(source):
             self.offer(frame, _ENDING.sub("", source), is_file=True, root=frame.root)
         if frame.sop_instance_uid:
-            self.offer(frame, frame.sop_instance_uid, is_file=True, root="")
+            self.offer(frame, self._spell(frame.sop_instance_uid), is_file=True, root="")
 
     def meet_key(self, frame: NamedFrame, key: str) -> None:
         """Note which cells have the key of a frame."""
@@ -103,7 +122,7 @@ class _Search:
 
     def offer(self, frame: NamedFrame, name: str, *, is_file: bool, root: str) -> None:
         """Note which cells are a name below `root`, or its end; `is_file` names a file with all its frames."""
-        whole = f"{_as_name(root)}/{name}"
+        whole = f"{self._spell(root)}/{name}"
         for text in (name, whole):
             for cell in self._written.get(text, ()):
                 self._note_of(cell, WHOLE, frame, is_file=is_file)
@@ -148,8 +167,3 @@ def _spellings(text: str) -> Iterator[str]:
 def _real(folder: str) -> str:
     """A folder without symbolic links: runs record data under the real one."""
     return os.path.realpath(folder or "/")
-
-
-def _as_name(text: str) -> str:
-    """NFC, as tables and file systems of different origin can be compared in."""
-    return (text if text.isascii() else normalize("NFC", text)).strip()
