@@ -28,7 +28,7 @@ __all__ = [
 
 E = TypeVar("E", bound=StrEnum)
 
-OWN_OPTIONS = ("output_dir", "db", "workers", "strict", "durable", "follow_links", "prune")
+OWN_OPTIONS = ("output_dir", "db", "workers", "strict", "durable", "follow_links", "prune", "shared")
 """What belongs to a run as a whole."""
 
 RULES_VERSION = 7
@@ -215,6 +215,8 @@ class Config:
     """Symbolic links are followed whose targets lie below `dicom_dir`."""
     prune: bool = False
     """Inputs that are no longer there lose their images and rows."""
+    shared: bool = False
+    """A new data set is for a group, too, as far as the umask lets it."""
     image: ImageOptions = field(default_factory=ImageOptions)
     budget: Budget = field(default_factory=Budget)
     splits: Splits = field(default_factory=Splits)

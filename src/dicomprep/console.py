@@ -251,8 +251,14 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         images, patients = result.frames_by_split.get(split, 0), result.groups_by_split.get(split, 0)
         yield "Split" if split == "train" else "", f"{split:<5} {images:>9,} images, {patients:,} patients"
     yield from (("Warning:", sentence) for sentence in result.concerns)
+    yield from _places(result)
+
+
+def _places(result: Result) -> Iterable[tuple[str, str]]:
     yield "Images", readable_path(f"{result.output_dir}{os.sep}")
     yield "Database", readable_path(result.db)
+    if result.access:
+        yield "Access", result.access
 
 
 def _facts_of_events(result: Result) -> Iterable[tuple[str, str]]:

@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from dicomprep.access import ANYONE, OWNER, access_like, make_folder
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError, disk_fault
-from dicomprep.storage import SCRATCH
+from dicomprep.storage import MARK, SCRATCH
 
 __all__ = ["ImageStore", "LocalImages", "Stat", "is_image_name"]
 
@@ -88,6 +89,7 @@ class LocalImages:
         """The folder that was written to last, for most images lie in that of the one before."""
         self._scratch: tuple[int, int, str] | None = None
         """This process's own folder of half-written images: process, descriptor, name."""
+        self._access: int | None = None
 
     def __reduce__(self) -> tuple[type["LocalImages"], tuple[str]]:
         return type(self), (self.folder,)
@@ -142,9 +144,9 @@ class LocalImages:
         folder, _, file = self._checked(name).rpartition("/")
         try:
             if self._root is None:
-                os.makedirs(self.folder, exist_ok=True)
+                make_folder(Path(self.folder), OWNER)
             scratch = self._own_scratch()
-            _write_file(scratch, content)
+            _write_file(scratch, content, mode=0o666 & self._given_access())
             os.replace("image", file, src_dir_fd=scratch, dst_dir_fd=self._writable(folder))
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
@@ -262,11 +264,17 @@ class LocalImages:
         """Whether the folder held open has a name still: what is put into one that was removed is lost."""
         return self._held is not None and os.fstat(self._held[1]).st_nlink > 0
 
+    def _given_access(self) -> int:
+        """Whom new images are for: those for whom the folder's mark is."""
+        if self._access is None:
+            self._access = access_like(MARK, within=self._opened_root()) or ANYONE
+        return self._access
+
     def _make(self, folder: str) -> int:
         descriptor = os.dup(self._opened_root())
         for part in folder.split("/") if folder else ():
             with suppress(FileExistsError):
-                os.mkdir(part, dir_fd=descriptor)
+                os.mkdir(part, self._given_access(), dir_fd=descriptor)
             try:
                 inner = os.open(part, FOLDER, dir_fd=descriptor)
             finally:
@@ -312,8 +320,8 @@ class Entry(NamedTuple):
         return cls(path, is_folder, is_image, entry.stat(follow_symlinks=False).st_size if is_image else 0)
 
 
-def _write_file(folder: int, content: bytes) -> None:
-    descriptor = os.open("image", NEW_FILE, 0o666, dir_fd=folder)
+def _write_file(folder: int, content: bytes, *, mode: int) -> None:
+    descriptor = os.open("image", NEW_FILE, mode, dir_fd=folder)
     try:
         written = os.write(descriptor, content)
         while written < len(content):

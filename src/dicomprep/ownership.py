@@ -2,30 +2,52 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 
+from dicomprep.access import ANYONE, GROUP, OWNER, access_like
 from dicomprep.addresses import is_sqlite_path
 from dicomprep.database.connect import displayed_database
 from dicomprep.durability import replace_file
 from dicomprep.errors import ConfigError, disk_fault
-from dicomprep.storage import OWN_PREFIX, actual_path, holds_images, read_small_file, readable_path
+from dicomprep.storage import MARK, actual_path, holds_images, read_small_file, readable_path
 
-__all__ = ["claim_output", "require_claimed", "require_own_output"]
-
-MARK = f"{OWN_PREFIX}.owner"
-"""In the output folder: its database, and the fingerprint of that data set's key."""
+__all__ = ["MARK", "access_of", "claim_output", "explain_access", "require_claimed", "require_own_output"]
 
 MARK_BYTES = 2**14
 
 
-def claim_output(output_dir: Path, db: str, *, data_set: str) -> None:
+def access_of(output_dir: Path, db: str, *, shared: bool) -> int:
+    """Whom new files of a data set are for: as its mark says, else its database; a new one is for its owner alone.
+
+    With `shared` a new one is for a group, too. Those of earlier releases leave it to the umask.
+    """
+    known = access_like(output_dir / MARK)
+    if known is None and is_sqlite_path(db):
+        known = access_like(os.path.realpath(db))
+    if known is None and holds_images(output_dir):
+        return ANYONE
+    return known or (GROUP if shared else OWNER)
+
+
+def explain_access(output_dir: Path, db: str, access: int, *, shared: bool, is_new: bool) -> str:
+    """A sentence where a new data set is for its owner alone, or an earlier one is and was to be for a group."""
+    if access != OWNER or os.name == "nt":
+        return ""
+    if not shared:
+        return "for you alone; a new data set with --shared is for your group, too" if is_new else ""
+    places = [str(output_dir), *([os.path.realpath(db)] if is_sqlite_path(db) else [])]
+    return f"for you alone, as it was made: chmod -R g+rX {shlex.join(places)} lets your group in, also to what is new"
+
+
+def claim_output(output_dir: Path, db: str, *, data_set: str, access: int = ANYONE) -> None:
     """Mark the folder as this database's. Raises as `require_own_output`, and EnvironmentFault where that fails."""
     require_own_output(output_dir, db, data_set=data_set)
     mark = json.dumps({"database": _location(output_dir, db), "data_set": data_set}) + "\n"
     place = output_dir / MARK
     try:
         if _read_mark(output_dir) != mark:
-            replace_file(place, mark.encode())
+            replace_file(place, mark.encode(), mode=0o666 & access)
     except OSError as error:
         raise disk_fault(f"{place} cannot be written", error) from error
 

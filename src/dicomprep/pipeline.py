@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dicomprep.absence import Search, count_below, note_absent, prune
+from dicomprep.access import make_file, make_folder
 from dicomprep.addresses import is_sqlite_path
 from dicomprep.archives import is_archive
 from dicomprep.batch import Batch
@@ -31,7 +32,7 @@ from dicomprep.engines.worker import Limits
 from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
 from dicomprep.image_store import LocalImages
 from dicomprep.models import Settings, Source
-from dicomprep.ownership import claim_output, require_own_output
+from dicomprep.ownership import access_of, claim_output, explain_access, require_own_output
 from dicomprep.planning import Planner
 from dicomprep.preloading import PROCESS
 from dicomprep.privacy import explain_exposure, fingerprint_key
@@ -67,8 +68,8 @@ def run(
     _warn_of_tags(config, watcher)
     output_dir = config.output_dir.absolute()
     with ExitStack() as stack:
-        stack.enter_context(alone(config))
-        store = Store(config.db, alone=True)
+        access = stack.enter_context(alone(config))
+        store = Store(config.db, alone=True, access=access)
         stack.callback(store.close)
         tree = _find_tree(config, store)
         result = Result(
@@ -79,7 +80,7 @@ def run(
             place=tuple(tree.sentences()) if sources is None else (),
         )
         stack.callback(watcher.ended, result)
-        key = _bind(config, store)
+        key = _bind(config, store, access, result)
         _apply_privacy(config, store, watcher)
         images = stack.enter_context(_images(store, output_dir, watcher))
         run_id = _begin(replace(config, output_dir=output_dir), tree, store, watcher)
@@ -144,7 +145,7 @@ def _why_no_folder(path: Path) -> str:
     return f"{path} is a file. Give the folder that holds it; `dicomprep inspect` looks at a single file."
 
 
-def _bind(config: Config, store: Store) -> bytes:
+def _bind(config: Config, store: Store, access: int, result: Result) -> bytes:
     """Hold the database to this output folder and this unit of splits; its key."""
     store.bind_output(config.output_dir.absolute())
     with store.transaction() as connection:
@@ -154,7 +155,8 @@ def _bind(config: Config, store: Store) -> bytes:
     if is_new:  # the key that lies there may be that of another database, whose images these are
         require_own_output(output_dir, config.db, data_set="")
     key = store.open_key(key_path(config), former_key_file(config.db, output_dir))
-    claim_output(output_dir, config.db, data_set=fingerprint_key(key))
+    claim_output(output_dir, config.db, data_set=fingerprint_key(key), access=access)
+    result.access = explain_access(output_dir, config.db, access, shared=config.shared, is_new=is_new)
     return key
 
 
@@ -238,15 +240,17 @@ def own_paths(config: Config) -> frozenset[str]:
 
 
 @contextmanager
-def alone(config: Config) -> Iterator[None]:
-    """Make the output folder and keep every other run out of it and of the database."""
+def alone(config: Config) -> Iterator[int]:
+    """Make the output folder and keep every other run out of it and of the database; whom new files are for."""
+    access = access_of(config.output_dir.absolute(), config.db, shared=config.shared)
     locks = [config.output_dir.absolute() / LOCK]
     if is_sqlite_path(config.db):
         locks.append(Path(f"{os.path.realpath(config.db)}.lock"))  # one lock, by whatever name it is called
     with ExitStack() as stack:
         for lock in locks:
             try:
-                lock.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(lock.parent, access)
+                make_file(lock, access)
                 stack.enter_context(FileLock(lock, timeout=0))
             except Timeout as error:
                 message = f"Another run is writing to {lock.parent}."
@@ -255,4 +259,4 @@ def alone(config: Config) -> Iterator[None]:
                 raise EnvironmentFault(f"{lock} cannot be locked: its file system has no locks.") from error
             except OSError as error:
                 raise disk_fault(f"{lock.parent} cannot be written to", error) from error
-        yield
+        yield access

@@ -66,6 +66,8 @@ class Result:
     """Inputs that were no longer there and that lost their images and rows."""
     place: tuple[str, ...] = ()
     """How the folder lies to those of earlier runs, for a person."""
+    access: str = ""
+    """Who may read the data set, where that is to be said."""
     concerns: tuple[str, ...] = ()
     """Sentences on the data set as a whole, as `status` and `audit` say them."""
     timers: tuple[Timer, ...] = ()

@@ -17,6 +17,7 @@ from dicomprep.file_budget import bytes_on_disk, require_substance
 
 __all__ = [
     "HEAD_BYTES",
+    "MARK",
     "OWN_PREFIX",
     "Inflated",
     "SourceFile",
@@ -35,6 +36,9 @@ OWN_PREFIX = ".dicomprep"
 
 SCRATCH = f"{OWN_PREFIX}-tmp"
 """Folder below the output in which a thumbnail is written before it is moved to its place."""
+
+MARK = f"{OWN_PREFIX}.owner"
+"""In the output folder: its database, and the fingerprint of that data set's key. Images are for whom it is."""
 
 HEAD_BYTES = 2**16
 """Enough of a DICOM file to see its file meta information."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from dicomprep.commands.options import DEFAULTS, Flat
+from dicomprep.commands.options import DEFAULTS, Flag, Flat
 from dicomprep.export.options import ExportOptions, Format
 
 __all__ = ["export"]
@@ -14,6 +14,7 @@ def export(
     out: Path,
     *,
     db: str = DEFAULTS.db,
+    shared: Flag = False,
     options: Annotated[ExportOptions, Flat] = ExportOptions(),  # noqa: B008  (frozen)
 ) -> int:
     """Write images, or what is said of them, for other programs: pseudonymous, in shards, with a card and digests.
@@ -29,11 +30,13 @@ def export(
         A new folder, or that of an earlier export with the same options.
     db
         SQLite database path, or a postgresql:// URL.
+    shared
+        Let your group into a new folder, as far as the umask lets it; else it is yours alone.
 
     """
     from dicomprep.export.exporting import export_frames
 
-    done = export_frames(kind, out, db=db, options=options)
+    done = export_frames(kind, out, db=db, options=options, shared=shared)
     print(f"{done.images:,} images in {out}. Shards: {done.added} added, {done.changed} written again,", end=" ")
     print(f"{done.removed} removed, {done.kept} left as they were.")
     return 0

@@ -25,6 +25,7 @@ def preprocess(  # noqa: PLR0913
     durable: Flag = False,
     follow_links: Flag = False,
     prune: Flag = False,
+    shared: Flag = False,
     test: Flag = False,
 ) -> int:
     """Turn DICOM files into images and database records, with splits assigned.
@@ -49,6 +50,8 @@ def preprocess(  # noqa: PLR0913
         Follow symbolic links whose targets lie in DICOM_DIR, as in data sets of DataLad and git-annex.
     prune
         Remove the images and rows of inputs that are no longer there.
+    shared
+        Let your group read a new data set, as far as the umask lets it; else database, key and images are yours alone.
     test
         Use the test directory samp_ds instead; it is made of pydicom's sample files if it is not there.
 
@@ -66,6 +69,7 @@ def preprocess(  # noqa: PLR0913
         durable=durable,
         follow_links=follow_links,
         prune=prune,
+        shared=shared,
         image=image,
         splits=splits,
         budget=budget,

@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
+from dicomprep.access import OWNER, make_file, make_folder
+from dicomprep.addresses import resolve_database
 from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.concern_queries import note_changed_side, sides_of_frames, sides_of_labelled
 from dicomprep.database.connect import (
@@ -51,12 +53,12 @@ _FRAMES = select(frames.c.id, frames.c.file_id, frames.c.frame_number, frames.c.
 class Store:
     """A database that is open for writing."""
 
-    def __init__(self, db: str, *, alone: bool = False) -> None:
+    def __init__(self, db: str, *, alone: bool = False, access: int = OWNER) -> None:
         self.db, self.patience = db, Patience(BUSY_SECONDS)
         self.followed, self.returned = Counter[str](), Counter[str]()
         folder = database_folder(db)
         if folder is not None:
-            _make_folder(folder)
+            _make_place(folder, resolve_database(db), access)
         self.engine: Engine = connect(db, patience=self.patience, alone=alone)
         migrate(self.engine)
 
@@ -233,11 +235,14 @@ def _place(source: Source) -> dict[str, Any]:
     }
 
 
-def _make_folder(folder: Path) -> None:
+def _make_place(folder: Path, path: str, access: int) -> None:
+    """The folder of a database, and an empty file, of which SQLite makes one that no others may read than may that."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, access)
     except OSError as error:
         raise disk_fault(f"The folder {folder} cannot be made", error) from error
+    with suppress(OSError):  # SQLite will say it
+        make_file(os.path.realpath(path), access)
 
 
 def _now() -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from dicomprep.access import GROUP, OWNER, make_file, make_folder
 from dicomprep.database.dataset_queries import image_options
 from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
@@ -47,8 +48,10 @@ class Exported:
     """Shards that were left as they were."""
 
 
-def export_frames(kind: Format, out: Path, *, db: str, options: ExportOptions) -> Exported:
+def export_frames(kind: Format, out: Path, *, db: str, options: ExportOptions, shared: bool = False) -> Exported:
     """Export frames to a folder, which may hold an earlier export of theirs: only what is new or changed is written.
+
+    A new folder is for its owner alone, or, with `shared`, for a group; one that is there stays as it is.
 
     Raises ConfigError where the options or the folder do not fit, ExportError where an image is missing or altered,
     EnvironmentFault where the disk or the database fails. What was finished before that stays, and is gone on with.
@@ -65,24 +68,25 @@ def export_frames(kind: Format, out: Path, *, db: str, options: ExportOptions) -
         asked["fresh_pseudonyms"] = pseudonyms.salt
     header = _plain({"format": kind.value, "data_set": pseudonyms.check, "options": asked})
     layout = LAYOUTS[kind]
-    with _alone(out) as unfinished:
-        manifest = _open_manifest(out, header, rows.selection.classes)
+    access = GROUP if shared else OWNER
+    with _alone(out, access) as unfinished:
+        manifest = _open_manifest(out, header, rows.selection.classes, access)
         made["classes"] = manifest.header["classes"]
         if unfinished:
             layout.tidy(out, [out / shard.file for shard in manifest.shards])
         plan = plan_shards(rows, manifest.shards, folder=out, pattern=layout.pattern, size=options.shard_size)
         _carry_out(plan, manifest, layout, rows)
-        _put(out / CARD, describe_export(rows, kind, options, made=made).encode())
+        _put(out / CARD, describe_export(rows, kind, options, made=made).encode(), manifest.access)
     return Exported(len(rows), len(plan.added), len(plan.changed), len(plan.gone), len(plan.kept))
 
 
-def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...]) -> Manifest:
+def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...], access: int) -> Manifest:
     """The manifest to go on with; classes keep the numbers that they had."""
     known = load_manifest(out)
     if known is None:
         if any(not entry.name.startswith(OWN_PREFIX) for entry in out.iterdir() if entry.name != FORMER_DRAFT):
             raise ConfigError(f"The folder {out} holds other files. Export to a new one.")
-        manifest = Manifest(out, {**header, "classes": list(classes)})
+        manifest = Manifest(out, {**header, "classes": list(classes)}, access=access)
     else:
         before = known.header.get("classes", [])
         if {**known.header, "classes": None} != {**header, "classes": None}:
@@ -132,31 +136,37 @@ def _carry_out(plan: Plan, manifest: Manifest, layout: Layout, rows: Rows) -> No
 
 def _write(planned: Planned, manifest: Manifest, layout: Layout, rows: Rows) -> Shard:
     place, scratch = manifest.folder / planned.shard.file, manifest.folder / SCRATCH / "shard"
-    layout.write(Part(rows, planned.numbers, manifest.header["classes"], manifest.folder, place), scratch)
+    scratch.unlink(missing_ok=True)
+    make_file(scratch, manifest.access)
+    part = Part(rows, planned.numbers, manifest.header["classes"], manifest.folder, place, manifest.access)
+    layout.write(part, scratch)
     with scratch.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
     size = scratch.stat().st_size
-    place.parent.mkdir(exist_ok=True)
+    make_folder(place.parent, manifest.access)
     scratch.replace(place)
     return replace(planned.shard, bytes=size, sha256=digest)
 
 
-def _put(place: Path, content: bytes) -> None:
+def _put(place: Path, content: bytes, access: int) -> None:
     scratch = place.parent / SCRATCH / "text"
+    scratch.unlink(missing_ok=True)
+    make_file(scratch, access)
     scratch.write_bytes(content)
     scratch.replace(place)
 
 
 @contextmanager
-def _alone(out: Path) -> Iterator[bool]:
+def _alone(out: Path, access: int) -> Iterator[bool]:
     """Make the folder and keep other exports out of it; whether one broke off there."""
     if out.suffix in (".csv", ".parquet", ".tar"):
         raise ConfigError(f"{out}: give a folder, which gets the data, its {CARD} and its {MANIFEST}.")
     scratch = out / SCRATCH
     try:
         unfinished = scratch.exists()
-        scratch.mkdir(parents=True, exist_ok=True)
+        make_folder(out, access)
+        make_folder(scratch, access)
         with FileLock(scratch / "lock", timeout=0):
             yield unfinished
             shutil.rmtree(scratch, ignore_errors=True)

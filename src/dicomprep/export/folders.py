@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from dicomprep.access import make_file, make_folder
 from dicomprep.database.dataset_queries import SPLITS
 from dicomprep.export.delimited import write_csv
 from dicomprep.export.rows import Part
@@ -25,7 +26,7 @@ def write_files(part: Part, path: Path) -> None:
         label = part.rows.value("label", number)
         file = f"{part.rows.value('split', number)}/{folders[label]}/{part.rows.key(number)}.png"
         content = part.rows.image(number)
-        _put(part.folder / file, content)
+        _put(part.folder / file, content, part.access)
         before.discard(file)
         rows.append((file, hashlib.sha256(content).hexdigest(), *part.rows.values(number)))
     write_csv(path, ["file_name", "sha256", *part.rows.columns], rows)
@@ -75,12 +76,14 @@ def _short_hash(label: str) -> str:
     return f"%{hashlib.sha256(label.encode()).hexdigest()[:16]}"
 
 
-def _put(place: Path, content: bytes) -> None:
+def _put(place: Path, content: bytes, access: int) -> None:
     with suppress(FileNotFoundError):
         if place.read_bytes() == content:
             return
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(place.parent, access)
     scratch = place.with_suffix(".tmp")
+    scratch.unlink(missing_ok=True)
+    make_file(scratch, access)
     scratch.write_bytes(content)
     scratch.replace(place)
 

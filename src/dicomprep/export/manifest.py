@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dicomprep.access import ANYONE, OWNER, access_like, make_file
 from dicomprep.errors import ConfigError
 from dicomprep.storage import OWN_PREFIX
 
@@ -37,10 +38,14 @@ class Manifest:
     folder: Path
     header: dict[str, Any]
     shards: tuple[Shard, ...] = ()
+    access: int = OWNER
+    """Whom the files of the export are for."""
 
     def write(self) -> None:
         """Put the whole manifest in the place of the one that was there."""
         scratch = self.folder / f"{OWN_PREFIX}-{MANIFEST}"
+        scratch.unlink(missing_ok=True)
+        make_file(scratch, self.access)
         with scratch.open("w", encoding="utf-8") as file:
             file.writelines([_line(self.header), *(_line(asdict(shard)) for shard in self.shards)])
             file.flush()
@@ -65,7 +70,8 @@ def load_manifest(folder: Path) -> Manifest | None:
     lines = text.split("\n")[:-1]  # what a killed export left of its last line does not count
     try:
         header, *shards = map(json.loads, lines)
-        return Manifest(folder, dict(header), tuple(_shards(shards)))
+        access = access_like(folder / MANIFEST) or ANYONE
+        return Manifest(folder, dict(header), tuple(_shards(shards)), access)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{folder / MANIFEST} is damaged. Export to another folder.") from error
 

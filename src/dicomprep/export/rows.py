@@ -98,6 +98,8 @@ class Part:
     """Of the whole export."""
     place: Path
     """Where the shard will be; an earlier one may be there."""
+    access: int
+    """Whom files that are made are for."""
 
 
 def kind_of(name: str) -> str:
