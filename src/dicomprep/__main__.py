@@ -5,6 +5,9 @@ import signal
 import sys
 from collections.abc import Iterable
 
+from dicomprep.allowance import claim
+from dicomprep.errors import EnvironmentFault
+
 __all__ = ["main"]
 
 
@@ -12,6 +15,10 @@ def main(arguments: Iterable[str] | None = None) -> None:
     """Run the command line as this process: Ctrl-C while it is being loaded, or is ending, is no traceback."""
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     _open_closed_streams()
+    try:
+        claim()
+    except EnvironmentFault as error:
+        sys.exit(_refuse(error))
     from dicomprep.cli import main as run
 
     signal.signal(signal.SIGINT, before)
@@ -19,6 +26,11 @@ def main(arguments: Iterable[str] | None = None) -> None:
         run(arguments)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _refuse(error: EnvironmentFault) -> int:
+    print(f"Error: {error}", file=sys.stderr)
+    return 3
 
 
 def _open_closed_streams() -> None:

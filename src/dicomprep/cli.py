@@ -17,6 +17,7 @@ from dicomprep.commands.export import export
 from dicomprep.commands.inspect import inspect
 from dicomprep.commands.label import label
 from dicomprep.commands.labels import labels
+from dicomprep.commands.options import DEFAULTS
 from dicomprep.commands.predictions import predictions
 from dicomprep.commands.preprocess import preprocess
 from dicomprep.commands.release import release
@@ -25,7 +26,15 @@ from dicomprep.commands.retry import retry
 from dicomprep.commands.status import status
 from dicomprep.commands.verify import verify
 from dicomprep.defaults import data_options, default_options, is_shared
-from dicomprep.errors import ConfigError, EnvironmentFault, ExportError, InputError, LabelError, disk_fault
+from dicomprep.errors import (
+    ConfigError,
+    DicomprepError,
+    EnvironmentFault,
+    ExportError,
+    InputError,
+    LabelError,
+    disk_fault,
+)
 from dicomprep.storage import readable_path
 from dicomprep.version import VERSION
 
@@ -50,8 +59,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        given = sys.argv[1:] if arguments is None else arguments
-        code = app(_join_values(given), exit_on_error=True, result_action="return_value")
+        code = _call(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()  # at the end of the interpreter it would be too late to say why it fails
     except (ConfigError, InputError, LabelError) as error:
         _leave(2, error)
@@ -69,6 +77,25 @@ def main(arguments: Iterable[str] | None = None) -> None:
     except OSError as error:
         _leave(3, disk_fault(f"{error.filename or 'A file'} cannot be read or written", error))
     sys.exit(code)
+
+
+def _call(arguments: Iterable[str]) -> int:
+    """What a command returns. Where it fails in a way that is not foreseen, a damaged database may be why."""
+    command, bound, _ = app.parse_args(_join_values(arguments), exit_on_error=True)
+    try:
+        return int(command(*bound.args, **bound.kwargs) or 0)
+    except (DicomprepError, OSError):
+        raise
+    except MemoryError as error:
+        remedy = "Allow more (ulimit -v), or close other programs, and run this again."
+        raise EnvironmentFault(f"The memory does not suffice. {remedy}") from error
+    except Exception as error:
+        from dicomprep.database.soundness import damage_fault
+
+        fault = damage_fault(bound.arguments.get("db", DEFAULTS.db), error)
+        if fault is None:
+            raise
+        raise fault from error
 
 
 def _leave(code: int, reason: object) -> None:

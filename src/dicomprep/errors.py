@@ -95,6 +95,8 @@ _DISK_REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room and run this again."),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Change its permissions, or choose another place."),
     **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST), "Something else stands in its way: move that."),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Allow more open files (ulimit -n) and run this again."),
+    errno.ENOMEM: "Give it more memory and run this again.",
     errno.EIO: "Check the disk and run this again.",
 }
 

@@ -1,6 +1,7 @@
 """Opening a database: where it is, its journal mode, its version."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -174,6 +175,10 @@ def _schema_version(connection: Connection) -> int:
     version = read_meta(connection, "schema_version") if "meta" in tables else None
     if version is None and ("meta" in tables or (tables and connection.dialect.name == "sqlite")):
         raise ConfigError("The database holds tables that are not of dicomprep. Choose another with --db.")
+    if not re.fullmatch(r"[0-9]{1,6}", str(version or 0)):
+        raise EnvironmentFault(
+            "The database is damaged: it has no number of its schema. Restore a copy, or choose another."
+        )
     if int(version or 0) > SCHEMA_VERSION:
         message = f"The database is of a newer dicomprep (schema {version}, this one knows {SCHEMA_VERSION})."
         raise EnvironmentFault(f"{message} Upgrade dicomprep to use it.")

@@ -16,18 +16,23 @@ _REASONS = {
     sqlite3.SQLITE_READONLY: "may not be written to. Check permissions and how its disk is mounted, or choose another",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened. Is it a folder, or in one that may not be written to?",
     sqlite3.SQLITE_CORRUPT: "is damaged. Restore a copy, or choose another: its images are then made again",
+    sqlite3.SQLITE_NOMEM: "cannot be read: the memory does not suffice. Give it more and run this again",
     sqlite3.SQLITE_NOTADB: "is no database of dicomprep. Choose another file",
 }
 _SQLSTATES = {"55P03": sqlite3.SQLITE_LOCKED, "53100": sqlite3.SQLITE_FULL, "25006": sqlite3.SQLITE_READONLY}
+_UNSOUND = "does not hold what it should. Restore a copy, or choose another: its images are then made again"
 _LOST = "broke the connection off. What it had recorded stays; run this again when it can be reached"
 
 
 def database_fault(shown: str, error: DBAPIError) -> EnvironmentFault:
     """The fault to raise: which database, what is wrong, what to do. `shown` is its path or URL without a password."""
     code = getattr(error.orig, "sqlite_errorcode", None)
-    reason = _REASONS.get(code & 0xFF) if code is not None else _server_reason(error)
+    if isinstance(error.orig, sqlite3.Error):
+        reason = _REASONS.get((code or 0) & 0xFF, _UNSOUND)
+    else:
+        reason = _server_reason(error) or "failed"
     detail = " ".join(str(error.orig).split())
-    return EnvironmentFault(f"The database {shown} {reason or 'failed'} ({detail}).")
+    return EnvironmentFault(f"The database {shown} {reason} ({detail}).")
 
 
 def _server_reason(error: DBAPIError) -> str | None:

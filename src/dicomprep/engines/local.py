@@ -10,6 +10,7 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from typing import Any, Self
 
+from dicomprep.allowance import FILES_OF_PARENT, FILES_OF_WORKER, require_files
 from dicomprep.engines.launching import CONTEXT, launching, prepare
 from dicomprep.engines.worker import Alive, Casualty, Fault, Limits, Retired, is_readable, serve
 from dicomprep.errors import EnvironmentFault, ErrorCode
@@ -54,6 +55,7 @@ class LocalEngine:
 
     def __init__(self, work: str, settings: object, *, workers: int, limits: Limits) -> None:
         self._work, self._settings, self._workers, self._limits = work, settings, workers, limits
+        require_files(FILES_OF_PARENT + FILES_OF_WORKER * workers, ", or give fewer --workers,")
         prepare(work)
         self._slots: list[_Slot] = []
         # where `close` is interrupted: the interpreter waits for processes that it could not end by SIGTERM, for ever
