@@ -52,7 +52,8 @@ def test_patients_that_cannot_be_identified_are_said_in_percent(place: Place) ->
     said_alike(place, sentence, place.run(split="100/0/0").concerns)
 
 
-def test_labelled_images_that_change_their_split_are_counted(place: Place) -> None:
+def correct_two_patients(place: Place) -> None:
+    """Two labelled images are of a patient of another split, as their files say now."""
     fill(place, 12)
     place.run(split="50/0/50")
     rows = dict(place.rows("SELECT filename, split FROM images"))
@@ -63,8 +64,27 @@ def test_labelled_images_that_change_their_split_are_counted(place: Place) -> No
     for name in names:
         number = int(name.split("/")[0].removeprefix("Fall "))
         make_dicom(place.source / f"Fall {number}" / "a.dcm", noise(number), patient_id=theirs, PatientComments="new")
-    said_alike(place, "2 labelled images have changed their split", place.run(split="50/0/50").concerns)
-    assert not any("changed their split" in sentence for sentence in place.run(split="50/0/50").concerns)
+
+
+def test_labelled_images_that_change_their_split_are_counted(place: Place) -> None:
+    correct_two_patients(place)
+    said_alike(place, "2 labelled images have changed their split in the last run", place.run(split="50/0/50").concerns)
+    later = place.run(split="50/0/50").concerns
+    assert not any("changed their split" in sentence for sentence in later)
+    sentence = "2 labelled images have changed their split in earlier runs, last on 2"
+    said_alike(place, sentence, (sentence,))
+
+
+@pytest.mark.parametrize("command", ["retry", "verify --repair"])
+def test_retry_and_repair_say_so_too(place: Place, command: str) -> None:
+    correct_two_patients(place)
+    if command == "retry":
+        place.execute("UPDATE files SET status = 'failed', error_code = 'truncated'")
+    else:
+        for image in place.output.rglob("*.png"):
+            image.unlink()
+    done = cli(place.base, *command.split(), "--db", place.db)
+    assert "2 labelled images have changed their split" in " ".join((done.stdout + done.stderr).split())
 
 
 @pytest.mark.parametrize("counts", [[1, 1, 1], [2, 2, 2], [0, 0, 7], [1, 6, 0], [999, 1, 1], [0, 0, 0]])

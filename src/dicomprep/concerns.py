@@ -11,7 +11,7 @@ from dicomprep.config import Splits
 from dicomprep.database import queries
 from dicomprep.database.absence_store import count_absent
 from dicomprep.database.audit_queries import count_by_kind, last_split
-from dicomprep.database.concern_queries import last_changed_side
+from dicomprep.database.concern_queries import changed_side
 from dicomprep.database.root_queries import count_recorded, recorded_roots
 from dicomprep.roots import Part
 from dicomprep.storage import actual_path
@@ -24,8 +24,11 @@ FEW_PATIENTS = 5
 NAMES = ("train", "val", "test")
 
 
-def concerns(connection: Connection) -> tuple[str, ...]:
-    """Sentences on how patients are divided, on labels, and on inputs that are no longer there."""
+def concerns(connection: Connection, *, of_run: bool = False) -> tuple[str, ...]:
+    """Sentences on how patients are divided, on labels, and on inputs that are no longer there.
+
+    At the end of a run (`of_run`) nothing is said of labels that earlier runs brought into another split.
+    """
     options = last_splits(connection)
     kinds = count_by_kind(connection)
     patients: Counter[str] = Counter()
@@ -38,7 +41,7 @@ def concerns(connection: Connection) -> tuple[str, ...]:
     return (
         *_division(options, patients, images),
         *_unidentified(options, known, patients.total()),
-        *_changed_side(last_changed_side(connection)),
+        *_changed_side(*changed_side(connection), of_run=of_run),
         *absent_inputs(connection),
     )
 
@@ -113,10 +116,12 @@ def _unidentified(options: Splits, known: int, total: int) -> Iterator[str]:
         )
 
 
-def _changed_side(count: int) -> Iterator[str]:
+def _changed_side(newest: int, total: int, when: str, *, of_run: bool) -> Iterator[str]:
+    count = newest if of_run or newest == total else total
     if count:
         verb = "image has" if count == 1 else "images have"
-        yield f"{count:,} labelled {verb} changed their split in the last run: their patients are others than before."
+        last = "in the last run" if count == newest else f"in earlier runs, last on {when[:10]}"
+        yield f"{count:,} labelled {verb} changed their split {last}: their patients are others than before."
 
 
 def _state(folder: str) -> str:

@@ -132,7 +132,7 @@ def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part])
         result.duplicates = queries.count_duplicates(connection)
         result.frames_by_split = queries.count_by(connection, "split")
         result.groups_by_split = queries.count_groups(connection)
-        result.concerns = concerns(connection)
+        result.concerns = concerns(connection, of_run=True)
         result.waiting = count_waiting(connection, run_id=run_id)
         result.unchanged_codes = count_failures(connection, parts) - result.codes
 

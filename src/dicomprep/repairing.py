@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from dicomprep.config import Config
 from dicomprep.database import verify_queries
+from dicomprep.database.concern_queries import changed_side
 from dicomprep.database.connect import read_meta
 from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.root_queries import last_options
@@ -47,6 +48,8 @@ class Repaired:
     """Images that could not be made again."""
     reasons: list[str] = field(default_factory=list)
     """Why, for the first of them."""
+    changed_side: int = 0
+    """Labelled images that are in another split now: their sources are of other patients than before."""
     interrupted: bool = False
 
     @property
@@ -127,6 +130,8 @@ class _Part:
             watcher=self.watch(config, len(paths)),
         )
         self.repaired.interrupted = result.interrupted
+        with self.store.transaction() as connection:
+            self.repaired.changed_side += changed_side(connection)[0]
 
     def _compare(self, before: "_Recorded", after: "_Recorded", wrong: set[str]) -> None:
         for file_id, row in after.files.items():

@@ -36,6 +36,9 @@ def verify_and_report(db: str, *, mend: bool, workers: int) -> int:
     cleared = clear(db) if may_clear and not findings.counts[Kind.DATABASE] else 0
     repaired = repair(db, findings.due, workers=workers, watch=_Remaking) if findings.due else Repaired()
     _print_repaired(findings, repaired, cleared)
+    if repaired.changed_side:
+        count = f"{repaired.changed_side:,} labelled images"
+        print(f"{count} have changed their split: their patients are others than before.")
     if not may_clear:
         print("More images without a row than with one: are they another database's? They are left where they are.")
     return repaired.exit_code or int(not may_clear or findings.counts[Kind.DATABASE] > 0)

@@ -210,6 +210,33 @@ def test_a_folder_that_is_moved_away_during_a_run_ends_it(tmp_path: Path) -> Non
     assert len(place.images()) == 300
 
 
+@pytest.mark.parametrize("command", ["retry", "verify --repair"])
+def test_a_folder_that_is_moved_away_during_a_retry_or_repair_ends_it(tmp_path: Path, command: str) -> None:
+    place = Place(tmp_path)
+    make_files(place.source, *(f"s{number % 5}/{number:03}.dcm" for number in range(300)))
+    assert preprocess(place)[0] == 0
+    for image in place.output.rglob("*.png"):
+        image.unlink()
+    if command == "retry":
+        place.execute("UPDATE files SET status = 'failed', error_code = 'truncated', fingerprint = ''")
+
+    def move() -> None:
+        wait_until(lambda: len(list(place.output.glob("s*/*.png"))) > 20, 60)
+        place.output.rename(tmp_path / "moved")
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    done = cli(place.base, *command.split(), "--db", place.db, "--workers", 2)
+    mover.join()
+    assert (done.returncode, "was moved or replaced" in done.stderr) == (3, True), done.stderr
+    shutil.rmtree(place.output, ignore_errors=True)
+    (tmp_path / "moved").rename(place.output)
+    cli(place.base, "verify", "--repair", "--db", place.db)
+    preprocess(place)
+    place.check()
+    assert len(place.images()) == 300
+
+
 def test_a_run_says_that_recorded_images_are_missing(place: Place) -> None:
     assert "verify --repair" not in preprocess(place)[1]
     (place.output / "頭部/b.png").unlink()

@@ -8,7 +8,7 @@ from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.page_schema import standing
 from dicomprep.database.schema import files, frames, groups, runs
 
-__all__ = ["last_changed_side", "note_changed_side", "sides_of_frames", "sides_of_labelled"]
+__all__ = ["changed_side", "note_changed_side", "sides_of_frames", "sides_of_labelled"]
 
 _IS_LABELLED = exists().where(standing.c.frame_id == frames.c.id)
 _SIDES = select(frames.c.id, groups.c.split).select_from(frames.join(files).join(groups))
@@ -34,7 +34,9 @@ def note_changed_side(connection: Connection, run_id: int, count: int) -> None:
     )
 
 
-def last_changed_side(connection: Connection) -> int:
-    """How many labelled images changed their side in the newest run."""
-    newest = select(func.max(runs.c.id)).scalar_subquery()
-    return int(connection.execute(select(runs.c.changed_side).where(runs.c.id == newest)).scalar() or 0)
+def changed_side(connection: Connection) -> tuple[int, int, str]:
+    """How many labelled images changed their side in the newest run, how many in all runs, and when the last did."""
+    newest = select(runs.c.changed_side).order_by(runs.c.id.desc()).limit(1)
+    totals = select(func.sum(runs.c.changed_side), func.max(runs.c.started_at)).where(runs.c.changed_side > 0)
+    total, when = connection.execute(totals).one()
+    return int(connection.execute(newest).scalar() or 0), int(total or 0), when or ""
