@@ -12,6 +12,7 @@ from PIL import Image
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs import decode_codestream
+from dicomprep.pixels.damage import require_huffman_tables, require_sound_scan
 from dicomprep.pixels.stored import Layout
 
 UID = "1.2.840.10008.1.2"
@@ -142,3 +143,16 @@ def test_restart_markers_are_counted() -> None:
     assert _decoded(code, "4.50", 8).shape == (SIDE, SIDE)
     with pytest.raises(InputError):
         _decoded(code.replace(b"\xff\xd3", b"\xff\xd5", 1), "4.50", 8)
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+def test_a_thumbnail_or_fill_bytes_in_the_header_are_no_damage(bits: int) -> None:
+    """What lies in a segment, scans and all, is not looked at; FF before a marker is legal (T.81 B.1.1.2)."""
+    pixels = SHALLOW if bits == 8 else DEEP
+    stream = imagecodecs.jpeg8_encode(pixels, level=90, bitspersample=bits)
+    inner = b"JFXX\0" + b"\xff\xd8\xff\xda\x00\x08\x01\x05\x77\x00\x3f\x00" + bytes(300) + b"\xff\xd9"
+    segment = b"\xff\xe0" + (len(inner) + 2).to_bytes(2, "big") + inner
+    scan = stream.index(b"\xff\xda")
+    for odd in (stream[:2] + segment + stream[2:], stream[:scan] + b"\xff\xff" + stream[scan:]):
+        require_sound_scan(odd)
+        require_huffman_tables(odd)

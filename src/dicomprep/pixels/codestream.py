@@ -5,6 +5,7 @@ Sources: ITU-T T.81 annex B (JPEG), T.87 (JPEG-LS), T.800 annex A and I (JPEG 20
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dicomprep.errors import ErrorCode, InputError
@@ -13,6 +14,7 @@ __all__ = [
     "Codestream",
     "bare_jpeg2000",
     "find_segment",
+    "header_segments",
     "identify_syntax",
     "read_codestream",
     "read_jpeg",
@@ -72,18 +74,15 @@ def read_jpeg(data: bytes) -> Codestream:
     frame: tuple[int, bytes] | None = None
     adobe: int | None = None
     jfif = False
-    marker, at, count = 0, 2, 0
-    while frame is None or marker != 0xDA:
-        marker, segment, at = _next_segment(data, at)
-        count = _one_more(count)
+    for marker, segment, at in header_segments(data):  # noqa: B007  (the last one is that of the scan)
         if (marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:
             frame = (marker, segment)
         elif marker == 0xEE and segment[:5] == b"Adobe" and len(segment) >= 12:
             adobe = segment[11]
         elif marker == 0xE0 and segment[:4] == b"JFIF":
             jfif = True
-        elif marker == 0xDA and frame is None:
-            raise ValueError("a JPEG scan begins before the frame header")
+    if frame is None:
+        raise ValueError("a JPEG scan begins before the frame header")
     process, header = frame
     selection = segment[1 + 2 * segment[0]] if segment and len(segment) > 1 + 2 * segment[0] else 0
     if len(header) < 6 or len(header) < 6 + 3 * header[5]:
@@ -110,12 +109,11 @@ def with_color_transform(data: bytes, stream: Codestream, *, ycbcr: bool) -> byt
     if stated == int(ycbcr):
         return data
     kept = [b"\xff\xd8\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00", bytes([int(ycbcr)])]
-    marker, at = 0, 2
-    while marker != 0xDA:
-        start = at
-        marker, segment, at = _next_segment(data, at)
+    at = 2
+    for marker, segment, end in header_segments(data):
         if marker not in (0xE0, 0xEE) or segment[:5] not in (b"JFIF\0", b"Adobe"):
-            kept.append(data[start:at])
+            kept.append(data[at:end])
+        at = end
     return b"".join((*kept, data[at:]))
 
 
@@ -274,6 +272,18 @@ def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:
     if marker in (0xD8, 0xD9) or length < 2 or at + 2 + length > len(data):
         raise ValueError(f"the JPEG segment at byte {at} is cut or malformed")
     return marker, data[at + 4 : at + 2 + length], at + 2 + length
+
+
+def header_segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """(marker, content, end) of each segment of a JPEG codestream up to its first scan's; ValueError where one is cut.
+
+    What lies within a segment, such as a thumbnail with scans of its own, is no segment.
+    """
+    marker, at, count = 0, 2, 0
+    while marker != 0xDA:
+        marker, segment, at = _next_segment(data, at)
+        count = _one_more(count)
+        yield marker, segment, at
 
 
 def _one_more(count: int) -> int:

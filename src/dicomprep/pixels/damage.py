@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codestream import find_segment
+from dicomprep.pixels.codestream import find_segment, header_segments
 
 __all__ = ["require_huffman_tables", "require_sound_jpeg_ls", "require_sound_packets", "require_sound_scan"]
 
@@ -110,25 +110,25 @@ def require_sound_scan(data: bytes) -> None:
 
     A hole is told only where a code of zeros is not the end of a block, which it is in tables made for flat images.
     """
-    scan = data.rfind(b"\xff\xda")
-    if scan < 0 or data.count(b"\xff\xda") > 1:
+    *_, (_, _, scan) = header_segments(data)
+    if data.find(b"\xff\xda", scan) >= 0:
         return
     end = data.find(b"\xff\xd9", scan)
-    if any(symbol != _END_OF_BLOCK for key, symbol in _huffman_tables(data[:scan]).items() if key >> 4 == _AC):
+    if any(symbol != _END_OF_BLOCK for key, symbol in _huffman_tables(data).items() if key >> 4 == _AC):
         _require_no_hole(data, scan, end, HUFFMAN_ZEROS)
     restarts = [marker[1] & 7 for marker in _RESTART.findall(data, scan, end)]
     in_order = all(after == (before + 1) % 8 for before, after in pairwise([7, *restarts]))
     in_order &= not restarts or b"\xff\xdd" in data[:scan]
-    if _STRAY.search(data, scan + 2, end) or not in_order:
+    if _STRAY.search(data, scan, end) or not in_order:
         raise InputError(ErrorCode.CORRUPT_PIXELS, "the codestream is damaged: a marker within its code")
 
 
 def require_huffman_tables(data: bytes) -> None:
     """InputError `corrupt_pixels` where one is missing: libjpeg takes that of motion JPEG instead, and says nothing."""
-    scan = data.find(b"\xff\xda")
-    asked = data[scan + 6 : scan + 5 + 2 * data[scan + 4] : 2]
+    *_, (_, scan, _) = header_segments(data)
+    asked = scan[2 : 1 + 2 * scan[0] : 2] if scan else b""
     wanted = {key for pair in asked for key in (pair >> 4, 0x10 | pair & 15)}
-    if not wanted <= _huffman_tables(data[:scan]).keys():
+    if not wanted <= _huffman_tables(data).keys():
         raise InputError(ErrorCode.CORRUPT_PIXELS, "the codestream is damaged: a Huffman table is missing")
 
 
@@ -149,15 +149,12 @@ def _hole(length: int) -> InputError:
     return InputError(ErrorCode.CORRUPT_PIXELS, message)
 
 
-def _huffman_tables(headers: bytes) -> dict[int, int]:
+def _huffman_tables(data: bytes) -> dict[int, int]:
     """What a code of zeros means in each table, by its class (0 DC, 1 AC) and number in half a byte (T.81 B.2.4.2)."""
     tables = {}
-    at = 2
-    while at + 4 <= len(headers) and headers[at] == 0xFF:
-        length = int.from_bytes(headers[at + 2 : at + 4], "big")
-        table, end = at + 4, min(len(headers), at + 2 + length)
-        while headers[at + 1] == 0xC4 and table + 17 < end:
-            tables[headers[table]] = headers[table + 17]
-            table += 17 + sum(headers[table + 1 : table + 17])
-        at += 2 + max(length, 2)
+    for marker, segment, _ in header_segments(data):
+        at = 0
+        while marker == 0xC4 and at + 17 < len(segment):
+            tables[segment[at]] = segment[at + 17]
+            at += 17 + sum(segment[at + 1 : at + 17])
     return tables
