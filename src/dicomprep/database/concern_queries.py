@@ -8,17 +8,29 @@ from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.page_schema import standing
 from dicomprep.database.schema import files, frames, groups, runs
 
-__all__ = ["changed_side", "note_changed_side", "sides_of_frames", "sides_of_labelled"]
+__all__ = ["changed_side", "groups_of_labelled", "note_changed_side", "sides_of_frames", "sides_of_labelled"]
 
 _IS_LABELLED = exists().where(standing.c.frame_id == frames.c.id)
 _SIDES = select(frames.c.id, groups.c.split).select_from(frames.join(files).join(groups))
 _OF_LABELLED = _SIDES.where(files.c.root == bindparam("root"), _IS_LABELLED, any_of(files.c.path))
+_GROUP_OF_LABELLED = (
+    select(files.c.path, files.c.group_id, files.c.digest)
+    .select_from(files.join(frames))
+    .where(files.c.root == bindparam("root"), files.c.group_id.is_not(None), _IS_LABELLED, any_of(files.c.path))
+    .distinct()
+)
 _OF_FRAMES = _SIDES.where(_IS_LABELLED, any_of(frames.c.id))
 
 
 def sides_of_labelled(connection: Connection, root: str, paths: Sequence[str]) -> dict[int, str]:
     """The split of each labelled image of the inputs at readable `paths` below a readable root, by image."""
     return dict(look_up(connection, _OF_LABELLED, paths, root))
+
+
+def groups_of_labelled(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    """(group, digest) of each input at readable `paths` below a readable root that has a labelled image, by path."""
+    rows = look_up(connection, _GROUP_OF_LABELLED, paths, root)
+    return {path: (group_id, bytes(digest)) for path, group_id, digest in rows}
 
 
 def sides_of_frames(connection: Connection, frame_ids: Collection[int]) -> dict[int, str]:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from dicomprep.access import OWNER, make_file, make_folder
 from dicomprep.addresses import resolve_database
 from dicomprep.database.bulk import any_of, insert, look_up
-from dicomprep.database.concern_queries import note_changed_side, sides_of_frames, sides_of_labelled
+from dicomprep.database.concern_queries import groups_of_labelled, note_changed_side, sides_of_frames, sides_of_labelled
 from dicomprep.database.connect import (
     connect,
     database_folder,
@@ -32,7 +32,7 @@ from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
 from dicomprep.database.root_queries import lie_in
 from dicomprep.database.rows import file_row, frame_rows, late_columns
 from dicomprep.database.schema import files, frames, runs
-from dicomprep.database.split_store import ensure_groups
+from dicomprep.database.split_store import ensure_groups, join_groups
 from dicomprep.database.twin_store import Twins, twin_keys
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
@@ -145,9 +145,10 @@ class Store:
         """
         with self.transaction() as connection:
             group_ids = ensure_groups(connection, [o.instance for o in outcomes], assign, run_id)
+            kept = _keep_labelled(connection, outcomes, group_ids, run_id)
             keys = [twin_keys(outcome) for outcome in outcomes]
             rows = [
-                (*file_row(o, group_ids, run_id, fingerprint), *key, *late_columns(o))
+                (*file_row(o, kept.get(o.task.source.path, group_ids), run_id, fingerprint), *key, *late_columns(o))
                 for o, key in zip(outcomes, keys, strict=True)
             ]
             pictures = Pictures(connection, run_id)
@@ -194,6 +195,30 @@ class Store:
         with self.transaction() as connection:
             for part in parts:
                 connection.execute(delete(files).where(unread & lie_in(part) & (files.c.run_id < run_id)))
+
+
+def _keep_labelled(
+    connection: Connection, outcomes: Sequence[Outcome], group_ids: Mapping[str, int], run_id: int
+) -> dict[str, dict[str, int]]:
+    """Under which group labelled files of the same content go on (by path and key) that would be of another one.
+
+    Their patient is who he was: only how this program tells patients is other than in the release that recorded them.
+    So labels stay in their split, and both groups are one.
+    """
+    again = {readable_path(o.task.source.path): o for o in outcomes if o.task.recorded and o.instance.group_key}
+    if not again:
+        return {}
+    root = readable_path(outcomes[0].task.source.root)
+    kept: dict[str, dict[str, int]] = {}
+    pairs: list[tuple[int, int]] = []
+    for path, (group_id, digest) in groups_of_labelled(connection, root, list(again)).items():
+        outcome = again[path]
+        key = outcome.instance.group_key
+        if digest == outcome.digest and group_ids[key] != group_id:
+            kept[outcome.task.source.path] = {key: group_id}
+            pairs.append((group_id, group_ids[key]))
+    join_groups(connection, pairs, run_id=run_id, reason="rules")
+    return kept
 
 
 def _note_sides(connection: Connection, before: Mapping[int, str], run_id: int) -> None:
