@@ -7,7 +7,6 @@ transfer left them. Decoders draw something in their place and say nothing (ITU-
 import re
 import struct
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,13 @@ from numpy.typing import NDArray
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codestream import find_segment, header_segments
 
-__all__ = ["require_huffman_tables", "require_sound_jpeg_ls", "require_sound_packets", "require_sound_scan"]
+__all__ = [
+    "find_markers",
+    "require_huffman_tables",
+    "require_sound_jpeg_ls",
+    "require_sound_packets",
+    "require_sound_scan",
+]
 
 PACKET_ZEROS = 64
 """Bytes of zeros in a row beyond those that empty JPEG 2000 packets may be, of which each is one."""
@@ -40,9 +45,17 @@ _IMPOSSIBLE = re.compile(b"\xff[\x90\x93-\xff]")
 """In JPEG 2000 packets, where no more than 8F follows FF; 91 and 92 may be put between them."""
 
 _AC, _END_OF_BLOCK = 1, 0
-_RESTART = re.compile(b"\xff[\xd0-\xd7]")
-_STRAY = re.compile(b"\xff[\x01-\xcf\xd8\xda\xdb\xdd-\xfe]")
-"""Markers that do not stand within the code of a JPEG scan; DNL (DC) may stand behind it."""
+_RESTART, _END, _SCAN, _LINES = 0xD0, 0xD9, 0xDA, 0xDC
+"""Codes of JPEG markers: RST0, EOI, SOS, and DNL, which may stand behind a scan as restarts do within it."""
+
+
+def find_markers(data: bytes, start: int = 0) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    """Where JPEG markers seem to stand from `start` on, and their codes: what follows FF and is neither 00 nor FF."""
+    content = np.frombuffer(data, np.uint8)
+    places = np.flatnonzero(content[start:-1] == 0xFF) + start
+    codes = content[places + 1]
+    are_markers = (codes != 0) & (codes != 0xFF)
+    return places[are_markers], codes[are_markers]
 
 
 def require_sound_packets(data: bytes, decode: Callable[[], NDArray[Any]]) -> None:
@@ -111,15 +124,19 @@ def require_sound_scan(data: bytes) -> None:
     A hole is told only where a code of zeros is not the end of a block, which it is in tables made for flat images.
     """
     *_, (_, _, scan) = header_segments(data)
-    if data.find(b"\xff\xda", scan) >= 0:
+    places, codes = find_markers(data, scan)
+    if (codes == _SCAN).any():
         return
-    end = data.find(b"\xff\xd9", scan)
+    ends = np.flatnonzero(codes == _END)
+    within = codes[: ends[0]] if ends.size else codes
+    end = int(places[ends[0]]) if ends.size else len(data)
     if any(symbol != _END_OF_BLOCK for key, symbol in _huffman_tables(data).items() if key >> 4 == _AC):
         _require_no_hole(data, scan, end, HUFFMAN_ZEROS)
-    restarts = [marker[1] & 7 for marker in _RESTART.findall(data, scan, end)]
-    in_order = all(after == (before + 1) % 8 for before, after in pairwise([7, *restarts]))
-    in_order &= not restarts or b"\xff\xdd" in data[:scan]
-    if _STRAY.search(data, scan, end) or not in_order:
+    restarts = within[(within & 0xF8) == _RESTART] & 7
+    in_order = bool((restarts == np.arange(restarts.size) % 8).all())
+    in_order &= not restarts.size or b"\xff\xdd" in data[:scan]
+    is_stray = ((within & 0xF8) != _RESTART) & (within != _LINES)
+    if is_stray.any() or not in_order:
         raise InputError(ErrorCode.CORRUPT_PIXELS, "the codestream is damaged: a marker within its code")
 
 

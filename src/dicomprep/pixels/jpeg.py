@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codestream import Codestream, read_jpeg, with_color_transform
-from dicomprep.pixels.damage import require_huffman_tables, require_sound_jpeg_ls, require_sound_scan
+from dicomprep.pixels.damage import find_markers, require_huffman_tables, require_sound_jpeg_ls, require_sound_scan
 from dicomprep.pixels.decoded import Decoded, Detail, checked, matched, reduced
 from dicomprep.pixels.geometry import Grid
 from dicomprep.pixels.stored import Layout
@@ -44,7 +44,7 @@ def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     8 bits at 1/2, 1/4 or 1/8 of the size, where that is wanted; 12 bits in full, of which blocks become means.
     """
     stream = checked(read_jpeg(data), layout, data)
-    scans = data.count(b"\xff\xda")
+    scans = int(np.count_nonzero(find_markers(data)[1] == 0xDA))
     if scans > MOST_SCANS:
         raise InputError(ErrorCode.CORRUPT_PIXELS, f"the JPEG image has more than {MOST_SCANS} scans")
     if scans > 4 and scans * stream.rows * stream.columns > MOST_VISITS:
