@@ -1,5 +1,6 @@
 """From bytes to plain numbers: what a file is, where its frames lie, and how its header says they are drawn."""
 
+import re
 import struct
 import zlib
 from io import BytesIO
@@ -1025,3 +1026,17 @@ def test_plain_values(vr: str, content: bytes, value: list[float] | None) -> Non
 def test_plain_texts(content: bytes, value: list[str] | None) -> None:
     element = RawDataElement(Tag(0x00100020), "LO", len(content), content, 0, False, True)
     assert read_plainly(element, str) == (value if value is None else tuple(value))
+
+
+def test_a_frame_that_needs_more_memory_says_how_much(tmp_path: Path) -> None:
+    """As much as it says is enough, and a megabyte less is not; other limits do not speak of memory."""
+    path = make_dicom(tmp_path / "Große Aufnahme.dcm", np.zeros((600, 700), np.uint16))
+    with open_source(str(path)) as file, pytest.raises(InputError) as caught:
+        decode(file, max_bytes=2**20)
+    assert caught.value.code is ErrorCode.LIMIT_EXCEEDED
+    needed = int(re.search(r"--max-memory (\d+) ", caught.value.detail)[1])  # type: ignore[index]
+    with open_source(str(path)) as file:
+        decode(file, max_bytes=needed * 2**20)
+    with open_source(str(path)) as file, pytest.raises(InputError):
+        decode(file, max_bytes=(needed - 1) * 2**20)
+    assert ErrorCode.LIMIT_EXCEEDED.remedy is None

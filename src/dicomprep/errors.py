@@ -54,7 +54,6 @@ _REMEDIES = {
     ErrorCode.TRUNCATED: "Transfer the file again.",
     ErrorCode.TIMEOUT: "`dicomprep retry --code timeout --timeout SECONDS` gives it longer.",
     ErrorCode.OUT_OF_MEMORY: "`dicomprep retry --code out_of_memory --max-memory MB` gives it more.",
-    ErrorCode.LIMIT_EXCEEDED: "If the size is genuine: `dicomprep retry --code limit_exceeded --max-memory MB`.",
     ErrorCode.INTERNAL: "This is a bug in dicomprep; `dicomprep inspect` shows its traceback. Please report it.",
 }
 

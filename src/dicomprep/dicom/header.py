@@ -254,6 +254,9 @@ def _pixel_element(file: SourceFile | Inflated, at: int, encoding: Encoding) -> 
     return PixelElement(keyword, position, None if length == 0xFFFFFFFF else length, swapped=swapped)
 
 
+MORE = "(a larger --max-memory, with `dicomprep retry`, allows more)"
+
+
 def _inflate(source: SourceFile, start: int, max_bytes: int) -> Inflated:
     limit = max_bytes // INFLATED_SHARE
     stream = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
@@ -262,7 +265,7 @@ def _inflate(source: SourceFile, start: int, max_bytes: int) -> Inflated:
     except zlib.error as error:
         raise InputError(ErrorCode.CORRUPT_HEADER, f"the deflated data set cannot be inflated: {error}") from error
     if stream.unconsumed_tail:
-        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"the data set inflates to more than {limit:,} bytes")
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"the data set inflates to more than {limit:,} bytes {MORE}")
     if not stream.eof:
         raise InputError(ErrorCode.TRUNCATED, f"the deflated data set breaks off after {len(content):,} bytes")
     return Inflated(content)

@@ -73,8 +73,9 @@ def require_room(layout: Layout, *, file_size: int, max_bytes: int) -> None:
     if layout.decoded_bytes > MOST_COMPRESSION * file_size:
         claim = f"{label('Rows')} and {label('Columns')} claim {size} samples, {layout.decoded_bytes:,} bytes"
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{claim}; the whole file has {file_size:,}")
+    needed = -(-layout.decoded_bytes * 4 // 2**20)
     message = f"a frame of {size} samples takes {layout.decoded_bytes:,} bytes, and decoding it several times as many"
-    raise InputError(ErrorCode.LIMIT_EXCEEDED, message)
+    raise InputError(ErrorCode.LIMIT_EXCEEDED, f"{message}; --max-memory {needed} (with `dicomprep retry`) allows it")
 
 
 def _read_photometric(root: Attributes, samples: int) -> tuple[str, Notes]:
