@@ -9,7 +9,7 @@ from dicomprep.database.absence_store import count_absent
 from dicomprep.database.picture_store import Pictures
 from dicomprep.database.root_queries import count_recorded
 from dicomprep.database.store import Store
-from dicomprep.image_store import LocalImages
+from dicomprep.local_images import LocalImages
 from dicomprep.roots import Part
 from dicomprep.storage import actual_path
 

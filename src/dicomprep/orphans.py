@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from dicomprep.errors import disk_fault
-from dicomprep.image_store import Entry, LocalImages
+from dicomprep.local_images import Entry, LocalImages
 from dicomprep.storage import OWN_PREFIX, SCRATCH, readable_path
 
 __all__ = ["Leftovers"]

@@ -30,7 +30,7 @@ from dicomprep.durability import DRAFT
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Limits
 from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
-from dicomprep.image_store import LocalImages
+from dicomprep.local_images import LocalImages
 from dicomprep.models import Settings, Source
 from dicomprep.ownership import access_of, claim_output, explain_access, require_own_output
 from dicomprep.planning import Planner

@@ -19,7 +19,7 @@ from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.root_queries import last_options
 from dicomprep.database.split_store import forget_lost_kin
 from dicomprep.database.store import Store
-from dicomprep.image_store import LocalImages
+from dicomprep.local_images import LocalImages
 from dicomprep.ownership import require_claimed
 from dicomprep.pipeline import run
 from dicomprep.result import Watcher

@@ -1,4 +1,4 @@
-"""Where bytes come from: the only module that opens sources. `image_store` has where they go to."""
+"""Where bytes come from: the only module that opens sources. `local_images` has where they go to."""
 
 import errno
 import io

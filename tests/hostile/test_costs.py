@@ -8,7 +8,7 @@ import pytest
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
 from dicomprep.file_budget import FileBudget
-from dicomprep.image_store import LocalImages
+from dicomprep.local_images import LocalImages
 from dicomprep.models import Outcome, Settings, Share, Source, Status, Task
 from dicomprep.processing import process
 from dicomprep.sharing import Parts

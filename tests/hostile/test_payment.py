@@ -12,7 +12,7 @@ import pytest
 
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
-from dicomprep.image_store import LocalImages
+from dicomprep.local_images import LocalImages
 from dicomprep.models import Outcome, Settings, Source, Status, Task
 from dicomprep.processing import process
 from dicomprep.stages.decode import decode

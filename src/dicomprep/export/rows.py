@@ -14,7 +14,8 @@ from dicomprep.database.dataset_queries import COLUMNS, KEYS, POSITIONS
 from dicomprep.errors import ExportError
 from dicomprep.export.options import ExportOptions
 from dicomprep.export.pseudonyms import KEY_LENGTH, Pseudonyms
-from dicomprep.image_store import ImageStore, LocalImages
+from dicomprep.image_store import ImageStore
+from dicomprep.local_images import LocalImages
 from dicomprep.privacy import withheld_columns
 from dicomprep.selection import Column, Selection, read_selection
 from dicomprep.storage import digest_bytes

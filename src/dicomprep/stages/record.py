@@ -9,7 +9,7 @@ from dicomprep.config import Splits
 from dicomprep.database.store import Store
 from dicomprep.durability import sync_images
 from dicomprep.errors import EnvironmentFault, ErrorCode
-from dicomprep.image_store import LocalImages
+from dicomprep.local_images import LocalImages
 from dicomprep.models import Outcome
 from dicomprep.splits import assign_split
 
