@@ -1,6 +1,5 @@
 """The loop of a run: what is found goes to the engine, what comes back goes to the database."""
 
-import os
 import signal
 import threading
 import time
@@ -19,7 +18,7 @@ from dicomprep.planning import Planner
 from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
 from dicomprep.sharing import Parts
-from dicomprep.storage import open_linked, open_source
+from dicomprep.storage import open_at
 from dicomprep.timing import Timer
 
 __all__ = ["Batch"]
@@ -190,14 +189,9 @@ def _outcome_of(casualty: Casualty) -> Outcome:
     status = Status.QUARANTINED if casualty.quarantined else Status.FAILED
     source, digest, about = casualty.task.source, b"", Instance()
     if casualty.code is not ErrorCode.TIMEOUT:  # what hangs a worker might hang this process too
-        opened = open_linked(source.root, source.path) if source.linked else open_source(_place(source))
-        with suppress(InputError, OSError), opened as file:
+        with suppress(InputError, OSError), open_at(source.root, source.path, linked=source.linked) as file:
             about, digest = glimpse(file.head()), file.digest()
     return Outcome(casualty.task, status, casualty.code, casualty.detail, instance=about, digest=digest)
-
-
-def _place(source: Source) -> str:
-    return os.path.join(source.root, source.path)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import warnings
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from dicomprep.burned_in import needs_a_look
@@ -26,7 +26,6 @@ from dicomprep.models import (
     Outcome,
     Settings,
     Share,
-    Source,
     Status,
     Task,
     Thumbnail,
@@ -40,7 +39,7 @@ from dicomprep.stages.decode import Image, NoImage, decode
 from dicomprep.stages.normalize import normalize
 from dicomprep.stages.resize import resize
 from dicomprep.stages.write import write
-from dicomprep.storage import SourceFile, open_linked, open_source
+from dicomprep.storage import SourceFile, open_at
 from dicomprep.tags import Position
 
 __all__ = ["draw", "process"]
@@ -71,10 +70,12 @@ MOST_FAILURES = 1000
 
 def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lambda: None) -> Outcome:
     """Make and write the images of one file, or of a share of it; what cannot be done is said in the outcome."""
-    if task.source.error is not None:
-        return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, task.source.error)
+    source = task.source
+    if source.error is not None:
+        return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, source.error)
     try:
-        with warnings.catch_warnings(action="ignore"), _open(task.source) as file:
+        opened = open_at(source.root, source.path, linked=source.linked)
+        with warnings.catch_warnings(action="ignore"), opened as file:
             if not _is_input(task, file):  # it is not read any further
                 return Outcome(task, None)
             _let_rest(file.mtime_ns, heartbeat)
@@ -87,7 +88,7 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
                 if not file.has_changed():
                     raise
                 outcome = Outcome(task, None, digest=digest)  # made of bytes that are gone
-            if file.has_changed() or (file.size, file.mtime_ns) != (task.source.size, task.source.mtime_ns):
+            if file.has_changed() or (file.size, file.mtime_ns) != (source.size, source.mtime_ns):
                 return _unstable(outcome)
             return outcome
     except InputError as error:
@@ -126,12 +127,6 @@ def _is_input(task: Task, file: SourceFile) -> bool:
         return True
     head = file.head()
     return sniff(head) is not None or is_pointer_to_dicom(head, name)
-
-
-def _open(source: Source) -> AbstractContextManager[SourceFile]:
-    if source.linked:
-        return open_linked(source.root, source.path)
-    return open_source(os.path.join(source.root, source.path))
 
 
 def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: Callable[[], None]) -> Outcome:

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +25,7 @@ __all__ = [
     "changed_ns",
     "digest_bytes",
     "holds_images",
+    "open_at",
     "open_linked",
     "open_source",
     "read_small_file",
@@ -220,6 +221,11 @@ def _opened(path: str, descriptor: int) -> Iterator[SourceFile]:
         yield source
     finally:
         os.close(descriptor)
+
+
+def open_at(root: str, path: str, *, linked: bool) -> AbstractContextManager[SourceFile]:
+    """Open the file at `path` below `root`, through links within it if it was met through one."""
+    return open_linked(root, path) if linked else open_source(os.path.join(root, path))
 
 
 def changed_ns(status: os.stat_result) -> int:

@@ -275,10 +275,7 @@ def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:
 
 
 def header_segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """(marker, content, end) of each segment of a JPEG codestream up to its first scan's; ValueError where one is cut.
-
-    What lies within a segment, such as a thumbnail with scans of its own, is no segment.
-    """
+    """(marker, content, end) of each JPEG segment up to the first scan's, none of what lies in one; or ValueError."""
     marker, at, count = 0, 2, 0
     while marker != 0xDA:
         marker, segment, at = _next_segment(data, at)
