@@ -181,6 +181,7 @@ SEEN = [
     (photo(3, (120, 140, 3), 8), None),
     (photo(4, (300, 300), 12), (JPEG_2000, j2k)),
     (photo(5, (600, 500), 12), (JPEG_2000, j2k)),
+    (photo(5, (1300, 800), 12), (JPEG_2000, j2k)),
     (photo(6, (600, 500), 8), ("1.2.840.10008.1.2.4.91", lambda p: j2k(p, level=40))),
     (photo(7, (500, 600), 8), (JPEG_BASELINE, lambda p: imagecodecs.jpeg8_encode(p, level=90))),
     (photo(8, (1000, 900), 8), (JPEG_BASELINE, lambda p: imagecodecs.jpeg8_encode(p, level=90))),
@@ -219,11 +220,13 @@ def test_duplicates_are_the_same_whatever_is_asked_for(place: Place, asked: dict
         for kind, pixels in (("mask", mask), ("little", little), ("zoomed", zoomed)):
             make_dicom(place.source / f"{kind}_{name}", pixels, **said)
         make_dicom(place.source / f"large_{name}", large, transfer_syntax=JPEG_2000, codestreams=[j2k(large)], **said)
-    small = photo(4, (300, 300), 12)
-    make_dicom(place.source / "small_a", small)
-    make_dicom(place.source / "small_b", small, transfer_syntax=JPEG_2000, codestreams=[j2k(small)])
+    for kind, shape in (("small", (300, 300)), ("slice", (512, 512)), ("larger", (1024, 1100))):
+        pixels = photo(len(kind), shape, 12)
+        make_dicom(place.source / f"{kind}_a", pixels)
+        make_dicom(place.source / f"{kind}_b", pixels, transfer_syntax=JPEG_2000, codestreams=[j2k(pixels)])
     place.run(**asked)
-    assert twins(place) == {f"{kind}_b": f"{kind}_a" for kind in ("little", "zoomed", "large", "small")}
+    kinds = ("little", "zoomed", "large", "small", "slice", "larger")
+    assert twins(place) == {f"{kind}_b": f"{kind}_a" for kind in kinds}
 
 
 def test_of_many_pairs_in_one_batch_each_finds_its_own(place: Place) -> None:

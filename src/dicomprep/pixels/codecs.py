@@ -80,8 +80,6 @@ def mostly_in_part(transfer_syntax: str, layout: Layout) -> bool:
     if not reduces(transfer_syntax):
         return False
     shrink = max(layout.rows, layout.columns) / USUAL_SIZE
-    if layout.is_grey and is_wavelet(transfer_syntax):
-        return shrink >= 2  # its lowest bits are left out
     return shrink >= 2 * spare_rows(transfer_syntax, bits_stored=layout.bits_stored)
 
 
