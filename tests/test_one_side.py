@@ -20,7 +20,7 @@ from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
 from dicomprep.privacy import keyed_hash
 from dicomprep.splits import assign_split, identify_group, key_without_issuer
 from tests.building import make_dicom
-from tests.running import Place
+from tests.running import Place, frames_of
 from tests.test_twins import noise
 
 SPLIT = "40/20/40"
@@ -159,6 +159,25 @@ def test_whatever_is_delivered_no_study_is_torn_and_nothing_labelled_moves(
                 )
             before = dict(place.rows(_LABELLED))
         store.close()
+
+
+def test_a_run_says_how_many_patients_of_earlier_runs_it_moved(place: Place) -> None:
+    """A second delivery has an issuer: the same patients by another key, whose sides were drawn anew."""
+    place.base.mkdir(exist_ok=True)
+    Path(f"{place.db}.key").write_text("5a" * 32)  # with this one some of them move
+    for number in range(12):
+        make_dicom(place.source / f"First/P {number}.dcm", frames_of(1, seed=number)[0], patient_id=f"Ä{number}")
+    place.run(split="50/25/25")
+    before = dict(place.rows("SELECT filename, split FROM images"))
+    for number in range(12):
+        issued = {"patient_id": f"Ä{number}", "IssuerOfPatientID": "HOSP"}
+        make_dicom(place.source / f"Second/P {number}.dcm", frames_of(1, seed=90 + number)[0], **issued)
+    result = place.run(split="50/25/25")
+    now = dict(place.rows("SELECT filename, split FROM images"))
+    moved = sum(now[name] != split for name, split in before.items())
+    assert result.moved_groups == moved
+    assert moved > 0
+    assert place.run(split="50/25/25").moved_groups == 0
 
 
 def test_groups_are_numbered_as_they_came(place: Place) -> None:

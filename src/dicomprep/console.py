@@ -250,7 +250,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     for split in ("train", "val", "test"):
         images, patients = result.frames_by_split.get(split, 0), result.groups_by_split.get(split, 0)
         yield "Split" if split == "train" else "", f"{split:<5} {images:>9,} images, {patients:,} patients"
-    yield from (("Warning:", sentence) for sentence in result.concerns)
+    yield from (("Warning:", sentence) for sentence in (*_moved_patients(result), *result.concerns))
     yield from _places(result)
 
 
@@ -259,6 +259,12 @@ def _places(result: Result) -> Iterable[tuple[str, str]]:
     yield "Database", readable_path(result.db)
     if result.access:
         yield "Access", result.access
+
+
+def _moved_patients(result: Result) -> Iterable[str]:
+    if result.moved_groups:
+        reason = "a study, an ID or an image shows that they are one with others, and nothing of them is labelled"
+        yield f"Patients of earlier runs in another split than before: {result.moved_groups:,}; {reason}."
 
 
 def _facts_of_events(result: Result) -> Iterable[tuple[str, str]]:

@@ -126,7 +126,7 @@ def _settle_absent(search: Search, config: Config, images: LocalImages, result: 
 
 def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part]) -> None:
     """What the database holds now, and what became of labels."""
-    result.followed, result.returned = store.followed, store.returned
+    result.followed, result.returned, result.moved_groups = store.followed, store.returned, store.moved_groups
     with store.transaction() as connection:
         result.total_frames = queries.count_frames(connection)
         result.duplicates = queries.count_duplicates(connection)

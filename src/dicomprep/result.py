@@ -56,6 +56,8 @@ class Result:
     """Images whose labels, predictions or releases went along with their picture to another name or number."""
     returned: Counter[str] = field(default_factory=Counter)
     """Images whose labels, predictions or releases had waited and have their picture again."""
+    moved_groups: int = 0
+    """Patients of earlier runs that are in another split now: they turned out to be one with others."""
     total_frames: int = 0
     """Images in the database, without those of duplicates."""
     duplicates: int = 0

@@ -37,6 +37,8 @@ class Move:
     group_id: int
     before: str
     after: str
+    is_new: bool = False
+    """Recorded first by this run."""
 
 
 def bind_unit(connection: Connection, group_by: GroupBy) -> None:
@@ -51,8 +53,10 @@ def bind_unit(connection: Connection, group_by: GroupBy) -> None:
 
 def ensure_groups(
     connection: Connection, instances: Iterable[Instance], assign: Callable[[str, str], str], run_id: int
-) -> dict[str, int]:
+) -> tuple[dict[str, int], list[Move]]:
     """The ids of all groups among the instances, by `Instance.group_key`; groups that share a study are joined.
+
+    Also which groups changed their side by that.
 
     A group that an earlier release recorded under another key goes on under that one.
     """
@@ -71,8 +75,7 @@ def ensure_groups(
     known_as -= {(row[0], row[1], row[2]) for row in look_up(connection, _ALIASES, list({row[0] for row in known_as}))}
     insert(connection, aliases, sorted(known_as), key=("key", "kind", "group_id"), replace=False)
     changed = {ids[key] for key in new} | {row[2] for row in known_as}
-    resolve(connection, changed, run_id=run_id)
-    return ids
+    return ids, resolve(connection, changed, run_id=run_id)
 
 
 def join_groups(
@@ -131,7 +134,7 @@ def resolve(connection: Connection, changed: Collection[int], *, run_id: int | N
             if (joined, side, drawn) != (group.joined_id, group.split, group.drawn_split):
                 rows.append({"group": group.id, "head": joined, "side": side, "drawn": drawn})
             if side != group.split:
-                moves.append(Move(group.id, group.split, side))
+                moves.append(Move(group.id, group.split, side, is_new=run_id is not None and group.run_id == run_id))
     if rows:
         connection.execute(_CHANGE, rows)
     return moves

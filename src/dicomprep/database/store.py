@@ -32,7 +32,7 @@ from dicomprep.database.recovery_store import forget_unnamed, note_unnamed
 from dicomprep.database.root_queries import lie_in
 from dicomprep.database.rows import file_row, frame_rows, late_columns
 from dicomprep.database.schema import files, frames, runs
-from dicomprep.database.split_store import ensure_groups, join_groups
+from dicomprep.database.split_store import Move, ensure_groups, join_groups
 from dicomprep.database.twin_store import Twins, twin_keys
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
@@ -56,6 +56,8 @@ class Store:
     def __init__(self, db: str, *, alone: bool = False, access: int = OWNER) -> None:
         self.db, self.patience = db, Patience(BUSY_SECONDS)
         self.followed, self.returned = Counter[str](), Counter[str]()
+        self._sides: dict[int, tuple[str, str]] = {}
+        """Of groups of earlier runs that moved, the side before and the one now."""
         folder = database_folder(db)
         if folder is not None:
             _make_place(folder, resolve_database(db), access)
@@ -144,7 +146,7 @@ class Store:
         a group that is new, from its kind and key; one recorded before stays.
         """
         with self.transaction() as connection:
-            group_ids = ensure_groups(connection, [o.instance for o in outcomes], assign, run_id)
+            group_ids, moves = ensure_groups(connection, [o.instance for o in outcomes], assign, run_id)
             kept = _keep_labelled(connection, outcomes, group_ids, run_id)
             keys = [twin_keys(outcome) for outcome in outcomes]
             rows = [
@@ -172,9 +174,20 @@ class Store:
             _note_sides(connection, sides, run_id)
             stale = {*gone, *unnamed} - {written.thumbnail_path for o in outcomes for written in o.written}
             note_unnamed(connection, stale)
+        self._note_moves((*moves, *twins.moves))
         self.followed += pictures.moved
         self.returned += pictures.returned
         return stale
+
+    def _note_moves(self, moves: Iterable[Move]) -> None:
+        for move in moves:
+            if not move.is_new:
+                self._sides[move.group_id] = self._sides.get(move.group_id, (move.before,))[0], move.after
+
+    @property
+    def moved_groups(self) -> int:
+        """How many groups of earlier runs are on another side now: they are one with others."""
+        return sum(before != after for before, after in self._sides.values())
 
     def move(self, sources: Sequence[tuple[int, Source]]) -> None:
         """Record that known files lie elsewhere now: (file id, where it is)."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, bindparam, func, literal_column, sele
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, labels
-from dicomprep.database.split_store import join_groups
+from dicomprep.database.split_store import Move, join_groups
 from dicomprep.models import Outcome, Status
 
 __all__ = ["MOST_NAMES", "TwinKeys", "Twins", "twin_keys"]
@@ -117,6 +117,8 @@ class Twins:
     instances: set[int] = field(default_factory=set)
     surfaced: set[int] = field(default_factory=set)
     """Files that were hidden as duplicates and are none any more, as far as they are not hidden again."""
+    moves: list[Move] = field(default_factory=list)
+    """Groups that changed their side, for they share an image with others."""
     _pairs: list[tuple[_Member, _Member]] = field(default_factory=list)
     """(twin, original) that were found."""
 
@@ -219,7 +221,7 @@ class Twins:
         names: dict[int, set[int]] = {number: {o.group_id or 0} for number, o in originals.items()}
         for original, group in look_up(self.connection, _NAMES, sorted(originals)):
             names[original].add(group or 0)
-        join_groups(
+        self.moves = join_groups(
             self.connection,
             [
                 (twin.group_id or 0, original.group_id or 0)
