@@ -13,7 +13,7 @@ from dicomprep.database.run_queries import newest_options
 from dicomprep.errors import ConfigError
 from dicomprep.roots import Part
 
-__all__ = ["describe_options", "explain_changes"]
+__all__ = ["explain_changes"]
 
 SHAPING = (*(field.name for field in fields(ImageOptions)), "tag")
 """What images and what is recorded of them depend on, as the fingerprint has it."""
@@ -30,14 +30,14 @@ def explain_changes(connection: Connection, config: Config, parts: Iterable[Part
         yield f"{count:,} {'input is' if count == 1 else 'inputs are'} processed again{_why(before, now)}"
     new = {name: now[name] for name in DIVIDING if before.get(name, now[name]) != now[name]}
     if new:
-        was = describe_options({name: before[name] for name in new})
-        yield f"New patients are divided with {describe_options(new)}; those recorded were with {was}, and stay."
+        was = _described({name: before[name] for name in new})
+        yield f"New patients are divided with {_described(new)}; those recorded were with {was}, and stay."
 
 
-def describe_options(options: Mapping[str, Any]) -> str:
+def _described(options: Mapping[str, Any]) -> str:
     """Options as a person gives them.
 
-    >>> describe_options({"size": 64, "fit": "pad", "tag": ["KVP"], "test_unidentified": False})
+    >>> _described({"size": 64, "fit": "pad", "tag": ["KVP"], "test_unidentified": False})
     '--size 64 --fit pad --tag KVP --test-unidentified=false'
     """
     words: list[str] = []
@@ -56,8 +56,8 @@ def _why(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     changed = [name for name in SHAPING if before.get(name) != now[name]]
     if not changed:
         return ": this version of dicomprep draws or records some of them differently."
-    new = describe_options({name: now[name] for name in changed})
-    was = describe_options({name: before[name] for name in changed if name in before}) if before else ""
+    new = _described({name: now[name] for name in changed})
+    was = _described({name: before[name] for name in changed if name in before}) if before else ""
     if not was:
         return f", with {new}."
     return f", with {new}; before it was {was}. Give that, or leave it in dicomprep.toml, to keep them as they are."

@@ -234,10 +234,7 @@ def changed_ns(status: os.stat_result) -> int:
 
 
 def read_small_file(path: Path, *, most: int, follow_links: bool = True) -> bytes:
-    """A regular file of at most `most` bytes: a setting, a key, a mark. Never waits for a pipe.
-
-    Raises OSError, also where it is a pipe, a folder, a device or larger.
-    """
+    """A regular file of at most `most` bytes, for a setting, a key, a mark; OSError where it is larger or none."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW))
     try:
         status = os.fstat(descriptor)

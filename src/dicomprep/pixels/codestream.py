@@ -249,10 +249,8 @@ def identify_syntax(data: bytes) -> str | None:
     A lossless syntax is named where the markers do not tell: both decode alike.
     """
     if data[:2] == b"\xff\xd8":
-        process = read_jpeg(data).process
-        return {0xC0: f"{_UID}.4.50", 0xC1: f"{_UID}.4.51", 0xC2: f"{_UID}.4.55", 0xC3: f"{_UID}.4.57"}.get(
-            process, f"{_UID}.4.80" if process == 0xF7 else None
-        )
+        number = {0xC0: 50, 0xC1: 51, 0xC2: 55, 0xC3: 57, 0xF7: 80}.get(read_jpeg(data).process)
+        return f"{_UID}.4.{number}" if number else None
     if data[:4] == b"\xff\x4f\xff\x51" or data[:12] == JP2_SIGNATURE:
         high_throughput, _ = find_segment(data, max(0, data.find(b"\xff\x4f\xff\x51")) + 2, 0x50)
         return f"{_UID}.4.201" if high_throughput else f"{_UID}.4.90"
