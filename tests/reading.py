@@ -8,7 +8,7 @@ from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.header import Header, read_header
 from dicomprep.models import Frame
 from dicomprep.stages.decode import Image, decode
-from dicomprep.storage import open_source
+from dicomprep.storage.source import open_source
 
 __all__ = ["decoded_frames", "opened_header", "opened_image"]
 

@@ -19,8 +19,8 @@ from dicomprep import pipeline
 from dicomprep.config import Config
 from dicomprep.database.label_store import add_label
 from dicomprep.database.store import Store
-from dicomprep.naming import folded_name
 from dicomprep.preloading import PROCESS
+from dicomprep.storage.naming import folded_name
 from tests.building import make_dicom
 
 PROJECT = Path(__file__).parent.parent

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import dicomprep
-from dicomprep.access import ANYONE, GROUP, OWNER
 from dicomprep.database.connect import write_meta
 from dicomprep.database.store import Store
 from dicomprep.export.exporting import export_frames
 from dicomprep.export.options import ExportOptions, Format
 from dicomprep.ownership import MARK, access_of
+from dicomprep.storage.access import ANYONE, GROUP, OWNER
 from tests.running import SIZE, Place, cli, make_files, set_labels
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")

@@ -11,7 +11,7 @@ from dicomprep.burned_in import Reason, Risk, judge
 from dicomprep.dicom.codes import REGIONS, VIEWS
 from dicomprep.dicom.header import read_header
 from dicomprep.models import Instance
-from dicomprep.storage import open_source
+from dicomprep.storage.source import open_source
 from tests.building import make_dicom
 
 SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"

@@ -8,10 +8,10 @@ import pytest
 
 from dicomprep import process_dicom
 from dicomprep.errors import InputError
-from dicomprep.roots import place_within
 from dicomprep.stages import listing
 from dicomprep.stages.discover import discover
-from dicomprep.storage import open_linked, open_source
+from dicomprep.storage.roots import place_within
+from dicomprep.storage.source import open_linked, open_source
 from tests.building import make_dicom
 from tests.running import Place, cli, make_files
 

@@ -21,8 +21,8 @@ import pytest
 from dicomprep.errors import ConfigError, EnvironmentFault, ExportError
 from dicomprep.export.exporting import Exported, export_frames
 from dicomprep.export.options import ExportOptions, Format
-from dicomprep.naming import folded_name
 from dicomprep.pixels.png import decode_png
+from dicomprep.storage.naming import folded_name
 from tests.running import Place, cli, dicomprep_command, make_files, set_labels, started, wait_until
 
 FORMATS = ["csv", "parquet", "webdataset", "huggingface", "folder"]

@@ -36,7 +36,7 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window
 from dicomprep.stages.decode import decode
 from dicomprep.stages.normalize import normalize
-from dicomprep.storage import HEAD_BYTES, Inflated, open_source
+from dicomprep.storage.source import HEAD_BYTES, Inflated, open_source
 from tests.building import gradient, make_dicom
 from tests.reading import decoded_frames, opened_header, opened_image
 from tests.reference_table import FOLDER, REFERENCE

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
-from dicomprep.image_store import ImageStore, Stat, is_image_name
-from dicomprep.local_images import LocalImages
-from dicomprep.storage import SCRATCH
+from dicomprep.storage.base import ImageStore, Stat, is_image_name
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.source import SCRATCH
 
 NAMES = ("b.png", "Study 001/a.png", "Study 001/t/a.png", "頭部 CT/ÄÖ.png", unicodedata.normalize("NFD", "é/ü.png"))
 
@@ -235,7 +235,7 @@ class TestLocalImages(StoreContract):
     def test_a_killed_writer_leaves_the_image_before(self, store: LocalImages) -> None:
         store.publish("s/a.png", b"whole")
         writer = (
-            "import sys; from dicomprep.local_images import LocalImages\n"
+            "import sys; from dicomprep.storage.local_images import LocalImages\n"
             "store = LocalImages(sys.argv[1]); print('ready', flush=True)\n"
             "while True: store.publish('s/a.png', b'w' * 3_000_000)"
         )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dicomprep.naming import (
+from dicomprep.storage.naming import (
     folded_name,
     frame_filename,
     frame_stem,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep import roots
-from dicomprep.roots import Part, find_tree
 from dicomprep.stages.discover import discover
+from dicomprep.storage import roots
+from dicomprep.storage.roots import Part, find_tree
 from tests.running import Place, cli, make_files
 
 FILES = ("Ä b/A/a.dcm", "Ä b/b.dcm:2", "s\\7/a.dcm", "loose.dcm")

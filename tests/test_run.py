@@ -21,8 +21,8 @@ from dicomprep import ConfigError, EnvironmentFault
 from dicomprep.database.connect import connect
 from dicomprep.database.migrations import m0011_folded_names
 from dicomprep.models import Source
-from dicomprep.naming import source_name
 from dicomprep.privacy import KEY_BYTES, keyed_hash
+from dicomprep.storage.naming import source_name
 from tests import faulty
 from tests.building import make_dicom
 from tests.running import PROJECT, SIZE, Place, call, cli, frames_of, make_files, started, wait_until

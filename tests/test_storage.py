@@ -9,14 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.storage import (
-    WHOLE_FILE_BYTES,
-    Inflated,
-    actual_path,
-    digest_bytes,
-    open_source,
-    readable_path,
-)
+from dicomprep.storage.source import WHOLE_FILE_BYTES, Inflated, actual_path, digest_bytes, open_source, readable_path
 
 
 @given(st.text(st.characters(exclude_categories=[])))

@@ -16,7 +16,7 @@ from dicomprep.config import Config
 from dicomprep.database.twin_store import MOST_NAMES
 from dicomprep.stages.decode import decode
 from dicomprep.stages.discover import discover
-from dicomprep.storage import open_source
+from dicomprep.storage.source import open_source
 from tests.building import make_dicom
 from tests.running import Place, frames_of, make_files
 

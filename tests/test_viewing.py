@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dicomprep import EnvironmentFault, viewing
-from dicomprep.local_images import LocalImages
+from dicomprep.storage.local_images import LocalImages
 from dicomprep.viewing import FrameView, MeasureGreys, ReadTags, Refusal, Viewer, ViewFrame
 from tests.building import make_dicom
 from tests.running import frames_of, wait_until

@@ -9,9 +9,9 @@ from dicomprep.database.absence_store import count_absent
 from dicomprep.database.picture_store import Pictures
 from dicomprep.database.root_queries import count_recorded
 from dicomprep.database.store import Store
-from dicomprep.local_images import LocalImages
-from dicomprep.roots import Part
-from dicomprep.storage import actual_path
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.roots import Part
+from dicomprep.storage.source import actual_path
 
 __all__ = ["Search", "count_below", "note_absent", "prune"]
 

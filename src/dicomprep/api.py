@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike
 
 from dicomprep.config import Config
 from dicomprep.models import Pixels
-from dicomprep.naming import frame_filename, source_name
 from dicomprep.pixels.geometry import Points, geometry_of, to_source, to_thumbnail
 from dicomprep.preloading import preload
 from dicomprep.processing import draw
 from dicomprep.result import Result
 from dicomprep.stages.decode import decode
-from dicomprep.storage import open_source
+from dicomprep.storage.naming import frame_filename, source_name
+from dicomprep.storage.source import open_source
 
 __all__ = ["Processed", "preprocess", "process_dicom"]
 

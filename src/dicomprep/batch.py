@@ -18,7 +18,7 @@ from dicomprep.planning import Planner
 from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
 from dicomprep.sharing import Parts
-from dicomprep.storage import open_at
+from dicomprep.storage.source import open_at
 from dicomprep.timing import Timer
 
 __all__ = ["Batch"]

@@ -11,7 +11,7 @@ from dicomprep.config import Config, ImageOptions
 from dicomprep.database.root_queries import count_made_otherwise
 from dicomprep.database.run_queries import newest_options
 from dicomprep.errors import ConfigError
-from dicomprep.roots import Part
+from dicomprep.storage.roots import Part
 
 __all__ = ["explain_changes"]
 

@@ -13,8 +13,8 @@ from dicomprep.database.absence_store import count_absent
 from dicomprep.database.audit_queries import count_by_kind, last_split
 from dicomprep.database.concern_queries import changed_side
 from dicomprep.database.root_queries import count_recorded, recorded_roots
-from dicomprep.roots import Part
-from dicomprep.storage import actual_path
+from dicomprep.storage.roots import Part
+from dicomprep.storage.source import actual_path
 
 __all__ = ["absent_inputs", "concerns", "last_splits", "percentages", "unreachable_roots"]
 

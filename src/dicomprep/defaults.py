@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomprep.errors import ConfigError
-from dicomprep.storage import read_small_file
+from dicomprep.storage.source import read_small_file
 
 __all__ = ["data_options", "default_options", "is_shared"]
 

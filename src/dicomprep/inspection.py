@@ -16,7 +16,7 @@ from dicomprep.pixels.geometry import resample
 from dicomprep.stages.decode import NoImage, decode
 from dicomprep.stages.normalize import normalize
 from dicomprep.stages.resize import resize
-from dicomprep.storage import open_source
+from dicomprep.storage.source import open_source
 
 __all__ = ["Inspection", "inspect_file", "text_picture"]
 

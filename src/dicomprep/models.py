@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from dicomprep.burned_in import Reason
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
-from dicomprep.image_store import ImageStore
 from dicomprep.pixels.geometry import EVERY_PIXEL, Grid
 from dicomprep.pixels.intensity import Grey, Range
+from dicomprep.storage.base import ImageStore
 from dicomprep.tags import Position, Tags
 
 __all__ = [

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from dicomprep.errors import disk_fault
-from dicomprep.local_images import Entry, LocalImages
-from dicomprep.storage import OWN_PREFIX, SCRATCH, readable_path
+from dicomprep.storage.local_images import Entry, LocalImages
+from dicomprep.storage.source import OWN_PREFIX, SCRATCH, readable_path
 
 __all__ = ["Leftovers"]
 

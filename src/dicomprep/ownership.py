@@ -5,12 +5,12 @@ import os
 import shlex
 from pathlib import Path
 
-from dicomprep.access import ANYONE, GROUP, OWNER, access_like
 from dicomprep.addresses import is_sqlite_path
 from dicomprep.database.connect import displayed_database
-from dicomprep.durability import replace_file
 from dicomprep.errors import ConfigError, disk_fault
-from dicomprep.storage import MARK, actual_path, holds_images, read_small_file, readable_path
+from dicomprep.storage.access import ANYONE, GROUP, OWNER, access_like
+from dicomprep.storage.source import MARK, actual_path, holds_images, read_small_file, readable_path
+from dicomprep.storage.sync import replace_file
 
 __all__ = ["MARK", "access_of", "claim_output", "explain_access", "require_claimed", "require_own_output"]
 

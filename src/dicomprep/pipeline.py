@@ -10,9 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dicomprep.absence import Search, count_below, note_absent, prune
-from dicomprep.access import make_file, make_folder
 from dicomprep.addresses import is_sqlite_path
-from dicomprep.archives import is_archive
 from dicomprep.batch import Batch
 from dicomprep.changed_options import explain_changes
 from dicomprep.concerns import concerns
@@ -26,11 +24,9 @@ from dicomprep.database.release_store import hold_back
 from dicomprep.database.root_queries import count_failures, is_doubled, recorded_roots
 from dicomprep.database.split_store import bind_unit
 from dicomprep.database.store import Store
-from dicomprep.durability import DRAFT
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Limits
 from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
-from dicomprep.local_images import LocalImages
 from dicomprep.models import Settings, Source
 from dicomprep.ownership import access_of, claim_output, explain_access, require_own_output
 from dicomprep.planning import Planner
@@ -38,11 +34,15 @@ from dicomprep.preloading import PROCESS
 from dicomprep.privacy import explain_exposure, fingerprint_key
 from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
-from dicomprep.roots import Part, Tree, find_tree
 from dicomprep.sharing import Parts
 from dicomprep.stages.discover import discover
 from dicomprep.stages.record import Ledger
-from dicomprep.storage import actual_path
+from dicomprep.storage.access import make_file, make_folder
+from dicomprep.storage.archives import is_archive
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.roots import Part, Tree, find_tree
+from dicomprep.storage.source import actual_path
+from dicomprep.storage.sync import DRAFT
 from dicomprep.version import VERSION
 
 __all__ = ["alone", "key_path", "own_paths", "run"]

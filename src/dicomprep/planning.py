@@ -14,7 +14,7 @@ from dicomprep.database.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Source, Task
 from dicomprep.moving import Moves
-from dicomprep.naming import (
+from dicomprep.storage.naming import (
     folded_name,
     frame_stem,
     group_folder,
@@ -23,7 +23,7 @@ from dicomprep.naming import (
     source_name,
     with_suffix_hash,
 )
-from dicomprep.storage import readable_path
+from dicomprep.storage.source import readable_path
 
 __all__ = ["Planner"]
 

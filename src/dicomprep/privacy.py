@@ -7,9 +7,9 @@ import stat
 from functools import lru_cache
 from pathlib import Path
 
-from dicomprep.durability import replace_file
 from dicomprep.errors import ConfigError, disk_fault
-from dicomprep.storage import read_small_file
+from dicomprep.storage.source import read_small_file
+from dicomprep.storage.sync import replace_file
 
 __all__ = [
     "KEY_BYTES",

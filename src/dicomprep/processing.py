@@ -17,7 +17,6 @@ from dicomprep.dicom.header import read_header
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
 from dicomprep.dicom.stand_ins import is_apple_double, is_pointer_to_dicom
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.file_budget import FileBudget, require_paid_pixels
 from dicomprep.identification import identify_instance
 from dicomprep.models import (
     FrameFailure,
@@ -31,7 +30,6 @@ from dicomprep.models import (
     Thumbnail,
     Written,
 )
-from dicomprep.naming import frame_filename, thumbnail_path
 from dicomprep.pixels.codecs import work_of
 from dicomprep.pixels.text import shows_text
 from dicomprep.sharing import judged
@@ -39,7 +37,9 @@ from dicomprep.stages.decode import Image, NoImage, decode
 from dicomprep.stages.normalize import normalize
 from dicomprep.stages.resize import resize
 from dicomprep.stages.write import write
-from dicomprep.storage import SourceFile, open_at
+from dicomprep.storage.file_budget import FileBudget, require_paid_pixels
+from dicomprep.storage.naming import frame_filename, thumbnail_path
+from dicomprep.storage.source import SourceFile, open_at
 from dicomprep.tags import Position
 
 __all__ = ["draw", "process"]

@@ -23,7 +23,7 @@ from dicomprep.pixels.intensity import Grey, LookupTable, Window, apply_modality
 from dicomprep.pixels.png import decode_png
 from dicomprep.stages.decode import Image, decode
 from dicomprep.stages.normalize import normalize
-from dicomprep.storage import SourceFile, open_source
+from dicomprep.storage.source import SourceFile, open_source
 from dicomprep.viewing import Answer, Explain, FrameView, MeasureGreys, Question, ReadTags, Refusal, ViewFrame
 
 __all__ = ["answer"]

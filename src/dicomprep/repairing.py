@@ -19,12 +19,12 @@ from dicomprep.database.recovery_store import unsettle
 from dicomprep.database.root_queries import last_options
 from dicomprep.database.split_store import forget_lost_kin
 from dicomprep.database.store import Store
-from dicomprep.local_images import LocalImages
 from dicomprep.ownership import require_claimed
 from dicomprep.pipeline import run
 from dicomprep.result import Watcher
 from dicomprep.retrying import recorded_config, recorded_sources
-from dicomprep.storage import actual_path
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.source import actual_path
 from dicomprep.verification import EXAMPLES, contradiction, look_at, recorded_output
 
 __all__ = ["Repaired", "repair"]

@@ -18,10 +18,10 @@ from dicomprep.console import print_notes, print_section, print_table, printable
 from dicomprep.database import queries
 from dicomprep.database.connect import connect, migrate, reading
 from dicomprep.database.picture_store import count_waiting
-from dicomprep.durability import drafted, require_place
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.inspection import inspect_file, text_picture
 from dicomprep.pixels.png import encode_png
+from dicomprep.storage.sync import drafted, require_place
 
 __all__ = ["print_audit", "print_failures", "print_inspection", "print_status"]
 

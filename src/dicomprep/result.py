@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dicomprep.archives import is_archive
 from dicomprep.models import Outcome, Status
+from dicomprep.storage.archives import is_archive
 from dicomprep.timing import Timer
 
 __all__ = ["APPLE_DOUBLE", "LINK", "Result", "Watcher"]

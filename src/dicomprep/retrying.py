@@ -16,7 +16,7 @@ from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Source
 from dicomprep.ownership import require_claimed
-from dicomprep.storage import actual_path, changed_ns
+from dicomprep.storage.source import actual_path, changed_ns
 
 __all__ = ["due_runs", "recorded_config", "recorded_sources"]
 

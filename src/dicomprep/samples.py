@@ -6,7 +6,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
-from dicomprep.storage import HEAD_BYTES
+from dicomprep.storage.source import HEAD_BYTES
 
 __all__ = ["make_samples"]
 

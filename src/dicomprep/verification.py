@@ -17,13 +17,13 @@ from dicomprep.config import Config
 from dicomprep.database import queries, verify_queries
 from dicomprep.database.connect import connect, database_folder, displayed_database, migrate, read_meta, reading
 from dicomprep.errors import ConfigError
-from dicomprep.image_store import ImageStore, is_image_name
-from dicomprep.local_images import LocalImages
 from dicomprep.models import Status
 from dicomprep.orphans import Leftovers
 from dicomprep.ownership import require_claimed, require_own_output
 from dicomprep.pipeline import alone, own_paths
-from dicomprep.storage import digest_bytes
+from dicomprep.storage.base import ImageStore, is_image_name
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.source import digest_bytes
 
 __all__ = ["Findings", "Kind", "clear", "contradiction", "look_at", "reading", "recorded_output", "verify"]
 

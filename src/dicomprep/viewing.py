@@ -10,7 +10,7 @@ from typing import Any
 
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Casualty, Limits
-from dicomprep.image_store import ImageStore
+from dicomprep.storage.base import ImageStore
 
 __all__ = [
     "Answer",

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from dicomprep.privacy import KEY_BYTES
-from dicomprep.storage import digest_bytes
+from dicomprep.storage.source import digest_bytes
 from tests.building import make_dicom
 from tests.running import Place, call, dicomprep_command
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep import EnvironmentFault, durability
+from dicomprep import EnvironmentFault
+from dicomprep.storage import sync
 from tests.faults.disturbing import preprocess
 from tests.running import Place, make_files, started, wait_until
 
@@ -149,8 +150,8 @@ def test_where_a_file_system_cannot_be_synced_as_a_whole_each_file_and_folder_is
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
-    monkeypatch.setattr(durability, "_syncfs", lambda: None)
-    monkeypatch.setattr(durability, "_sync", lambda path, _how: synced.append(path))
+    monkeypatch.setattr(sync, "_syncfs", lambda: None)
+    monkeypatch.setattr(sync, "_sync", lambda path, _how: synced.append(path))
     place.run(durable=True)
     images = {str(place.output / path) for path in place.images()}
     folders = {str(folder) for image in images for folder in (Path(image).parent, place.output, place.base)}
@@ -164,7 +165,7 @@ def test_a_disk_that_loses_what_it_had_accepted_ends_the_run_before_rows_say_oth
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr(durability, "_syncfs", lambda: fail)
+        patched.setattr(sync, "_syncfs", lambda: fail)
         with pytest.raises(EnvironmentFault, match=r"out cannot be written to the disk: .*Check the disk"):
             place.run(durable=True)
     assert place.rows("SELECT count(*) FROM files") == [0]

@@ -7,11 +7,11 @@ import pytest
 
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
-from dicomprep.file_budget import FileBudget
-from dicomprep.local_images import LocalImages
 from dicomprep.models import Outcome, Settings, Share, Source, Status, Task
 from dicomprep.processing import process
 from dicomprep.sharing import Parts
+from dicomprep.storage.file_budget import FileBudget
+from dicomprep.storage.local_images import LocalImages
 from tests.building import make_dicom
 from tests.running import frames_of
 

@@ -12,11 +12,11 @@ import pytest
 
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
-from dicomprep.local_images import LocalImages
 from dicomprep.models import Outcome, Settings, Source, Status, Task
 from dicomprep.processing import process
 from dicomprep.stages.decode import decode
-from dicomprep.storage import open_source
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.source import open_source
 from tests.faults.bombs import (
     DEFLATED,
     FUNCTIONAL,

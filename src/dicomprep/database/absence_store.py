@@ -11,7 +11,7 @@ from dicomprep.database.recovery_store import note_unnamed
 from dicomprep.database.root_queries import lie_in
 from dicomprep.database.schema import aliases, files, frames, groups
 from dicomprep.database.twin_store import Twins
-from dicomprep.roots import Part
+from dicomprep.storage.roots import Part
 
 __all__ = ["count_absent", "forget", "forget_empty_groups", "mark", "next_inputs"]
 

@@ -9,7 +9,7 @@ from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, groups, inputs, meta, runs
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Status
-from dicomprep.storage import actual_path, readable_path
+from dicomprep.storage.source import actual_path, readable_path
 
 __all__ = [
     "Failure",

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, literal, or_,
 from dicomprep.database.bulk import PIECE, any_of, look_up
 from dicomprep.database.schema import files, runs
 from dicomprep.models import Status
-from dicomprep.roots import Part
+from dicomprep.storage.roots import Part
 
 __all__ = [
     "count_failures",

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from dicomprep.burned_in import describe_risk
 from dicomprep.models import Outcome
-from dicomprep.naming import folded_name, frame_stem
 from dicomprep.privacy import genuine_uid
-from dicomprep.storage import readable_path
+from dicomprep.storage.naming import folded_name, frame_stem
+from dicomprep.storage.source import readable_path
 
 __all__ = ["file_row", "frame_rows", "late_columns"]
 

@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
-from dicomprep.access import OWNER, make_file, make_folder
 from dicomprep.addresses import resolve_database
 from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.concern_queries import groups_of_labelled, note_changed_side, sides_of_frames, sides_of_labelled
@@ -37,8 +36,9 @@ from dicomprep.database.twin_store import Twins, twin_keys
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
 from dicomprep.privacy import find_key, fingerprint_key, keep_key, load_key, make_key
-from dicomprep.roots import Part
-from dicomprep.storage import actual_path, holds_images, readable_path
+from dicomprep.storage.access import OWNER, make_file, make_folder
+from dicomprep.storage.roots import Part
+from dicomprep.storage.source import actual_path, holds_images, readable_path
 
 __all__ = ["Store"]
 

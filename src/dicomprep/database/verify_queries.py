@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, groups
-from dicomprep.naming import folded_name, frame_stem
+from dicomprep.storage.naming import folded_name, frame_stem
 
 __all__ = [
     "count_frames_of",

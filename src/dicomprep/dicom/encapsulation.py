@@ -10,7 +10,7 @@ from typing import Any
 
 from dicomprep.dicom.attributes import label
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.storage import HEAD_BYTES, Inflated, SourceFile
+from dicomprep.storage.source import HEAD_BYTES, Inflated, SourceFile
 
 __all__ = ["ITEM", "SEQUENCE_END", "Fragment", "FragmentStream", "FrameTable", "locate_frames"]
 

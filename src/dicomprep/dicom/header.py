@@ -32,7 +32,7 @@ from dicomprep.dicom.vocabulary import MODALITIES
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
 from dicomprep.privacy import is_uid
-from dicomprep.storage import Inflated, SourceFile
+from dicomprep.storage.source import Inflated, SourceFile
 from dicomprep.tags import is_plausible
 
 __all__ = ["NEWER_SYNTAXES", "Header", "PixelElement", "name_syntax", "read_header"]

@@ -10,7 +10,7 @@ from dicomprep.dicom.elements import PIXEL_KEYWORDS
 from dicomprep.dicom.nesting import LONG_VRS, UNDEFINED
 from dicomprep.dicom.sniff import Encoding
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.storage import Inflated, SourceFile
+from dicomprep.storage.source import Inflated, SourceFile
 
 __all__ = ["FREE", "TOO_MANY", "payable", "require_payable"]
 

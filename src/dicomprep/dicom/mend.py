@@ -10,7 +10,7 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs import ENCAPSULATED_UNCOMPRESSED, NATIVE_SYNTAXES
 from dicomprep.pixels.codestream import identify_syntax
 from dicomprep.pixels.stored import Layout
-from dicomprep.storage import HEAD_BYTES
+from dicomprep.storage.source import HEAD_BYTES
 
 __all__ = ["true_element", "true_sampling", "true_syntax"]
 

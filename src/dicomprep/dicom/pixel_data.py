@@ -17,7 +17,7 @@ from dicomprep.pixels.decoded import WHOLE, Decoded, Detail, reduced
 from dicomprep.pixels.likeness import Overview, digest_samples, measure_content, overview_halvings, survey
 from dicomprep.pixels.stored import Layout
 from dicomprep.pixels.video import VIDEO_SYNTAXES, Video, can_decode_video
-from dicomprep.storage import digest_bytes
+from dicomprep.storage.source import digest_bytes
 
 __all__ = ["PixelData"]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from dicomprep.dicom.sniff import DICOM_SUFFIXES
-from dicomprep.storage import SourceFile
+from dicomprep.storage.source import SourceFile
 
 __all__ = ["explain_no_dicom", "is_apple_double", "is_pointer_to_dicom"]
 

@@ -18,7 +18,7 @@ from dicomprep.database.exchange_queries import NamedFrame, named_frames
 from dicomprep.database.opening import images_folder
 from dicomprep.exchange.identities import pseudonyms_of
 from dicomprep.export.pseudonyms import KEY_LENGTH
-from dicomprep.naming import folded_name
+from dicomprep.storage.naming import folded_name
 
 __all__ = ["Found", "Sought", "find_images"]
 

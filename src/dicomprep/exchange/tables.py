@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from dicomprep.cells import neutral_cell
-from dicomprep.durability import drafted, require_place
 from dicomprep.errors import ConfigError, place_fault
 from dicomprep.exchange.dialects import normalized_heading, read_delimited
 from dicomprep.export.columnar import write_parquet
 from dicomprep.export.delimited import write_csv
 from dicomprep.extras import load_extra
+from dicomprep.storage.sync import drafted, require_place
 
 __all__ = ["ReadTable", "read_table", "require_table_place", "write_table"]
 

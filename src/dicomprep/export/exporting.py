@@ -12,7 +12,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from dicomprep.access import GROUP, OWNER, make_file, make_folder
 from dicomprep.database.dataset_queries import image_options
 from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
@@ -23,7 +22,8 @@ from dicomprep.export.options import ExportOptions, Format
 from dicomprep.export.planning import Plan, Planned, plan_shards
 from dicomprep.export.pseudonyms import new_salt, open_pseudonyms
 from dicomprep.export.rows import Part, Rows, read_rows
-from dicomprep.storage import OWN_PREFIX
+from dicomprep.storage.access import GROUP, OWNER, make_file, make_folder
+from dicomprep.storage.source import OWN_PREFIX
 
 __all__ = ["Exported", "export_frames"]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dicomprep.access import make_file, make_folder
 from dicomprep.database.dataset_queries import SPLITS
 from dicomprep.export.delimited import write_csv
 from dicomprep.export.rows import Part
-from dicomprep.naming import fit_for_any_system, folded_name
+from dicomprep.storage.access import make_file, make_folder
+from dicomprep.storage.naming import fit_for_any_system, folded_name
 
 __all__ = ["UNLABELLED", "class_folders", "remove_files", "remove_strays", "write_files"]
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dicomprep.access import ANYONE, OWNER, access_like, make_file
 from dicomprep.errors import ConfigError
-from dicomprep.storage import OWN_PREFIX
+from dicomprep.storage.access import ANYONE, OWNER, access_like, make_file
+from dicomprep.storage.source import OWN_PREFIX
 
 __all__ = ["MANIFEST", "Manifest", "Shard", "load_manifest"]
 

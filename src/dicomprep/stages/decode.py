@@ -36,7 +36,7 @@ from dicomprep.pixels.intensity import (
 from dicomprep.pixels.likeness import perceptual_hash
 from dicomprep.pixels.measure import RangeRule, measure_range, overview_shape
 from dicomprep.pixels.stored import Layout
-from dicomprep.storage import SourceFile
+from dicomprep.storage.source import SourceFile
 
 __all__ = ["Image", "decode"]
 

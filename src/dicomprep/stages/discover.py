@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from dicomprep.dicom.sniff import DICOM_SUFFIXES
 from dicomprep.models import Source
-from dicomprep.roots import Identity, identity_of
 from dicomprep.stages.left_out import why_left_out
 from dicomprep.stages.listing import Entry, list_sorted
-from dicomprep.storage import actual_path, changed_ns
+from dicomprep.storage.roots import Identity, identity_of
+from dicomprep.storage.source import actual_path, changed_ns
 
 __all__ = ["discover"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from dicomprep.config import Splits
 from dicomprep.database.store import Store
-from dicomprep.durability import sync_images
 from dicomprep.errors import EnvironmentFault, ErrorCode
-from dicomprep.local_images import LocalImages
 from dicomprep.models import Outcome
 from dicomprep.splits import assign_split
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.sync import sync_images
 
 __all__ = ["Ledger", "record"]
 

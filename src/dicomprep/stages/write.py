@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from dicomprep.image_store import ImageStore
 from dicomprep.models import Frame, Thumbnail, Written
 from dicomprep.pixels.png import encode_png
-from dicomprep.storage import digest_bytes
+from dicomprep.storage.base import ImageStore
+from dicomprep.storage.source import digest_bytes
 
 __all__ = ["write"]
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from dicomprep.database.dataset_queries import Choice
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
-from dicomprep.local_images import LocalImages
 from dicomprep.selection import Selection, read_selection
+from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail, with_channels
 from dicomprep.training.records import UNLABELLED, Record
 from dicomprep.training.sampling import BalancedSampler, class_weights, positive_weights

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from dicomprep.database.dataset_queries import find_frame
 from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ConfigError
-from dicomprep.local_images import LocalImages
 from dicomprep.pixels.geometry import Points, geometry_of, to_source, to_thumbnail
+from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail
 
 __all__ = ["StoredFrame", "frame"]

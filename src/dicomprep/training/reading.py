@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ConfigError, EnvironmentFault
-from dicomprep.image_store import ImageStore
 from dicomprep.pixels.png import decode_png
+from dicomprep.storage.base import ImageStore
 
 __all__ = ["read_thumbnail", "with_channels"]
 

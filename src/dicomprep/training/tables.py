@@ -11,7 +11,7 @@ from dicomprep.database.dataset_queries import COLUMNS, Choice, select_frames
 from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
-from dicomprep.local_images import LocalImages
+from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail
 
 __all__ = ["frames", "to_fastai"]

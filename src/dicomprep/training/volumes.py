@@ -15,8 +15,8 @@ from dicomprep.database.dataset_queries import POSITIONS, failed_files, strays
 from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.database.series_queries import series_frames
 from dicomprep.errors import ExportError
-from dicomprep.local_images import LocalImages
 from dicomprep.pixels.geometry import geometry_of
+from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail
 from dicomprep.training.stacking import affine_of, is_even, odd_step, shear_of
 

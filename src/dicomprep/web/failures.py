@@ -18,8 +18,8 @@ from dicomprep.addresses import is_sqlite_path
 from dicomprep.database import overview_queries
 from dicomprep.database.overview_queries import Cause, causes, failed_inputs, find_input
 from dicomprep.errors import ErrorCode, LabelError
-from dicomprep.roots import place_within
-from dicomprep.storage import actual_path
+from dicomprep.storage.roots import place_within
+from dicomprep.storage.source import actual_path
 from dicomprep.viewing import Explain, Refusal
 from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, answered, no_such_image

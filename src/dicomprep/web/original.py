@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dicomprep.database.gallery_queries import Origin, find_origin
-from dicomprep.roots import place_within
-from dicomprep.storage import actual_path
+from dicomprep.storage.roots import place_within
+from dicomprep.storage.source import actual_path
 from dicomprep.viewing import FrameView, ReadTags, Refusal, ViewFrame
 from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, no_such_image

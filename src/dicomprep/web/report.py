@@ -9,8 +9,8 @@ from dicomprep.addresses import resolve_database
 from dicomprep.database import queries
 from dicomprep.database.connect import connect
 from dicomprep.database.opening import images_folder
-from dicomprep.durability import drafted, require_place
-from dicomprep.local_images import LocalImages
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.sync import drafted, require_place
 from dicomprep.version import VERSION
 from dicomprep.web.guard import Door
 from dicomprep.web.overview import charts, judged_agreement, measured_greys

@@ -20,7 +20,7 @@ from dicomprep.database.connect import connect, read_meta, reading
 from dicomprep.database.label_queries import Order, class_names
 from dicomprep.database.store import Store
 from dicomprep.errors import LabelError
-from dicomprep.local_images import LocalImages
+from dicomprep.storage.local_images import LocalImages
 from dicomprep.viewing import Viewer
 from dicomprep.web.bodies import Body, read_body
 from dicomprep.web.guard import Door

@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from dicomprep.database.queries import find_thumbnail
 from dicomprep.errors import EnvironmentFault, LabelError
-from dicomprep.image_store import ImageStore
-from dicomprep.storage import digest_bytes
+from dicomprep.storage.base import ImageStore
+from dicomprep.storage.source import digest_bytes
 from dicomprep.web.site import OutdatedError, Site, no_such_image
 
 __all__ = ["Thumbnails", "check_thumbnail"]

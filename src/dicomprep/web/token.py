@@ -9,8 +9,8 @@ import socket
 import stat
 from pathlib import Path
 
-from dicomprep.durability import replace_file
-from dicomprep.storage import read_small_file
+from dicomprep.storage.source import read_small_file
+from dicomprep.storage.sync import replace_file
 
 __all__ = ["keep_token"]
 

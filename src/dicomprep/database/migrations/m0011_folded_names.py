@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from dicomprep.naming import folded_name, frame_stem
+from dicomprep.storage.naming import folded_name, frame_stem
 
 __all__ = ["upgrade"]
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import xxhash
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.file_budget import bytes_on_disk, require_substance
+from dicomprep.storage.file_budget import bytes_on_disk, require_substance
 
 __all__ = [
     "HEAD_BYTES",

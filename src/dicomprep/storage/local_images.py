@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from dicomprep.access import ANYONE, OWNER, access_like, make_folder
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError, disk_fault
-from dicomprep.image_store import Stat, is_image_name
-from dicomprep.storage import MARK, SCRATCH
+from dicomprep.storage.access import ANYONE, OWNER, access_like, make_folder
+from dicomprep.storage.base import Stat, is_image_name
+from dicomprep.storage.source import MARK, SCRATCH
 
 __all__ = ["Entry", "LocalImages"]
 
