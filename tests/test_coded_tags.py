@@ -7,10 +7,10 @@ import pytest
 from pydicom.sr._cid_dict import cid_concepts
 from pydicom.sr._concepts_dict import concepts
 
-from dicomprep.burned_in import Reason, Risk, judge
 from dicomprep.dicom.codes import REGIONS, VIEWS
 from dicomprep.dicom.header import read_header
 from dicomprep.models import Instance
+from dicomprep.privacy.burned_in import Reason, Risk, judge
 from dicomprep.storage.source import open_source
 from tests.building import make_dicom
 

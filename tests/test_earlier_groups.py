@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dicomprep.config import GroupBy
-from dicomprep.privacy import keyed_hash, load_key
+from dicomprep.privacy.keys import keyed_hash, load_key
 from tests.building import make_dicom
 from tests.running import Place, set_labels
 from tests.test_twins import noise

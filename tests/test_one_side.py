@@ -17,7 +17,7 @@ from dicomprep.database.split_store import ensure_groups
 from dicomprep.database.store import Store
 from dicomprep.dicom.patient import decode_identity
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
-from dicomprep.privacy import keyed_hash
+from dicomprep.privacy.keys import keyed_hash
 from dicomprep.splits import assign_split, identify_group, key_without_issuer
 from tests.building import make_dicom
 from tests.running import Place, frames_of

@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from dicomprep.burned_in import Reason
 from dicomprep.database import bulk, queries
 from dicomprep.database.bulk import PIECE, any_of, look_up
 from dicomprep.database.schema import files, frames
 from dicomprep.database.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
-from dicomprep.tags import Position, Tags
+from dicomprep.privacy.allow_list import Position, Tags
+from dicomprep.privacy.burned_in import Reason
 from tests.running import Place
 
 INSTANCE = Instance("1.2", "1.3", "1.4", "1.5", "1.6", 7, "CT", "patient", "key of P")

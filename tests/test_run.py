@@ -21,7 +21,7 @@ from dicomprep import ConfigError, EnvironmentFault
 from dicomprep.database.connect import connect
 from dicomprep.database.migrations import m0011_folded_names
 from dicomprep.models import Source
-from dicomprep.privacy import KEY_BYTES, keyed_hash
+from dicomprep.privacy.keys import KEY_BYTES, keyed_hash
 from dicomprep.storage.naming import source_name
 from tests import faulty
 from tests.building import make_dicom

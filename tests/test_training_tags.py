@@ -12,8 +12,8 @@ from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.header import read_header
 from dicomprep.dicom.numbers import _few, read_numbers
 from dicomprep.dicom.training_tags import _age
+from dicomprep.privacy.allow_list import Tags
 from dicomprep.storage.source import open_source
-from dicomprep.tags import Tags
 from tests.building import gradient, make_dicom
 from tests.running import Place, frames_of
 

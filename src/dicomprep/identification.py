@@ -5,7 +5,7 @@ from functools import partial
 
 from dicomprep.dicom.patient import PatientIdentity
 from dicomprep.models import Instance, Settings, Task
-from dicomprep.privacy import keyed_hash
+from dicomprep.privacy.keys import keyed_hash
 from dicomprep.splits import former_group_key, identify_group, key_without_issuer
 
 __all__ = ["identify_instance"]

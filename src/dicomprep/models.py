@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.burned_in import Reason
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
 from dicomprep.pixels.geometry import EVERY_PIXEL, Grid
 from dicomprep.pixels.intensity import Grey, Range
+from dicomprep.privacy.allow_list import Position, Tags
+from dicomprep.privacy.burned_in import Reason
 from dicomprep.storage.base import ImageStore
-from dicomprep.tags import Position, Tags
 
 __all__ = [
     "LOSSY_SYNTAXES",

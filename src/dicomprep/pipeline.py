@@ -31,7 +31,7 @@ from dicomprep.models import Settings, Source
 from dicomprep.ownership import access_of, claim_output, explain_access, require_own_output
 from dicomprep.planning import Planner
 from dicomprep.preloading import PROCESS
-from dicomprep.privacy import explain_exposure, fingerprint_key
+from dicomprep.privacy.keys import explain_exposure, fingerprint_key
 from dicomprep.recording import Recorder
 from dicomprep.result import Result, Watcher
 from dicomprep.sharing import Parts

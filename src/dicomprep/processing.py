@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from dicomprep.burned_in import needs_a_look
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.glimpse import glimpse
 from dicomprep.dicom.grey import PRESET_NOT_USED
@@ -32,6 +31,8 @@ from dicomprep.models import (
 )
 from dicomprep.pixels.codecs import work_of
 from dicomprep.pixels.text import shows_text
+from dicomprep.privacy.allow_list import Position
+from dicomprep.privacy.burned_in import needs_a_look
 from dicomprep.sharing import judged
 from dicomprep.stages.decode import Image, NoImage, decode
 from dicomprep.stages.normalize import normalize
@@ -40,7 +41,6 @@ from dicomprep.stages.write import write
 from dicomprep.storage.file_budget import FileBudget, require_paid_pixels
 from dicomprep.storage.naming import frame_filename, thumbnail_path
 from dicomprep.storage.source import SourceFile, open_at
-from dicomprep.tags import Position
 
 __all__ = ["draw", "process"]
 

@@ -3,13 +3,13 @@
 import getpass
 from collections.abc import Sequence
 
-from dicomprep.burned_in import Reason
 from dicomprep.console import printable
 from dicomprep.database import release_queries
 from dicomprep.database.connect import connect
 from dicomprep.database.release_store import add_releases
 from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError
+from dicomprep.privacy.burned_in import Reason
 
 __all__ = ["list_waiting", "revoke_frames", "shown_release"]
 

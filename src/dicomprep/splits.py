@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 
 from dicomprep.config import GroupBy, Splits
-from dicomprep.privacy import keyed_hash
+from dicomprep.privacy.keys import keyed_hash
 
 __all__ = [
     "assign_split",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dicomprep.privacy import KEY_BYTES
+from dicomprep.privacy.keys import KEY_BYTES
 from dicomprep.storage.source import digest_bytes
 from tests.building import make_dicom
 from tests.running import Place, call, dicomprep_command

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dicomprep.privacy import keyed_hash
+from dicomprep.privacy.keys import keyed_hash
 from tests.building import make_dicom
 from tests.running import Place, frames_of
 

@@ -20,7 +20,7 @@ import dicomprep
 from dicomprep import EnvironmentFault
 from dicomprep.config import Config
 from dicomprep.database import connect as connecting
-from dicomprep.privacy import load_key
+from dicomprep.privacy.keys import load_key
 from dicomprep.stages.discover import discover
 from tests.faults.disturbing import (
     SIZE,

@@ -23,8 +23,8 @@ from dicomprep.dicom.header import read_header
 from dicomprep.export.exporting import export_frames
 from dicomprep.export.options import ExportOptions, Format
 from dicomprep.pixels.intensity import Grey, Range, Rescale, Window, describe_grey
+from dicomprep.privacy.allow_list import LIMITS, Position, Tags
 from dicomprep.storage.source import open_source
-from dicomprep.tags import LIMITS, Position, Tags
 from dicomprep.web.connections import Bounds
 from dicomprep.web.guard import Door
 from tests.building import dataset_of, make_dicom

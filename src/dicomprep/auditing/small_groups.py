@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dicomprep.auditing.section import Ground, Section
 from dicomprep.database.small_group_queries import SmallGroup, count_shown_patients, find_small_groups
-from dicomprep.tags import AGE_CAP
+from dicomprep.privacy.allow_list import AGE_CAP
 
 __all__ = ["SMALL_GROUPS", "USUAL_K", "small_groups"]
 

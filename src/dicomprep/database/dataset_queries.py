@@ -11,7 +11,7 @@ from dicomprep.database.conditions import parse_condition
 from dicomprep.database.release_queries import may_leave
 from dicomprep.database.schema import files, frames, images, runs
 from dicomprep.errors import ConfigError
-from dicomprep.tags import Tags
+from dicomprep.privacy.allow_list import Tags
 
 __all__ = [
     "COLUMNS",

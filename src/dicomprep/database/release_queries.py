@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, and_, func, not_, or_, select
 
-from dicomprep.burned_in import Risk
 from dicomprep.database.connect import read_meta
 from dicomprep.database.schema import files, frames, releases
+from dicomprep.privacy.burned_in import Risk
 
 __all__ = ["HOLDS", "Held", "count_held", "find_held", "holds", "is_held", "may_leave", "of_gravest"]
 

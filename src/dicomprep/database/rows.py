@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from dicomprep.burned_in import describe_risk
 from dicomprep.models import Outcome
-from dicomprep.privacy import genuine_uid
+from dicomprep.privacy.burned_in import describe_risk
+from dicomprep.privacy.keys import genuine_uid
 from dicomprep.storage.naming import folded_name, frame_stem
 from dicomprep.storage.source import readable_path
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from dicomprep.tags import Tags
+from dicomprep.privacy.allow_list import Tags
 
 __all__ = [
     "Id",

@@ -35,7 +35,7 @@ from dicomprep.database.split_store import Move, ensure_groups, join_groups
 from dicomprep.database.twin_store import Twins, twin_keys
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
-from dicomprep.privacy import find_key, fingerprint_key, keep_key, load_key, make_key
+from dicomprep.privacy.keys import find_key, fingerprint_key, keep_key, load_key, make_key
 from dicomprep.storage.access import OWNER, make_file, make_folder
 from dicomprep.storage.roots import Part
 from dicomprep.storage.source import actual_path, holds_images, readable_path

@@ -31,9 +31,9 @@ from dicomprep.dicom.training_tags import read_extra_tags, read_tags
 from dicomprep.dicom.vocabulary import MODALITIES
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
-from dicomprep.privacy import is_uid
+from dicomprep.privacy.allow_list import is_plausible
+from dicomprep.privacy.keys import is_uid
 from dicomprep.storage.source import Inflated, SourceFile
-from dicomprep.tags import is_plausible
 
 __all__ = ["NEWER_SYNTAXES", "Header", "PixelElement", "name_syntax", "read_header"]
 

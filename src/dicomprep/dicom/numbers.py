@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from dicomprep.pixels.intensity import shorten
-from dicomprep.tags import is_plausible
+from dicomprep.privacy.allow_list import is_plausible
 
 __all__ = [
     "MOST_BYTES",

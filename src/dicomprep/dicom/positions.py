@@ -6,7 +6,7 @@ from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.grey import FrameAttributes
 from dicomprep.dicom.numbers import read_numbers, read_offsets, read_whole
 from dicomprep.errors import InputError
-from dicomprep.tags import Position, is_plausible
+from dicomprep.privacy.allow_list import Position, is_plausible
 
 __all__ = ["read_index", "read_position"]
 

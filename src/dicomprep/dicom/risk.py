@@ -3,9 +3,9 @@
 from functools import lru_cache
 from typing import NamedTuple
 
-from dicomprep.burned_in import Reason
 from dicomprep.dicom.attributes import Attributes
 from dicomprep.errors import InputError
+from dicomprep.privacy.burned_in import Reason
 
 __all__ = ["read_reasons"]
 

@@ -18,7 +18,7 @@ from dicomprep.dicom.grey import FrameAttributes
 from dicomprep.dicom.numbers import read_number, read_numbers, read_whole
 from dicomprep.dicom.positions import read_index
 from dicomprep.errors import InputError
-from dicomprep.tags import AGE_CAP, Tags, is_plausible
+from dicomprep.privacy.allow_list import AGE_CAP, Tags, is_plausible
 
 __all__ = ["read_extra_tags", "read_tags"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dicomprep.database.connect import former_key_file, key_file, read_meta
 from dicomprep.database.opening import open_for_reading
-from dicomprep.privacy import find_key, fingerprint_key, keyed_hash
+from dicomprep.privacy.keys import find_key, fingerprint_key, keyed_hash
 
 __all__ = ["KEY_LENGTH", "Pseudonyms", "new_salt", "open_pseudonyms"]
 

@@ -14,12 +14,12 @@ from dicomprep.database.dataset_queries import COLUMNS, KEYS, POSITIONS
 from dicomprep.errors import ExportError
 from dicomprep.export.options import ExportOptions
 from dicomprep.export.pseudonyms import KEY_LENGTH, Pseudonyms
-from dicomprep.privacy import withheld_columns
+from dicomprep.privacy.allow_list import Tags
+from dicomprep.privacy.keys import withheld_columns
 from dicomprep.selection import Column, Selection, read_selection
 from dicomprep.storage.base import ImageStore
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.source import digest_bytes
-from dicomprep.tags import Tags
 
 __all__ = ["Part", "Rows", "kind_of", "read_rows"]
 

@@ -1,0 +1,1 @@
+"""What may be known and what may leave: keys, the allow-list, burned-in text."""
