@@ -12,8 +12,8 @@ from pydicom.uid import UID_dictionary
 
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.header import NEWER_SYNTAXES
-from dicomprep.pixels.codecs import NATIVE_SYNTAXES, decode_codestream, is_supported, reduces
-from dicomprep.pixels.video import VIDEO_SYNTAXES
+from dicomprep.pixels.codecs.registry import NATIVE_SYNTAXES, decode_codestream, is_supported, reduces
+from dicomprep.pixels.codecs.video import VIDEO_SYNTAXES
 from dicomprep.stages.normalize import normalize
 from tests.building import make_dicom
 from tests.reading import decoded_frames

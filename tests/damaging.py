@@ -15,7 +15,7 @@ import pydicom
 from pydicom.encaps import generate_frames
 
 from dicomprep.errors import InputError
-from dicomprep.pixels.codecs import decode_codestream
+from dicomprep.pixels.codecs.registry import decode_codestream
 from dicomprep.pixels.stored import Layout
 from tests.reference_table import FOLDER
 

@@ -19,7 +19,7 @@ from dicomprep.config import Splits
 from dicomprep.database.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
-from dicomprep.pixels.likeness import overview_halvings, perceptual_hash, similarity, survey
+from dicomprep.pixels.similarity import overview_halvings, perceptual_hash, similarity, survey
 from dicomprep.reporting import print_audit
 from dicomprep.splits import assign_split, identify_group
 from tests.building import make_dicom

@@ -12,7 +12,7 @@ import dicomprep
 from dicomprep.database.connect import connect
 from dicomprep.database.release_queries import may_leave
 from dicomprep.database.schema import frames
-from dicomprep.pixels.text import shows_text
+from dicomprep.pixels.text_detection import shows_text
 from tests.building import make_dicom
 from tests.running import Place, cli
 

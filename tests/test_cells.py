@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from dicomprep import process_dicom
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs import NATIVE_SYNTAXES, decode_codestream, decode_native
-from dicomprep.pixels.components import true_components
-from dicomprep.pixels.decoded import Detail
+from dicomprep.pixels.codecs.base import Detail
+from dicomprep.pixels.codecs.components import true_components
+from dicomprep.pixels.codecs.registry import NATIVE_SYNTAXES, decode_codestream, decode_native
 from tests.reference_table import FOLDER, REFERENCE
 from tests.test_codecs import UID, jpeg, jpeg2000, jpeg_lossless, jpeg_ls, jpegxl, layout_of, picture, rle
 

@@ -20,9 +20,9 @@ from PIL import Image
 from pydicom.pixels import get_encoder
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs import decode_codestream, is_supported
-from dicomprep.pixels.codestream import identify_syntax, read_jpegxl_shape
-from dicomprep.pixels.decoded import Detail
+from dicomprep.pixels.codecs.base import Detail
+from dicomprep.pixels.codecs.markers import identify_syntax, read_jpegxl_shape
+from dicomprep.pixels.codecs.registry import decode_codestream, is_supported
 from dicomprep.pixels.stored import Layout
 from tests.damaging import CUTS, DAMAGED, SAMPLES, sample
 

@@ -20,8 +20,8 @@ from PIL import Image
 from dicomprep import process_dicom
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.models import Frame
-from dicomprep.pixels.codecs import decode_codestream
-from dicomprep.pixels.decoded import Detail
+from dicomprep.pixels.codecs.base import Detail
+from dicomprep.pixels.codecs.registry import decode_codestream
 from dicomprep.pixels.geometry import place, plan_geometry
 from dicomprep.stages.normalize import normalize
 from dicomprep.stages.resize import resize

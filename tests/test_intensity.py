@@ -22,7 +22,7 @@ from dicomprep.pixels.intensity import (
     describe_grey,
     draw_grey,
 )
-from dicomprep.pixels.measure import RangeRule, measure_range, overview_shape
+from dicomprep.pixels.value_range import RangeRule, measure_range, overview_shape
 from tests.building import dataset_of
 
 RAMP = LookupTable(-100, 12, np.arange(0, 4096, 3, dtype="<u2").tobytes())

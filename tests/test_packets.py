@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from dicomprep.pixels.packets import without_fine_passes
+from dicomprep.pixels.codecs.jpeg2000_packets import without_fine_passes
 
 Pixels = NDArray[Any]
 WAY_BEYOND = 1e-9

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 import dicomprep
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.decoded import WHOLE
-from dicomprep.pixels.video import VIDEO_SYNTAXES, Video
+from dicomprep.pixels.codecs.base import WHOLE
+from dicomprep.pixels.codecs.video import VIDEO_SYNTAXES, Video
 from tests.building import make_dicom
 from tests.reading import decoded_frames, opened_image
 

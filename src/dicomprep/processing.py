@@ -29,8 +29,8 @@ from dicomprep.models import (
     Thumbnail,
     Written,
 )
-from dicomprep.pixels.codecs import work_of
-from dicomprep.pixels.text import shows_text
+from dicomprep.pixels.codecs.registry import work_of
+from dicomprep.pixels.text_detection import shows_text
 from dicomprep.privacy.allow_list import Position
 from dicomprep.privacy.burned_in import needs_a_look
 from dicomprep.sharing import judged

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs import decode_codestream
+from dicomprep.pixels.codecs.registry import decode_codestream
 from dicomprep.pixels.stored import Layout
 
 UID = "1.2.840.10008.1.2.4"

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs import decode_codestream
-from dicomprep.pixels.damage import require_huffman_tables, require_sound_scan
+from dicomprep.pixels.codecs.damage import require_huffman_tables, require_sound_scan
+from dicomprep.pixels.codecs.registry import decode_codestream
 from dicomprep.pixels.stored import Layout
 
 UID = "1.2.840.10008.1.2"

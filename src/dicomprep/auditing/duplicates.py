@@ -11,7 +11,7 @@ from dicomprep.auditing.neighbours import near_pairs
 from dicomprep.auditing.section import Ground, Section
 from dicomprep.database import audit_queries as queries
 from dicomprep.database.twin_store import MOST_NAMES
-from dicomprep.pixels.likeness import similarity
+from dicomprep.pixels.similarity import similarity
 
 __all__ = ["exact_duplicates", "near_duplicates"]
 

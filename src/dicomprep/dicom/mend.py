@@ -7,8 +7,8 @@ from dicomprep.dicom.encapsulation import ITEM, SEQUENCE_END, locate_frames
 from dicomprep.dicom.header import Header, PixelElement, name_syntax
 from dicomprep.dicom.sniff import EXPLICIT_LITTLE
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs import ENCAPSULATED_UNCOMPRESSED, NATIVE_SYNTAXES
-from dicomprep.pixels.codestream import identify_syntax
+from dicomprep.pixels.codecs.markers import identify_syntax
+from dicomprep.pixels.codecs.registry import ENCAPSULATED_UNCOMPRESSED, NATIVE_SYNTAXES
 from dicomprep.pixels.stored import Layout
 from dicomprep.storage.source import HEAD_BYTES
 

@@ -11,12 +11,12 @@ from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of
 from dicomprep.dicom.sniff import GE_PRIVATE
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import LOSSY_SYNTAXES
-from dicomprep.pixels.codecs import decode_codestream, decode_native, is_supported, is_wavelet, mostly_in_part
-from dicomprep.pixels.components import true_components
-from dicomprep.pixels.decoded import WHOLE, Decoded, Detail, reduced
-from dicomprep.pixels.likeness import Overview, digest_samples, measure_content, overview_halvings, survey
+from dicomprep.pixels.codecs.base import WHOLE, Decoded, Detail, reduced
+from dicomprep.pixels.codecs.components import true_components
+from dicomprep.pixels.codecs.registry import decode_codestream, decode_native, is_supported, is_wavelet, mostly_in_part
+from dicomprep.pixels.codecs.video import VIDEO_SYNTAXES, Video, can_decode_video
+from dicomprep.pixels.similarity import Overview, digest_samples, measure_content, overview_halvings, survey
 from dicomprep.pixels.stored import Layout
-from dicomprep.pixels.video import VIDEO_SYNTAXES, Video, can_decode_video
 from dicomprep.storage.source import digest_bytes
 
 __all__ = ["PixelData"]

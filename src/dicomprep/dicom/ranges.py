@@ -13,8 +13,8 @@ from dicomprep.dicom.grey import FrameAttributes
 from dicomprep.dicom.palette import read_supplement
 from dicomprep.errors import InputError
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, apply_modality
-from dicomprep.pixels.measure import RangeRule
 from dicomprep.pixels.stored import Layout
+from dicomprep.pixels.value_range import RangeRule
 
 __all__ = ["below_colors", "is_label_map", "read_range"]
 

@@ -21,9 +21,9 @@ from dicomprep.dicom.positions import read_position
 from dicomprep.dicom.ranges import below_colors, is_label_map, read_range
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels
-from dicomprep.pixels.codecs import spare_rows
+from dicomprep.pixels.codecs.base import WHOLE, Decoded, Detail, reduced
+from dicomprep.pixels.codecs.registry import spare_rows
 from dicomprep.pixels.color import apply_palette, to_grey
-from dicomprep.pixels.decoded import WHOLE, Decoded, Detail, reduced
 from dicomprep.pixels.geometry import plan_geometry, shrink_of, spare_halvings
 from dicomprep.pixels.intensity import (
     Grey,
@@ -33,9 +33,9 @@ from dicomprep.pixels.intensity import (
     may_be_averaged,
     stored_values_per_grey,
 )
-from dicomprep.pixels.likeness import perceptual_hash
-from dicomprep.pixels.measure import RangeRule, measure_range, overview_shape
+from dicomprep.pixels.similarity import perceptual_hash
 from dicomprep.pixels.stored import Layout
+from dicomprep.pixels.value_range import RangeRule, measure_range, overview_shape
 from dicomprep.storage.source import SourceFile
 
 __all__ = ["Image", "decode"]

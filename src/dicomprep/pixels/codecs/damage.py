@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codestream import find_segment, header_segments
+from dicomprep.pixels.codecs.markers import find_segment, header_segments
 
 __all__ = [
     "find_markers",

@@ -9,12 +9,12 @@ import imagecodecs
 import numpy as np
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codestream import Codestream, identify_syntax, read_codestream, read_jpegxl_shape
-from dicomprep.pixels.decoded import WHOLE, Decoded, Detail, checked, matched, widened
-from dicomprep.pixels.jpeg import decode_dct, decode_jpeg_ls, decode_lossless
-from dicomprep.pixels.rle import unpack_planes
+from dicomprep.pixels.codecs.base import WHOLE, Decoded, Detail, checked, matched, widened
+from dicomprep.pixels.codecs.jpeg import decode_dct, decode_jpeg_ls, decode_lossless
+from dicomprep.pixels.codecs.jpeg2000 import decode_jpeg2000
+from dicomprep.pixels.codecs.markers import Codestream, identify_syntax, read_codestream, read_jpegxl_shape
+from dicomprep.pixels.codecs.rle import unpack_planes
 from dicomprep.pixels.stored import Layout, expand_bits, unpack_native
-from dicomprep.pixels.wavelet import decode_jpeg2000
 
 __all__ = [
     "ENCAPSULATED_UNCOMPRESSED",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.decoded import Decoded
+from dicomprep.pixels.codecs.base import Decoded
 from dicomprep.pixels.stored import Layout
 
 __all__ = ["VIDEO_SYNTAXES", "Video", "can_decode_video"]

@@ -12,9 +12,14 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codestream import Codestream, read_jpeg, with_color_transform
-from dicomprep.pixels.damage import find_markers, require_huffman_tables, require_sound_jpeg_ls, require_sound_scan
-from dicomprep.pixels.decoded import Decoded, Detail, checked, matched, reduced
+from dicomprep.pixels.codecs.base import Decoded, Detail, checked, matched, reduced
+from dicomprep.pixels.codecs.damage import (
+    find_markers,
+    require_huffman_tables,
+    require_sound_jpeg_ls,
+    require_sound_scan,
+)
+from dicomprep.pixels.codecs.markers import Codestream, read_jpeg, with_color_transform
 from dicomprep.pixels.geometry import Grid
 from dicomprep.pixels.stored import Layout
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codestream import Codestream
+from dicomprep.pixels.codecs.markers import Codestream
 from dicomprep.pixels.geometry import EVERY_PIXEL, Grid, halve
-from dicomprep.pixels.likeness import Overview
+from dicomprep.pixels.similarity import Overview
 from dicomprep.pixels.stored import Layout, expand_bits
 
 __all__ = ["WHOLE", "Decoded", "Detail", "checked", "excess", "matched", "reduced", "widened"]

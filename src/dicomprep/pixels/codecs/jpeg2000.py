@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codestream import Codestream, bare_jpeg2000, read_jpeg2000
-from dicomprep.pixels.damage import require_sound_packets
-from dicomprep.pixels.decoded import Decoded, Detail, checked, excess, matched
+from dicomprep.pixels.codecs.base import Decoded, Detail, checked, excess, matched
+from dicomprep.pixels.codecs.damage import require_sound_packets
+from dicomprep.pixels.codecs.jpeg2000_packets import without_fine_passes
+from dicomprep.pixels.codecs.markers import Codestream, bare_jpeg2000, read_jpeg2000
 from dicomprep.pixels.geometry import Grid
-from dicomprep.pixels.packets import without_fine_passes
 from dicomprep.pixels.stored import Layout
 
 __all__ = ["decode_jpeg2000"]

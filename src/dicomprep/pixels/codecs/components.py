@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from dicomprep.pixels.codestream import read_codestream
-from dicomprep.pixels.rle import count_segments
+from dicomprep.pixels.codecs.markers import read_codestream
+from dicomprep.pixels.codecs.rle import count_segments
 from dicomprep.pixels.stored import Layout
 
 __all__ = ["true_components"]

@@ -1,0 +1,1 @@
+"""Decoders: one file a codec. Each knows arrays and bytes, nothing of DICOM headers."""
