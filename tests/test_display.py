@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 
 from dicomprep import preprocess, process_dicom
-from dicomprep.dicom.grey import PRESET_NOT_USED
+from dicomprep.dicom.grayscale import PRESET_NOT_USED
 from dicomprep.pixels.intensity import LookupTable, Rescale, Window
 from tests.building import gradient, make_dicom
 from tests.reading import decoded_frames

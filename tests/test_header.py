@@ -26,8 +26,8 @@ from pydicom.uid import (
 from dicomprep import process_dicom
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.dicom.elements import PIXEL_KEYWORDS, WANTED, scan_dataset, to_dataset, wanted_tags
 from dicomprep.dicom.encapsulation import FrameTable, locate_frames
+from dicomprep.dicom.fast_scan import PIXEL_KEYWORDS, WANTED, scan_dataset, to_dataset, wanted_tags
 from dicomprep.dicom.header import name_syntax
 from dicomprep.dicom.patient import PatientIdentity
 from dicomprep.dicom.sniff import sniff

@@ -11,7 +11,7 @@ from pydicom.tag import BaseTag
 from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.header import read_header
 from dicomprep.dicom.numbers import _few, read_numbers
-from dicomprep.dicom.training_tags import _age
+from dicomprep.dicom.recorded_tags import _age
 from dicomprep.privacy.allow_list import Tags
 from dicomprep.storage.source import open_source
 from tests.building import gradient, make_dicom

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from dicomprep.allowance import claim
+from dicomprep.engines.allowance import claim
 from dicomprep.errors import EnvironmentFault
 
 __all__ = ["main"]

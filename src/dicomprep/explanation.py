@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from dicomprep.config import ImageOptions
-from dicomprep.dicom.grey import PRESET_NOT_USED
+from dicomprep.dicom.grayscale import PRESET_NOT_USED
 from dicomprep.dicom.header import name_syntax
-from dicomprep.dicom.origins import Origins
+from dicomprep.dicom.provenance import Origins
 from dicomprep.models import Frame, Thumbnail
 from dicomprep.pixels.intensity import Grey, LookupTable, Range, Rescale, Window, draw_grey, linear_ends
 from dicomprep.stages.decode import Image

@@ -1,6 +1,6 @@
 """What workers do, by name: this process need not load it, and they can begin to before anything else is ready."""
 
-from dicomprep.engines.launching import prepare
+from dicomprep.engines.forkserver import prepare
 
 __all__ = ["PROCESS", "preload"]
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.glimpse import glimpse
-from dicomprep.dicom.grey import PRESET_NOT_USED
+from dicomprep.dicom.grayscale import PRESET_NOT_USED
 from dicomprep.dicom.header import read_header
+from dicomprep.dicom.identification import identify_instance
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
 from dicomprep.dicom.stand_ins import is_apple_double, is_pointer_to_dicom
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.identification import identify_instance
 from dicomprep.models import (
     FrameFailure,
     Instance,

@@ -18,7 +18,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import RTDoseStorage
 
-from dicomprep.dicom.elements import TAGS
+from dicomprep.dicom.fast_scan import TAGS
 from dicomprep.dicom.header import read_header
 from dicomprep.export.exporting import export_frames
 from dicomprep.export.options import ExportOptions, Format

@@ -11,7 +11,7 @@ from pydicom.dataelem import convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from dicomprep.dicom.elements import OVERLAY_BIT_POSITIONS, OVERLAY_ROWS, TAGS
+from dicomprep.dicom.fast_scan import OVERLAY_BIT_POSITIONS, OVERLAY_ROWS, TAGS
 from dicomprep.dicom.numbers import MOST_BYTES, said, salvage_numbers
 from dicomprep.dicom.values import MOST_KEPT, dictionary_representation, first_of, read_plainly
 from dicomprep.errors import ErrorCode, InputError

@@ -12,7 +12,8 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.dicom.elements import (
+from dicomprep.dicom.burned_in_text import read_reasons
+from dicomprep.dicom.fast_scan import (
     CHARACTER_SET,
     MOST_CHARACTER_SETS,
     PIXEL_KEYWORDS,
@@ -24,10 +25,9 @@ from dicomprep.dicom.elements import (
 from dicomprep.dicom.items import FREE, TOO_MANY, payable, require_payable
 from dicomprep.dicom.numbers import said
 from dicomprep.dicom.padding import is_lossy
-from dicomprep.dicom.risk import read_reasons
+from dicomprep.dicom.recorded_tags import read_extra_tags, read_tags
 from dicomprep.dicom.sniff import Encoding, sniff
 from dicomprep.dicom.stand_ins import explain_no_dicom
-from dicomprep.dicom.training_tags import read_extra_tags, read_tags
 from dicomprep.dicom.vocabulary import MODALITIES
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance

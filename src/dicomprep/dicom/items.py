@@ -6,7 +6,7 @@ Only long headers are counted: a short one cannot hold so many.
 import struct
 from collections.abc import Container, Iterable
 
-from dicomprep.dicom.elements import PIXEL_KEYWORDS
+from dicomprep.dicom.fast_scan import PIXEL_KEYWORDS
 from dicomprep.dicom.nesting import LONG_VRS, UNDEFINED
 from dicomprep.dicom.sniff import Encoding
 from dicomprep.errors import ErrorCode, InputError

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.dicom.grey import FrameAttributes
+from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.tables import read_descriptor, read_entries
 from dicomprep.errors import ErrorCode, InputError
 

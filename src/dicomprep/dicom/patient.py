@@ -7,7 +7,7 @@ from functools import lru_cache
 from pydicom.charset import TEXT_VR_DELIMS, decode_bytes
 
 from dicomprep.dicom.attributes import MOST_BYTES, Attributes, label
-from dicomprep.dicom.elements import character_encodings
+from dicomprep.dicom.fast_scan import character_encodings
 from dicomprep.errors import ErrorCode, InputError
 
 __all__ = ["PatientIdentity", "decode_identity", "read_patient"]

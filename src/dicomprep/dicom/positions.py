@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from dicomprep.dicom.attributes import Attributes
-from dicomprep.dicom.grey import FrameAttributes
+from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.numbers import read_numbers, read_offsets, read_whole
 from dicomprep.errors import InputError
 from dicomprep.privacy.allow_list import Position, is_plausible

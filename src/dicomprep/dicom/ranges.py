@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from dicomprep.dicom.attributes import Attributes
-from dicomprep.dicom.grey import FrameAttributes
+from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.palette import read_supplement
 from dicomprep.errors import InputError
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, apply_modality

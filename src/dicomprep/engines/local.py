@@ -10,8 +10,8 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from typing import Any, Self
 
-from dicomprep.allowance import FILES_OF_PARENT, FILES_OF_WORKER, require_files
-from dicomprep.engines.launching import CONTEXT, launching, prepare
+from dicomprep.engines.allowance import FILES_OF_PARENT, FILES_OF_WORKER, require_files
+from dicomprep.engines.forkserver import CONTEXT, launching, prepare
 from dicomprep.engines.worker import Alive, Casualty, Fault, Limits, Retired, is_readable, serve
 from dicomprep.errors import EnvironmentFault, ErrorCode
 

@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.dicom.grey import FrameAttributes, Stated, read_aspect, read_inversion, read_stated, read_windows
+from dicomprep.dicom.corrections import true_element, true_sampling, true_syntax
+from dicomprep.dicom.grayscale import FrameAttributes, Stated, read_aspect, read_inversion, read_stated, read_windows
 from dicomprep.dicom.header import Header, read_header
 from dicomprep.dicom.layout import read_layout, require_room
-from dicomprep.dicom.mend import true_element, true_sampling, true_syntax
-from dicomprep.dicom.origins import Origins, read_origins
 from dicomprep.dicom.padding import grey_rules, is_lossy, noise_of, read_padding
 from dicomprep.dicom.palette import read_icc_profile, read_palette, read_supplement
 from dicomprep.dicom.patient import PatientIdentity, read_patient
 from dicomprep.dicom.pixel_data import PixelData
 from dicomprep.dicom.positions import read_position
+from dicomprep.dicom.provenance import Origins, read_origins
 from dicomprep.dicom.ranges import below_colors, is_label_map, read_range
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels

@@ -14,7 +14,7 @@ from functools import lru_cache
 from dicomprep.dicom import vocabulary
 from dicomprep.dicom.attributes import Attributes, read_code
 from dicomprep.dicom.codes import REGIONS, VIEWS, read_coded
-from dicomprep.dicom.grey import FrameAttributes
+from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.numbers import read_number, read_numbers, read_whole
 from dicomprep.dicom.positions import read_index
 from dicomprep.errors import InputError

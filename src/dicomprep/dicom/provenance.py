@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.dicom.grey import FrameAttributes
+from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.errors import InputError
 
 __all__ = ["Origins", "read_origins"]
