@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dicomprep.database.catalogue_store import enrol
-from dicomprep.database.connect import connect, migrate
-from dicomprep.database.store import Store
+from dicomprep.database.connection import connect, migrate
+from dicomprep.database.writes.catalogue import enrol
+from dicomprep.database.writes.store import Store
 
 __all__ = ["make_database"]
 

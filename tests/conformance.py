@@ -12,9 +12,9 @@ from pydicom.uid import UID_dictionary
 
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.header import NEWER_SYNTAXES
+from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pixels.codecs.registry import NATIVE_SYNTAXES, decode_codestream, is_supported, reduces
 from dicomprep.pixels.codecs.video import VIDEO_SYNTAXES
-from dicomprep.stages.normalize import normalize
 from tests.building import make_dicom
 from tests.reading import decoded_frames
 from tests.test_codecs import CASES, layout_of, picture

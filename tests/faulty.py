@@ -14,7 +14,7 @@ from typing import Any
 
 from dicomprep.errors import EnvironmentFault
 from dicomprep.models import Outcome, Settings, Task
-from dicomprep.processing import process
+from dicomprep.pipeline.process_file import process
 
 Heartbeat = Callable[[], None]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.header import Header, read_header
 from dicomprep.models import Frame
-from dicomprep.stages.decode import Image, decode
+from dicomprep.pipeline.stages.decode import Image, decode
 from dicomprep.storage.source import open_source
 
 __all__ = ["decoded_frames", "opened_header", "opened_image"]

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 import dicomprep
-from dicomprep import pipeline
 from dicomprep.config import Config
-from dicomprep.database.label_store import add_label
-from dicomprep.database.store import Store
-from dicomprep.preloading import PROCESS
+from dicomprep.database.writes.labels import add_label
+from dicomprep.database.writes.store import Store
+from dicomprep.pipeline import run
+from dicomprep.pipeline.preload import PROCESS
 from dicomprep.storage.naming import folded_name
 from tests.building import make_dicom
 
@@ -65,7 +65,7 @@ class Place:
 
     def run(self, *, work: str = PROCESS, sources: Any = None, **options: Any) -> dicomprep.Result:
         """One run of the pipeline in this process."""
-        return pipeline.run(self.config(**options), work=work, sources=sources)
+        return run.run(self.config(**options), work=work, sources=sources)
 
     def rows(self, statement: str, *values: object) -> list[Any]:
         """What a query gives: tuples, or plain values where it has one column."""

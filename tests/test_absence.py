@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep import absence
-from dicomprep.auditing.audit import audit
-from dicomprep.verification import verify
+from dicomprep.checks.audit.audit import audit
+from dicomprep.checks.verify import verify
+from dicomprep.pipeline import absence
 from tests.building import make_dicom
 from tests.running import Place, cli, make_files, set_labels
 from tests.test_twins import noise
@@ -157,7 +157,7 @@ def test_a_run_that_is_killed_while_it_prunes_leaves_no_image_without_a_row(
     (place.source / "loose.dcm").unlink()
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr("dicomprep.storage.local_images.LocalImages.remove_emptied", die)
-        patched.setattr("dicomprep.absence.LocalImages.remove", lambda _, names: die() if names else None)
+        patched.setattr("dicomprep.pipeline.absence.LocalImages.remove", lambda _, names: die() if names else None)
         place.run(prune=True)
     place.run()
     place.check()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import dicomprep
-from dicomprep.database.connect import write_meta
-from dicomprep.database.store import Store
+from dicomprep.database.connection import write_meta
+from dicomprep.database.writes.store import Store
 from dicomprep.export.exporting import export_frames
 from dicomprep.export.options import ExportOptions, Format
 from dicomprep.ownership import MARK, access_of

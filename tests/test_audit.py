@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
-from dicomprep.auditing.audit import audit
-from dicomprep.auditing.neighbours import BITS, near_pairs
+from dicomprep.checks.audit.audit import audit
+from dicomprep.checks.audit.hamming import BITS, near_pairs
 from dicomprep.config import Splits
-from dicomprep.database.store import Store
+from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
 from dicomprep.pixels.similarity import overview_halvings, perceptual_hash, similarity, survey

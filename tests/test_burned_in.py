@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 import dicomprep
-from dicomprep.database.connect import connect
-from dicomprep.database.release_queries import may_leave
+from dicomprep.database.connection import connect
+from dicomprep.database.queries.releases import may_leave
 from dicomprep.database.schema import frames
 from dicomprep.pixels.text_detection import shows_text
 from tests.building import make_dicom

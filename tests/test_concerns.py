@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep.auditing.audit import audit
-from dicomprep.concerns import percentages
+from dicomprep.checks.audit.audit import audit
+from dicomprep.pipeline.concerns import percentages
 from tests.building import make_dicom
 from tests.running import Place, cli, set_labels
 from tests.test_twins import noise

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect
 
 from dicomprep import ConfigError, EnvironmentFault
-from dicomprep.database import journal, page_schema, schema
-from dicomprep.database import store as storing
-from dicomprep.database.connect import connect, migrate, read_meta
+from dicomprep.database import page_schema, schema, sqlite
+from dicomprep.database.connection import connect, migrate, read_meta
 from dicomprep.database.migrations import SCHEMA_VERSION
+from dicomprep.database.writes import store as storing
 from tests.building import make_dicom
 from tests.running import Place, cli, frames_of, make_files
 
@@ -169,7 +169,7 @@ def test_the_journal_is_a_write_ahead_log_only_where_that_is_safe(
     if first_safe is None:
         mode = "wal" if sqlite3.sqlite_version_info >= (3, 51, 3) else "delete"
     else:
-        monkeypatch.setattr(journal, "FIRST_SAFE_WAL", first_safe)
+        monkeypatch.setattr(sqlite, "FIRST_SAFE_WAL", first_safe)
     execute(tmp_path / "x.db", f"PRAGMA journal_mode = {'DELETE' if mode == 'wal' else 'WAL'}")
     engine = connect(str(tmp_path / "x.db"))
     with engine.connect() as connection:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import dicomprep
-from dicomprep.database.release_store import add_releases, hold_back
-from dicomprep.database.store import Store
+from dicomprep.database.writes.releases import add_releases, hold_back
+from dicomprep.database.writes.store import Store
 from dicomprep.exchange.labels import import_labels
 from dicomprep.export.options import ExportOptions
 from dicomprep.export.pseudonyms import open_pseudonyms

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dicomprep.config import ImageOptions
-from dicomprep.stages.normalize import normalize
+from dicomprep.pipeline.stages.normalize import normalize
 from tests.reading import decoded_frames
 from tests.reference_table import FOLDER, REFERENCE
 

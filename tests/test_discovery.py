@@ -8,8 +8,8 @@ import pytest
 
 from dicomprep import process_dicom
 from dicomprep.errors import InputError
-from dicomprep.stages import listing
-from dicomprep.stages.discover import discover
+from dicomprep.pipeline.stages import listing
+from dicomprep.pipeline.stages.discover import discover
 from dicomprep.storage.roots import place_within
 from dicomprep.storage.source import open_linked, open_source
 from tests.building import make_dicom

@@ -17,7 +17,7 @@ from pydicom.uid import (
 from dicomprep import process_dicom
 from dicomprep.dicom.header import read_header
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.stages.decode import decode
+from dicomprep.pipeline.stages.decode import decode
 from dicomprep.storage.source import open_source
 from tests.building import gradient, make_dicom
 from tests.test_header import split_file

@@ -20,11 +20,11 @@ from PIL import Image
 from dicomprep import process_dicom
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.models import Frame
+from dicomprep.pipeline.stages.normalize import normalize
+from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.codecs.base import Detail
 from dicomprep.pixels.codecs.registry import decode_codestream
 from dicomprep.pixels.geometry import place, plan_geometry
-from dicomprep.stages.normalize import normalize
-from dicomprep.stages.resize import resize
 from tests.building import make_dicom
 from tests.reading import decoded_frames
 from tests.reference_table import FOLDER, REFERENCE

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dicomprep.config import ImageOptions
 from dicomprep.models import Normalized
+from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.geometry import (
     EVERY_PIXEL,
     Geometry,
@@ -21,7 +22,6 @@ from dicomprep.pixels.geometry import (
     to_source,
     to_thumbnail,
 )
-from dicomprep.stages.resize import resize
 
 FITS = ["pad", "crop", "stretch"]
 sides = st.integers(1, 5000)

@@ -33,9 +33,9 @@ from dicomprep.dicom.patient import PatientIdentity
 from dicomprep.dicom.sniff import sniff
 from dicomprep.dicom.values import read_plainly
 from dicomprep.errors import ErrorCode, InputError
+from dicomprep.pipeline.stages.decode import decode
+from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window
-from dicomprep.stages.decode import decode
-from dicomprep.stages.normalize import normalize
 from dicomprep.storage.source import HEAD_BYTES, Inflated, open_source
 from tests.building import gradient, make_dicom
 from tests.reading import decoded_frames, opened_header, opened_image

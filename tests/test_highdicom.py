@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, EnhancedMRImageStorage, UltrasoundImageStorage
 
 from dicomprep.config import ImageOptions
-from dicomprep.stages.normalize import normalize
+from dicomprep.pipeline.stages.normalize import normalize
 from tests.building import gradient, make_dicom
 from tests.reading import decoded_frames
 from tests.reference_table import FOLDER, REFERENCE

@@ -26,8 +26,8 @@ from dicomprep.config import ImageOptions
 from dicomprep.dicom.header import name_syntax
 from dicomprep.errors import InputError
 from dicomprep.models import Frame
+from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pixels.intensity import Range, Rescale, Window
-from dicomprep.stages.normalize import normalize
 from tests.building import make_dicom
 from tests.reading import decoded_frames, opened_image
 from tests.test_codecs import UID, Pixels, as_bits, htj2k, jpeg, jpeg2000, jpeg_lossless, jpeg_ls, picture, rle

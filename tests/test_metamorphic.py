@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from dicomprep import process_dicom
 from dicomprep.config import ImageOptions
-from dicomprep.stages.normalize import normalize
-from dicomprep.stages.resize import resize
+from dicomprep.pipeline.stages.normalize import normalize
+from dicomprep.pipeline.stages.resize import resize
 from tests.building import make_dicom
 from tests.reading import opened_image
 from tests.test_codecs import CASES, UID, Case

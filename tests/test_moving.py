@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from dicomprep import moving
-from dicomprep.database.store import Store
+from dicomprep.database.writes.store import Store
 from dicomprep.models import Outcome, Source, Task
-from dicomprep.planning import Planner
+from dicomprep.pipeline import moving
+from dicomprep.pipeline.planner import Planner
 from tests.running import Place, make_files
 
 AT_ONCE = 256

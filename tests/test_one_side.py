@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicomprep.auditing.audit import audit
+from dicomprep.checks.audit.audit import audit
 from dicomprep.config import Splits
 from dicomprep.database.kinship import MOST_PATIENTS
-from dicomprep.database.split_store import ensure_groups
-from dicomprep.database.store import Store
+from dicomprep.database.writes.groups import ensure_groups
+from dicomprep.database.writes.store import Store
 from dicomprep.dicom.patient import decode_identity
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
 from dicomprep.privacy.keys import keyed_hash

@@ -13,7 +13,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_windowing
 from pydicom.pixels import pixel_array as read_rgb
 
 from dicomprep.config import ImageOptions
-from dicomprep.stages.normalize import normalize
+from dicomprep.pipeline.stages.normalize import normalize
 from tests.reading import decoded_frames
 from tests.reference_table import FOLDER, REFERENCE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep.database.connect import connect
+from dicomprep.database.connection import connect
 from dicomprep.database.migrations import m0006_commands
 from tests.building import make_dicom
 from tests.pages import Pages, free_port, serving

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dicomprep.database.label_store import add_label
-from dicomprep.database.prediction_store import add_scores, summarize
-from dicomprep.database.release_store import add_releases
-from dicomprep.database.store import Store
+from dicomprep.database.writes.labels import add_label
+from dicomprep.database.writes.predictions import add_scores, summarize
+from dicomprep.database.writes.releases import add_releases
+from dicomprep.database.writes.store import Store
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
 from tests.building import make_dicom
 from tests.running import Place, cli, set_labels

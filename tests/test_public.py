@@ -82,11 +82,11 @@ def test_importing_is_light(module: str) -> None:
 
 
 def test_the_parent_of_a_run_loads_no_decoder() -> None:
-    assert loaded_with("dicomprep.pipeline") & {"pydicom", "imagecodecs", "simplejpeg", "PIL.Image", "av"} == set()
+    assert loaded_with("dicomprep.pipeline.run") & {"pydicom", "imagecodecs", "simplejpeg", "PIL.Image", "av"} == set()
 
 
 def test_workers_load_no_database() -> None:
-    assert loaded_with("dicomprep.processing") & {"sqlalchemy", "sqlite3", "rich", "cyclopts"} == set()
+    assert loaded_with("dicomprep.pipeline.process_file") & {"sqlalchemy", "sqlite3", "rich", "cyclopts"} == set()
 
 
 @pytest.mark.parametrize("error", [ConfigError, EnvironmentFault, InputError, LabelError, ExportError])

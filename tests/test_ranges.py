@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from dicomprep.config import Fidelity, ImageOptions
+from dicomprep.pipeline.stages import decode
+from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pixels.intensity import Range, Window
-from dicomprep.stages import decode
-from dicomprep.stages.normalize import normalize
 from tests.building import make_dicom
 from tests.reading import decoded_frames
 

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from dicomprep.database import bulk, queries
+from dicomprep.database import bulk
 from dicomprep.database.bulk import PIECE, any_of, look_up
+from dicomprep.database.queries import runs
 from dicomprep.database.schema import files, frames
-from dicomprep.database.store import Store
+from dicomprep.database.writes.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
 from dicomprep.privacy.allow_list import Position, Tags
@@ -217,7 +218,7 @@ def test_counts_agree_with_the_views(place: Place, store: Store) -> None:
     record(store, *outcomes)
     for what, view in {"status": "inputs", "error_code": "inputs", "split": "images", "modality": "images"}.items():
         with store.transaction() as connection:
-            counted = queries.count_by(connection, what)
+            counted = runs.count_by(connection, what)
         assert counted == dict(place.rows(f"SELECT {what}, count(*) FROM {view} WHERE {what} IS NOT NULL GROUP BY 1"))
 
 

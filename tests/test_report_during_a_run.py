@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dicomprep.database import catalogue_store
-from dicomprep.viewing import Viewer
+from dicomprep.checks.viewer import Viewer
+from dicomprep.database.writes import catalogue
 from dicomprep.web import overview
 from dicomprep.web.keeping import Keeper
 from dicomprep.web.report import write_report
@@ -41,7 +41,7 @@ def run_once(place: Place) -> Between:
 
 
 def _while_enrolling(patch: pytest.MonkeyPatch, run: Between) -> None:
-    patch.setattr(catalogue_store, "CHUNK", 2)
+    patch.setattr(catalogue, "CHUNK", 2)
     patch.setattr(Keeper, "_rest", lambda _self: run() and False)
 
 

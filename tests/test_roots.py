@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep.stages.discover import discover
+from dicomprep.pipeline.stages.discover import discover
 from dicomprep.storage import roots
 from dicomprep.storage.roots import Part, find_tree
 from tests.running import Place, cli, make_files

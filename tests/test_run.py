@@ -18,7 +18,7 @@ import pytest
 
 import dicomprep
 from dicomprep import ConfigError, EnvironmentFault
-from dicomprep.database.connect import connect
+from dicomprep.database.connection import connect
 from dicomprep.database.migrations import m0011_folded_names
 from dicomprep.models import Source
 from dicomprep.privacy.keys import KEY_BYTES, keyed_hash
@@ -689,7 +689,7 @@ def test_a_second_run_says_so_and_the_lock_of_a_killed_one_does_not_block(place:
 INTERRUPTING = """
     import os, signal, sys
     from pathlib import Path
-    from dicomprep.stages.discover import discover
+    from dicomprep.pipeline.stages.discover import discover
     from tests.running import Place
     place = Place(Path(sys.argv[1]))
     def sources():

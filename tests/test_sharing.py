@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dicomprep.errors import ErrorCode
 from dicomprep.models import FrameFailure, Outcome, Share, Source, Status, Task, Written
+from dicomprep.pipeline.frame_ranges import Parts
 from dicomprep.pixels.intensity import Range
-from dicomprep.sharing import Parts
 from tests import faulty
 from tests.building import make_dicom
 from tests.running import Place, frames_of, make_files

@@ -13,9 +13,9 @@ from pydicom import dcmread
 
 from dicomprep import ConfigError
 from dicomprep.config import Config
-from dicomprep.database.twin_store import MOST_NAMES
-from dicomprep.stages.decode import decode
-from dicomprep.stages.discover import discover
+from dicomprep.database.writes.duplicates import MOST_NAMES
+from dicomprep.pipeline.stages.decode import decode
+from dicomprep.pipeline.stages.discover import discover
 from dicomprep.storage.source import open_source
 from tests.building import make_dicom
 from tests.running import Place, frames_of, make_files

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep import EnvironmentFault, viewing
+from dicomprep import EnvironmentFault
+from dicomprep.checks import viewer as viewing
+from dicomprep.checks.viewer import FrameView, MeasureGreys, ReadTags, Refusal, Viewer, ViewFrame
 from dicomprep.storage.local_images import LocalImages
-from dicomprep.viewing import FrameView, MeasureGreys, ReadTags, Refusal, Viewer, ViewFrame
 from tests.building import make_dicom
 from tests.running import frames_of, wait_until
 
@@ -93,7 +94,7 @@ def test_a_late_answer_is_nobodys(viewer: Viewer, files: list[str]) -> None:
     """One that comes of a question which nobody waits for any more."""
     assert rows_of(viewer, files[0]) == 4
     assert viewer._engine is not None
-    viewer._engine.submit(viewing.Question(-1, ViewFrame(files[1], 0)))
+    viewer._engine.submit(viewer.Question(-1, ViewFrame(files[1], 0)))
     assert [rows_of(viewer, path) for path in files[2:]] == [6, 7, 8, 9]
 
 

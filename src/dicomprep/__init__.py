@@ -13,9 +13,9 @@ if TYPE_CHECKING:
         InputError,
         LabelError,
     )
+    from dicomprep.pipeline.result import Result
+    from dicomprep.pipeline.timing import Timer
     from dicomprep.pixels.png import decode_png
-    from dicomprep.result import Result
-    from dicomprep.timing import Timer
     from dicomprep.training.dataset import Batch, Dataset, collate
     from dicomprep.training.frame import StoredFrame, frame
     from dicomprep.training.records import Record
@@ -52,8 +52,8 @@ _HOMES = {
     "Processed": "api",
     "preprocess": "api",
     "process_dicom": "api",
-    "Result": "result",
-    "Timer": "timing",
+    "Result": "pipeline.result",
+    "Timer": "pipeline.timing",
     "decode_png": "pixels.png",
     "Batch": "training.dataset",
     "Dataset": "training.dataset",

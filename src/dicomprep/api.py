@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 
 from dicomprep.config import Config
 from dicomprep.models import Pixels
+from dicomprep.pipeline.preload import preload
+from dicomprep.pipeline.process_file import draw
+from dicomprep.pipeline.result import Result
+from dicomprep.pipeline.stages.decode import decode
 from dicomprep.pixels.geometry import Points, geometry_of, to_source, to_thumbnail
-from dicomprep.preloading import preload
-from dicomprep.processing import draw
-from dicomprep.result import Result
-from dicomprep.stages.decode import decode
 from dicomprep.storage.naming import frame_filename, source_name
 from dicomprep.storage.source import open_source
 
@@ -54,7 +54,7 @@ def preprocess(dicom_dir: str | Path, **options: Any) -> Result:  # noqa: ANN401
     they are counted in the result and recorded in the database.
     """
     preload()
-    from dicomprep.pipeline import run
+    from dicomprep.pipeline.run import run
 
     return run(Config.of(dicom_dir, **options))
 

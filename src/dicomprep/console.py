@@ -14,7 +14,7 @@ from rich.text import Text
 
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Source, Status
-from dicomprep.result import LINK, Result, Watcher
+from dicomprep.pipeline.result import LINK, Result, Watcher
 from dicomprep.storage.source import readable_path
 
 __all__ = [

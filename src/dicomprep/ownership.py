@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from dicomprep.addresses import is_sqlite_path
-from dicomprep.database.connect import displayed_database
+from dicomprep.database.connection import displayed_database
 from dicomprep.errors import ConfigError, disk_fault
 from dicomprep.storage.access import ANYONE, GROUP, OWNER, access_like
 from dicomprep.storage.source import MARK, actual_path, holds_images, read_small_file, readable_path

@@ -4,10 +4,10 @@ import getpass
 from collections.abc import Sequence
 
 from dicomprep.console import printable
-from dicomprep.database import release_queries
-from dicomprep.database.connect import connect
-from dicomprep.database.release_store import add_releases
-from dicomprep.database.store import Store
+from dicomprep.database.connection import connect
+from dicomprep.database.queries import releases
+from dicomprep.database.writes.releases import add_releases
+from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.privacy.burned_in import Reason
 
@@ -19,8 +19,8 @@ def list_waiting(db: str, *, reason: str | None) -> int:
     _require_reason(reason)
     store = _open(db)
     with store.transaction() as connection:
-        held, count = release_queries.holds(connection), 0
-        for frame in release_queries.find_held(connection, reason=reason):
+        held, count = releases.holds(connection), 0
+        for frame in releases.find_held(connection, reason=reason):
             print(f"{frame.id}\t{printable(frame.filename)}\t{frame.modality or '-'}\t{frame.reasons}")
             count += 1
     store.close()
@@ -36,7 +36,7 @@ def shown_release(
     _require_reason(reason)
     store = _open(db)
     with store.transaction() as connection:
-        chosen = [f.id for f in release_queries.find_held(connection, ids=ids, study=study, reason=reason)]
+        chosen = [f.id for f in releases.find_held(connection, ids=ids, study=study, reason=reason)]
     count = add_releases(store, chosen, person=person or getpass.getuser())
     store.close()
     print(f"{count:,} images released." if count else "None of these images waits to be released.")

@@ -3,11 +3,11 @@
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from dicomprep.checks.repair import Repaired, repair
+from dicomprep.checks.verify import Findings, Kind, clear, verify
 from dicomprep.config import Config
 from dicomprep.console import ConsoleWatcher, print_notes, printable
-from dicomprep.repairing import Repaired, repair
-from dicomprep.result import Result
-from dicomprep.verification import Findings, Kind, clear, verify
+from dicomprep.pipeline.result import Result
 
 __all__ = ["verify_and_report"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dicomprep.models import Outcome, Settings, Task
-from dicomprep.processing import process
+from dicomprep.pipeline.process_file import process
 from tests.faulty import Heartbeat, faulty_process
 
 __all__ = [

@@ -155,6 +155,6 @@ def test_many_copies_during_a_run_all_end_done(place: Place, thorough: bool, not
 
 
 def _found(place: Place) -> Iterator[object]:
-    from dicomprep.stages.discover import discover
+    from dicomprep.pipeline.stages.discover import discover
 
     return discover(str(place.source))

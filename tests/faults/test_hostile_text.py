@@ -117,7 +117,7 @@ def test_other_text_stays(text: str) -> None:
 
 
 def test_status_failures_has_neutral_cells(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dicomprep.database.store import Store
+    from dicomprep.database.writes.store import Store
     from dicomprep.models import Source, Status, Task
 
     (place.base).mkdir(parents=True)

@@ -17,7 +17,7 @@ PREPARED = """
     import os, signal, sys
     from pathlib import Path
     from dicomprep import batch, cli, console, pipeline, recording
-    from dicomprep.database.store import Store
+    from dicomprep.database.writes.store import Store
 
     def interrupted(owner, name):
         '''Press Ctrl-C as soon as a function is called for the first time.'''

@@ -15,7 +15,7 @@ from subprocess import TimeoutExpired
 import numpy as np
 import pytest
 
-from dicomprep.stages.discover import discover
+from dicomprep.pipeline.stages.discover import discover
 from tests.building import make_dicom
 from tests.faults.disturbing import (
     KEY,

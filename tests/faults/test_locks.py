@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from dicomprep import EnvironmentFault
-from dicomprep.database import journal, queries
-from dicomprep.database import store as storing
-from dicomprep.database.connect import connect, migrate, read_meta, reading, write_meta
-from dicomprep.database.label_queries import count_labels
-from dicomprep.database.label_store import add_label
+from dicomprep.database import sqlite
+from dicomprep.database.connection import connect, migrate, read_meta, reading, write_meta
 from dicomprep.database.migrations import MIGRATIONS, SCHEMA_VERSION
-from dicomprep.database.store import Store
+from dicomprep.database.queries import runs
+from dicomprep.database.queries.labeling import count_labels
+from dicomprep.database.writes import store as storing
+from dicomprep.database.writes.labels import add_label
+from dicomprep.database.writes.store import Store
 from tests.faults.disturbing import preprocess
 from tests.running import Place, dicomprep_command, make_files, started
 
@@ -131,7 +132,7 @@ def test_labels_are_taken_while_a_run_inserts(place: Place, thorough: bool, note
 
     def look() -> None:
         with reading(reader) as connection:
-            queries.count_frames(connection)
+            runs.count_frames(connection)
             count_labels(connection)
         next(shown)
 
@@ -209,20 +210,20 @@ def test_a_write_ahead_log_only_on_file_systems_of_one_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, kind: str, mode: str
 ) -> None:
     (tmp_path / "mountinfo").write_text(MOUNTS.lstrip())
-    monkeypatch.setattr(journal, "MOUNTS", tmp_path / "mountinfo")
-    monkeypatch.setattr(journal, "FIRST_SAFE_WAL", (0,))
-    assert (journal.file_system_of(folder), journal.journal_mode(folder)) == (kind, mode)
+    monkeypatch.setattr(sqlite, "MOUNTS", tmp_path / "mountinfo")
+    monkeypatch.setattr(sqlite, "FIRST_SAFE_WAL", (0,))
+    assert (sqlite.file_system_of(folder), sqlite.journal_mode(folder)) == (kind, mode)
 
 
 def test_without_knowing_the_file_system_no_write_ahead_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "MOUNTS", Path("/there/is/none"))
-    monkeypatch.setattr(journal, "FIRST_SAFE_WAL", (0,))
-    assert journal.journal_mode("/") == "DELETE"
+    monkeypatch.setattr(sqlite, "MOUNTS", Path("/there/is/none"))
+    monkeypatch.setattr(sqlite, "FIRST_SAFE_WAL", (0,))
+    assert sqlite.journal_mode("/") == "DELETE"
 
 
 @pytest.mark.skipif(not Path("/proc/self/mountinfo").exists(), reason="there is no /proc/self/mountinfo")
 def test_the_file_system_of_this_machine_is_known(tmp_path: Path) -> None:
     stat = shutil.which("stat")
     told = subprocess.run([str(stat), "-f", "-c", "%T", tmp_path], capture_output=True, text=True, check=True).stdout
-    known = journal.file_system_of(os.fspath(tmp_path)) or "unknown"
+    known = sqlite.file_system_of(os.fspath(tmp_path)) or "unknown"
     assert told.strip() in {known, f"{known}fs", "ext2/ext3" if known.startswith("ext") else known, "overlayfs"}

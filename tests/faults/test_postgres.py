@@ -19,9 +19,9 @@ import pytest
 import dicomprep
 from dicomprep import EnvironmentFault
 from dicomprep.config import Config
-from dicomprep.database import connect as connecting
+from dicomprep.database import connection as connecting
+from dicomprep.pipeline.stages.discover import discover
 from dicomprep.privacy.keys import load_key
-from dicomprep.stages.discover import discover
 from tests.faults.disturbing import (
     SIZE,
     Interposer,

@@ -14,13 +14,13 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from dicomprep import verification
+from dicomprep.checks import verify as verification
+from dicomprep.checks.verify import Kind, verify
 from dicomprep.cli import main
-from dicomprep.database.label_store import add_label
-from dicomprep.database.store import Store
+from dicomprep.database.writes.labels import add_label
+from dicomprep.database.writes.store import Store
 from dicomprep.ownership import MARK
 from dicomprep.pixels.png import SIGNATURE, encode_png, is_own_png
-from dicomprep.verification import Kind, verify
 from tests.building import make_dicom
 from tests.running import Place, call, cli, frames_of, make_files
 
@@ -327,7 +327,7 @@ def test_other_options_are_said_to_be_the_reason(small: Place, say: Say) -> None
 
 
 def _sources(place: Place) -> list:
-    from dicomprep.stages.discover import discover
+    from dicomprep.pipeline.stages.discover import discover
 
     return list(discover(str(place.source)))
 
@@ -429,7 +429,7 @@ def test_memory_does_not_grow_with_the_images(place: Place, thorough: bool, note
 def _measured(place: Place) -> tuple[float, ...]:
     """Memory in MB before and at its peak, and seconds, of verifying in a process of its own."""
     code = (
-        "import re, sys, time; from pathlib import Path; from dicomprep.verification import verify\n"
+        "import re, sys, time; from pathlib import Path; from dicomprep.checks.verify import verify\n"
         "memory = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) / 1024\n"
         "began, before = time.perf_counter(), memory()\n"
         "findings = verify(sys.argv[1])\n"

@@ -8,8 +8,8 @@ import pytest
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Settings, Share, Source, Status, Task
-from dicomprep.processing import process
-from dicomprep.sharing import Parts
+from dicomprep.pipeline.frame_ranges import Parts
+from dicomprep.pipeline.process_file import process
 from dicomprep.storage.file_budget import FileBudget
 from dicomprep.storage.local_images import LocalImages
 from tests.building import make_dicom

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep.database.connect import key_file
+from dicomprep.database.connection import key_file
 from dicomprep.ownership import MARK
 from tests.running import Place, cli, make_files, wait_until
 

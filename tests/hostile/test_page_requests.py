@@ -14,7 +14,7 @@ import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
 import dicomprep.web
-from dicomprep.database.gallery_queries import Filter
+from dicomprep.database.queries.gallery import Filter
 from dicomprep.web.connections import Bounds
 from dicomprep.web.guard import HEADERS, Door
 from tests.building import make_dicom

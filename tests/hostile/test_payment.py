@@ -13,8 +13,8 @@ import pytest
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Settings, Source, Status, Task
-from dicomprep.processing import process
-from dicomprep.stages.decode import decode
+from dicomprep.pipeline.process_file import process
+from dicomprep.pipeline.stages.decode import decode
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.source import open_source
 from tests.faults.bombs import (

@@ -46,7 +46,7 @@ def audit(  # noqa: PLR0913
         Exit with 1 also where --privacy lists any.
 
     """
-    from dicomprep.auditing.small_groups import USUAL_K
+    from dicomprep.checks.audit.small_groups import USUAL_K
     from dicomprep.errors import ConfigError
     from dicomprep.reporting import print_audit
 

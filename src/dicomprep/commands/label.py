@@ -58,7 +58,7 @@ def label(  # noqa: PLR0913
     """
     from pathlib import Path
 
-    from dicomprep.database.label_queries import Order
+    from dicomprep.database.queries.labeling import Order
     from dicomprep.web.guard import Door
     from dicomprep.web.serve import serve_pages
     from dicomprep.web.site import LabelSettings

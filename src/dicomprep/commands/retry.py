@@ -31,7 +31,7 @@ def retry(
         Megabytes that a worker may use for one file.
 
     """
-    from dicomprep.retrying import due_runs
+    from dicomprep.pipeline.rerun import due_runs
 
     budget = {"timeout": timeout, "max_memory": max_memory}
     changes = {name: value for name, value in budget.items() if value is not None}

@@ -23,12 +23,12 @@ IN_CHECKOUT = (Path(__file__).parents[3] / LABEL_SCRIPT).is_file()
 def run_and_report(config: Config, sources: Any = None, count: int | None = None) -> int:  # noqa: ANN401
     """Process everything, or `count` recorded `sources`; print the summary, and return the exit code of DESIGN §2."""
     with _interrupts_end_all():
-        from dicomprep.preloading import preload
+        from dicomprep.pipeline.preload import preload
 
         preload()
         from dicomprep.console import ConsoleWatcher, print_nothing_found, print_summary
-        from dicomprep.database.connect import displayed_database
-        from dicomprep.pipeline import run
+        from dicomprep.database.connection import displayed_database
+        from dicomprep.pipeline.run import run
 
         gc.freeze()  # modules stay: looking through them for garbage again and again takes time
         result = run(config, watcher=ConsoleWatcher(config.dicom_dir, count), sources=sources)

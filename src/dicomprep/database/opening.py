@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from dicomprep.database import queries
-from dicomprep.database.connect import connect, database_folder, migrate, reading
+from dicomprep.database.connection import connect, database_folder, migrate, reading
+from dicomprep.database.queries import runs
 
 __all__ = ["images_folder", "open_for_reading"]
 
@@ -28,4 +28,4 @@ def open_for_reading(db: str) -> Iterator[Connection]:
 
 def images_folder(connection: Connection, db: str) -> Path:
     """The folder below which the images of a database lie; where there is no image yet, that of the database."""
-    return (database_folder(db) or Path()) / (queries.output_dir(connection) or "")
+    return (database_folder(db) or Path()) / (runs.output_dir(connection) or "")

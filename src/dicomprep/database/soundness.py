@@ -10,9 +10,9 @@ from sqlalchemy.types import Float, Integer, LargeBinary
 
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.database import page_schema, picture_schema, schema
-from dicomprep.database.connect import connect, displayed_database, shown_database
-from dicomprep.database.faults import database_fault
-from dicomprep.database.verify_queries import unsound
+from dicomprep.database.connection import connect, displayed_database, shown_database
+from dicomprep.database.errors import database_fault
+from dicomprep.database.queries.verify import unsound
 from dicomprep.errors import ConfigError, DicomprepError, EnvironmentFault, ErrorCode
 from dicomprep.models import Status
 

@@ -14,8 +14,8 @@ from urllib.parse import unquote
 
 from sqlalchemy import Connection
 
-from dicomprep.database.exchange_queries import NamedFrame, named_frames
 from dicomprep.database.opening import images_folder
+from dicomprep.database.queries.exchange import NamedFrame, named_frames
 from dicomprep.exchange.identities import pseudonyms_of
 from dicomprep.export.pseudonyms import KEY_LENGTH
 from dicomprep.storage.naming import folded_name

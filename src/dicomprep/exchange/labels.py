@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dicomprep.database import label_queries
-from dicomprep.database.dataset_queries import Choice, class_names, select_frames
-from dicomprep.database.exchange_queries import label_events
-from dicomprep.database.exchange_store import GivenLabel, LabelsAdded, add_labels
 from dicomprep.database.opening import open_for_reading
-from dicomprep.database.store import Store
+from dicomprep.database.queries import labeling
+from dicomprep.database.queries.exchange import label_events
+from dicomprep.database.queries.frames import Choice, class_names, select_frames
+from dicomprep.database.writes.exchange import GivenLabel, LabelsAdded, add_labels
+from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling, same_classes
 from dicomprep.exchange.identities import Shown
@@ -52,7 +52,7 @@ def import_labels(db: str, file: Path, *, annotator: str) -> LabelsImported:
         raise ConfigError(f"{file}: there is no column label. There are: {there}.")
     with open_for_reading(db) as connection:
         matched = match_frames(connection, db, table)
-        spelling = Spelling(label_queries.class_names(connection), class_names(connection))
+        spelling = Spelling(labeling.class_names(connection), class_names(connection))
     labels = [_said(name, negative, spelling) for name, negative in zip(names, _negatives(table), strict=True)]
     rows = list(_rows(table, matched, labels, annotator))
     is_history = bool(rows) and all(row.said_at for row in rows)

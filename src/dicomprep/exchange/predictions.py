@@ -7,13 +7,13 @@ from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 
-from dicomprep.database import label_queries
-from dicomprep.database.dataset_queries import class_names
-from dicomprep.database.exchange_queries import scores
 from dicomprep.database.opening import open_for_reading
-from dicomprep.database.prediction_store import add_scores, summarize
-from dicomprep.database.series_queries import HiddenScore, hidden_scores
-from dicomprep.database.store import Store
+from dicomprep.database.queries import labeling
+from dicomprep.database.queries.exchange import scores
+from dicomprep.database.queries.frames import class_names
+from dicomprep.database.queries.series import HiddenScore, hidden_scores
+from dicomprep.database.writes.predictions import add_scores, summarize
+from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling
 from dicomprep.exchange.identities import Shown
@@ -59,7 +59,7 @@ def import_predictions(db: str, file: Path, *, model: str | None) -> Predictions
     table = read_table(file, IDENTITIES)
     with open_for_reading(db) as connection:
         matched = match_frames(connection, db, table)
-        spelling = Spelling(label_queries.class_names(connection), class_names(connection))
+        spelling = Spelling(labeling.class_names(connection), class_names(connection))
     models = _models(table, model)
     given, left_out = read_scores(table)
     rows = _agreeing(table, matched, models, given, spelling)

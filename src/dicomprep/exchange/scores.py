@@ -7,7 +7,7 @@ something else, and all its numbers lie in 0…1.
 import re
 from collections.abc import Iterator
 
-from dicomprep.database.dataset_queries import COLUMNS
+from dicomprep.database.queries.frames import COLUMNS
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.dialects import normalized_heading
 from dicomprep.exchange.matching import IDENTITIES

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dicomprep.database.dataset_queries import SPLITS
+from dicomprep.database.queries.frames import SPLITS
 from dicomprep.export.options import ExportOptions, Format
 from dicomprep.export.rows import Rows
 from dicomprep.version import VERSION

@@ -12,8 +12,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from dicomprep.database.dataset_queries import image_options
 from dicomprep.database.opening import images_folder, open_for_reading
+from dicomprep.database.queries.frames import image_options
 from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
 from dicomprep.export.card import describe_export
 from dicomprep.export.formats import LAYOUTS, Layout

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dicomprep.database.dataset_queries import SPLITS
+from dicomprep.database.queries.frames import SPLITS
 from dicomprep.export.delimited import write_csv
 from dicomprep.export.rows import Part
 from dicomprep.storage.access import make_file, make_folder

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dicomprep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dicomprep.database.dataset_queries import Choice
+    from dicomprep.database.queries.frames import Choice
 
 __all__ = ["ExportOptions", "Format"]
 
@@ -53,6 +53,6 @@ class ExportOptions:
 
     def choice(self) -> "Choice":
         """Which frames are wanted; ConfigError where that is not said well."""
-        from dicomprep.database.dataset_queries import Choice
+        from dicomprep.database.queries.frames import Choice
 
         return Choice(split=self.split, label=self.label, where=self.where)

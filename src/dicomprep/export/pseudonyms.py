@@ -4,7 +4,7 @@ import hmac
 import secrets
 from pathlib import Path
 
-from dicomprep.database.connect import former_key_file, key_file, read_meta
+from dicomprep.database.connection import former_key_file, key_file, read_meta
 from dicomprep.database.opening import open_for_reading
 from dicomprep.privacy.keys import find_key, fingerprint_key, keyed_hash
 

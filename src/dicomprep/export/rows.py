@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Float, Integer
 
-from dicomprep.database.dataset_queries import COLUMNS, KEYS, POSITIONS
+from dicomprep.database.queries.frames import COLUMNS, KEYS, POSITIONS
+from dicomprep.database.queries.selection import Column, Selection, read_selection
 from dicomprep.errors import ExportError
 from dicomprep.export.options import ExportOptions
 from dicomprep.export.pseudonyms import KEY_LENGTH, Pseudonyms
 from dicomprep.privacy.allow_list import Tags
 from dicomprep.privacy.keys import withheld_columns
-from dicomprep.selection import Column, Selection, read_selection
 from dicomprep.storage.base import ImageStore
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.source import digest_bytes

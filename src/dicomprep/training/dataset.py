@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.database.dataset_queries import Choice
+from dicomprep.database.queries.frames import Choice
+from dicomprep.database.queries.selection import Selection, read_selection
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
-from dicomprep.selection import Selection, read_selection
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail, with_channels
 from dicomprep.training.records import UNLABELLED, Record

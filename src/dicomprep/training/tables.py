@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dicomprep.database.dataset_queries import COLUMNS, Choice, select_frames
 from dicomprep.database.opening import images_folder, open_for_reading
+from dicomprep.database.queries.frames import COLUMNS, Choice, select_frames
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
 from dicomprep.storage.local_images import LocalImages

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.database.dataset_queries import POSITIONS, failed_files, strays
 from dicomprep.database.opening import images_folder, open_for_reading
-from dicomprep.database.series_queries import series_frames
+from dicomprep.database.queries.frames import POSITIONS, failed_files, strays
+from dicomprep.database.queries.series import series_frames
 from dicomprep.errors import ExportError
 from dicomprep.pixels.geometry import geometry_of
 from dicomprep.storage.local_images import LocalImages

@@ -15,12 +15,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dicomprep.addresses import is_sqlite_path
-from dicomprep.database import overview_queries
-from dicomprep.database.overview_queries import Cause, causes, failed_inputs, find_input
+from dicomprep.checks.viewer import Explain, Refusal
+from dicomprep.database.queries import overview
+from dicomprep.database.queries.overview import Cause, causes, failed_inputs, find_input
 from dicomprep.errors import ErrorCode, LabelError
 from dicomprep.storage.roots import place_within
 from dicomprep.storage.source import actual_path
-from dicomprep.viewing import Explain, Refusal
 from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, answered, no_such_image
 
@@ -82,7 +82,7 @@ class Failures:
             failed = find_input(connection, request.path_params["file_id"])
             if failed is None:
                 return no_such_image()
-            image = overview_queries.image_options(connection, failed.root)
+            image = overview.image_options(connection, failed.root)
         path = place_within(actual_path(failed.root), actual_path(failed.path))
         rows = self._site.viewer.ask(Explain(path, image))
         if isinstance(rows, Refusal):

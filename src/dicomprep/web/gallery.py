@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dicomprep.database import gallery_queries
-from dicomprep.database.gallery_queries import Filter, find_anchors, find_origin, label_events, list_tiles, transform_of
-from dicomprep.database.label_queries import describe, neighbours
-from dicomprep.database.prediction_queries import find_predictions
-from dicomprep.database.queries import find_digests
+from dicomprep.database.queries import gallery
+from dicomprep.database.queries.gallery import Filter, find_anchors, find_origin, label_events, list_tiles, transform_of
+from dicomprep.database.queries.labeling import describe, neighbours
+from dicomprep.database.queries.predictions import find_predictions
+from dicomprep.database.queries.runs import find_digests
 from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, no_such_image
 
@@ -47,7 +47,7 @@ class Gallery:
         """The page; its tiles come as they are scrolled to."""
         wanted = self._filter(request)
         with self._site.reading() as connection:
-            choices = gallery_queries.choices(connection, model=wanted.model)
+            choices = gallery.choices(connection, model=wanted.model)
         return self._site.page("gallery.html", request, wanted=wanted, choices=choices)
 
     def tiles(self, request: Request) -> Response:

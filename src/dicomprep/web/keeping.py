@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from dicomprep.database.catalogue_store import enrol, revise
-from dicomprep.database.connect import reading
-from dicomprep.database.label_queries import any_new, count_catalogue, count_labels
-from dicomprep.database.label_store import release
-from dicomprep.database.store import Store
+from dicomprep.database.connection import reading
+from dicomprep.database.queries.labeling import any_new, count_catalogue, count_labels
+from dicomprep.database.writes.catalogue import enrol, revise
+from dicomprep.database.writes.labels import release
+from dicomprep.database.writes.store import Store
 from dicomprep.errors import EnvironmentFault
 
 __all__ = ["Keeper", "Tally"]

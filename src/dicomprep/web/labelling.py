@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dicomprep.database import label_queries
-from dicomprep.database.command_store import Command, find_command, note_command, show_again, undo_last
-from dicomprep.database.label_queries import (
+from dicomprep.database.queries import labeling
+from dicomprep.database.queries.labeling import (
     Card,
     Order,
     describe,
@@ -21,16 +20,10 @@ from dicomprep.database.label_queries import (
     own_history,
     spare_images,
 )
-from dicomprep.database.label_store import (
-    add_classes,
-    add_label,
-    ask_for_more,
-    pass_image,
-    release,
-    reserve,
-)
-from dicomprep.database.prediction_queries import find_predictions
-from dicomprep.database.queries import find_digests
+from dicomprep.database.queries.predictions import find_predictions
+from dicomprep.database.queries.runs import find_digests
+from dicomprep.database.writes.commands import Command, find_command, note_command, show_again, undo_last
+from dicomprep.database.writes.labels import add_classes, add_label, ask_for_more, pass_image, release, reserve
 from dicomprep.errors import LabelError
 from dicomprep.web.bodies import Body
 from dicomprep.web.classes import checked_classes
@@ -172,14 +165,14 @@ class Labelling:
                 names = self._site.class_names(connection)
                 label = self._checked_label(label, names)
                 add_classes(connection, names)
-            before = label_queries.current_label(connection, frame_id)
+            before = labeling.current_label(connection, frame_id)
             if settings.overlap:
                 ask_for_more(connection, frame_id, share=settings.overlap, raters=settings.raters)
             add_label(connection, frame_id, label, annotator=annotator)
             if settings.order.kind == "disagreement":  # it has been looked at: that may be the end of it
                 pass_image(connection, frame_id, annotator=annotator)
             note_command(connection, Command("label", frame_id), annotator=annotator, key=key)
-            after = label_queries.current_label(connection, frame_id)
+            after = labeling.current_label(connection, frame_id)
         return self._changed(before, after)
 
     def _checked_label(self, label: str, names: Sequence[str]) -> str:
@@ -194,11 +187,11 @@ class Labelling:
         with self._site.store.transaction() as connection:
             done = find_command(connection, annotator, key)
             if done is None:
-                event = label_queries.newest_event(connection, annotator)
+                event = labeling.newest_event(connection, annotator)
                 frame_id = event.frame_id if event else 0  # no image has that number
-                before = label_queries.current_label(connection, frame_id)
+                before = labeling.current_label(connection, frame_id)
                 done = self._take_back(connection, annotator, key)
-                after = label_queries.current_label(connection, frame_id)
+                after = labeling.current_label(connection, frame_id)
         counts = self._changed(before, after)
         with self._site.reading() as connection:
             items = self._items(connection, [] if done.frame_id is None else [done.frame_id], annotator)
@@ -228,7 +221,7 @@ class Labelling:
         with self._site.store.transaction() as connection:
             names = self._site.class_names(connection)
             add_classes(connection, [*names, *checked_classes([name], names, "A new class")])
-            names = label_queries.class_names(connection)
+            names = labeling.class_names(connection)
         return {"classes": names}
 
     def _changed(self, before: str | None, after: str | None) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dicomprep.database.gallery_queries import Origin, find_origin
+from dicomprep.checks.viewer import FrameView, ReadTags, Refusal, ViewFrame
+from dicomprep.database.queries.gallery import Origin, find_origin
 from dicomprep.storage.roots import place_within
 from dicomprep.storage.source import actual_path
-from dicomprep.viewing import FrameView, ReadTags, Refusal, ViewFrame
 from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, no_such_image
 

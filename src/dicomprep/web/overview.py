@@ -11,9 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dicomprep.agreement import cohen_kappa, fleiss_kappa, kappa_in_words
-from dicomprep.database import overview_queries, queries
-from dicomprep.database.label_queries import count_labels, ratings
-from dicomprep.viewing import MeasureGreys, Refusal
+from dicomprep.checks.viewer import MeasureGreys, Refusal
+from dicomprep.database.queries import overview, runs
+from dicomprep.database.queries.labeling import count_labels, ratings
 from dicomprep.web.charts import bars, columns
 from dicomprep.web.site import Site
 
@@ -38,14 +38,14 @@ class Overview:
 
     def show(self, request: Request) -> Response:
         """The charts."""
-        runs = self._site.ask(queries.last_runs, LAST_RUNS)
-        values = {"charts": charts(self._site, self._measure()), "runs": runs}
+        newest = self._site.ask(runs.last_runs, LAST_RUNS)
+        values = {"charts": charts(self._site, self._measure()), "runs": newest}
         return self._site.page("overview.html", request, **values)
 
     def agreement(self, request: Request) -> Response:
         """Kappas, and the images on which annotators differ."""
         values = judged_agreement(self._site)
-        values["digests"] = self._site.ask(queries.find_digests, [frame_id for frame_id, _ in values["differing"]])
+        values["digests"] = self._site.ask(runs.find_digests, [frame_id for frame_id, _ in values["differing"]])
         return self._site.page("agreement.html", request, **values)
 
     def _measure(self) -> list[int]:
@@ -58,7 +58,7 @@ class Overview:
 
 def measured_greys(site: Site) -> list[int]:
     """How often each of 32 greys occurs in a sample of the thumbnails."""
-    names = tuple(site.ask(overview_queries.sample_places))
+    names = tuple(site.ask(overview.sample_places))
     greys = site.viewer.ask(MeasureGreys(site.images, names))
     return [] if isinstance(greys, Refusal) else list(greys)
 
@@ -66,22 +66,22 @@ def measured_greys(site: Site) -> list[int]:
 def charts(site: Site, greys: list[int]) -> list[Markup]:
     """Everything that can be said without naming a file or a person."""
     ask = site.ask
-    runs = ask(overview_queries.run_speeds, LAST_RUNS)
-    speeds = [(when[5:16].replace("T", " "), images / seconds) for when, images, seconds in runs if seconds]
+    speeds_by_run = ask(overview.run_speeds, LAST_RUNS)
+    speeds = [(when[5:16].replace("T", " "), images / seconds) for when, images, seconds in speeds_by_run if seconds]
     labels: Counter[str] = Counter()
     for label, count in ask(count_labels).items():
         for name in label.split(","):
             labels[name or "none of the classes"] += count
     total = sum(greys) or 1
     return [
-        bars("Inputs by state", ask(queries.count_by, "status")),
-        bars("Failed and skipped inputs by reason", ask(queries.count_by, "error_code")),
-        bars("Images by modality", ask(queries.count_by, "modality")),
-        bars("Images by split", ask(queries.count_by, "split")),
-        bars("Patients by split", ask(queries.count_groups)),
+        bars("Inputs by state", ask(runs.count_by, "status")),
+        bars("Failed and skipped inputs by reason", ask(runs.count_by, "error_code")),
+        bars("Images by modality", ask(runs.count_by, "modality")),
+        bars("Images by split", ask(runs.count_by, "split")),
+        bars("Patients by split", ask(runs.count_groups)),
         bars("Images by label", dict(labels.most_common())),
         columns("Images a second, by run", speeds, unit="images/s", every=max(1, len(speeds) // 4)),
-        columns("Size of the sources", [(_kilobytes(4**n), count) for n, count in ask(overview_queries.sizes)]),
+        columns("Size of the sources", [(_kilobytes(4**n), count) for n, count in ask(overview.sizes)]),
         columns(
             "Greys of a sample of the images, black to white",
             [(str(number * 8), 100 * count / total) for number, count in enumerate(greys)],

@@ -6,9 +6,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from dicomprep.addresses import resolve_database
-from dicomprep.database import queries
-from dicomprep.database.connect import connect
+from dicomprep.database.connection import connect
 from dicomprep.database.opening import images_folder
+from dicomprep.database.queries import runs
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.sync import drafted, require_place
 from dicomprep.version import VERSION
@@ -37,9 +37,9 @@ def write_report(db: str, out: Path) -> None:
         known = {name: f"annotator {number}" for number, name in enumerate(names, 1)}
         agreement["cohen"] = [(known[one], known[other], *rest) for one, other, *rest in agreement["cohen"]]
         made = charts(site, measured_greys(site))
-        runs = site.ask(queries.last_runs, LAST_RUNS)
+        newest = site.ask(runs.last_runs, LAST_RUNS)
         style = Markup(files("dicomprep.web").joinpath("static/pages.css").read_text("utf-8"))  # noqa: S704
-        html = site.render("report.html", charts=made, runs=runs, style=style, version=VERSION, **agreement)
+        html = site.render("report.html", charts=made, runs=newest, style=style, version=VERSION, **agreement)
     finally:
         site.close()
     with drafted(out) as draft:

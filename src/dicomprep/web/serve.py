@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from dicomprep.database import label_queries, queries
-from dicomprep.database.connect import connect, database_folder, key_file, migrate, reading
-from dicomprep.database.prediction_queries import model_names
-from dicomprep.database.prediction_store import summarize
-from dicomprep.database.store import Store
+from dicomprep.database.connection import connect, database_folder, key_file, migrate, reading
+from dicomprep.database.queries import labeling, runs
+from dicomprep.database.queries.predictions import model_names
+from dicomprep.database.writes.predictions import summarize
+from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.web.application import application
 from dicomprep.web.classes import checked_classes
@@ -88,7 +88,7 @@ def _find_images(db: str) -> tuple[Path, int]:
     engine = connect(db, must_exist=True)
     migrate(engine)
     with reading(engine) as connection:
-        recorded, count = queries.output_dir(connection), queries.count_frames(connection)
+        recorded, count = runs.output_dir(connection), runs.count_frames(connection)
     engine.dispose()
     if recorded is None or count == 0:
         raise ConfigError(f"The database {db} holds no image yet; `dicomprep preprocess DICOM_DIR` makes them.")
@@ -100,14 +100,14 @@ def _prepare(db: str, classes: Sequence[str]) -> tuple[str, ...]:
     store = Store(db)
     try:
         with store.transaction() as connection:
-            pending = checked_classes(classes, label_queries.class_names(connection), "--classes")
+            pending = checked_classes(classes, labeling.class_names(connection), "--classes")
             summarize(connection)
     finally:
         store.close()
     return tuple(pending)
 
 
-def _with_model(settings: LabelSettings) -> label_queries.Order:
+def _with_model(settings: LabelSettings) -> labeling.Order:
     """The order, by the model that was imported last where none is named."""
     engine = connect(settings.db)
     with reading(engine) as connection:

@@ -16,12 +16,12 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from dicomprep.database.connect import connect, read_meta, reading
-from dicomprep.database.label_queries import Order, class_names
-from dicomprep.database.store import Store
+from dicomprep.checks.viewer import Viewer
+from dicomprep.database.connection import connect, read_meta, reading
+from dicomprep.database.queries.labeling import Order, class_names
+from dicomprep.database.writes.store import Store
 from dicomprep.errors import LabelError
 from dicomprep.storage.local_images import LocalImages
-from dicomprep.viewing import Viewer
 from dicomprep.web.bodies import Body, read_body
 from dicomprep.web.guard import Door
 from dicomprep.web.keeping import Keeper

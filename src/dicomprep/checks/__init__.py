@@ -1,0 +1,1 @@
+"""Checks of a data set: `verify`, `inspect`, `audit`, and the viewer of source files."""

@@ -1,0 +1,139 @@
+"""Patients that an audit took for one, put on one side: tried first, within bounds, and such that it can be undone."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from dicomprep.checks.audit.section import Section
+from dicomprep.database.queries import audit as queries
+from dicomprep.database.writes.groups import Move, join_groups, take_back
+from dicomprep.database.writes.store import Store
+from dicomprep.errors import ConfigError
+
+__all__ = ["Joining", "MovedPatient", "join", "unjoin"]
+
+USUAL_MOST = 20
+USUAL_SHARE = 0.02
+"""So many patients may change their split or become one unless more are allowed; this share of all, if that is more."""
+
+REASON = "audit"
+"""Why two groups are linked, in the table `links`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovedPatient:
+    """A group that changes its split."""
+
+    patient_key: str
+    before: str
+    after: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """What joining, or taking it back, does."""
+
+    moved: tuple[MovedPatient, ...]
+    largest: int = 0
+    """Patients in the largest set that is taken for one."""
+    divided: int = 0
+    """Pairs that stay on two sides, for something of them is labelled."""
+
+    @property
+    def images(self) -> int:
+        """Images that change their split."""
+        return sum(patient.images for patient in self.moved)
+
+
+class _Tried(Exception):
+    """Ends a transaction that shall leave nothing behind."""
+
+
+def join(db: str, sections: Sequence[Section], *, most: int | None = None, dry_run: bool = False) -> Joining:
+    """Put the patients that an audit found to be one on one side, where they are on two. Labelled ones stay.
+
+    Raises ConfigError, and changes nothing, where more than `most` patients would change their split or become one,
+    or a split would be left without images.
+    """
+    pairs = [pair for section in sections for pair in section.pairs]
+
+    def change(connection: Connection) -> Joining:
+        images = queries.count_images(connection)
+        wanted = _across(pairs, queries.splits_of(connection, {number for pair in pairs for number in pair}))
+        moves = join_groups(connection, wanted, run_id=None, reason=REASON)
+        involved = {number for pair in wanted for number in pair}
+        splits = queries.splits_of(connection, involved)
+        divided = sum(splits[one] != splits[other] for one, other in wanted)
+        joining = Joining(_moved(connection, moves), queries.largest_set(connection, involved), divided)
+        _require_bounds(connection, joining, most)
+        _require_images(images, queries.count_images(connection))
+        return joining
+
+    return _run(db, change, dry_run=dry_run)
+
+
+def unjoin(db: str, *, dry_run: bool = False) -> Joining:
+    """Take back all that `join` did: who is on another side for it alone goes back. Labelled ones stay."""
+
+    def change(connection: Connection) -> Joining:
+        pairs, moves = take_back(connection, reason=REASON)
+        drawn = queries.away_from_drawn(connection, {number for pair in pairs for number in pair})
+        return Joining(_moved(connection, moves), divided=drawn)
+
+    return _run(db, change, dry_run=dry_run)
+
+
+def _run(db: str, change: Callable[[Connection], Joining], *, dry_run: bool) -> Joining:
+    store = Store(db)
+    tried: Joining | None = None
+    try:
+        with store.transaction() as connection:
+            tried = change(connection)
+            if dry_run:
+                raise _Tried
+    except _Tried:
+        pass
+    finally:
+        store.close()
+    assert tried is not None  # noqa: S101  (else an error has left this)
+    return tried
+
+
+def _across(pairs: Iterable[tuple[int, int]], splits: Mapping[int, str]) -> list[tuple[int, int]]:
+    """The pairs in sets of which not all are on one side: the others need not be touched."""
+    left = sorted({*pairs})
+    reached = {number for pair in left if splits[pair[0]] != splits[pair[1]] for number in pair}
+    found: list[tuple[int, int]] = []
+    while more := [pair for pair in left if not reached.isdisjoint(pair)]:
+        found += more
+        reached |= {number for pair in more for number in pair}
+        left = [pair for pair in left if reached.isdisjoint(pair)]
+    return found
+
+
+def _moved(connection: Connection, moves: Collection[Move]) -> tuple[MovedPatient, ...]:
+    known = queries.keys_and_images(connection, [move.group_id for move in moves])
+    found = [(*known[move.group_id], move) for move in moves]
+    return tuple(MovedPatient(key, move.before, move.after, images) for key, images, move in sorted(found, key=str))
+
+
+def _require_bounds(connection: Connection, joining: Joining, most: int | None) -> None:
+    patients = sum(count for _, _, count in queries.count_by_kind(connection))
+    bound = max(USUAL_MOST, int(USUAL_SHARE * patients)) if most is None else most
+    needed = max(len(joining.moved), joining.largest)
+    if needed > bound:
+        what = f"{len(joining.moved):,} patients with {joining.images:,} images would change their split, and "
+        what += f"{joining.largest:,} would be taken for one: more than {bound:,}"
+        remedy = f"See which with --join --dry-run --most {needed}; --join --most {needed} does it all the same"
+        raise ConfigError(f"{what}. Forms and test patterns look like that. Nothing was changed. {remedy}.")
+
+
+def _require_images(before: Mapping[str, int], after: Mapping[str, int]) -> None:
+    emptied = [split for split, count in before.items() if count and not after.get(split)]
+    if emptied:
+        raise ConfigError(
+            f"No image would be left in {', '.join(sorted(emptied))}. Nothing was changed. Look at the pairs: if they "
+            "are one patient, begin again with another --split; if not, leave them."
+        )

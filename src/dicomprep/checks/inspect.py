@@ -1,0 +1,68 @@
+"""What one file is, and why it looks as it does: a table, a picture in the terminal, or a PNG."""
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dicomprep.checks.explain import explain_frame, explain_image, explain_thumbnail
+from dicomprep.config import ImageOptions
+from dicomprep.errors import ConfigError, InputError
+from dicomprep.models import Pixels, Thumbnail
+from dicomprep.pipeline.stages.decode import NoImage, decode
+from dicomprep.pipeline.stages.normalize import normalize
+from dicomprep.pipeline.stages.resize import resize
+from dicomprep.pixels.geometry import resample
+from dicomprep.storage.source import open_source
+
+__all__ = ["Inspection", "inspect_file", "text_picture"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is known of a file: (name, value) rows, and a frame as it would be stored, if one can be drawn."""
+
+    rows: tuple[tuple[str, str], ...]
+    thumbnail: Thumbnail | None
+    error: InputError | None
+
+
+def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_bytes: int) -> Inspection:
+    """Explain one frame of one file.
+
+    Raises InputError only where the file cannot be opened, ConfigError where it has no such frame.
+    """
+    rows: list[tuple[str, str]] = [("File", f"{path} ({path.stat().st_size:,} bytes)" if path.exists() else str(path))]
+    with warnings.catch_warnings(action="ignore"), open_source(os.path.abspath(path)) as file:
+        try:
+            image = decode(file, max_bytes=max_bytes)
+            rows += explain_image(image)
+            if not 0 <= frame_number < image.frame_count:
+                raise ConfigError(f"{path} has frames 0 to {image.frame_count - 1}, none of number {frame_number}.")
+            frame = image.frame(frame_number, options)
+            rows += explain_frame(frame, image.origins(frame_number), options)
+            thumbnail = resize(normalize(frame, options), options)
+        except NoImage as error:
+            modality = error.instance.modality
+            rows += [("Modality", modality)] if modality else []
+            return Inspection(tuple(rows), None, error)
+        except InputError as error:
+            return Inspection(tuple(rows), None, error)
+    rows += explain_thumbnail(thumbnail, frame.aspect)
+    return Inspection(tuple(rows), thumbnail, None)
+
+
+def text_picture(pixels: Pixels, *, columns: int) -> str:
+    """(rows, columns[, 3]) uint8 or uint16 as coloured half blocks for a terminal of 24-bit colour."""
+    small = resample(pixels, shape=(columns, columns))
+    if small.dtype == np.uint16:
+        small = (small >> 8).astype(np.uint8)
+    color = cv2.cvtColor(small, cv2.COLOR_GRAY2RGB) if small.ndim == 2 else small
+    lines = []
+    for upper, lower in zip(color[0::2], color[1::2], strict=False):
+        cells = ("38;2;{};{};{};48;2;{};{};{}".format(*a, *b) for a, b in zip(upper, lower, strict=True))
+        lines.append("".join(f"\x1b[{cell}m▀" for cell in cells) + "\x1b[0m")
+    return "\n".join(lines)

@@ -1,0 +1,191 @@
+"""Making lost and damaged images again, with the options of the last run below their root; whether it succeeded."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from dicomprep.checks.verify import EXAMPLES, contradiction, look_at, recorded_output
+from dicomprep.config import Config
+from dicomprep.database.connection import read_meta
+from dicomprep.database.queries import verify as verify_queries
+from dicomprep.database.queries.concerns import changed_side
+from dicomprep.database.queries.roots import last_options
+from dicomprep.database.writes.groups import forget_lost_kin
+from dicomprep.database.writes.recovery import unsettle
+from dicomprep.database.writes.store import Store
+from dicomprep.ownership import require_claimed
+from dicomprep.pipeline.rerun import recorded_config, recorded_sources
+from dicomprep.pipeline.result import Watcher
+from dicomprep.pipeline.run import run
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.source import actual_path
+
+__all__ = ["Repaired", "repair"]
+
+FILES = 5000
+"""So many inputs are done again at a time: what their images were before is kept in memory."""
+
+Watch = Callable[[Config, int], Watcher]
+"""Who is told of the run that makes the images of so many inputs again."""
+
+
+@dataclass(slots=True)
+class Repaired:
+    """What became of the images that were wrong."""
+
+    restored: int = 0
+    """Images that are byte for byte what was recorded."""
+    different: int = 0
+    """Whole images that are not what was recorded."""
+    lost: int = 0
+    """Images that could not be made again."""
+    reasons: list[str] = field(default_factory=list)
+    """Why, for the first of them."""
+    changed_side: int = 0
+    """Labelled images that are in another split now: their sources are of other patients than before."""
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 everything is as it was, 1 something is not, 130 interrupted."""
+        return 130 if self.interrupted else int(self.different + self.lost > 0)
+
+    def explain(self, reason: str) -> None:
+        """Say what is not as it was, unless enough has been said."""
+        if len(self.reasons) < EXAMPLES:
+            self.reasons.append(reason)
+
+
+def repair(db: str, due: set[int], *, workers: int, watch: Watch) -> Repaired:
+    """Process the inputs with these ids again, except those whose source is gone: of them nothing is touched."""
+    repaired = Repaired()
+    store = Store(db)
+    try:
+        ids = sorted(due)
+        for start in range(0, len(ids), FILES):
+            _Part(store, ids[start : start + FILES], repaired, workers, watch).mend()
+            if repaired.interrupted:
+                break
+    finally:
+        store.close()
+    return repaired
+
+
+@dataclass(slots=True)
+class _Part:
+    """Some of the inputs."""
+
+    store: Store
+    ids: Sequence[int]
+    repaired: Repaired
+    workers: int
+    watch: Watch
+    output_dir: Path = Path()
+    images: LocalImages = field(init=False)
+
+    def mend(self) -> None:
+        with self.store.transaction() as connection:
+            self.output_dir = recorded_output(connection, self.store.db)
+            require_claimed(self.output_dir, data_set=read_meta(connection, "key_check") or "")
+            self.images = LocalImages(self.output_dir)
+            before = _Recorded.of(connection, self.ids)
+            forget_lost_kin(connection)
+        wrong = {place for place in before.images if not self._is_whole(place, before)}
+        for place in wrong:
+            if before.images[place][0] not in before.files:
+                self._lose(f"{place}: no input is recorded that it was made of")
+        for row in before.files.values():
+            if not _is_here(row):
+                self._give_up(row, before, wrong)
+        here = sorted((row for row in before.files.values() if _is_here(row)), key=itemgetter(1, 2))
+        for root, rows in groupby(here, key=itemgetter(1)):
+            if not self.repaired.interrupted:
+                self._process(root, [row[2] for row in rows])
+        if not self.repaired.interrupted:
+            with self.store.transaction() as connection:
+                after = _Recorded.of(connection, [row[0] for row in here])
+            self._compare(before, after, wrong)
+
+    def _give_up(self, row: tuple[Any, ...], before: "_Recorded", wrong: set[str]) -> None:
+        """Nothing can be done for the images of a file that is gone; those that are whole stay."""
+        self.repaired.lost += sum(before.images[place][0] == row[0] for place in wrong) or 1
+        self.repaired.explain(f"{row[1]}/{row[2]}: the source is gone or cannot be read; restore it, then verify again")
+
+    def _process(self, root: str, paths: list[str]) -> None:
+        with self.store.transaction() as connection:
+            options = last_options(connection, root)
+        with self.store.transaction() as connection:
+            unsettle(connection, root, paths)
+        config = recorded_config(options, root, self.store.db, self.output_dir, {"workers": self.workers})
+        result = run(
+            config,
+            sources=recorded_sources(root, paths, follow_links=config.follow_links),
+            watcher=self.watch(config, len(paths)),
+        )
+        self.repaired.interrupted = result.interrupted
+        with self.store.transaction() as connection:
+            self.repaired.changed_side += changed_side(connection)[0]
+
+    def _compare(self, before: "_Recorded", after: "_Recorded", wrong: set[str]) -> None:
+        for file_id, row in after.files.items():
+            unsettled = contradiction(row[3], row[5], after.counts[file_id], row[8])
+            if unsettled:
+                self._lose(f"{row[1]}/{row[2]}: {unsettled}")
+        for place, (file_id, *content) in before.images.items():
+            if file_id not in after.files:
+                continue
+            _, *now = after.images.get(place, (file_id, None, None))
+            if now == content and self._is_whole(place, after):
+                self.repaired.restored += place in wrong
+            elif now[0] is None or not self._is_whole(place, after):
+                self._lose(f"{place}: {_why_lost(after.files[file_id])}")
+            else:
+                self.repaired.different += 1
+                self.repaired.explain(f"{place}: {_why_different(before.files[file_id], after.files[file_id])}")
+
+    def _lose(self, reason: str) -> None:
+        self.repaired.lost += 1
+        self.repaired.explain(reason)
+
+    def _is_whole(self, place: str, recorded: "_Recorded") -> bool:
+        _, size, digest = recorded.images[place]
+        return look_at(self.images, place, size, digest) is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What the database says of some inputs."""
+
+    files: dict[int, tuple[Any, ...]]
+    images: dict[str, tuple[int, int, bytes]]
+    counts: Counter[int]
+
+    @classmethod
+    def of(cls, connection: Connection, ids: Sequence[int]) -> "_Recorded":
+        images = verify_queries.find_frames(connection, ids)
+        return cls(verify_queries.find_files(connection, ids), images, Counter(row[0] for row in images.values()))
+
+
+def _is_here(row: tuple[Any, ...]) -> bool:
+    """Whether the source of an input can be read; a link is not followed."""
+    path = Path(actual_path(row[1]), actual_path(row[2]))
+    return path.is_file() and not path.is_symlink() and os.access(path, os.R_OK)
+
+
+def _why_lost(row: tuple[Any, ...]) -> str:
+    return f"its source gives no such image any more; it is {row[3]} now{f' ({row[4]})' if row[4] else ''}"
+
+
+def _why_different(before: tuple[Any, ...], after: tuple[Any, ...]) -> str:
+    if before[6] != after[6]:
+        return "its source has changed since; the image is made of the new content"
+    if before[7] != after[7]:
+        return "it was made with other options, or by another version; now it is as the last run's options say"
+    return "the same source and options gave another image: another version of a decoder, perhaps"

@@ -1,0 +1,225 @@
+"""Whether every recorded image is there and whole, and no other is there: `verify(db)`, which changes no row."""
+
+import errno
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from dicomprep.checks.orphans import Leftovers
+from dicomprep.config import Config
+from dicomprep.database.connection import connect, database_folder, displayed_database, migrate, read_meta, reading
+from dicomprep.database.queries import runs
+from dicomprep.database.queries import verify as verify_queries
+from dicomprep.errors import ConfigError
+from dicomprep.models import Status
+from dicomprep.ownership import require_claimed, require_own_output
+from dicomprep.pipeline.concerns import absent_inputs, unreachable_roots
+from dicomprep.pipeline.run import alone, own_paths
+from dicomprep.storage.base import ImageStore, is_image_name
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.source import digest_bytes
+
+__all__ = ["Findings", "Kind", "clear", "contradiction", "look_at", "reading", "recorded_output", "verify"]
+
+ROWS, PIECE, READERS = 4096, 256, 4
+"""So many rows are read at a time, and so many images looked at by each of so many threads."""
+
+EXAMPLES = 20
+"""So many of each kind are named."""
+
+
+class Kind(StrEnum):
+    """What can be wrong."""
+
+    DATABASE = "database"
+    CONTRADICTORY = "contradictory"
+    MISSING = "missing"
+    CUT = "cut"
+    ALTERED = "altered"
+    UNREADABLE = "unreadable"
+    ORPHANED = "orphaned"
+    LEFTOVER = "leftover"
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is wrong: counted, the first of each kind by name, and which inputs mend it."""
+
+    output_dir: Path
+    counts: Counter[Kind] = field(default_factory=Counter)
+    examples: dict[Kind, list[str]] = field(default_factory=dict)
+    due: set[int] = field(default_factory=set)
+    """Ids of the inputs whose images must be made again."""
+    images: int = 0
+    """That are recorded, all of which were looked at."""
+    inputs: int = 0
+    foreign: int = 0
+    notes: tuple[str, ...] = ()
+    """On the inputs that are no longer there: their images are whole, and so not wrong."""
+    """Files below the output folder that are not of this program's making."""
+
+    def add(self, kind: Kind, what: str, file_id: int | None = None) -> None:
+        """Count something that is wrong."""
+        self.counts[kind] += 1
+        named = self.examples.setdefault(kind, [])
+        if len(named) < EXAMPLES:
+            named.append(what)
+        if file_id is not None:
+            self.due.add(file_id)
+
+
+Progress = Callable[[int, int], None]
+"""progress(looked_at, all)"""
+
+
+def verify(db: str, *, progress: Progress = lambda _done, _all: None) -> Findings:
+    """Hold every row against its image, every image against its row, and the rows against each other.
+
+    No run can write meanwhile. Raises ConfigError where nothing is recorded, EnvironmentFault where the database or
+    the output folder cannot be used or are in use.
+    """
+    with _opened(db) as (engine, config):
+        findings = Findings(config.output_dir)
+        _ask(engine, db, findings, verify_queries.unsound)
+        if not findings.counts:  # else no answer of it can be relied on
+            _ask(engine, db, findings, verify_queries.dangling)
+            _look_at_inputs(engine, db, findings)
+            _look_at_images(engine, db, findings, progress)
+            leftovers = _leftovers(engine, config)
+            for place in leftovers.half_written():
+                findings.add(Kind.LEFTOVER, place)
+            for place in leftovers.orphans():
+                findings.add(Kind.ORPHANED, place)
+            findings.foreign = leftovers.foreign
+            with reading(engine) as connection:
+                findings.notes = (*absent_inputs(connection), *unreachable_roots(connection))
+        return findings
+
+
+def clear(db: str) -> int:
+    """Remove the images that no row names, and what killed runs left half-written; how many files that were."""
+    with _opened(db) as (engine, config):
+        leftovers = _leftovers(engine, config, clear=True)
+        return sum(1 for _ in leftovers.half_written()) + sum(1 for _ in leftovers.orphans())
+
+
+@contextmanager
+def _opened(db: str) -> Iterator[tuple[Engine, Config]]:
+    """A database and where it and its images are; no run writes there until the end of the block."""
+    engine = connect(db, must_exist=True)
+    try:
+        migrate(engine)
+        with reading(engine) as connection:
+            output_dir, data_set = recorded_output(connection, db), read_meta(connection, "key_check") or ""
+        require_own_output(output_dir, db, data_set=data_set)
+        require_claimed(output_dir, data_set=data_set)
+        config = Config(dicom_dir=Path(), output_dir=output_dir, db=db)
+        with alone(config):
+            yield engine, config
+    finally:
+        engine.dispose()
+
+
+def recorded_output(connection: Connection, db: str) -> Path:
+    """The folder that holds the images of a database; ConfigError where none is recorded yet."""
+    recorded = runs.output_dir(connection)
+    if recorded is None:
+        raise ConfigError(f"The database {displayed_database(db)} holds nothing yet.")
+    return (database_folder(db) or Path()) / recorded
+
+
+def contradiction(status: str, frames: int, recorded: int, group_id: int | None) -> str | None:
+    """What of an input's row contradicts the rows of its images, if anything."""
+    if frames != recorded:
+        return f"{frames} images are claimed, {recorded} recorded"
+    if (status in (Status.DONE, Status.PARTIAL)) != (recorded > 0):
+        return f"it is {status}, with {recorded} images"
+    if recorded > 0 and group_id is None:
+        return "its group, and so its split, is not recorded"
+    return None
+
+
+def look_at(images: ImageStore, name: str, size: int, digest: bytes) -> Kind | None:
+    """What is wrong with a recorded image, if anything; links are not followed."""
+    if not is_image_name(name):
+        return Kind.ALTERED
+    try:
+        content = images.read(name, most=size + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return Kind.MISSING
+    except OSError as error:
+        return Kind.ALTERED if error.errno in (errno.ELOOP, errno.EMLINK) else Kind.UNREADABLE
+    if len(content) < size:
+        return Kind.CUT
+    return None if len(content) == size and digest_bytes(content) == digest else Kind.ALTERED
+
+
+def _ask(engine: Engine, db: str, findings: Findings, question: Callable[[Connection], list[str]]) -> None:
+    with reading(engine) as connection:
+        for fault in question(connection):
+            findings.add(Kind.DATABASE, fault)
+
+
+def _look_at_inputs(engine: Engine, db: str, findings: Findings) -> None:
+    after = 0
+    while True:
+        with reading(engine) as connection:
+            rows = verify_queries.next_files(connection, after=after, limit=ROWS)
+            if not rows:
+                return
+            recorded = verify_queries.count_frames_of(connection, rows[0].id, rows[-1].id)
+        after = rows[-1].id
+        findings.inputs += len(rows)
+        for row in rows:
+            wrong = contradiction(row.status, row.frames, recorded.get(row.id, 0), row.group_id)
+            if wrong is not None:
+                findings.add(Kind.CONTRADICTORY, f"{row.root}/{row.path}: {wrong}", row.id)
+
+
+def _look_at_images(engine: Engine, db: str, findings: Findings, progress: Progress) -> None:
+    images = LocalImages(findings.output_dir)
+
+    def look(rows: Sequence[Any]) -> list[Kind | None]:
+        return [look_at(images, row.thumbnail_path, row.size, row.digest) for row in rows]
+
+    with reading(engine) as connection:
+        total = runs.count_frames(connection)
+    with ThreadPoolExecutor(READERS, "dicomprep reader") as readers:
+        for rows in _frames(engine, db):
+            pieces = [rows[start : start + PIECE] for start in range(0, len(rows), PIECE)]
+            for piece, kinds in zip(pieces, readers.map(look, pieces), strict=True):
+                for row, kind in zip(piece, kinds, strict=True):
+                    if kind is not None:
+                        findings.add(kind, row.thumbnail_path, row.file_id)
+                findings.images += len(piece)
+                progress(findings.images, total)
+
+
+def _frames(engine: Engine, db: str) -> Iterator[Sequence[Any]]:
+    after = 0
+    while True:
+        with reading(engine) as connection:
+            rows = verify_queries.next_frames(connection, after=after, limit=ROWS)
+        if not rows:
+            return
+        yield rows
+        after = rows[-1].id
+
+
+def _leftovers(engine: Engine, config: Config, *, clear: bool = False) -> Leftovers:
+    images = LocalImages(config.output_dir)
+
+    def named(places: Sequence[str]) -> set[str]:
+        with reading(engine) as connection:
+            known = verify_queries.find_named(connection, places)
+            alike = verify_queries.find_alike(connection, [place for place in places if place not in known])
+        return known | {place for place, others in alike.items() if any(images.are_one(place, o) for o in others)}
+
+    return Leftovers(images, own_paths(config), named, clear=clear)

@@ -1,0 +1,188 @@
+"""What the pages show of a source file, made in a worker: frames at full resolution, attributes, explanations."""
+
+import re
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataelem import DataElement
+
+from dicomprep.checks.inspect import inspect_file
+from dicomprep.checks.viewer import Answer, Explain, FrameView, MeasureGreys, Question, ReadTags, Refusal, ViewFrame
+from dicomprep.config import Fidelity, ImageOptions
+from dicomprep.dicom.plain import plain_value
+from dicomprep.errors import ConfigError, EnvironmentFault, InputError
+from dicomprep.models import Frame
+from dicomprep.pipeline.stages.decode import Image, decode
+from dicomprep.pipeline.stages.normalize import normalize
+from dicomprep.pixels.geometry import halve
+from dicomprep.pixels.intensity import Grey, LookupTable, Window, apply_modality, draw_grey, linear_ends, shorten
+from dicomprep.pixels.png import decode_png
+from dicomprep.storage.source import SourceFile, open_source
+
+__all__ = ["answer"]
+
+MAX_BYTES = 2**30
+WHOLE = ImageOptions(size=8192, fidelity=Fidelity.EXACT)
+MOST_PIXELS = 2**25
+"""More are halved until a browser can draw them."""
+
+MOST_TEXT = 300
+BINS = 32
+CODES = 2**16
+_LONG_NUMBER = re.compile(r"\d{7,}(?:\.\d+)?|\d(?:\.\d+)?e\+\d+")
+"""No page says one that a header holds; `inspect` does."""
+
+
+class _Opened:
+    """The file that was asked for last stays open: a cine is seen frame after frame."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._held: tuple[SourceFile, Image] | None = None
+
+    def open(self, path: str) -> Image:
+        if self._held is None or self._held[0].path != path or self._held[0].has_changed():
+            self._held = None
+            self._stack.close()
+            file = self._stack.enter_context(open_source(path))
+            self._held = file, decode(file, max_bytes=MAX_BYTES)
+        return self._held[1]
+
+
+_opened = _Opened()
+
+
+def answer(question: Question, _settings: object, _heartbeat: Callable[[], None]) -> Answer:
+    """Do what a question of `viewing` asks for, under its number; a Refusal where the file does not allow it."""
+    return Answer(question.number, _do(question.task))
+
+
+def _do(task: Any) -> Any:  # noqa: ANN401  (what the task says)
+    deeds: dict[type, Callable[[Any], Any]] = {
+        ViewFrame: view_frame,
+        ReadTags: read_tags,
+        Explain: explain,
+        MeasureGreys: measure_greys,
+    }
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return deeds[type(task)](task)
+    except InputError as error:
+        return Refusal(error.code, error.detail)
+
+
+def view_frame(task: ViewFrame) -> FrameView:
+    """One frame: grey as codes of 16 bits with what each stands for, or RGB of 8 bits."""
+    image = _opened.open(task.path)
+    frame = image.frame(task.index, WHOLE)
+    about: dict[str, Any] = {"frames": image.frame_count, "aspect": frame.aspect, "notes": list(frame.notes)}
+    if frame.grey:
+        described, arrays = _grey(frame, frame.grey[0])
+    else:
+        pixels = _bounded(normalize(frame, WHOLE).pixels)
+        if pixels.ndim == 2:
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+        described, arrays = {"kind": "rgb", "rows": pixels.shape[0], "columns": pixels.shape[1]}, [pixels]
+    shown = described["rows"] / frame.source_shape[0]
+    about |= described | {"scale": shown, "source": list(frame.source_shape)}
+    return FrameView(about, b"".join(np.ascontiguousarray(array).tobytes() for array in arrays))
+
+
+def read_tags(task: ReadTags) -> list[tuple[str, str, str]]:
+    """(tag, name, value) of the attributes before the pixels: of all, or of those that say what an image is."""
+    with open_source(task.path) as file:
+        try:
+            dataset = dcmread(file.stream(), stop_before_pixels=True, force=True, defer_size=2**16)
+        except Exception as error:  # noqa: BLE001  (pydicom raises whatever comes)
+            return [("", "It cannot be read", str(error)[:MOST_TEXT] if task.everything else type(error).__name__)]
+        said = ((element, _text(element) if task.everything else plain_value(element)) for element in dataset)
+        return [(str(element.tag), element.name, text) for element, text in said if text is not None]
+
+
+def explain(task: Explain) -> list[tuple[str, str]]:
+    """(name, value) rows, the reason why there is no picture last."""
+    try:
+        options = ImageOptions(**task.image)
+    except (ConfigError, TypeError):
+        options = ImageOptions()
+    inspection = inspect_file(Path(task.path), options, frame_number=0, max_bytes=MAX_BYTES)
+    rows = [(name, value if name == "File" else _LONG_NUMBER.sub("…", value)) for name, value in inspection.rows]
+    if inspection.error is not None:
+        rows.append(("No picture", f"{inspection.error.detail} [{inspection.error.code}]"))
+    return rows
+
+
+def measure_greys(task: MeasureGreys) -> list[int]:
+    """How many pixels fall into each of 32 bins."""
+    counts = np.zeros(BINS, np.int64)
+    for name in task.names:
+        with suppress(OSError, ValueError, EnvironmentFault):
+            pixels = decode_png(task.images.read(name))
+            ceiling = np.iinfo(pixels.dtype).max + 1
+            counts += np.histogram(pixels, bins=BINS, range=(0, ceiling))[0]
+    return [int(count) for count in counts]
+
+
+def _grey(frame: Frame, grey: Grey) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    """Codes, the modality value of each code and its grey as the thumbnail has it."""
+    codes, stored = _encode(_bounded(frame.pixels))
+    values = apply_modality(stored, grey.modality)
+    table = draw_grey(stored.reshape(1, -1), grey=grey, bits_stored=frame.bits_stored, depth=8).ravel()
+    background = np.zeros(len(stored), np.uint8)
+    if grey.padding is not None:
+        background[(stored >= grey.padding[0]) & (stored <= grey.padding[1])] = 1
+    center, width = _window(grey)
+    about = {
+        "kind": "grey",
+        "rows": codes.shape[0],
+        "columns": codes.shape[1],
+        "codes": len(stored),
+        "center": shorten(center),
+        "width": shorten(width),
+        "inverted": grey.inverted,
+    }
+    return about, [values.astype("<f4"), table, background, codes.astype("<u2")]
+
+
+def _encode(pixels: NDArray[Any]) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    """Pixels as codes from 0, and the stored value that each code stands for; a multiple of four of them."""
+    finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    step = 1.0 if pixels.dtype.kind in "iu" and high - low < CODES else (high - low) / (CODES - 1) or 1.0
+    shifted = np.nan_to_num((pixels.astype(np.float64) - low) / step, nan=0.0, posinf=CODES - 1, neginf=0.0)
+    codes = np.clip(np.rint(shifted), 0, CODES - 1).astype(np.uint16)
+    count = (int(codes.max()) // 4 + 1) * 4
+    return codes, low + step * np.arange(count, dtype=np.float64)
+
+
+def _window(grey: Grey) -> tuple[float, float]:
+    """Center and width that come nearest to how the frame is drawn."""
+    voi = grey.voi
+    ends = linear_ends(voi)
+    if ends is not None:
+        return (ends[0] + ends[1]) / 2, max(ends[1] - ends[0], 1e-6)
+    if isinstance(voi, LookupTable):
+        return voi.first + len(voi.values) / 2, float(len(voi.values))
+    return (voi.center, voi.width) if isinstance(voi, Window) else (voi.low, 1.0)
+
+
+def _bounded(pixels: NDArray[Any]) -> NDArray[Any]:
+    while pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
+        pixels = halve(pixels, times=1) if pixels.dtype.str[1:] in ("u1", "u2", "i2") else pixels[::2, ::2]
+    return pixels
+
+
+def _text(element: DataElement) -> str:
+    if element.VR == "SQ":
+        return f"{len(element.value)} items"
+    if isinstance(element.value, bytes):
+        return f"{len(element.value):,} bytes"
+    text = element.repval if element.VR == "UI" else str(element.value)
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"

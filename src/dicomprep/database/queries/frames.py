@@ -1,0 +1,147 @@
+"""Reads for those who train, export and exchange labels: which frames there are, and what is known of each."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, select, tuple_
+
+from dicomprep.database.conditions import parse_condition
+from dicomprep.database.queries.releases import may_leave
+from dicomprep.database.schema import files, frames, images, runs
+from dicomprep.errors import ConfigError
+from dicomprep.privacy.allow_list import Tags
+
+__all__ = [
+    "COLUMNS",
+    "KEYS",
+    "POSITIONS",
+    "SPLITS",
+    "Choice",
+    "class_names",
+    "failed_files",
+    "find_frame",
+    "image_options",
+    "select_frames",
+    "strays",
+]
+
+SPLITS = ("train", "val", "test")
+
+COLUMNS: dict[str, ColumnElement[Any]] = {
+    **{column.name: column for column in images.columns},
+    "instance_number": files.c.instance_number,
+    "series_instance_uid": files.c.series_instance_uid,
+    "study_instance_uid": files.c.study_instance_uid,
+    "sop_instance_uid": files.c.sop_instance_uid,
+    "sop_class_uid": files.c.sop_class_uid,
+    "transfer_syntax": files.c.transfer_syntax,
+    "root": files.c.root,
+    "path": files.c.path,
+    "size": frames.c.size,
+    "digest": frames.c.digest,
+    "transform": frames.c.transform,
+    "image_position": frames.c.image_position,
+}
+"""What can be asked of a frame, by name. The columns of the view `images` come first."""
+
+POSITIONS = ("slice_position_mm", "image_orientation", "stack_position", "temporal_position")
+KEYS = ("study_key", "series_key")
+COLUMNS |= {name: files.c[name] for name in (*KEYS, *Tags._fields)} | {name: frames.c[name] for name in POSITIONS}
+
+_FAILED = ("failed", "quarantined", "unstable")
+_UNCOMPARABLE = ("digest", "transform", "root")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which frames are wanted; by default all."""
+
+    split: Sequence[str] = ()
+    """Splits of which one must be the frame's."""
+    label: Sequence[str] = ()
+    """Labels of which one must be the frame's."""
+    labelled: bool = False
+    """Only frames that have a label."""
+    held: bool = False
+    """Also frames that are held back, for they may show text, until a person has released them."""
+    where: str | None = None
+    """A condition on the columns of COLUMNS, as `parse_condition` reads it."""
+
+    def __post_init__(self) -> None:
+        for split in self.split:
+            if split not in SPLITS:
+                raise ConfigError(f"--split {split}: choose from {', '.join(SPLITS)}.")
+        if self.where is not None:
+            self.condition()
+
+    def condition(self) -> ColumnElement[bool] | None:
+        """What `where` says."""
+        comparable = {name: column for name, column in COLUMNS.items() if name not in _UNCOMPARABLE}
+        return None if self.where is None else parse_condition(self.where, comparable)
+
+
+def select_frames(connection: Connection, columns: Sequence[str], choice: Choice) -> Iterator[Sequence[Any]]:
+    """The frames that are wanted, in the order of their ids, as rows of `columns`."""
+    statement = _joined(*(COLUMNS[name] for name in columns)).order_by(frames.c.id)
+    if choice.split:
+        statement = statement.where(images.c.split.in_(choice.split))
+    if choice.label:
+        statement = statement.where(images.c.label.in_(choice.label))
+    if choice.labelled:
+        statement = statement.where(images.c.label.is_not(None))
+    if not choice.held:
+        statement = statement.where(may_leave(connection))
+    condition = choice.condition()
+    if condition is not None:
+        statement = statement.where(condition)
+    yield from connection.execution_options(yield_per=5000).execute(statement)
+
+
+def class_names(connection: Connection) -> list[str]:
+    """The labels that frames have now, in alphabetical order, whatever their split."""
+    statement = select(images.c.label).where(images.c.label.is_not(None)).distinct()
+    return sorted(connection.execute(statement).scalars())
+
+
+def image_options(connection: Connection) -> list[dict[str, Any]]:
+    """What shaped the images: the different options of the runs, the newest first."""
+    statement = select(runs.c.options).where(runs.c.processed > 0).order_by(runs.c.id.desc())
+    different = {json.dumps(json.loads(text)["image"]): None for text in connection.execute(statement).scalars()}
+    return [json.loads(text) for text in different]
+
+
+def find_frame(connection: Connection, which: int | str) -> tuple[int, str, str, str] | None:
+    """(id, filename, thumbnail_path, transform as JSON) of the frame with this id or file name."""
+    condition = frames.c.filename == which if isinstance(which, str) else frames.c.id == which
+    columns = (frames.c.id, frames.c.filename, frames.c.thumbnail_path, frames.c.transform)
+    row = connection.execute(select(*columns).where(condition)).first()
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+def failed_files(connection: Connection, series_uid: str) -> list[tuple[str, int | None, str | None]]:
+    """(path, Instance Number, reason) of files of a series of which no image, or not every one, could be made.
+
+    What holds no image is among them if it is of the class that the images of the series have.
+    """
+    of_images = select(files.c.sop_class_uid).where(files.c.series_instance_uid == series_uid, files.c.frames > 0)
+    empty = (files.c.status == "skipped") & files.c.sop_class_uid.in_(of_images)
+    wrong = files.c.status.in_((*_FAILED, "partial")) | empty
+    columns = (files.c.path, files.c.instance_number, files.c.error_code)
+    statement = select(*columns).where(wrong, files.c.series_instance_uid == series_uid).order_by(files.c.id)
+    return [(path, number, code) for path, number, code in connection.execute(statement)]
+
+
+def strays(connection: Connection, series_uid: str) -> list[tuple[str, str | None]]:
+    """(path, reason) of failed files of which nobody knows the series, in folders in which images of this one lie."""
+    folders = select(files.c.root, files.c.study_id).where(files.c.series_instance_uid == series_uid).distinct()
+    beside = tuple_(files.c.root, files.c.study_id).in_(folders)
+    unknown = files.c.status.in_(_FAILED) & files.c.series_instance_uid.is_(None)
+    statement = select(files.c.path, files.c.error_code).where(unknown, beside).order_by(files.c.id)
+    return [(path, code) for path, code in connection.execute(statement)]
+
+
+def _joined(*columns: ColumnElement[Any]) -> Select[Any]:
+    joined = frames.join(images, images.c.id == frames.c.id).join(files, files.c.id == frames.c.file_id)
+    return select(*columns).select_from(joined)

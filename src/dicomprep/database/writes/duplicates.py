@@ -1,0 +1,259 @@
+"""Inputs that hold the same image: one of them is in `images`, the others name it. Settled as they are recorded."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from typing import Any
+
+import xxhash
+from sqlalchemy import Connection, Select, bindparam, func, literal_column, select, update
+
+from dicomprep.database.bulk import any_of, look_up
+from dicomprep.database.schema import files, frames, labels
+from dicomprep.database.writes.groups import Move, join_groups
+from dicomprep.models import Outcome, Status
+
+__all__ = ["MOST_NAMES", "TwinKeys", "Twins", "twin_keys"]
+
+MOST_NAMES = 4
+"""An image that more patients have is a test pattern or a form, and joins nobody."""
+
+LIKE_BITS = 3
+"""So many bits of a perceptual hash may differ in an instance that was compressed again."""
+
+TwinKeys = tuple[bytes | None, int | None]
+"""Of an input: its pixels' digest, and a hash of its SOP Instance UID and instance number; None joins nobody."""
+
+
+def twin_keys(outcome: Outcome) -> TwinKeys:
+    """By what the twins of an input are found; nothing where too little is in it to tell one patient from another."""
+    written, instance = outcome.written, outcome.instance
+    if outcome.status is not Status.DONE or all(w.likeness is None for w in written):
+        return None, None
+    digests = [w.source_digest for w in written]
+    pixels = digests[0] if len(digests) == 1 else xxhash.xxh3_128_digest(b"".join(digests))
+    if not instance.sop_instance_uid:
+        return pixels or None, None
+    text = f"{instance.sop_instance_uid}\0{instance.instance_number}"
+    return pixels or None, xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogateescape")) - 2**63
+
+
+@dataclass(slots=True)
+class _Member:
+    id: int
+    root: str
+    path: str
+    pixel_key: bytes | None
+    instance_key: int | None
+    duplicate_of: int | None
+    run_id: int
+    attempts: int
+    group_id: int | None
+    fingerprint: str
+    sop_instance_uid: str | None
+    instance_number: int | None
+    frames: int
+    series_instance_uid: str | None
+    is_lossy: int | None
+
+
+def _names() -> Select[Any]:
+    """(original, group) of its twins, for each original no more than tell whether they are too many.
+
+    From one group to the next in the index, whatever the number of twins: there are test patterns by the thousand.
+    """
+    twin = files.alias("twin")
+    least = select(func.min(twin.c.group_id))
+    first = least.where(twin.c.duplicate_of == files.c.id).scalar_subquery()
+    begun = select(files.c.id.label("original"), first.label("name"), literal_column("1").label("number"))
+    names = begun.where(any_of(files.c.id)).cte("names", recursive=True)
+    following = least.where(twin.c.duplicate_of == names.c.original, twin.c.group_id > names.c.name)
+    more = select(names.c.original, following.scalar_subquery(), names.c.number + literal_column("1"))
+    names = names.union_all(more.where(names.c.name.is_not(None), names.c.number <= literal_column(str(MOST_NAMES))))
+    return select(names.c.original, names.c.name).where(names.c.name.is_not(None))
+
+
+def _first_likeness() -> Select[Any]:
+    """(file, likeness) of the first frame of each file that has one."""
+    number = func.min(frames.c.frame_number).label("number")
+    known = select(frames.c.file_id, number).where(frames.c.likeness.is_not(None), any_of(frames.c.file_id))
+    first = known.group_by(frames.c.file_id).subquery()
+    is_first = (frames.c.file_id == first.c.file_id) & (frames.c.frame_number == first.c.number)
+    return select(frames.c.file_id, frames.c.likeness).join(first, is_first)
+
+
+_COLUMNS = tuple(files.c[name] for name in _Member.__dataclass_fields__)
+_VISIBLE = files.c.duplicate_of.is_(None)
+_BY_PIXELS = select(*_COLUMNS).where(_VISIBLE, any_of(files.c.pixel_key))
+_BY_INSTANCE = select(*_COLUMNS).where(_VISIBLE, any_of(files.c.instance_key))
+_BY_ID = select(*_COLUMNS).where(any_of(files.c.id))
+_BY_ORIGINAL = select(*_COLUMNS).where(any_of(files.c.duplicate_of))
+_PIXELS_MET = select(files.c.pixel_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.pixel_key))
+_INSTANCES_MET = select(files.c.instance_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.instance_key))
+_LIKENESS = _first_likeness()
+_LABELLED = (
+    select(frames.c.file_id)
+    .select_from(frames.join(labels, labels.c.frame_id == frames.c.id))
+    .where(any_of(frames.c.file_id))
+)
+_NAMES = _names()
+_HIDE = update(files).where(files.c.id == bindparam("twin")).values(duplicate_of=bindparam("original"))
+_REPOINT = update(files).where(files.c.duplicate_of == bindparam("before")).values(duplicate_of=bindparam("original"))
+_DISTRUST = update(files).where(files.c.id == bindparam("newcomer")).values(instance_key=None)
+
+
+@dataclass(slots=True)
+class Twins:
+    """The twins among a batch that is being recorded, and those that it has among what was recorded before.
+
+    Made before the batch is written, when whoever has one of its keys is another file; `settle` comes after.
+    """
+
+    connection: Connection
+    run_id: int
+    pixels: set[bytes] = field(default_factory=set)
+    """Keys that more than one file has."""
+    instances: set[int] = field(default_factory=set)
+    surfaced: set[int] = field(default_factory=set)
+    """Files that were hidden as duplicates and are none any more, as far as they are not hidden again."""
+    moves: list[Move] = field(default_factory=list)
+    """Groups that changed their side, for they share an image with others."""
+    _pairs: list[tuple[_Member, _Member]] = field(default_factory=list)
+    """(twin, original) that were found."""
+
+    def look_out(self, batch: Sequence[tuple[str, str, TwinKeys]]) -> None:
+        """Note which keys of a batch (root, path, keys of each input) occur more than once."""
+        pixels = [(keys[0], root, path) for root, path, keys in batch if keys[0] is not None]
+        instances = [(keys[1], root, path) for root, path, keys in batch if keys[1] is not None]
+        met = set(look_up(self.connection, _PIXELS_MET, list({row[0] for row in pixels})))
+        self.pixels = {key for key, n in Counter(row[0] for row in met | set(pixels)).items() if n > 1 and key}
+        known = set(look_up(self.connection, _INSTANCES_MET, list({row[0] for row in instances})))
+        self.instances = {key for key, n in Counter(row[0] for row in known | set(instances)).items() if n > 1}
+
+    def settle(self, remade: Sequence[int]) -> None:
+        """Hide what is a twin, release what is none any more, join the groups of twins. `remade`: ids known before."""
+        if remade:
+            self._release(remade)
+        if self.pixels:
+            self._match_pixels()
+        if self.instances:
+            self._match_instances()
+        if self._pairs:
+            self._join()
+
+    def bereave(self, originals: Sequence[int]) -> None:
+        """Of the twins of inputs that are about to be removed, let another be the original; `settle` comes after."""
+        gone = set(originals)
+        hidden = [m for m in self._members(_BY_ORIGINAL, originals) if m.id not in gone]
+        if hidden:
+            self.connection.execute(_HIDE, [{"twin": m.id, "original": None} for m in hidden])
+        self.surfaced |= {m.id for m in hidden}
+        self.pixels |= {m.pixel_key for m in hidden if m.pixel_key is not None}
+        self.instances |= {m.instance_key for m in hidden if m.instance_key is not None}
+
+    def _release(self, remade: Sequence[int]) -> None:
+        """Twins that hold another image than their originals now are images of their own again."""
+        hidden = [m for m in self._members(_BY_ID, remade) if m.duplicate_of is not None]
+        hidden += self._members(_BY_ORIGINAL, remade)
+        if not hidden:
+            return
+        originals = {m.id: m for m in self._members(_BY_ID, sorted({m.duplicate_of or 0 for m in hidden}))}
+        likeness = self._likeness([m.id for m in (*hidden, *originals.values())])
+        for twin in {m.id: m for m in hidden}.values():
+            original = originals[twin.duplicate_of or 0]
+            pending = original.pixel_key is not None and twin.fingerprint != original.fingerprint
+            if pending or _is_same_image(twin, original, likeness):
+                continue
+            self.connection.execute(_HIDE, {"twin": twin.id, "original": None})
+            self.surfaced.add(twin.id)
+            self.pixels |= {twin.pixel_key} if twin.pixel_key else set()
+
+    def _match_pixels(self) -> None:
+        """Of all that have the same pixels, one is the original."""
+        self._hide(_grouped(self._members(_BY_PIXELS, sorted(self.pixels)), "pixel_key"))
+
+    def _match_instances(self) -> None:
+        """Of all that say they are one instance, those are that look so; the UID of the others says nothing."""
+        found = _grouped(self._members(_BY_INSTANCE, sorted(self.instances)), "instance_key")
+        groups = [members for members in found if len(members) > 1]
+        likeness = self._likeness([member.id for members in groups for member in members])
+        same: list[list[_Member]] = []
+        others: list[dict[str, int]] = []
+        for members in groups:
+            holder, *newcomers = sorted(members, key=self._rank)
+            alike = [_is_same_image(member, holder, likeness) for member in newcomers]
+            same.append([holder, *compress(newcomers, alike)])
+            others += [{"newcomer": m.id} for m, is_alike in zip(newcomers, alike, strict=True) if not is_alike]
+        self._hide(same)
+        if others:
+            self.connection.execute(_DISTRUST, others)
+
+    def _hide(self, groups: Iterable[Sequence[_Member]]) -> None:
+        """Of each group, all members are twins of one: of one that is labelled, if there is any."""
+        groups = [members for members in groups if len(members) > 1]
+        if not groups:
+            return
+        asked = [member.id for members in groups for member in members]
+        labelled = {row[0] for row in look_up(self.connection, _LABELLED, asked)}
+        found: list[tuple[_Member, _Member]] = []
+        for members in groups:
+            original, *twins = sorted(members, key=lambda m: (m.id not in labelled, *self._rank(m)))
+            found += [(twin, original) for twin in twins]
+        self.connection.execute(_HIDE, [{"twin": twin.id, "original": original.id} for twin, original in found])
+        self.connection.execute(_REPOINT, [{"before": twin.id, "original": original.id} for twin, original in found])
+        self._pairs += found
+
+    def _rank(self, member: _Member) -> tuple[bool, bool, str, str]:
+        """What this run has not touched comes first, then what it made again, then what is new; the rest says the path.
+
+        That is the same in any order of arrival.
+        """
+        return member.run_id == self.run_id, member.attempts == 1, member.root, member.path
+
+    def _likeness(self, file_ids: Sequence[int]) -> dict[int, int]:
+        """What the first frame of each file looks like, where that is known."""
+        return dict(look_up(self.connection, _LIKENESS, file_ids))
+
+    def _join(self) -> None:
+        """Put the groups of twins on one side, but for images that too many share."""
+        originals = {original.id: original for _, original in self._pairs}
+        names: dict[int, set[int]] = {number: {o.group_id or 0} for number, o in originals.items()}
+        for original, group in look_up(self.connection, _NAMES, sorted(originals)):
+            names[original].add(group or 0)
+        self.moves = join_groups(
+            self.connection,
+            [
+                (twin.group_id or 0, original.group_id or 0)
+                for twin, original in self._pairs
+                if len(names[original.id]) <= MOST_NAMES
+            ],
+            run_id=self.run_id,
+        )
+
+    def _members(self, query: object, values: Collection[object]) -> list[_Member]:
+        return [_Member(*row) for row in look_up(self.connection, query, list(values))]  # type: ignore[arg-type]
+
+
+def _is_same_image(one: _Member, other: _Member, likeness: Mapping[int, int]) -> bool:
+    """The same pixels, or the same instance of one series that looks the same and that a lossy codec has changed.
+
+    Now, or before the file was decompressed. Without one other values are another image, whatever UID somebody wrote.
+    """
+    if one.pixel_key is not None and one.pixel_key == other.pixel_key:
+        return True
+    alike = one.sop_instance_uid is not None and one.frames == other.frames
+    alike = alike and one.series_instance_uid == other.series_instance_uid
+    alike = alike and bool(one.is_lossy or other.is_lossy)
+    if not alike or (one.sop_instance_uid, one.instance_number) != (other.sop_instance_uid, other.instance_number):
+        return False
+    if one.id not in likeness or other.id not in likeness:
+        return False
+    return ((likeness[one.id] ^ likeness[other.id]) & (2**64 - 1)).bit_count() <= LIKE_BITS
+
+
+def _grouped(members: Iterable[_Member], name: str) -> list[list[_Member]]:
+    by_key: dict[object, dict[int, _Member]] = {}
+    for member in members:
+        by_key.setdefault(getattr(member, name), {})[member.id] = member
+    return [list(group.values()) for group in by_key.values()]

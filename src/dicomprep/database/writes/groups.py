@@ -1,0 +1,164 @@
+"""Groups that turn out to be one patient: put on one side, as long as nobody has labelled them."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Select, bindparam, delete, or_, select, update
+
+from dicomprep.config import GroupBy
+from dicomprep.database.bulk import any_of, insert, look_up
+from dicomprep.database.connection import read_meta, write_meta
+from dicomprep.database.kinship import Kin, find_kin
+from dicomprep.database.schema import aliases, files, frames, groups, labels, links
+from dicomprep.errors import ConfigError
+from dicomprep.models import Instance
+
+__all__ = ["Move", "bind_unit", "ensure_groups", "forget_lost_kin", "join_groups", "resolve", "take_back"]
+
+_GROUPS = select(groups.c.key, groups.c.id).where(any_of(groups.c.key))
+_ALIASES = select(aliases.c.key, aliases.c.kind, aliases.c.group_id).where(any_of(aliases.c.key))
+_LABELLED: Select[int] = (
+    select(files.c.group_id)
+    .select_from(labels.join(frames, frames.c.id == labels.c.frame_id).join(files))
+    .distinct()
+    .where(any_of(files.c.group_id))
+)
+_CHANGE = (
+    update(groups)
+    .where(groups.c.id == bindparam("group"))
+    .values(joined_id=bindparam("head"), split=bindparam("side"), drawn_split=bindparam("drawn"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A group that changed its side."""
+
+    group_id: int
+    before: str
+    after: str
+    is_new: bool = False
+    """Recorded first by this run."""
+
+
+def bind_unit(connection: Connection, group_by: GroupBy) -> None:
+    """Record what is never divided; ConfigError where the data set was begun with something else."""
+    known = read_meta(connection, "group_by")
+    if known is not None and known != group_by:
+        message = f"This data set is divided by {known}: --group-by {group_by} would put old and new files of one"
+        raise ConfigError(f"{message} patient into two splits. Give --group-by {known}, or another --db.")
+    if known is None:
+        write_meta(connection, "group_by", group_by.value)
+
+
+def ensure_groups(
+    connection: Connection, instances: Iterable[Instance], assign: Callable[[str, str], str], run_id: int
+) -> tuple[dict[str, int], list[Move]]:
+    """The ids of all groups among the instances, by `Instance.group_key`; groups that share a study are joined.
+
+    Also which groups changed their side by that.
+
+    A group that an earlier release recorded under another key goes on under that one.
+    """
+    met = ((i.group_key, i.group_kind, i.former_key, i.issuerless_key, i.study_key) for i in instances if i.group_key)
+    distinct = dict.fromkeys(met)  # in the order of arrival, as groups are numbered
+    former = _find_former(connection, {row[0]: row[2] for row in distinct if row[2]})
+    kinds = {key: kind for key, kind, *_ in distinct if key not in former}
+    ids = dict(look_up(connection, _GROUPS, list(kinds)))
+    new = [key for key in kinds if key not in ids]
+    rows: list[tuple[object, ...]] = [(key, kinds[key], assign(kinds[key], key), run_id) for key in new]
+    insert(connection, groups, rows, key=("key",), replace=False)
+    ids |= former | dict(look_up(connection, _GROUPS, new))
+    known_as = {(key, "key", ids[key]) for key in former}
+    known_as |= {(issuerless, "issuer", ids[key]) for key, _, _, issuerless, _ in distinct if issuerless}
+    known_as |= {(study, "study", ids[key]) for key, _, _, _, study in distinct if study and study != key}
+    known_as -= {(row[0], row[1], row[2]) for row in look_up(connection, _ALIASES, list({row[0] for row in known_as}))}
+    insert(connection, aliases, sorted(known_as), key=("key", "kind", "group_id"), replace=False)
+    changed = {ids[key] for key in new} | {row[2] for row in known_as}
+    return ids, resolve(connection, changed, run_id=run_id)
+
+
+def join_groups(
+    connection: Connection, pairs: Iterable[tuple[int, int]], *, run_id: int | None, reason: str = "image"
+) -> list[Move]:
+    """Put groups that are one patient (pairs of their ids) on one side; which changed theirs.
+
+    Why is remembered, so that it can be taken back. `run_id` is this run; groups it recorded first may still be placed.
+    """
+    rows: list[tuple[object, ...]] = [(*sorted(pair), reason) for pair in {*pairs} if pair[0] != pair[1] and all(pair)]
+    if not rows:
+        return []
+    insert(connection, links, sorted(rows, key=str), key=("group_id", "other_id", "reason"), replace=False)
+    return resolve(connection, {int(str(number)) for row in rows for number in row[:2]}, run_id=run_id)
+
+
+def forget_lost_kin(connection: Connection) -> None:
+    """Remove what is known of groups that are not recorded: a new one may get the number of one that was lost."""
+    known = select(groups.c.id)
+    connection.execute(delete(aliases).where(aliases.c.group_id.not_in(known)))
+    connection.execute(delete(links).where(or_(links.c.group_id.not_in(known), links.c.other_id.not_in(known))))
+    connection.execute(update(groups).where(groups.c.joined_id.not_in(known)).values(joined_id=None))
+
+
+def take_back(connection: Connection, *, reason: str) -> tuple[list[tuple[int, int]], list[Move]]:
+    """Part groups that are one for this reason alone: the pairs that were joined, and which changed their side."""
+    of_reason = links.c.reason == reason
+    pairs = [
+        (row[0], row[1]) for row in connection.execute(select(links.c.group_id, links.c.other_id).where(of_reason))
+    ]
+    connection.execute(delete(links).where(of_reason))
+    return pairs, resolve(connection, {number for pair in pairs for number in pair}, run_id=None)
+
+
+def resolve(connection: Connection, changed: Collection[int], *, run_id: int | None) -> list[Move]:
+    """Put each set of groups that are one patient, among those that `changed` hangs together with, on one side.
+
+    Of a set, one stands for the rest: the one with the least key, of those outside of test if there are any. Its side
+    is the one that it drew, so nothing depends on the order in which they came. Where something of them has labels, no
+    group changes its side that an earlier run recorded.
+    """
+    if not changed:
+        return []
+    found = find_kin(connection, changed)
+    lone = [members for members in found if len(members) == 1 and members[0].joined_id is None]
+    sets = [members for members in found if members not in lone]
+    everyone = [group.id for members in sets for group in members]
+    labelled = {row[0] for row in look_up(connection, _LABELLED, everyone)} if everyone else set()
+    rows: list[dict[str, object]] = []
+    moves: list[Move] = []
+    for members in sets:
+        head = min([group for group in members if not group.explained] or members, key=_standing)
+        for group, side in _sides(members, head, labelled, run_id).items():
+            joined = head.id if len(members) > 1 else None
+            drawn = None if side == group.drawn else group.drawn
+            if (joined, side, drawn) != (group.joined_id, group.split, group.drawn_split):
+                rows.append({"group": group.id, "head": joined, "side": side, "drawn": drawn})
+            if side != group.split:
+                moves.append(Move(group.id, group.split, side, is_new=run_id is not None and group.run_id == run_id))
+    if rows:
+        connection.execute(_CHANGE, rows)
+    return moves
+
+
+def _sides(members: Sequence[Kin], head: Kin, labelled: set[int], run_id: int | None) -> Mapping[Kin, str]:
+    """On which side each of a set is to be."""
+    if labelled.isdisjoint(group.id for group in members):
+        return dict.fromkeys(members, head.drawn)
+    fixed = [group for group in members if group.run_id != run_id or run_id is None or group.id in labelled]
+    side = min(fixed, key=lambda group: (group.split == "test", group.key)).split
+    return {group: group.split if group in fixed else side for group in members}
+
+
+def _standing(group: Kin) -> tuple[bool, str]:
+    return group.drawn == "test", group.key
+
+
+def _find_former(connection: Connection, former_keys: Mapping[str, str]) -> dict[str, int]:
+    """The ids of groups that earlier releases recorded, by the key that they would have now."""
+    last = read_meta(connection, "last_former_group") if former_keys else None
+    if last is None:
+        return {}
+    known = {
+        key: number for key, number in look_up(connection, _GROUPS, list(former_keys.values())) if number <= int(last)
+    }
+    return {key: known[former] for key, former in former_keys.items() if former in known}

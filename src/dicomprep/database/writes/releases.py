@@ -1,0 +1,36 @@
+"""Who released which frame: a log, nothing of which is ever overwritten."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+
+from dicomprep.database.bulk import any_of, look_up
+from dicomprep.database.connection import write_meta
+from dicomprep.database.queries.releases import HOLDS
+from dicomprep.database.schema import frames, releases
+from dicomprep.database.writes.store import Store
+
+__all__ = ["add_releases", "hold_back"]
+
+_DIGESTS = select(frames.c.id, frames.c.digest).where(any_of(frames.c.id))
+
+
+def hold_back(store: Store, *, on: bool) -> None:
+    """Hold risky frames back from now on, or no longer."""
+    with store.transaction() as connection:
+        write_meta(connection, HOLDS, str(int(on)))
+
+
+def add_releases(store: Store, frame_ids: Sequence[int], *, person: str, released: bool = True) -> int:
+    """Record that `person` has looked at frames and releases them, or takes that back; how many there are."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    with store.transaction() as connection:
+        digests = dict(look_up(connection, _DIGESTS, frame_ids))
+        rows = [
+            {"frame_id": i, "digest": d, "released": int(released), "person": person, "created_at": now}
+            for i, d in digests.items()
+        ]
+        if rows:
+            connection.execute(releases.insert(), rows)
+    return len(rows)

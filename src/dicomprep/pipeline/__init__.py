@@ -1,0 +1,1 @@
+"""A run: what is found, what workers make of it, and how it is recorded."""

@@ -1,0 +1,137 @@
+"""Inputs that are no longer there: looked for at the end of a run that searched their whole folder, and pruned."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dicomprep.database.queries.roots import count_recorded
+from dicomprep.database.writes import absent as absent_inputs
+from dicomprep.database.writes.absent import count_absent
+from dicomprep.database.writes.pictures import Pictures
+from dicomprep.database.writes.store import Store
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.roots import Part
+from dicomprep.storage.source import actual_path
+
+__all__ = ["Search", "count_below", "note_absent", "prune"]
+
+LOOKED_AT = 10_000
+"""So many recorded inputs are looked for between two transactions."""
+
+PRUNED = 1000
+"""So many lose their rows in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A run that searched all of a folder, and recorded what it found."""
+
+    store: Store
+    parts: Sequence[Part]
+    """What is recorded of the folder."""
+    run_id: int
+    found: int
+
+
+def note_absent(search: Search) -> None:
+    """Mark the recorded inputs that are no longer there, and take the mark from those that are back.
+
+    Nothing is looked for where the run met as many as are recorded. Where it met none at all, or a root is empty, a
+    disk may not be mounted: nothing is marked.
+    """
+    if not search.found:
+        return
+    if _is_as_expected(search):
+        return
+    for part in search.parts:
+        if _is_empty(part):
+            continue
+        for ids, absent in _looked_at(search, part, only_absent=False):
+            with search.store.transaction() as connection:
+                absent_inputs.mark(connection, ids, search.run_id if absent else None)
+
+
+def prune(search: Search, images: LocalImages) -> int:
+    """Remove the rows and images of inputs below the folder that are marked as no longer there; how many inputs."""
+    pruned = 0
+    for part in search.parts:
+        while ids := _next_gone(search, part):
+            with search.store.transaction() as connection:
+                pictures = Pictures(connection, search.run_id)
+                stale = absent_inputs.forget(connection, ids, pictures)
+            search.store.followed += pictures.moved
+            images.remove(stale)
+            for folder in {place.rpartition("/")[0] for place in stale}:
+                images.remove_emptied(folder)
+            pruned += len(ids)
+    if pruned:
+        with search.store.transaction() as connection:
+            absent_inputs.forget_empty_groups(connection)
+    return pruned
+
+
+def count_below(search: Search) -> int:
+    """How many inputs are recorded below the folder that was searched."""
+    with search.store.transaction() as connection:
+        return sum(count_recorded(connection, part) for part in search.parts)
+
+
+def _is_empty(part: Part) -> bool:
+    """Whether the root is a folder that holds nothing: a disk that is not mounted looks so."""
+    try:
+        with os.scandir(actual_path(part.root)) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False
+
+
+def _is_gone(part: Part, path: str) -> bool:
+    """Whether nothing lies at a recorded path. What cannot be looked at may be there."""
+    try:
+        os.lstat(os.path.join(actual_path(part.root), actual_path(path)))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _is_as_expected(search: Search) -> bool:
+    """Whether the run met as many inputs as are recorded, without those known to be gone, which still are."""
+    with search.store.transaction() as connection:
+        expected = sum(count_recorded(connection, part) - count_absent(connection, part) for part in search.parts)
+    looked_at = (_looked_at(search, part, only_absent=True) for part in search.parts)
+    return search.found == expected and all(absent for wrong in looked_at for _, absent in wrong)
+
+
+def _looked_at(search: Search, part: Part, *, only_absent: bool) -> Iterator[tuple[list[int], bool]]:
+    """Ids of inputs whose mark is wrong, and whether they are gone, a batch at a time.
+
+    With `only_absent`, of those that are marked alone.
+    """
+    after = 0
+    while True:
+        with search.store.transaction() as connection:
+            rows = absent_inputs.next_inputs(connection, part, after=after, limit=LOOKED_AT, absent=only_absent)
+        if not rows:
+            return
+        after = rows[-1].id
+        seen = [(row, _is_gone(part, row.path)) for row in rows]
+        for absent in (True, False):
+            ids = [row.id for row, gone in seen if gone == absent and (row.absent_since is not None) != absent]
+            if ids:
+                yield ids, absent
+
+
+def _next_gone(search: Search, part: Part) -> list[int]:
+    """Ids of the next inputs to prune: marked, and still not there."""
+    after = 0
+    while True:
+        with search.store.transaction() as connection:
+            rows = absent_inputs.next_inputs(connection, part, after=after, limit=PRUNED, absent=True)
+        if not rows:
+            return []
+        ids = [row.id for row in rows if _is_gone(part, row.path)]
+        if ids:
+            return ids
+        after = rows[-1].id

@@ -1,0 +1,206 @@
+"""Which of the files found need work, and what their images shall be called."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from sqlalchemy import Connection
+
+from dicomprep.config import Config, Names
+from dicomprep.database.queries.runs import any_files, find_given_names, find_settled, find_taken_names
+from dicomprep.database.writes.recovery import unsettle
+from dicomprep.database.writes.store import Store
+from dicomprep.errors import ErrorCode
+from dicomprep.models import Outcome, Source, Task
+from dicomprep.pipeline.moving import Moves
+from dicomprep.storage.naming import (
+    folded_name,
+    frame_stem,
+    group_folder,
+    hashed_name,
+    is_hashed,
+    source_name,
+    with_suffix_hash,
+)
+from dicomprep.storage.source import readable_path
+
+__all__ = ["Planner"]
+
+_Settled = tuple[int, int, int | None, int, bytes]
+"""Size, mtime_ns, ctime_ns, id and digest, as recorded."""
+_Names = tuple[str, str, str]
+"""study_id, name, and what the folder is called where it stands for a patient: empty where that is study_id."""
+
+
+@dataclass(slots=True)
+class Planner:
+    """Compares what is found with what is recorded, a batch at a time."""
+
+    store: Store
+    config: Config
+    key: bytes
+    unchanged: int = 0
+    moved: int = 0
+    _any_recorded: bool = False
+    """Whether earlier runs recorded anything."""
+    _fingerprint: str = ""
+    _doubted: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
+    """(id, digest) as recorded of files, by root and path, of which nothing but the change time is another."""
+    _moves: Moves = field(default_factory=Moves)
+    _claimed: dict[str, str | None] = field(default_factory=dict)
+    """Folded names that were given out and are not yet recorded, with the stems of those that could be a frame's."""
+
+    def __post_init__(self) -> None:
+        self._fingerprint = self.config.fingerprint()
+        with self.store.transaction() as connection:
+            self._any_recorded = any_files(connection)
+
+    def plan(self, sources: Sequence[Source]) -> list[Task]:
+        """The tasks that a batch of sources makes."""
+        by_root = groupby(sources, key=lambda source: source.root)
+        return [task for _, those in by_root for task in self._plan_below_root(list(those))]
+
+    def _plan_below_root(self, sources: Sequence[Source]) -> list[Task]:
+        """The tasks of sources that lie below one root.
+
+        A file not seen before is first asked for its digest; so is one of which only the change time is another: a
+        renamed file has the size and the time of the one whose name it has now.
+        """
+        root, due = sources[0].root, {readable_path(source.path): source for source in sources}
+        with self.store.transaction() as connection:
+            if self._any_recorded:
+                settled = find_settled(connection, root, list(due), fingerprint=self._fingerprint)
+                due = {path: s for path, s in due.items() if not _is_unchanged(s, settled.get(path))}
+                self._doubt({path: s for path, s in due.items() if path in settled}, settled)
+            self.unchanged += len(sources) - len(due)
+            given = find_given_names(connection, root, list(due)) if self._any_recorded else {}
+            unsettle(connection, readable_path(root), [p for p in given if (root, due[p].path) not in self._doubted])
+            names = {path: names for path, names in given.items() if not self._is_misnamed(names[1])}
+            names |= self._name(connection, {path: source for path, source in due.items() if path not in names})
+        tasks = []
+        for path, source in due.items():
+            ask = self._any_recorded and not source.error
+            ask = ask and (path not in given or (root, source.path) in self._doubted)
+            tasks.append(Task(source, *names[path], digest_only=ask, recorded=path in given))
+        return tasks
+
+    def _doubt(self, sources: Mapping[str, Source], settled: Mapping[str, _Settled]) -> None:
+        """Keep what is recorded of files that may be the same still."""
+        for path, source in sources.items():
+            size, mtime_ns, _, file_id, digest = settled[path]
+            if (source.size, source.mtime_ns) == (size, mtime_ns) and digest:
+                self._doubted[source.root, source.path] = file_id, digest
+
+    def resolve(self, outcomes: Sequence[Outcome]) -> list[Task]:
+        """The tasks of files whose digests are known now: those that only moved are recorded as such."""
+        outcomes, changed = self._settle_doubts(outcomes)
+        return changed + self._resolve_new(outcomes)
+
+    def _settle_doubts(self, outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Task]]:
+        """Files that turn out to be the same are unchanged; (outcomes of new files, tasks of those that changed)."""
+        new, same, changed = [], [], []
+        for outcome in outcomes:
+            source = outcome.task.source
+            file_id, digest = self._doubted.pop((source.root, source.path), (0, b""))
+            if not file_id:
+                new.append(outcome)
+            elif outcome.error_code is ErrorCode.UNREADABLE:
+                self.unchanged += 1  # for now: it is asked again by the next run
+            elif outcome.digest == digest:
+                same.append((file_id, source))
+            else:
+                changed.append(replace(outcome.task, digest_only=False))
+        if same:
+            self.store.move(same)
+            self.unchanged += len(same)
+        if changed:
+            with self.store.transaction() as connection:
+                for root in {task.source.root for task in changed}:
+                    paths = [readable_path(task.source.path) for task in changed if task.source.root == root]
+                    unsettle(connection, readable_path(root), paths)
+        return new, changed
+
+    def _resolve_new(self, outcomes: Sequence[Outcome]) -> list[Task]:
+        digests = [outcome.digest for outcome in outcomes if outcome.digest]
+        with self.store.transaction() as connection:
+            self._moves.look_out(connection, digests)
+        moves: list[tuple[int, Source]] = []
+        new: list[Task] = []
+        for outcome in outcomes:
+            file_id = self._moves.take(outcome.digest, outcome.task.source.path)
+            if file_id is None:
+                new.append(replace(outcome.task, digest_only=False))
+                continue
+            moves.append((file_id, outcome.task.source))
+            self.release([outcome])
+        if not moves:
+            return new
+        self.store.move(moves)
+        self.moved += len(moves)
+        return new + self.plan([source for _, source in moves])
+
+    def release(self, outcomes: Iterable[Outcome]) -> None:
+        """These are recorded: the database remembers their names from now on."""
+        for outcome in outcomes:
+            self._claimed.pop(folded_name(outcome.task.name), None)
+
+    def _is_misnamed(self, name: str) -> bool:
+        """Whether names that tell of the source are asked for and this one is hashed, or the reverse."""
+        return is_hashed(name) != (self.config.image.names is Names.HASH)
+
+    def _name(self, connection: Connection, sources: Mapping[str, Source]) -> dict[str, _Names]:
+        """What new sources shall be called, by their readable paths as these are."""
+        wishes = {path: self._wish(source) for path, source in sources.items()}
+        names: dict[str, _Names] = {}
+        for option in (_plain_name, _own_name_below_root, _own_name):
+            left = {path: option(wishes[path][1], source) for path, source in sources.items() if path not in names}
+            if not left:
+                break
+            for path, name in self._claim(connection, left):
+                study_id, _, folder = wishes[path]
+                names[path] = study_id, name, folder
+        return names
+
+    def _claim(self, connection: Connection, wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Those of the names wanted that are free; nobody else gets them from now on."""
+        folded = {path: folded_name(name) for path, name in wanted.items()}
+        stems = {name: frame_stem(name) for name in folded.values()}
+        used, used_stems = find_taken_names(connection, list(stems), [stem for stem in stems.values() if stem])
+        used |= self._claimed.keys()
+        used_stems |= {stem for stem in self._claimed.values() if stem}
+        for path, name in folded.items():
+            stem = stems[name]
+            if name in used or stem in used or name in used_stems:
+                continue
+            used.add(name)
+            used_stems.add(stem or "")
+            self._claimed[name] = stem
+            yield path, wanted[path]
+
+    def _wish(self, source: Source) -> _Names:
+        if self.config.image.names is Names.HASH:
+            return *hashed_name(self.key, source.path), ""
+        root = os.path.basename(source.root)
+        study_id, name = source_name(root, source.path)
+        folder = group_folder(root, source.path)
+        return study_id, name, folder if folder != study_id else ""
+
+
+def _is_unchanged(source: Source, recorded: _Settled | None) -> bool:
+    """Whether a file is the one that was recorded, by all that its folder says of it."""
+    if recorded is None or (source.size, source.mtime_ns) != recorded[:2]:
+        return False
+    return recorded[2] is None or not source.ctime_ns or recorded[2] == source.ctime_ns
+
+
+def _plain_name(name: str, _source: Source) -> str:
+    return name
+
+
+def _own_name_below_root(name: str, source: Source) -> str:
+    return with_suffix_hash(name, source.path)
+
+
+def _own_name(name: str, source: Source) -> str:
+    return with_suffix_hash(name, os.path.join(source.root, source.path))

@@ -1,0 +1,297 @@
+"""What becomes of one file, in a worker: process(task). Stages in their order, one frame at a time."""
+
+import os
+import time
+import warnings
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from dicomprep.config import Fidelity, ImageOptions
+from dicomprep.dicom.glimpse import glimpse
+from dicomprep.dicom.grayscale import PRESET_NOT_USED
+from dicomprep.dicom.header import read_header
+from dicomprep.dicom.identification import identify_instance
+from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
+from dicomprep.dicom.stand_ins import is_apple_double, is_pointer_to_dicom
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.models import (
+    FrameFailure,
+    Instance,
+    Normalized,
+    Outcome,
+    Settings,
+    Share,
+    Status,
+    Task,
+    Thumbnail,
+    Written,
+)
+from dicomprep.pipeline.frame_ranges import judged
+from dicomprep.pipeline.stages.decode import Image, NoImage, decode
+from dicomprep.pipeline.stages.normalize import normalize
+from dicomprep.pipeline.stages.resize import resize
+from dicomprep.pipeline.stages.write import write
+from dicomprep.pixels.codecs.registry import work_of
+from dicomprep.pixels.text_detection import shows_text
+from dicomprep.privacy.allow_list import Position
+from dicomprep.privacy.burned_in import needs_a_look
+from dicomprep.storage.file_budget import FileBudget, require_paid_pixels
+from dicomprep.storage.naming import frame_filename, thumbnail_path
+from dicomprep.storage.source import SourceFile, open_at
+
+__all__ = ["draw", "process"]
+
+QUIET_SECONDS = 1.0
+"""So long ago a file must have been changed before it is read: one that is being copied in is changed all the time.
+
+A change in the future, by a clock that is wrong or another machine's, is not waited for.
+"""
+
+SHARED_SECONDS = 0.2
+"""Frames that would take longer than this, all together, are shared with other workers."""
+
+SEARCHED = 3
+"""In so many frames of a suspected file, spread over it, and in the last one, text is looked for."""
+
+LEGIBLE = 400
+"""Pixels of the longer side that text needs to be found."""
+
+NOWHERE = Position()
+
+REOPENING = 3
+"""They must take so many times as long as opening the file, which every worker has to do for itself."""
+
+MOST_FAILURES = 1000
+"""After so many frames in a row that could not be drawn, the others are not tried."""
+
+
+def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lambda: None) -> Outcome:
+    """Make and write the images of one file, or of a share of it; what cannot be done is said in the outcome."""
+    source = task.source
+    if source.error is not None:
+        return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, source.error)
+    try:
+        opened = open_at(source.root, source.path, linked=source.linked)
+        with warnings.catch_warnings(action="ignore"), opened as file:
+            if not _is_input(task, file):  # it is not read any further
+                return Outcome(task, None)
+            _let_rest(file.mtime_ns, heartbeat)
+            digest = b"" if task.share else file.digest()
+            if task.digest_only:
+                return Outcome(task, None, digest=digest)
+            try:
+                outcome = replace(_process_open(task, file, settings, heartbeat), digest=digest)
+            except Exception:
+                if not file.has_changed():
+                    raise
+                outcome = Outcome(task, None, digest=digest)  # made of bytes that are gone
+            if file.has_changed() or (file.size, file.mtime_ns) != (source.size, source.mtime_ns):
+                return _unstable(outcome)
+            return outcome
+    except InputError as error:
+        return Outcome(task, Status.FAILED, error.code, error.detail)
+
+
+def draw(image: Image, index: int, options: ImageOptions) -> Thumbnail:
+    """The thumbnail of one frame; InputError where it cannot be made."""
+    return resize(normalize(image.frame(index, options), options), options)
+
+
+def _let_rest(mtime_ns: int, heartbeat: Callable[[], None]) -> None:
+    """Wait until a file has not been changed for a while; whoever changes it later is noticed by its time."""
+    while 0 <= (left := mtime_ns / 1e9 + QUIET_SECONDS - time.time()) <= QUIET_SECONDS:
+        time.sleep(min(left + 0.001, 0.1))
+        heartbeat()
+
+
+def _unstable(outcome: Outcome) -> Outcome:
+    return replace(
+        outcome,
+        status=Status.UNSTABLE,
+        error_code=ErrorCode.CHANGED,
+        error_detail="it changed while it was being read",
+        first_failure=None,
+        rest=None,
+    )
+
+
+def _is_input(task: Task, file: SourceFile) -> bool:
+    """Whether a file is DICOM, or meant to be; what macOS leaves beside every file is not, whatever its name."""
+    name = os.path.basename(task.source.path)
+    if name.startswith("._") and is_apple_double(file.head()):
+        return False
+    if task.recorded or task.share or name.lower().endswith(DICOM_SUFFIXES):
+        return True
+    head = file.head()
+    return sniff(head) is not None or is_pointer_to_dicom(head, name)
+
+
+def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: Callable[[], None]) -> Outcome:
+    began, budget = time.perf_counter(), FileBudget(settings.timeout)
+    try:
+        image = decode(file, max_bytes=settings.max_bytes, extra=settings.tags)
+    except NoImage as error:
+        return Outcome(task, Status.SKIPPED, error.code, error.detail, instance=error.instance)
+    except InputError as error:
+        about = _known_of(file, error.code, settings)
+        return Outcome(task, Status.FAILED, error.code, error.detail, instance=about)
+    work = _Work(task, image, settings, budget, opening_seconds=time.perf_counter() - began)
+    try:
+        work.allow(file.held_bytes)
+        for index in work.indices():
+            work.make(index)
+            heartbeat()
+    except InputError as error:  # of all frames alike: they are too many, or their names too long for the file system
+        return Outcome(task, Status.FAILED, error.code, error.detail, instance=image.instance)
+    return work.outcome()
+
+
+def _known_of(file: SourceFile, code: ErrorCode, settings: Settings) -> Instance:
+    """What the header says of a file that cannot be drawn: without that, nobody would miss it in its series."""
+    if code is not ErrorCode.LIMIT_EXCEEDED:
+        with suppress(InputError):
+            return read_header(file, max_bytes=settings.max_bytes).instance()
+    return glimpse(file.head())
+
+
+@dataclass(slots=True)
+class _Work:
+    """The frames of one file that this worker makes, and what it leaves to others."""
+
+    task: Task
+    image: Image
+    settings: Settings
+    budget: FileBudget
+    opening_seconds: float
+    written: list[Written] = field(default_factory=list)
+    without_preset: int = 0
+    failures: int = 0
+    failures_in_a_row: int = 0
+    first_failure: FrameFailure | None = None
+    rest: Share | None = None
+    searched: frozenset[int] = frozenset()
+    """Frames in which text is looked for."""
+
+    def __post_init__(self) -> None:
+        wanted = self.settings.image.select_frames(self.image.frame_count)
+        if needs_a_look(self.image.instance.reasons):
+            self.searched = frozenset(wanted[len(wanted) * part // SEARCHED] for part in range(SEARCHED)) | {wanted[-1]}
+        if self.task.share is not None:
+            self.image.share_range(self.task.share.range)
+
+    @property
+    def wanted(self) -> Sequence[int]:
+        """The frames that are this worker's to make."""
+        share = self.task.share
+        return self.settings.image.select_frames(self.image.frame_count) if share is None else share.indices
+
+    def allow(self, held_bytes: int) -> None:
+        """Set what the frames may take in all; InputError where that is more than the file can pay for."""
+        image, frames = self.image, len(self.wanted)
+        share = held_bytes * min(1.0, frames / image.frame_count)
+        pixels, there = image.layout.rows * image.layout.columns, min(frames, image.held_frames)
+        work = work_of(image.instance.transfer_syntax)
+        require_paid_pixels(frames=there, pixels=pixels, work=work, held_bytes=share)
+        self.budget.allow(frames=frames, held_bytes=share)
+
+    def indices(self) -> Iterator[int]:
+        """Which frames to make next, as long as none of them are better left to others."""
+        share = self.task.share
+        left = self._tried(self.wanted)
+        may_share = share is None and self.settings.workers > 1 and self.image.is_divisible
+        yield left.popleft()
+        began, made = time.perf_counter(), 0
+        while left:
+            if self._gives_up(left):
+                return
+            yield left.popleft()
+            made += 1
+            expected = (time.perf_counter() - began) / made * len(left)
+            if may_share and self.written and expected > max(SHARED_SECONDS, REOPENING * self.opening_seconds):
+                may_share = False
+                left = self._divide(left)
+
+    def make(self, index: int) -> None:
+        """Draw and write one frame, or note why not."""
+        try:
+            frame = self.image.frame(index, self.settings.image)
+            normalized = normalize(frame, self.settings.image)
+            thumbnail = resize(normalized, self.settings.image)
+            text = index in self.searched and self._shows_text(normalized, index)
+        except InputError as error:
+            self._fail(index, error)
+            self.failures_in_a_row += 1
+            return
+        self.failures_in_a_row = 0
+        self.without_preset += PRESET_NOT_USED in frame.notes
+        filename = frame_filename(self.task.name, index, self.image.frame_count)
+        written = write(
+            thumbnail,
+            frame=frame,
+            filename=filename,
+            thumbnail_path=thumbnail_path(filename),
+            images=self.settings.images,
+        )
+        if text or frame.position != NOWHERE:
+            written = replace(written, position=frame.position, text=text)
+        self.written.append(written)
+
+    def outcome(self) -> Outcome:
+        """What became of the frames, and whose they are."""
+        instance = self.image.instance
+        if self.written:
+            instance = identify_instance(instance, self.image.patient, self.task, self.settings)
+        return judged(
+            Outcome(
+                self.task,
+                Status.DONE,
+                written=tuple(self.written),
+                frame_count=self.image.frame_count,
+                instance=instance,
+                failures=self.failures,
+                first_failure=self.first_failure,
+                without_preset=self.without_preset,
+                rest=self.rest,
+            )
+        )
+
+    def _gives_up(self, left: Sequence[int]) -> bool:
+        """Whether the frames that are left are not tried; then they count as failed."""
+        if self.budget.is_spent:
+            self.first_failure = None  # whatever it was, this is why most are missing
+            self._fail(left[0], self.budget.error(), count=len(left))
+            return True
+        if self.failures_in_a_row >= MOST_FAILURES:
+            self.failures += len(left)
+            return True
+        return False
+
+    def _fail(self, index: int, error: InputError, *, count: int = 1) -> None:
+        self.failures += count
+        self.first_failure = self.first_failure or FrameFailure(index, error.code, error.detail)
+
+    def _tried(self, wanted: Sequence[int]) -> deque[int]:
+        """The frames for which there are pixels, and the first that has none, for all others fail as it does."""
+        number = bisect_left(wanted, self.image.held_frames)
+        self.failures += max(0, len(wanted) - number - 1)
+        return deque(wanted[: number + 1])
+
+    def _shows_text(self, normalized: Normalized, index: int) -> bool:
+        """Whether text is seen in a frame: in what was decoded, unless that is too small to read."""
+        options = self.settings.image
+        if normalized.grid.step > 1 and max(normalized.pixels.shape[:2]) < LEGIBLE:
+            exact = replace(options, fidelity=Fidelity.EXACT)
+            normalized = normalize(self.image.frame(index, exact), exact)
+        return shows_text(normalized.pixels)
+
+    def _divide(self, left: deque[int]) -> deque[int]:
+        """Keep what is decoded already; the rest is for everyone."""
+        held = self.image.held()
+        others = tuple(index for index in left if index not in held)
+        if not others:
+            return left
+        self.rest = Share(others, self.image.shared_range())
+        return deque(index for index in left if index in held)

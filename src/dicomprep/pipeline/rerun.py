@@ -1,0 +1,70 @@
+"""Which failed files are tried again, and with which options: those of the last run below their root."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from dicomprep.config import Config
+from dicomprep.database.connection import connect, displayed_database, read_meta
+from dicomprep.database.opening import images_folder
+from dicomprep.database.queries import runs
+from dicomprep.database.queries.roots import last_options
+from dicomprep.database.writes.recovery import unsettle
+from dicomprep.database.writes.store import Store
+from dicomprep.errors import ConfigError
+from dicomprep.models import Source
+from dicomprep.ownership import require_claimed
+from dicomprep.storage.source import actual_path, changed_ns
+
+__all__ = ["due_runs", "recorded_config", "recorded_sources"]
+
+
+def due_runs(
+    db: str, *, codes: Sequence[str] | None, workers: int, changes: dict[str, Any]
+) -> Iterator[tuple[Config, Iterator[Source], int]]:
+    """For every root with failed inputs (of `codes`, if given): a run's configuration, just those, and how many."""
+    connect(db, must_exist=True).dispose()
+    store = Store(db)
+    try:
+        with store.transaction() as connection:
+            roots = runs.roots_of_failures(connection, codes)
+            options = {root: last_options(connection, root) for root in roots}
+            output_dir = images_folder(connection, db)
+            require_claimed(output_dir, data_set=read_meta(connection, "key_check") or "")
+        for root in roots:
+            with store.transaction() as connection:
+                paths = runs.paths_of_failures(connection, root, codes)
+                unsettle(connection, root, paths)
+            config = recorded_config(options[root], root, db, output_dir, {"workers": workers, **changes})
+            yield config, recorded_sources(root, paths, follow_links=config.follow_links), len(paths)
+    finally:
+        store.close()
+
+
+def recorded_config(recorded: str | None, root: str, db: str, output_dir: Path, changes: dict[str, Any]) -> Config:
+    """The configuration of a run from its recorded options, but with these places and `changes`."""
+    try:
+        options = json.loads(recorded or "")
+        flat = {**options["image"], **options["budget"], **options["splits"], **options.get("privacy", {})}
+        flat |= {"output_dir": output_dir, "strict": options["strict"], "db": db}
+        flat |= {name: options.get(name, False) for name in ("durable", "follow_links")}
+        return Config.of(actual_path(root), **flat | changes)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        message = f"The options of the last run that {displayed_database(db)} records are damaged"
+        raise ConfigError(f"{message}; `dicomprep preprocess` with those that you want records them anew.") from error
+
+
+def recorded_sources(root: str, paths: Sequence[str], *, follow_links: bool) -> Iterator[Source]:
+    """Recorded inputs (readable paths below a readable root) as they are now."""
+    folder = actual_path(root)
+    for path in map(actual_path, paths):
+        try:
+            status = os.stat(os.path.join(folder, path), follow_symlinks=follow_links)
+        except OSError as error:
+            yield Source(folder, path, 0, 0, f"it cannot be looked at: {error.strerror}")
+        else:
+            yield Source(
+                folder, path, status.st_size, status.st_mtime_ns, ctime_ns=changed_ns(status), linked=follow_links
+            )

@@ -1,0 +1,118 @@
+"""What a run did, and who is told while it goes."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dicomprep.models import Outcome, Status
+from dicomprep.pipeline.timing import Timer
+from dicomprep.storage.archives import is_archive
+
+__all__ = ["APPLE_DOUBLE", "LINK", "Result", "Watcher"]
+
+
+ARCHIVES_NAMED = 3
+
+LINK, APPLE_DOUBLE = "symbolic link", "AppleDouble file"
+"""What is counted in `passed_over` besides kinds of folders and of special files."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Result:
+    """What a run did, counted as it goes."""
+
+    root: str
+    """The folder by the name under which its inputs are recorded."""
+    output_dir: Path
+    db: str
+    strict: bool = False
+    found: int = 0
+    """DICOM files, and files that are called so; `unchanged + processed`, all of which are in the database."""
+    processed: int = 0
+    unchanged: int = 0
+    """Recorded by an earlier run and still valid."""
+    moved: int = 0
+    """Of those, how many lie elsewhere than before."""
+    other_files: int = 0
+    """Files that are no DICOM."""
+    archives: int = 0
+    """Of those, how many are called like archives, which are not opened."""
+    first_archives: list[str] = field(default_factory=list)
+    """The paths of some of them."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """What is no regular file and was not opened, by kind."""
+    frames: int = 0
+    """Images made by this run."""
+    without_preset: int = 0
+    """Of those, how many are not drawn by a window that was asked for by name, for their values are in other units."""
+    interrupted: bool = False
+    statuses: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    unchanged_codes: Counter[str] = field(default_factory=Counter)
+    """Why unchanged inputs of this root gave no image, or not all of them, in an earlier run."""
+    waiting: Counter[str] = field(default_factory=Counter)
+    """Images whose labels, predictions or releases (by that word) lost their picture in this run: they wait for it."""
+    followed: Counter[str] = field(default_factory=Counter)
+    """Images whose labels, predictions or releases went along with their picture to another name or number."""
+    returned: Counter[str] = field(default_factory=Counter)
+    """Images whose labels, predictions or releases had waited and have their picture again."""
+    moved_groups: int = 0
+    """Patients of earlier runs that are in another split now: they turned out to be one with others."""
+    total_frames: int = 0
+    """Images in the database, without those of duplicates."""
+    duplicates: int = 0
+    """Inputs in the database that hold the same image as another one, which alone is among `images`."""
+    frames_by_split: dict[str, int] = field(default_factory=dict)
+    groups_by_split: dict[str, int] = field(default_factory=dict)
+    pruned: int = 0
+    """Inputs that were no longer there and that lost their images and rows."""
+    place: tuple[str, ...] = ()
+    """How the folder lies to those of earlier runs, for a person."""
+    access: str = ""
+    """Who may read the data set, where that is to be said."""
+    concerns: tuple[str, ...] = ()
+    """Sentences on the data set as a whole, as `status` and `audit` say them."""
+    timers: tuple[Timer, ...] = ()
+
+    def count_other(self, path: str) -> None:
+        """Count a file that is no DICOM."""
+        self.other_files += 1
+        if path.rpartition("/")[2].startswith("._"):
+            self.passed_over[APPLE_DOUBLE] += 1
+        if is_archive(path):
+            self.archives += 1
+            if self.archives <= ARCHIVES_NAMED:
+                self.first_archives.append(path)
+
+    @property
+    def failed(self) -> int:
+        """Inputs of this run that gave no image though they should have, or not all of them."""
+        return self.statuses.total() - self.statuses[Status.DONE] - self.statuses[Status.SKIPPED]
+
+    @property
+    def exit_code(self) -> int:
+        """0 finished; 1 nothing could be made, or something failed and the run is strict; 130 interrupted."""
+        if self.interrupted:
+            return 130
+        nothing_made = self.found + self.passed_over[LINK] > 0 and self.total_frames == 0
+        failed = self.failed or self.unchanged_codes.total()
+        return 1 if nothing_made or (self.strict and failed) else 0
+
+
+class Watcher:
+    """Is told how a run goes; this one listens to nothing."""
+
+    def began(self, result: Result, workers: int) -> None:
+        """The run begins."""
+
+    def warned(self, sentence: str) -> None:
+        """Something about the run as a whole should be known."""
+
+    def advanced(self, result: Result) -> None:
+        """Counts have changed."""
+
+    def met(self, outcome: Outcome) -> None:
+        """An input was processed."""
+
+    def ended(self, result: Result) -> None:
+        """Nothing more comes, whether the run finished or broke off."""

@@ -1,0 +1,218 @@
+"""The loop of a run: what is found goes to the engine, what comes back goes to the database."""
+
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+
+from dicomprep.dicom.glimpse import glimpse
+from dicomprep.engines.local import LocalEngine
+from dicomprep.engines.worker import Casualty
+from dicomprep.errors import ErrorCode, InputError
+from dicomprep.models import Instance, Outcome, Source, Status, Task
+from dicomprep.pipeline.frame_ranges import Parts
+from dicomprep.pipeline.planner import Planner
+from dicomprep.pipeline.recording import Recorder
+from dicomprep.pipeline.result import Result, Watcher
+from dicomprep.pipeline.timing import Timer
+from dicomprep.storage.source import open_at
+
+__all__ = ["Batch"]
+
+PLANNED_FILES, PLANNED_AHEAD = 256, 2048
+"""So many files are compared with the database at a time, and so many beforehand, for it is not always free."""
+
+RECORD_SECONDS, RECORD_FILES, RECORD_FRAMES = 1.0, 2000, 5000
+"""Rows are committed when so much has come together."""
+
+MOST_UNRECORDED = 5
+"""Times as much, and the next batch is waited for: the database is slower than the workers."""
+
+INTERRUPTED_PATIENCE_SECONDS = 1.0
+"""So long a run that is to end waits for a database that another program has locked."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Holds only what is in flight: no part of it grows with the number of files."""
+
+    result: Result
+    watcher: Watcher
+    planner: Planner
+    engine: LocalEngine
+    parts: Parts
+    recorder: Recorder
+    ready: deque[Task] = field(default_factory=deque)
+    digests: list[Outcome] = field(default_factory=list)
+    """Of files that may have moved; whether they have is looked up for many at a time."""
+    unrecorded: list[Outcome] = field(default_factory=list)
+    unrecorded_frames: int = 0
+    begun: float = field(default_factory=time.perf_counter)
+    recorded_at: float = field(default_factory=time.perf_counter)
+    discovery_seconds: float | None = None
+
+    def run(self, sources: Iterable[Source]) -> None:
+        """Process all sources, or until the first SIGINT or SIGTERM; whatever happens, what is finished is recorded."""
+        remaining = iter(sources)
+        with _on_interrupt(self._interrupt):
+            try:
+                while self._plan(remaining) or self.ready or self.digests or not self.engine.idle:
+                    if self.result.interrupted:
+                        self.ready.clear()
+                        self.digests.clear()
+                        self.engine.stop()
+                    while self.ready and self.engine.wants_more:
+                        task = self.ready.popleft()
+                        self.engine.submit(task, task.weight)
+                    busy = self.discovery_seconds is not None or len(self.ready) > 0
+                    self._take(self.engine.poll(0.1 if busy else 0))
+            finally:
+                self._record()
+                self._settle(wait=True)
+                self.recorder.close()
+                self._finish()
+
+    def _plan(self, sources: Iterator[Source]) -> bool:
+        """Compare the next sources with what is recorded; False where there are no more."""
+        if self.result.interrupted:
+            return False
+        if self.digests and self._settle(wait=not self.ready):
+            self._resolve()
+        if self.discovery_seconds is not None:
+            return False
+        if len(self.ready) >= PLANNED_AHEAD or not self._settle(wait=not self.ready):
+            return True
+        found = list(islice(sources, PLANNED_FILES))
+        if not found:
+            self.discovery_seconds = time.perf_counter() - self.begun
+            return False
+        self.ready.extend(self.planner.plan(found))
+        self._tell()
+        return True
+
+    def _take(self, answers: list[Outcome | Casualty]) -> None:
+        """Count what came back, and record it when enough has come together."""
+        outcomes = [_outcome_of(answer) if isinstance(answer, Casualty) else answer for answer in answers]
+        self.digests += [outcome for outcome in outcomes if outcome.task.digest_only]
+        for outcome in outcomes:
+            if not outcome.task.digest_only:
+                self._join(outcome)
+        if answers:
+            self._tell()
+        amount = max(len(self.unrecorded) / RECORD_FILES, self.unrecorded_frames / RECORD_FRAMES)
+        late = time.perf_counter() - self.recorded_at > RECORD_SECONDS
+        if (late or amount >= 1) and self._settle(wait=amount >= MOST_UNRECORDED):
+            self._record()
+
+    def _resolve(self) -> None:
+        """Plan what turned out not to have moved, when enough has come together or nothing else is left to do."""
+        if len(self.digests) >= PLANNED_FILES or (self.digests and not self.ready):
+            self.ready.extendleft(reversed(self.planner.resolve(self.digests)))
+            self.digests = []
+            self._tell()
+
+    def _join(self, outcome: Outcome) -> None:
+        """Hand on what a worker left of a long file; count a file of which all is there."""
+        if outcome.rest is not None:
+            if not self.result.interrupted:
+                self.ready.extendleft(reversed(self.parts.divide(outcome)))
+            return
+        whole = outcome if outcome.task.share is None else self.parts.join(outcome)
+        if whole is not None:
+            self._count(whole)
+
+    def _count(self, outcome: Outcome) -> None:
+        result = self.result
+        if outcome.status is None:
+            result.count_other(outcome.task.source.path)
+            self.planner.release([outcome])
+            return
+        self.unrecorded.append(outcome)
+        self.unrecorded_frames += len(outcome.written)
+        result.processed += 1
+        result.frames += len(outcome.written) if outcome.keeps_images else 0
+        result.without_preset += outcome.without_preset
+        result.statuses[outcome.status] += 1
+        if outcome.error_code is not None:
+            result.codes[outcome.error_code] += 1
+        self.watcher.met(outcome)
+
+    def _record(self) -> None:
+        """Begin to record what has come together."""
+        self._settle(wait=True)
+        recorded, self.unrecorded, self.unrecorded_frames = self.unrecorded, [], 0
+        self.recorded_at = time.perf_counter()
+        if recorded:
+            self.recorder.begin(recorded)
+
+    def _settle(self, *, wait: bool) -> bool:
+        """Whether no recording is under way, so that the database may be asked."""
+        recorded = self.recorder.settle(wait=wait)
+        if recorded is None:
+            return False
+        self.planner.release(recorded)
+        return True
+
+    def _tell(self) -> None:
+        self.result.unchanged, self.result.moved = self.planner.unchanged, self.planner.moved
+        self.result.found = self.result.unchanged + self.result.processed
+        self.watcher.advanced(self.result)
+
+    def _finish(self) -> None:
+        result, ledger, seconds = self.result, self.recorder.ledger, time.perf_counter() - self.begun
+        result.timers = (
+            Timer.of(
+                "Discover",
+                result.found,
+                seconds if self.discovery_seconds is None else self.discovery_seconds,
+            ),
+            Timer.of("Processing", result.frames, seconds),
+            Timer.of("DB Insert", result.frames, self.recorder.seconds),
+        )
+        counts = {name: getattr(result, name) for name in ("found", "processed", "unchanged", "other_files", "frames")}
+        interrupted = int(result.interrupted)
+        ledger.store.finish_run(ledger.run_id, seconds=seconds, interrupted=interrupted, **counts)
+
+    def _interrupt(self) -> None:
+        """Finish what is in flight and record it; the next interrupt is the caller's."""
+        self.result.interrupted = True
+        patience = self.recorder.ledger.store.patience
+        patience.seconds = min(patience.seconds, INTERRUPTED_PATIENCE_SECONDS)
+
+
+def _outcome_of(casualty: Casualty) -> Outcome:
+    """What is recorded of a file that took its worker along."""
+    status = Status.QUARANTINED if casualty.quarantined else Status.FAILED
+    source, digest, about = casualty.task.source, b"", Instance()
+    if casualty.code is not ErrorCode.TIMEOUT:  # what hangs a worker might hang this process too
+        with suppress(InputError, OSError), open_at(source.root, source.path, linked=source.linked) as file:
+            about, digest = glimpse(file.head()), file.digest()
+    return Outcome(casualty.task, status, casualty.code, casualty.detail, instance=about, digest=digest)
+
+
+@contextmanager
+def _on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM calls `stop`; the next does what it would do without this."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: object) -> None:
+        restore()
+        stop()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        restore()

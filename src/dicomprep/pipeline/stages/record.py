@@ -1,0 +1,74 @@
+"""Outcomes → rows: recorded together, in one transaction; then what they replace is removed."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dicomprep.config import Splits
+from dicomprep.database.writes.store import Store
+from dicomprep.errors import EnvironmentFault, ErrorCode
+from dicomprep.models import Outcome
+from dicomprep.splits import assign_split
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.sync import sync_images
+
+__all__ = ["Ledger", "record"]
+
+FATAL = (ErrorCode.TIMEOUT, ErrorCode.OUT_OF_MEMORY, ErrorCode.WORKER_CRASHED, ErrorCode.INTERNAL)
+"""What ends a worker in the middle of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where a run records, and by which rules."""
+
+    store: Store
+    run_id: int
+    fingerprint: str
+    splits: Splits
+    key: bytes
+    images: LocalImages
+    durable: bool = False
+    """Images are on the disk, not only in the system's memory, before rows name them."""
+
+
+def record(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
+    """Record a batch: of each root all of it or, with EnvironmentFault, nothing. Splits are assigned here."""
+    by_root: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_root.setdefault(outcome.task.source.root, []).append(outcome)
+    for those in by_root.values():
+        _record_below_root(those, ledger)
+
+
+def _record_below_root(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
+    whole = [replace(o, written=()) if o.written and not o.keeps_images else o for o in outcomes]
+
+    def assign(kind: str, key: str) -> str:
+        return assign_split(ledger.key, ledger.splits, group_kind=kind, group_key=key)
+
+    if not ledger.images.is_in_place():
+        message = f"The output folder {ledger.images.folder} was moved or replaced while images were written to it."
+        raise EnvironmentFault(f"{message} Put it back, and run this again.")
+    unnamed = [written.thumbnail_path for o in outcomes if not o.keeps_images for written in o.written]
+    unnamed += [path for o in whole if not o.written for path in _leftovers(o, ledger.images)]
+    if ledger.durable:
+        sync_images(Path(ledger.images.folder), (written.thumbnail_path for o in whole for written in o.written))
+    stale = ledger.store.record(
+        whole, run_id=ledger.run_id, fingerprint=ledger.fingerprint, assign=assign, unnamed=unnamed
+    )
+    ledger.images.remove(stale)
+
+
+def _leftovers(outcome: Outcome, images: LocalImages) -> list[str]:
+    """Images that a worker made of a file before it died at a later frame."""
+    if outcome.error_code not in FATAL:
+        return []
+    name = outcome.task.name
+    try:
+        paths = [entry.path for entry in images.entries(name.rpartition("/")[0]) if entry.is_image]
+    except OSError:
+        return []
+    numbered = re.compile(rf"{re.escape(name)}(_frame\d+)?\.png")
+    return [path for path in paths if numbered.fullmatch(path)]
