@@ -11,8 +11,8 @@ import pytest
 import dicomprep
 from dicomprep.database.connection import write_meta
 from dicomprep.database.writes.store import Store
-from dicomprep.export.exporting import export_frames
-from dicomprep.export.options import ExportOptions, Format
+from dicomprep.exchange.export import export_frames
+from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.ownership import MARK, access_of
 from dicomprep.storage.access import ANYONE, GROUP, OWNER
 from tests.running import SIZE, Place, cli, make_files, set_labels

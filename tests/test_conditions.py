@@ -13,7 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from dicomprep.database.conditions import parse_condition
 from dicomprep.errors import ConfigError
-from dicomprep.export.options import ExportOptions
+from dicomprep.exchange.options import ExportOptions
 
 ROWS = [(1, "CT", "a'b"), (2, "MR", None), (3, None, 'say "x"'), (40, "US", "100%"), (-5, "CT", "")]
 table = Table("t", MetaData(), Column("n", Integer), Column("m", String), Column("s", String))

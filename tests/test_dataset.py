@@ -13,9 +13,9 @@ import dicomprep
 from dicomprep.database.writes.releases import add_releases, hold_back
 from dicomprep.database.writes.store import Store
 from dicomprep.exchange.labels import import_labels
-from dicomprep.export.options import ExportOptions
-from dicomprep.export.pseudonyms import open_pseudonyms
-from dicomprep.export.rows import read_rows
+from dicomprep.exchange.options import ExportOptions
+from dicomprep.exchange.pseudonyms import open_pseudonyms
+from dicomprep.exchange.rows import read_rows
 from dicomprep.pixels.png import decode_png, encode_png
 from dicomprep.training.sampling import BalancedSampler, class_weights
 from tests.building import make_dicom

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from dicomprep.errors import ConfigError, EnvironmentFault, ExportError
-from dicomprep.export.exporting import Exported, export_frames
-from dicomprep.export.options import ExportOptions, Format
+from dicomprep.exchange.export import Exported, export_frames
+from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.pixels.png import decode_png
 from dicomprep.storage.naming import folded_name
 from tests.running import Place, cli, dicomprep_command, make_files, set_labels, started, wait_until

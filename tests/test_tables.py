@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomprep.cells import neutral_cell
 from dicomprep.database.opening import open_for_reading
 from dicomprep.database.writes.labels import add_classes
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
+from dicomprep.exchange.cells import neutral_cell
 from dicomprep.exchange.dialects import read_delimited
 from dicomprep.exchange.identities import Shown, pseudonyms_of
 from dicomprep.exchange.labels import LabelsImported, export_labels, import_labels

@@ -8,9 +8,9 @@ import pytest
 from pydicom.uid import generate_uid
 
 import dicomprep
-from dicomprep.export.options import ExportOptions
-from dicomprep.export.pseudonyms import open_pseudonyms
-from dicomprep.export.rows import read_rows
+from dicomprep.exchange.options import ExportOptions
+from dicomprep.exchange.pseudonyms import open_pseudonyms
+from dicomprep.exchange.rows import read_rows
 from dicomprep.training.stacking import is_even, odd_step
 from tests.building import make_dicom
 from tests.running import SIZE, Place

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from dicomprep.cells import neutral_cell
 from dicomprep.checks.audit.audit import audit
 from dicomprep.checks.audit.joining import Joining, join, unjoin
 from dicomprep.checks.audit.small_groups import SMALL_GROUPS
@@ -19,6 +18,7 @@ from dicomprep.database.connection import connect, migrate, reading
 from dicomprep.database.queries import runs
 from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.errors import ConfigError, InputError
+from dicomprep.exchange.cells import neutral_cell
 from dicomprep.pipeline.concerns import concerns, unreachable_roots
 from dicomprep.pixels.png import encode_png
 from dicomprep.storage.sync import drafted, require_place

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from dicomprep.cells import neutral_cell
 from dicomprep.errors import ErrorCode
+from dicomprep.exchange.cells import neutral_cell
 from dicomprep.models import Outcome
 from tests.building import make_dicom
 from tests.running import Place, cli, frames_of

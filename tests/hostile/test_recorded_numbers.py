@@ -20,8 +20,8 @@ from pydicom.uid import RTDoseStorage
 
 from dicomprep.dicom.fast_scan import TAGS
 from dicomprep.dicom.header import read_header
-from dicomprep.export.exporting import export_frames
-from dicomprep.export.options import ExportOptions, Format
+from dicomprep.exchange.export import export_frames
+from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.pixels.intensity import Grey, Range, Rescale, Window, describe_grey
 from dicomprep.privacy.allow_list import LIMITS, Position, Tags
 from dicomprep.storage.source import open_source

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from dicomprep.export.exporting import export_frames
-from dicomprep.export.formats import Format
-from dicomprep.export.options import ExportOptions
+from dicomprep.exchange.export import export_frames
+from dicomprep.exchange.formats.registry import Format
+from dicomprep.exchange.options import ExportOptions
 from dicomprep.web.report import write_report
 from tests.running import Place, make_files, set_labels
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from dicomprep.commands.options import DEFAULTS, Flag, Flat
-from dicomprep.export.options import ExportOptions, Format
+from dicomprep.exchange.options import ExportOptions, Format
 
 __all__ = ["export"]
 
@@ -34,7 +34,7 @@ def export(
         Let your group into a new folder, as far as the umask lets it; else it is yours alone.
 
     """
-    from dicomprep.export.exporting import export_frames
+    from dicomprep.exchange.export import export_frames
 
     done = export_frames(kind, out, db=db, options=options, shared=shared)
     print(f"{done.images:,} images in {out}. Shards: {done.added} added, {done.changed} written again,", end=" ")

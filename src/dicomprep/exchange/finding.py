@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from dicomprep.database.opening import images_folder
 from dicomprep.database.queries.exchange import NamedFrame, named_frames
 from dicomprep.exchange.identities import pseudonyms_of
-from dicomprep.export.pseudonyms import KEY_LENGTH
+from dicomprep.exchange.pseudonyms import KEY_LENGTH
 from dicomprep.storage.naming import folded_name
 
 __all__ = ["Found", "Sought", "find_images"]

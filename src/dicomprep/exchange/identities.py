@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from dicomprep.database.opening import images_folder
 from dicomprep.errors import ConfigError
-from dicomprep.export.pseudonyms import Pseudonyms, open_pseudonyms
+from dicomprep.exchange.pseudonyms import Pseudonyms, open_pseudonyms
 
 __all__ = ["Shown", "pseudonyms_of"]
 

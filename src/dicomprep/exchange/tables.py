@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dicomprep.cells import neutral_cell
 from dicomprep.errors import ConfigError, place_fault
+from dicomprep.exchange.cells import neutral_cell
 from dicomprep.exchange.dialects import normalized_heading, read_delimited
-from dicomprep.export.columnar import write_parquet
-from dicomprep.export.delimited import write_csv
+from dicomprep.exchange.formats.csv import write_csv
+from dicomprep.exchange.formats.parquet import write_parquet
 from dicomprep.extras import load_extra
 from dicomprep.storage.sync import drafted, require_place
 

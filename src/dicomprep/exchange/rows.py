@@ -13,8 +13,8 @@ from sqlalchemy import Float, Integer
 from dicomprep.database.queries.frames import COLUMNS, KEYS, POSITIONS
 from dicomprep.database.queries.selection import Column, Selection, read_selection
 from dicomprep.errors import ExportError
-from dicomprep.export.options import ExportOptions
-from dicomprep.export.pseudonyms import KEY_LENGTH, Pseudonyms
+from dicomprep.exchange.options import ExportOptions
+from dicomprep.exchange.pseudonyms import KEY_LENGTH, Pseudonyms
 from dicomprep.privacy.allow_list import Tags
 from dicomprep.privacy.keys import withheld_columns
 from dicomprep.storage.base import ImageStore

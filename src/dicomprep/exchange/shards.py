@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.export.manifest import Shard
-from dicomprep.export.rows import Rows
+from dicomprep.exchange.manifest import Shard
+from dicomprep.exchange.rows import Rows
 
 __all__ = ["Plan", "Planned", "plan_shards"]
 

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dicomprep.export.rows import Part, kind_of
+from dicomprep.exchange.rows import Part, kind_of
 from dicomprep.extras import load_extra
 
 __all__ = ["write_images", "write_parquet", "write_table"]

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dicomprep.cells import neutral_cell
-from dicomprep.export.rows import Part
+from dicomprep.exchange.cells import neutral_cell
+from dicomprep.exchange.rows import Part
 
 __all__ = ["write_csv", "write_delimited"]
 

@@ -15,13 +15,13 @@ from filelock import FileLock, Timeout
 from dicomprep.database.opening import images_folder, open_for_reading
 from dicomprep.database.queries.frames import image_options
 from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
-from dicomprep.export.card import describe_export
-from dicomprep.export.formats import LAYOUTS, Layout
-from dicomprep.export.manifest import MANIFEST, Manifest, Shard, load_manifest
-from dicomprep.export.options import ExportOptions, Format
-from dicomprep.export.planning import Plan, Planned, plan_shards
-from dicomprep.export.pseudonyms import new_salt, open_pseudonyms
-from dicomprep.export.rows import Part, Rows, read_rows
+from dicomprep.exchange.card import describe_export
+from dicomprep.exchange.formats.registry import LAYOUTS, Layout
+from dicomprep.exchange.manifest import MANIFEST, Manifest, Shard, load_manifest
+from dicomprep.exchange.options import ExportOptions, Format
+from dicomprep.exchange.pseudonyms import new_salt, open_pseudonyms
+from dicomprep.exchange.rows import Part, Rows, read_rows
+from dicomprep.exchange.shards import Plan, Planned, plan_shards
 from dicomprep.storage.access import GROUP, OWNER, make_file, make_folder
 from dicomprep.storage.source import OWN_PREFIX
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicomprep.export.archive import write_archive
-from dicomprep.export.columnar import write_images, write_table
-from dicomprep.export.delimited import write_delimited
-from dicomprep.export.folders import remove_files, remove_strays, write_files
-from dicomprep.export.options import Format
-from dicomprep.export.rows import Part
+from dicomprep.exchange.formats.csv import write_delimited
+from dicomprep.exchange.formats.folder import remove_files, remove_strays, write_files
+from dicomprep.exchange.formats.parquet import write_images, write_table
+from dicomprep.exchange.formats.webdataset import write_archive
+from dicomprep.exchange.options import Format
+from dicomprep.exchange.rows import Part
 
 __all__ = ["LAYOUTS", "Layout"]
 

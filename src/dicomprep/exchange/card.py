@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dicomprep.database.queries.frames import SPLITS
-from dicomprep.export.options import ExportOptions, Format
-from dicomprep.export.rows import Rows
+from dicomprep.exchange.options import ExportOptions, Format
+from dicomprep.exchange.rows import Rows
 from dicomprep.version import VERSION
 
 __all__ = ["describe_export"]

@@ -5,7 +5,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from dicomprep.export.rows import Part
+from dicomprep.exchange.rows import Part
 
 __all__ = ["write_archive"]
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from dicomprep.database.queries.frames import SPLITS
-from dicomprep.export.delimited import write_csv
-from dicomprep.export.rows import Part
+from dicomprep.exchange.formats.csv import write_csv
+from dicomprep.exchange.rows import Part
 from dicomprep.storage.access import make_file, make_folder
 from dicomprep.storage.naming import fit_for_any_system, folded_name
 
