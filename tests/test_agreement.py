@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicomprep.agreement import cohen_kappa, fleiss_kappa, kappa_in_words
+from dicomprep.web.agreement import cohen_kappa, fleiss_kappa, kappa_in_words
 
 FLEISS_1971 = [
     [0, 0, 0, 0, 14],

@@ -9,7 +9,7 @@ import pytest
 from dicomprep.checks.viewer import Viewer
 from dicomprep.database.writes import catalogue
 from dicomprep.web import overview
-from dicomprep.web.keeping import Keeper
+from dicomprep.web.catalogue_sync import Keeper
 from dicomprep.web.report import write_report
 from tests.running import Place, cli, make_files, set_labels
 

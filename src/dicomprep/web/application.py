@@ -14,7 +14,7 @@ from dicomprep.errors import DicomprepError, LabelError
 from dicomprep.web.failures import Failures
 from dicomprep.web.gallery import Gallery
 from dicomprep.web.guard import Guard
-from dicomprep.web.labelling import Labelling
+from dicomprep.web.labeling import Labelling
 from dicomprep.web.original import Original
 from dicomprep.web.overview import Overview
 from dicomprep.web.site import OutdatedError, Site

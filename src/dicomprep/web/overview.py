@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dicomprep.agreement import cohen_kappa, fleiss_kappa, kappa_in_words
 from dicomprep.checks.viewer import MeasureGreys, Refusal
 from dicomprep.database.queries import overview, runs
 from dicomprep.database.queries.labeling import count_labels, ratings
+from dicomprep.web.agreement import cohen_kappa, fleiss_kappa, kappa_in_words
 from dicomprep.web.charts import bars, columns
 from dicomprep.web.site import Site
 

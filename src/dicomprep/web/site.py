@@ -23,8 +23,8 @@ from dicomprep.database.writes.store import Store
 from dicomprep.errors import LabelError
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.web.bodies import Body, read_body
+from dicomprep.web.catalogue_sync import Keeper
 from dicomprep.web.guard import Door
-from dicomprep.web.keeping import Keeper
 
 __all__ = ["CLASS_KEYS", "LabelSettings", "OutdatedError", "Site", "answered", "checked_name", "no_such_image"]
 
