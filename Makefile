@@ -39,7 +39,7 @@ format: .venv/ready
 	$(BIN)/ruff format
 
 samp_ds: .venv/ready
-	$(BIN)/python -m dicomprep.samples $@
+	$(BIN)/python -m dicomprep.cli.samples $@
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

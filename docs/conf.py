@@ -2,7 +2,7 @@
 
 from sphinx.application import Sphinx
 
-from dicomprep.cli import app as command_line
+from dicomprep.cli.app import app as command_line
 from dicomprep.version import VERSION
 
 project = "dicomprep"

@@ -15,12 +15,12 @@ import pytest
 
 from dicomprep.checks.audit.audit import audit
 from dicomprep.checks.audit.hamming import BITS, near_pairs
+from dicomprep.cli.reporting import print_audit
 from dicomprep.config import Splits
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
 from dicomprep.pixels.similarity import overview_halvings, perceptual_hash, similarity, survey
-from dicomprep.reporting import print_audit
 from dicomprep.splits import assign_split, identify_group
 from tests.building import make_dicom
 from tests.running import Place, cli

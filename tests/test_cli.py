@@ -20,7 +20,7 @@ import pytest
 from cyclopts import App
 
 import dicomprep
-from dicomprep.cli import app, main
+from dicomprep.cli.app import app, main
 from tests.building import make_dicom
 from tests.running import (
     Place,
@@ -254,7 +254,7 @@ def test_what_comes_next_can_be_typed_as_it_stands(mixed: DefaultPlace, monkeypa
     given = ["preprocess", "samp_ds", *map(str, SMALL), "--output-dir", "other", "--db", "a b.db"]
     assert "again: dicomprep retry --db 'a b.db'\n" in cli(mixed.base, *given).stdout
     code = "from dicomprep.commands import running; running.IN_CHECKOUT = False"
-    code += f"; from dicomprep.cli import main; main({given})"
+    code += f"; from dicomprep.cli.app import main; main({given})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "Run: dicomprep label --db 'a b.db'\n" in done.stdout
 

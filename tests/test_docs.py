@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dicomprep import cli
-from dicomprep.samples import make_samples
+from dicomprep.cli import app
+from dicomprep.cli.samples import make_samples
 from tests.building import make_dicom
 from tests.running import PROJECT, Place, frames_of, set_labels
 
@@ -27,12 +27,12 @@ def run_line(line: str) -> None:
     if program == "pip":
         return
     if program == "python":
-        assert arguments[:2] == ["-m", "dicomprep.samples"]
+        assert arguments[:2] == ["-m", "dicomprep.cli.samples"]
         make_samples(Path(arguments[2]))
         return
     assert program == "dicomprep"
     with pytest.raises(SystemExit) as ended:
-        cli.main(arguments)
+        app.main(arguments)
     assert not ended.value.code, line
 
 

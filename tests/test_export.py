@@ -449,7 +449,7 @@ def test_two_exports_at_once_to_one_folder_do_not_mix(place: Place, tmp_path: Pa
 
 def test_what_is_missing_is_named_with_its_extra(place: Place, tmp_path: Path) -> None:
     code = (
-        "import sys; sys.modules['pyarrow'] = None; from dicomprep.cli import main;"
+        "import sys; sys.modules['pyarrow'] = None; from dicomprep.cli.app import main;"
         f"main(['export', 'parquet', 'out', '--db', {str(place.db)!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ import pytest
 from markupsafe import escape
 
 from dicomprep import ConfigError, LabelError
-from dicomprep.commands.label import label
+from dicomprep.cli.label import label
 from tests.building import make_dicom
 from tests.pages import Pages, serving
 from tests.running import Place, call, cli, frames_of, make_files, wait_until

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep.cli import main
+from dicomprep.cli.app import main
 from tests.running import Place, make_files, set_labels
 
 SMALL = 700

@@ -76,7 +76,7 @@ def loaded_with(module: str) -> set[str]:
     return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
 
 
-@pytest.mark.parametrize("module", ["dicomprep", "dicomprep.cli"])
+@pytest.mark.parametrize("module", ["dicomprep", "dicomprep.cli.app"])
 def test_importing_is_light(module: str) -> None:
     assert loaded_with(module) & HEAVY == set()
 

@@ -19,7 +19,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         claim()
     except EnvironmentFault as error:
         sys.exit(_refuse(error))
-    from dicomprep.cli import main as run
+    from dicomprep.cli.app import main as run
 
     signal.signal(signal.SIGINT, before)
     try:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from dicomprep import EnvironmentFault
+from dicomprep.cli.reporting import print_failures, print_status
 from dicomprep.database.writes import store as storing
 from dicomprep.pipeline.rerun import due_runs
-from dicomprep.reporting import print_failures, print_status
 from tests.faults.disturbing import Interposer, Scenario, check_what_is_recorded, preprocess, share
 from tests.running import Place, call, make_files
 

@@ -97,7 +97,7 @@ def test_text_in_files_names_nothing_and_moves_no_terminal(tmp_path: Path, place
 def test_inspect_moves_no_terminal(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    from dicomprep.cli import main
+    from dicomprep.cli.app import main
 
     for path in make_hostile(place):
         with pytest.raises(SystemExit):

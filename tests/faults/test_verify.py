@@ -16,7 +16,7 @@ from PIL import Image
 
 from dicomprep.checks import verify as verification
 from dicomprep.checks.verify import Kind, verify
-from dicomprep.cli import main
+from dicomprep.cli.app import main
 from dicomprep.database.writes.labels import add_label
 from dicomprep.database.writes.store import Store
 from dicomprep.ownership import MARK

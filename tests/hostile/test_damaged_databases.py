@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep.cli import main
+from dicomprep.cli.app import main
 from dicomprep.database.soundness import damage_fault
 from tests.faults.figures import keep
 from tests.hostile.damaged_databases import copy_of, damages, sql
@@ -145,7 +145,7 @@ def test_a_fault_of_our_own_is_still_shown_as_one(
     def wrong(_db: str) -> None:
         raise TypeError("a mistake")
 
-    monkeypatch.setattr("dicomprep.reporting.print_status", wrong)
+    monkeypatch.setattr("dicomprep.cli.reporting.print_status", wrong)
     with contextlib.chdir(here), pytest.raises(TypeError, match="a mistake"):
         main(["status", "--db", "x.db"])
     sql("UPDATE frames SET width = 'wide'")(here / "x.db")

@@ -12,8 +12,8 @@ from dicomprep.checks.audit.audit import audit
 from dicomprep.checks.audit.joining import Joining, join, unjoin
 from dicomprep.checks.audit.small_groups import SMALL_GROUPS
 from dicomprep.checks.inspect import inspect_file, text_picture
+from dicomprep.cli.console import print_notes, print_section, print_table, printable
 from dicomprep.config import ImageOptions
-from dicomprep.console import print_notes, print_section, print_table, printable
 from dicomprep.database.connection import connect, migrate, reading
 from dicomprep.database.queries import runs
 from dicomprep.database.writes.pictures import count_waiting

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from dicomprep.commands.options import DEFAULTS, Flag
+from dicomprep.cli.options import DEFAULTS, Flag
 
 __all__ = ["labels"]
 
@@ -31,7 +31,7 @@ def import_(file: Path, *, db: str = DEFAULTS.db, annotator: str = "imported", u
         Write the rows that speak of no image here, as CSV or Parquet.
 
     """
-    from dicomprep.console import printable
+    from dicomprep.cli.console import printable
     from dicomprep.exchange.labels import import_labels
     from dicomprep.exchange.tables import require_table_place
 

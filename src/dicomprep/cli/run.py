@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dicomprep.commands.options import DEFAULTS
+from dicomprep.cli.options import DEFAULTS
 from dicomprep.config import Config
 
 __all__ = ["run_and_report"]
@@ -26,7 +26,7 @@ def run_and_report(config: Config, sources: Any = None, count: int | None = None
         from dicomprep.pipeline.preload import preload
 
         preload()
-        from dicomprep.console import ConsoleWatcher, print_nothing_found, print_summary
+        from dicomprep.cli.console import ConsoleWatcher, print_nothing_found, print_summary
         from dicomprep.database.connection import displayed_database
         from dicomprep.pipeline.run import run
 

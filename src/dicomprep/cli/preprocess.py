@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from dicomprep.commands.options import DEFAULTS, Flag, Flat
-from dicomprep.commands.running import run_and_report
+from dicomprep.cli.options import DEFAULTS, Flag, Flat
+from dicomprep.cli.run import run_and_report
 from dicomprep.config import Budget, Config, ImageOptions, Privacy, Splits
 from dicomprep.errors import ConfigError
 
@@ -79,7 +79,7 @@ def preprocess(  # noqa: PLR0913
 
 
 def _samples() -> Path:
-    from dicomprep.samples import make_samples
+    from dicomprep.cli.samples import make_samples
 
     folder = Path("samp_ds")
     if not folder.is_dir():

@@ -1,7 +1,7 @@
 """`dicomprep retry`."""
 
-from dicomprep.commands.options import DEFAULTS
-from dicomprep.commands.running import run_and_report
+from dicomprep.cli.options import DEFAULTS
+from dicomprep.cli.run import run_and_report
 from dicomprep.errors import ErrorCode
 
 __all__ = ["retry"]

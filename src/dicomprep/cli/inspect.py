@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from dicomprep.commands.options import DEFAULTS, Flat
+from dicomprep.cli.options import DEFAULTS, Flat
 from dicomprep.config import ImageOptions
 
 __all__ = ["inspect"]
@@ -28,7 +28,7 @@ def inspect(
         Write the picture here instead of showing it in the terminal.
 
     """
-    from dicomprep.reporting import print_inspection
+    from dicomprep.cli.reporting import print_inspection
 
     file = file.resolve() if file.is_symlink() else file  # it is the person's own choice
     return print_inspection(file, image, frame_number=frame, png=png, max_bytes=DEFAULTS.budget.max_memory * 2**20)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from dicomprep.commands.options import DEFAULTS, Flag, Flat
+from dicomprep.cli.options import DEFAULTS, Flag, Flat
 from dicomprep.exchange.options import ExportOptions, Format
 
 __all__ = ["export"]

@@ -1,6 +1,6 @@
 """`dicomprep status`."""
 
-from dicomprep.commands.options import DEFAULTS, Flag
+from dicomprep.cli.options import DEFAULTS, Flag
 
 __all__ = ["status"]
 
@@ -16,7 +16,7 @@ def status(*, db: str = DEFAULTS.db, failures: Flag = False) -> int:
         List every input that failed, with its reason.
 
     """
-    from dicomprep.reporting import print_failures, print_status
+    from dicomprep.cli.reporting import print_failures, print_status
 
     (print_failures if failures else print_status)(db)
     return 0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dicomprep.commands.options import DEFAULTS
+from dicomprep.cli.options import DEFAULTS
 
 __all__ = ["report"]
 

@@ -3,7 +3,7 @@
 import getpass
 from collections.abc import Sequence
 
-from dicomprep.console import printable
+from dicomprep.cli.console import printable
 from dicomprep.database.connection import connect
 from dicomprep.database.queries import releases
 from dicomprep.database.writes.releases import add_releases

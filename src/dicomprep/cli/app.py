@@ -12,20 +12,20 @@ from cyclopts import App
 from cyclopts.argument import Argument, ArgumentCollection
 from cyclopts.token import Token
 
-from dicomprep.commands.audit import audit
-from dicomprep.commands.export import export
-from dicomprep.commands.inspect import inspect
-from dicomprep.commands.label import label
-from dicomprep.commands.labels import labels
-from dicomprep.commands.options import DEFAULTS
-from dicomprep.commands.predictions import predictions
-from dicomprep.commands.preprocess import preprocess
-from dicomprep.commands.release import release
-from dicomprep.commands.report import report
-from dicomprep.commands.retry import retry
-from dicomprep.commands.status import status
-from dicomprep.commands.verify import verify
-from dicomprep.defaults import data_options, default_options, is_shared
+from dicomprep.cli.audit import audit
+from dicomprep.cli.defaults import data_options, default_options, is_shared
+from dicomprep.cli.export import export
+from dicomprep.cli.inspect import inspect
+from dicomprep.cli.label import label
+from dicomprep.cli.labels import labels
+from dicomprep.cli.options import DEFAULTS
+from dicomprep.cli.predictions import predictions
+from dicomprep.cli.preprocess import preprocess
+from dicomprep.cli.release import release
+from dicomprep.cli.report import report
+from dicomprep.cli.retry import retry
+from dicomprep.cli.status import status
+from dicomprep.cli.verify import verify
 from dicomprep.errors import (
     ConfigError,
     DicomprepError,
@@ -99,7 +99,7 @@ def _call(arguments: Iterable[str]) -> int:
 
 
 def _leave(code: int, reason: object) -> None:
-    from dicomprep.console import printable
+    from dicomprep.cli.console import printable
 
     try:
         sys.stdout.flush()

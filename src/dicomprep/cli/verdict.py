@@ -5,8 +5,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dicomprep.checks.repair import Repaired, repair
 from dicomprep.checks.verify import Findings, Kind, clear, verify
+from dicomprep.cli.console import ConsoleWatcher, print_notes, printable
 from dicomprep.config import Config
-from dicomprep.console import ConsoleWatcher, print_notes, printable
 from dicomprep.pipeline.result import Result
 
 __all__ = ["verify_and_report"]

@@ -3,7 +3,7 @@
 import re
 
 from dicomprep.addresses import resolve_database
-from dicomprep.commands.options import DEFAULTS, Flag
+from dicomprep.cli.options import DEFAULTS, Flag
 from dicomprep.errors import ConfigError
 
 __all__ = ["label"]

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from dicomprep.commands.options import DEFAULTS, Flag
+from dicomprep.cli.options import DEFAULTS, Flag
 
 __all__ = ["audit"]
 
@@ -47,8 +47,8 @@ def audit(  # noqa: PLR0913
 
     """
     from dicomprep.checks.audit.small_groups import USUAL_K
+    from dicomprep.cli.reporting import print_audit
     from dicomprep.errors import ConfigError
-    from dicomprep.reporting import print_audit
 
     if join and unjoin:
         raise ConfigError("--join and --unjoin are opposites: give one of them.")

@@ -1,6 +1,6 @@
 """`dicomprep verify`."""
 
-from dicomprep.commands.options import DEFAULTS, Flag
+from dicomprep.cli.options import DEFAULTS, Flag
 
 __all__ = ["verify"]
 
@@ -20,6 +20,6 @@ def verify(*, db: str = DEFAULTS.db, repair: Flag = False, workers: int = DEFAUL
         Number of parallel workers for the repair.
 
     """
-    from dicomprep.verdict import verify_and_report
+    from dicomprep.cli.verdict import verify_and_report
 
     return verify_and_report(db, mend=repair, workers=workers)

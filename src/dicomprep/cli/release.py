@@ -1,6 +1,6 @@
 """`dicomprep release`."""
 
-from dicomprep.commands.options import DEFAULTS, Flag
+from dicomprep.cli.options import DEFAULTS, Flag
 
 __all__ = ["release"]
 
@@ -36,7 +36,7 @@ def release(
         Take back the release of FRAMES.
 
     """
-    from dicomprep.releasing import list_waiting, revoke_frames, shown_release
+    from dicomprep.cli.releasing import list_waiting, revoke_frames, shown_release
 
     if revoke:
         return revoke_frames(db, frames, person=by)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from dicomprep.commands.options import DEFAULTS, Flag
+from dicomprep.cli.options import DEFAULTS, Flag
 
 __all__ = ["predictions"]
 
@@ -32,7 +32,7 @@ def import_(file: Path, *, db: str = DEFAULTS.db, model: str = "", unmatched: Pa
         Write the rows that speak of no image here, as CSV or Parquet.
 
     """
-    from dicomprep.console import printable
+    from dicomprep.cli.console import printable
     from dicomprep.exchange.predictions import import_predictions
     from dicomprep.exchange.tables import require_table_place
 
