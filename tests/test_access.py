@@ -13,8 +13,8 @@ from dicomprep.database.connection import write_meta
 from dicomprep.database.writes.store import Store
 from dicomprep.exchange.export import export_frames
 from dicomprep.exchange.options import ExportOptions, Format
-from dicomprep.ownership import MARK, access_of
 from dicomprep.storage.access import ANYONE, GROUP, OWNER
+from dicomprep.workspace import MARK, access_of
 from tests.running import SIZE, Place, cli, make_files, set_labels
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import dicomprep
-from dicomprep.ownership import MARK, claim_output, require_own_output
+from dicomprep.workspace import MARK, claim_output, require_own_output
 from tests.running import Place, call, cli, dicomprep_command, make_files
 
 

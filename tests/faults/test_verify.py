@@ -19,8 +19,8 @@ from dicomprep.checks.verify import Kind, verify
 from dicomprep.cli.app import main
 from dicomprep.database.writes.labels import add_label
 from dicomprep.database.writes.store import Store
-from dicomprep.ownership import MARK
 from dicomprep.pixels.png import SIGNATURE, encode_png, is_own_png
+from dicomprep.workspace import MARK
 from tests.building import make_dicom
 from tests.running import Place, call, cli, frames_of, make_files
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dicomprep.database.connection import key_file
-from dicomprep.ownership import MARK
+from dicomprep.workspace import MARK
 from tests.running import Place, cli, make_files, wait_until
 
 NAMES = ("Patient Ä/a.dcm", "Patient Ä/cine.dcm:3", "頭部/b.dcm", "c.dcm")

@@ -20,12 +20,12 @@ from dicomprep.database.queries.roots import last_options
 from dicomprep.database.writes.groups import forget_lost_kin
 from dicomprep.database.writes.recovery import unsettle
 from dicomprep.database.writes.store import Store
-from dicomprep.ownership import require_claimed
 from dicomprep.pipeline.rerun import recorded_config, recorded_sources
 from dicomprep.pipeline.result import Watcher
 from dicomprep.pipeline.run import run
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.source import actual_path
+from dicomprep.workspace import require_claimed
 
 __all__ = ["Repaired", "repair"]
 

@@ -19,12 +19,12 @@ from dicomprep.database.queries import runs
 from dicomprep.database.queries import verify as verify_queries
 from dicomprep.errors import ConfigError
 from dicomprep.models import Status
-from dicomprep.ownership import require_claimed, require_own_output
 from dicomprep.pipeline.concerns import absent_inputs, unreachable_roots
 from dicomprep.pipeline.run import alone, own_paths
 from dicomprep.storage.base import ImageStore, is_image_name
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.source import digest_bytes
+from dicomprep.workspace import require_claimed, require_own_output
 
 __all__ = ["Findings", "Kind", "clear", "contradiction", "look_at", "reading", "recorded_output", "verify"]
 

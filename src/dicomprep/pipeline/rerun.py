@@ -15,8 +15,8 @@ from dicomprep.database.writes.recovery import unsettle
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Source
-from dicomprep.ownership import require_claimed
 from dicomprep.storage.source import actual_path, changed_ns
+from dicomprep.workspace import require_claimed
 
 __all__ = ["due_runs", "recorded_config", "recorded_sources"]
 

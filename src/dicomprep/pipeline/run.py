@@ -24,7 +24,6 @@ from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Limits
 from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
 from dicomprep.models import Settings, Source
-from dicomprep.ownership import access_of, claim_output, explain_access, require_own_output
 from dicomprep.pipeline.absence import Search, count_below, note_absent, prune
 from dicomprep.pipeline.changed_options import explain_changes
 from dicomprep.pipeline.concerns import concerns
@@ -44,6 +43,7 @@ from dicomprep.storage.roots import Part, Tree, find_tree
 from dicomprep.storage.source import actual_path
 from dicomprep.storage.sync import DRAFT
 from dicomprep.version import VERSION
+from dicomprep.workspace import access_of, claim_output, explain_access, require_own_output
 
 __all__ = ["alone", "key_path", "own_paths", "run"]
 
