@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep.database.opening import open_for_reading
+from dicomprep.database.connection import open_for_reading
 from dicomprep.errors import ConfigError
-from dicomprep.exchange.identities import Shown, pseudonyms_of
 from dicomprep.exchange.labels import export_labels, import_labels
+from dicomprep.exchange.matching import Shown, pseudonyms_of
 from dicomprep.exchange.predictions import Unit, aggregate, export_predictions, import_predictions
 from dicomprep.exchange.tables import read_table, write_table
 from tests.building import make_dicom

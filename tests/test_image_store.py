@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
 from dicomprep.storage.base import ImageStore, Stat, is_image_name
 from dicomprep.storage.local_images import LocalImages
-from dicomprep.storage.source import SCRATCH
+from dicomprep.storage.paths import SCRATCH
 
 NAMES = ("b.png", "Study 001/a.png", "Study 001/t/a.png", "頭部 CT/ÄÖ.png", unicodedata.normalize("NFD", "é/ü.png"))
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.storage.source import WHOLE_FILE_BYTES, Inflated, actual_path, digest_bytes, open_source, readable_path
+from dicomprep.storage.paths import actual_path, readable_path
+from dicomprep.storage.source import WHOLE_FILE_BYTES, Inflated, digest_bytes, open_source
 
 
 @given(st.text(st.characters(exclude_categories=[])))

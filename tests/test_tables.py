@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomprep.database.opening import open_for_reading
+from dicomprep.database.connection import open_for_reading
 from dicomprep.database.writes.labels import add_classes
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.cells import neutral_cell
 from dicomprep.exchange.dialects import read_delimited
-from dicomprep.exchange.identities import Shown, pseudonyms_of
 from dicomprep.exchange.labels import LabelsImported, export_labels, import_labels
+from dicomprep.exchange.matching import Shown, pseudonyms_of
 from dicomprep.exchange.predictions import Unit, export_predictions, import_predictions
 from dicomprep.exchange.tables import read_table
 from tests.building import make_dicom

@@ -94,7 +94,7 @@ def test_a_late_answer_is_nobodys(viewer: Viewer, files: list[str]) -> None:
     """One that comes of a question which nobody waits for any more."""
     assert rows_of(viewer, files[0]) == 4
     assert viewer._engine is not None
-    viewer._engine.submit(viewer.Question(-1, ViewFrame(files[1], 0)))
+    viewer._engine.submit(viewing.Question(-1, ViewFrame(files[1], 0)))
     assert [rows_of(viewer, path) for path in files[2:]] == [6, 7, 8, 9]
 
 

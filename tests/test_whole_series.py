@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dicomprep
-from dicomprep.exchange.identities import Shown
+from dicomprep.exchange.matching import Shown
 from dicomprep.exchange.predictions import Unit, export_predictions, import_predictions
 from tests import faulty
 from tests.building import make_dicom

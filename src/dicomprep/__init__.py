@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from dicomprep.pipeline.result import Result
     from dicomprep.pipeline.timing import Timer
     from dicomprep.pixels.png import decode_png
-    from dicomprep.training.dataset import Batch, Dataset, collate
+    from dicomprep.training.dataset import Batch, Dataset, Record, collate
     from dicomprep.training.frame import StoredFrame, frame
-    from dicomprep.training.records import Record
     from dicomprep.training.tables import frames, to_fastai
     from dicomprep.training.volumes import Volume, volume
 
@@ -58,7 +57,7 @@ _HOMES = {
     "Batch": "training.dataset",
     "Dataset": "training.dataset",
     "collate": "training.dataset",
-    "Record": "training.records",
+    "Record": "training.dataset",
     "StoredFrame": "training.frame",
     "frame": "training.frame",
     "frames": "training.tables",

@@ -9,7 +9,8 @@ from dicomprep.addresses import is_sqlite_path
 from dicomprep.database.connection import displayed_database
 from dicomprep.errors import ConfigError, disk_fault
 from dicomprep.storage.access import ANYONE, GROUP, OWNER, access_like
-from dicomprep.storage.source import MARK, actual_path, holds_images, read_small_file, readable_path
+from dicomprep.storage.paths import MARK, actual_path, holds_images, readable_path
+from dicomprep.storage.source import read_small_file
 from dicomprep.storage.sync import replace_file
 
 __all__ = ["MARK", "access_of", "claim_output", "explain_access", "require_claimed", "require_own_output"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dicomprep.errors import disk_fault
 from dicomprep.storage.local_images import Entry, LocalImages
-from dicomprep.storage.source import OWN_PREFIX, SCRATCH, readable_path
+from dicomprep.storage.paths import OWN_PREFIX, SCRATCH, readable_path
 
 __all__ = ["Leftovers"]
 

@@ -24,7 +24,7 @@ from dicomprep.pipeline.rerun import recorded_config, recorded_sources
 from dicomprep.pipeline.result import Watcher
 from dicomprep.pipeline.run import run
 from dicomprep.storage.local_images import LocalImages
-from dicomprep.storage.source import actual_path
+from dicomprep.storage.paths import actual_path
 from dicomprep.workspace import require_claimed
 
 __all__ = ["Repaired", "repair"]

@@ -35,7 +35,7 @@ from dicomprep.errors import (
     LabelError,
     disk_fault,
 )
-from dicomprep.storage.source import readable_path
+from dicomprep.storage.paths import readable_path
 from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]

@@ -15,7 +15,7 @@ from rich.text import Text
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Source, Status
 from dicomprep.pipeline.result import LINK, Result, Watcher
-from dicomprep.storage.source import readable_path
+from dicomprep.storage.paths import readable_path
 
 __all__ = [
     "ConsoleWatcher",

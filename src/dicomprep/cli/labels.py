@@ -69,8 +69,8 @@ def export(
         Say names of images, which may hold names of patients.
 
     """
-    from dicomprep.exchange.identities import Shown
     from dicomprep.exchange.labels import export_labels
+    from dicomprep.exchange.matching import Shown
 
     shown = Shown(with_uids=with_uids, with_paths=with_paths)
     done = export_labels(db, file, shown=shown, history=history)

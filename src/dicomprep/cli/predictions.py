@@ -78,7 +78,7 @@ def export(  # noqa: PLR0913
         Say names of images, which may hold names of patients.
 
     """
-    from dicomprep.exchange.identities import Shown
+    from dicomprep.exchange.matching import Shown
     from dicomprep.exchange.predictions import Unit, export_predictions
 
     shown = Shown(with_uids=with_uids, with_paths=with_paths)

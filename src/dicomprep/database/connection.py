@@ -17,8 +17,7 @@ from dicomprep.addresses import is_sqlite_path, resolve_database
 from dicomprep.database import schema
 from dicomprep.database.errors import database_fault
 from dicomprep.database.migrations import MIGRATIONS, SCHEMA_VERSION
-from dicomprep.database.patience import ATTEMPT_SECONDS, BUSY_SECONDS, Patience
-from dicomprep.database.sqlite import journal_mode
+from dicomprep.database.sqlite import ATTEMPT_SECONDS, BUSY_SECONDS, Patience, journal_mode
 from dicomprep.errors import ConfigError, EnvironmentFault
 
 __all__ = [
@@ -28,6 +27,7 @@ __all__ = [
     "former_key_file",
     "key_file",
     "migrate",
+    "open_for_reading",
     "read_meta",
     "shown_database",
     "write_meta",
@@ -242,3 +242,17 @@ def _take_run_lock(cursor: Any) -> None:  # noqa: ANN401
         if time.monotonic() > end:
             raise EnvironmentFault("Another run is writing to the database. Wait for it, or choose another --db.")
         time.sleep(0.1)
+
+
+@contextmanager
+def open_for_reading(db: str) -> Iterator[Connection]:
+    """A connection that cannot write, gone at the end of the block; EnvironmentFault where the database fails."""
+    engine = connect(db, must_exist=True)
+    try:
+        migrate(engine)
+        with reading(engine.execution_options(postgresql_readonly=True)) as connection:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA query_only = ON")
+            yield connection
+    finally:
+        engine.dispose()

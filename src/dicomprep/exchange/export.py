@@ -12,8 +12,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from dicomprep.database.opening import images_folder, open_for_reading
+from dicomprep.database.connection import open_for_reading
 from dicomprep.database.queries.frames import image_options
+from dicomprep.database.queries.runs import images_folder
 from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
 from dicomprep.exchange.card import describe_export
 from dicomprep.exchange.formats.registry import LAYOUTS, Layout
@@ -23,7 +24,7 @@ from dicomprep.exchange.pseudonyms import new_salt, open_pseudonyms
 from dicomprep.exchange.rows import Part, Rows, read_rows
 from dicomprep.exchange.shards import Plan, Planned, plan_shards
 from dicomprep.storage.access import GROUP, OWNER, make_file, make_folder
-from dicomprep.storage.source import OWN_PREFIX
+from dicomprep.storage.paths import OWN_PREFIX
 
 __all__ = ["Exported", "export_frames"]
 

@@ -14,9 +14,9 @@ from urllib.parse import unquote
 
 from sqlalchemy import Connection
 
-from dicomprep.database.opening import images_folder
 from dicomprep.database.queries.exchange import NamedFrame, named_frames
-from dicomprep.exchange.identities import pseudonyms_of
+from dicomprep.database.queries.runs import images_folder
+from dicomprep.exchange.matching import pseudonyms_of
 from dicomprep.exchange.pseudonyms import KEY_LENGTH
 from dicomprep.storage.naming import folded_name
 

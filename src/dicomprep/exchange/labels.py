@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dicomprep.database.opening import open_for_reading
+from dicomprep.database.connection import open_for_reading
 from dicomprep.database.queries import labeling
 from dicomprep.database.queries.exchange import label_events
 from dicomprep.database.queries.frames import Choice, class_names, select_frames
@@ -13,8 +13,7 @@ from dicomprep.database.writes.exchange import GivenLabel, LabelsAdded, add_labe
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling, same_classes
-from dicomprep.exchange.identities import Shown
-from dicomprep.exchange.matching import IDENTITIES, SHOWN, Matched, match_frames
+from dicomprep.exchange.matching import IDENTITIES, SHOWN, Matched, Shown, match_frames
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
 
 __all__ = ["LabelsExported", "LabelsImported", "export_labels", "import_labels"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from dicomprep.errors import ConfigError
 from dicomprep.storage.access import ANYONE, OWNER, access_like, make_file
-from dicomprep.storage.source import OWN_PREFIX
+from dicomprep.storage.paths import OWN_PREFIX
 
 __all__ = ["MANIFEST", "Manifest", "Shard", "load_manifest"]
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 
-from dicomprep.database.opening import open_for_reading
+from dicomprep.database.connection import open_for_reading
 from dicomprep.database.queries import labeling
 from dicomprep.database.queries.exchange import scores
 from dicomprep.database.queries.frames import class_names
@@ -16,8 +16,7 @@ from dicomprep.database.writes.predictions import add_scores, summarize
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling
-from dicomprep.exchange.identities import Shown
-from dicomprep.exchange.matching import IDENTITIES, Matched, match_frames
+from dicomprep.exchange.matching import IDENTITIES, Matched, Shown, match_frames
 from dicomprep.exchange.scores import Scored, read_scores
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
 

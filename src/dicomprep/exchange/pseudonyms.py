@@ -4,8 +4,7 @@ import hmac
 import secrets
 from pathlib import Path
 
-from dicomprep.database.connection import former_key_file, key_file, read_meta
-from dicomprep.database.opening import open_for_reading
+from dicomprep.database.connection import former_key_file, key_file, open_for_reading, read_meta
 from dicomprep.privacy.keys import find_key, fingerprint_key, keyed_hash
 
 __all__ = ["KEY_LENGTH", "Pseudonyms", "new_salt", "open_pseudonyms"]

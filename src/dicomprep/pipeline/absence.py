@@ -10,8 +10,8 @@ from dicomprep.database.writes.absent import count_absent
 from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.store import Store
 from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Part
-from dicomprep.storage.source import actual_path
 
 __all__ = ["Search", "count_below", "note_absent", "prune"]
 

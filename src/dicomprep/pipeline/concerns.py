@@ -13,8 +13,8 @@ from dicomprep.database.queries.audit import count_by_kind, last_split
 from dicomprep.database.queries.concerns import changed_side
 from dicomprep.database.queries.roots import count_recorded, recorded_roots
 from dicomprep.database.writes.absent import count_absent
+from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Part
-from dicomprep.storage.source import actual_path
 
 __all__ = ["absent_inputs", "concerns", "last_splits", "percentages", "unreachable_roots"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from dicomprep.database.queries.runs import Recorded, find_recorded
-from dicomprep.storage.source import actual_path, readable_path
+from dicomprep.storage.paths import actual_path, readable_path
 
 __all__ = ["Moves"]
 

@@ -23,7 +23,7 @@ from dicomprep.storage.naming import (
     source_name,
     with_suffix_hash,
 )
-from dicomprep.storage.source import readable_path
+from dicomprep.storage.paths import readable_path
 
 __all__ = ["Planner"]
 

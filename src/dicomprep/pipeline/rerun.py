@@ -8,14 +8,15 @@ from typing import Any
 
 from dicomprep.config import Config
 from dicomprep.database.connection import connect, displayed_database, read_meta
-from dicomprep.database.opening import images_folder
 from dicomprep.database.queries import runs
 from dicomprep.database.queries.roots import last_options
+from dicomprep.database.queries.runs import images_folder
 from dicomprep.database.writes.recovery import unsettle
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Source
-from dicomprep.storage.source import actual_path, changed_ns
+from dicomprep.storage.paths import actual_path
+from dicomprep.storage.source import changed_ns
 from dicomprep.workspace import require_claimed
 
 __all__ = ["due_runs", "recorded_config", "recorded_sources"]

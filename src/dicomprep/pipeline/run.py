@@ -30,17 +30,16 @@ from dicomprep.pipeline.concerns import concerns
 from dicomprep.pipeline.frame_ranges import Parts
 from dicomprep.pipeline.planner import Planner
 from dicomprep.pipeline.preload import PROCESS
-from dicomprep.pipeline.recording import Recorder
 from dicomprep.pipeline.result import Result, Watcher
 from dicomprep.pipeline.scheduler import Batch
 from dicomprep.pipeline.stages.discover import discover
-from dicomprep.pipeline.stages.record import Ledger
+from dicomprep.pipeline.stages.record import Ledger, Recorder
 from dicomprep.privacy.keys import explain_exposure, fingerprint_key
 from dicomprep.storage.access import make_file, make_folder
 from dicomprep.storage.archives import is_archive
 from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Part, Tree, find_tree
-from dicomprep.storage.source import actual_path
 from dicomprep.storage.sync import DRAFT
 from dicomprep.version import VERSION
 from dicomprep.workspace import access_of, claim_output, explain_access, require_own_output

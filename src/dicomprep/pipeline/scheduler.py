@@ -16,8 +16,8 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance, Outcome, Source, Status, Task
 from dicomprep.pipeline.frame_ranges import Parts
 from dicomprep.pipeline.planner import Planner
-from dicomprep.pipeline.recording import Recorder
 from dicomprep.pipeline.result import Result, Watcher
+from dicomprep.pipeline.stages.record import Recorder
 from dicomprep.pipeline.timing import Timer
 from dicomprep.storage.source import open_at
 

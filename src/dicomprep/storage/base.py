@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-from dicomprep.storage.source import SCRATCH
+from dicomprep.storage.paths import SCRATCH
 
 __all__ = ["ImageStore", "Stat", "is_image_name"]
 

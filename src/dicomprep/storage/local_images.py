@@ -13,7 +13,7 @@ from typing import NamedTuple
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError, disk_fault
 from dicomprep.storage.access import ANYONE, OWNER, access_like, make_folder
 from dicomprep.storage.base import Stat, is_image_name
-from dicomprep.storage.source import MARK, SCRATCH
+from dicomprep.storage.paths import MARK, SCRATCH
 
 __all__ = ["Entry", "LocalImages"]
 

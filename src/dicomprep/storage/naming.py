@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from unicodedata import normalize
 
-from dicomprep.storage.source import OWN_PREFIX, readable_path
+from dicomprep.storage.paths import OWN_PREFIX, readable_path
 
 __all__ = [
     "fit_for_any_system",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from dicomprep.storage.source import actual_path, readable_path
+from dicomprep.storage.paths import actual_path, readable_path
 
 __all__ = ["Identity", "Part", "Tree", "find_tree", "identity_of", "place_within"]
 

@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,29 +16,16 @@ from dicomprep.storage.file_budget import bytes_on_disk, require_substance
 
 __all__ = [
     "HEAD_BYTES",
-    "MARK",
-    "OWN_PREFIX",
     "Inflated",
     "SourceFile",
-    "actual_path",
     "changed_ns",
     "digest_bytes",
-    "holds_images",
     "open_at",
     "open_linked",
     "open_source",
     "read_small_file",
-    "readable_path",
 ]
 
-OWN_PREFIX = ".dicomprep"
-"""Names below the output folder that begin so are this program's, not images'."""
-
-SCRATCH = f"{OWN_PREFIX}-tmp"
-"""Folder below the output in which a thumbnail is written before it is moved to its place."""
-
-MARK = f"{OWN_PREFIX}.owner"
-"""In the output folder: its database, and the fingerprint of that data set's key. Images are for whom it is."""
 
 HEAD_BYTES = 2**16
 """Enough of a DICOM file to see its file meta information."""
@@ -247,53 +233,6 @@ def read_small_file(path: Path, *, most: int, follow_links: bool = True) -> byte
         os.close(descriptor)
 
 
-def holds_images(folder: Path) -> bool:
-    """Whether a folder holds anything but what this program keeps there for itself."""
-    if not folder.is_dir():
-        return False
-    with os.scandir(folder) as entries:
-        return any(not entry.name.startswith(OWN_PREFIX) for entry in entries)
-
-
 def digest_bytes(content: bytes) -> bytes:
     """XXH3-128, 16 bytes: for telling contents apart, not against forgery."""
     return xxhash.xxh3_128_digest(content)
-
-
-def readable_path(path: str) -> str:
-    r"""A path as text that any terminal, database or report can take; `actual_path` turns it back.
-
-    A byte that is no UTF-8 becomes `\xff`, a control character `\x0a` or `\u2028`, a backslash `\\`.
-
-    >>> readable_path("scan\n1")
-    'scan\\x0a1'
-    """
-    if path.isprintable() and "\\" not in path:
-        return path
-    return "".join(_escape(character) for character in path)
-
-
-def actual_path(readable: str) -> str:
-    """The path that `readable_path` made readable."""
-    if "\\" not in readable:
-        return readable
-    return re.sub(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))", _unescape, readable)
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    if character == "\\":
-        return "\\\\"
-    if character.isprintable():
-        return character
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def _unescape(match: re.Match[str]) -> str:
-    byte, *wide = match.groups()
-    if byte:
-        return chr(int(byte, 16)) if int(byte, 16) < 0x80 else chr(0xDC00 + int(byte, 16))
-    digits = next((digits for digits in wide if digits), None)
-    return chr(int(digits, 16)) if digits else "\\"

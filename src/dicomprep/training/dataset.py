@@ -14,10 +14,31 @@ from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail, with_channels
-from dicomprep.training.records import UNLABELLED, Record
 from dicomprep.training.sampling import BalancedSampler, class_weights, positive_weights
 
-__all__ = ["Batch", "Dataset", "collate"]
+__all__ = ["UNLABELLED", "Batch", "Dataset", "Record", "collate"]
+
+UNLABELLED = -1
+"""The target of a frame that has no label."""
+
+
+class Record(NamedTuple):
+    """What the database says of a frame. Texts are empty where nothing is known, so that any loader can batch them."""
+
+    id: int
+    filename: str
+    study_id: str
+    thumbnail_path: str
+    """Below the output folder."""
+    frame_number: int
+    split: str
+    modality: str
+    patient_key: str
+    label: str
+    width: int
+    height: int
+    series_instance_uid: str
+
 
 Labels = str | Sequence[str] | Mapping[str, float] | None
 Transform = Callable[[Any], Any]

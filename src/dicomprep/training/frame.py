@@ -8,8 +8,9 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from dicomprep.database.opening import images_folder, open_for_reading
+from dicomprep.database.connection import open_for_reading
 from dicomprep.database.queries.frames import find_frame
+from dicomprep.database.queries.runs import images_folder
 from dicomprep.errors import ConfigError
 from dicomprep.pixels.geometry import Points, geometry_of, to_source, to_thumbnail
 from dicomprep.storage.local_images import LocalImages

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dicomprep.database.opening import images_folder, open_for_reading
+from dicomprep.database.connection import open_for_reading
 from dicomprep.database.queries.frames import COLUMNS, Choice, select_frames
+from dicomprep.database.queries.runs import images_folder
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
 from dicomprep.storage.local_images import LocalImages

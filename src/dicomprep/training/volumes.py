@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.database.opening import images_folder, open_for_reading
+from dicomprep.database.connection import open_for_reading
 from dicomprep.database.queries.frames import POSITIONS, failed_files, strays
+from dicomprep.database.queries.runs import images_folder
 from dicomprep.database.queries.series import series_frames
 from dicomprep.errors import ExportError
 from dicomprep.pixels.geometry import geometry_of

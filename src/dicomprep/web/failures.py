@@ -19,8 +19,8 @@ from dicomprep.checks.viewer import Explain, Refusal
 from dicomprep.database.queries import overview
 from dicomprep.database.queries.overview import Cause, causes, failed_inputs, find_input
 from dicomprep.errors import ErrorCode, LabelError
+from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import place_within
-from dicomprep.storage.source import actual_path
 from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, answered, no_such_image
 

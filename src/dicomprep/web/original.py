@@ -9,8 +9,8 @@ from starlette.routing import Route
 
 from dicomprep.checks.viewer import FrameView, ReadTags, Refusal, ViewFrame
 from dicomprep.database.queries.gallery import Origin, find_origin
+from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import place_within
-from dicomprep.storage.source import actual_path
 from dicomprep.web.bodies import asked_number
 from dicomprep.web.site import Site, no_such_image
 

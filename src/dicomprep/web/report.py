@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from dicomprep.addresses import resolve_database
 from dicomprep.database.connection import connect
-from dicomprep.database.opening import images_folder
 from dicomprep.database.queries import runs
+from dicomprep.database.queries.runs import images_folder
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.sync import drafted, require_place
 from dicomprep.version import VERSION

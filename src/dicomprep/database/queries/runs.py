@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, or_, select
 
 from dicomprep.database.bulk import any_of, look_up
+from dicomprep.database.connection import database_folder
 from dicomprep.database.schema import files, frames, groups, inputs, meta, runs
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Status
-from dicomprep.storage.source import actual_path, readable_path
+from dicomprep.storage.paths import actual_path, readable_path
 
 __all__ = [
     "Failure",
@@ -26,6 +28,7 @@ __all__ = [
     "find_settled",
     "find_taken_names",
     "find_thumbnail",
+    "images_folder",
     "last_runs",
     "list_failures",
     "output_dir",
@@ -203,3 +206,8 @@ def last_runs(connection: Connection, limit: int) -> list[Run]:
 def _failed(codes: Sequence[str] | None) -> ColumnElement[bool]:
     unsuccessful = files.c.status.not_in([Status.DONE, Status.SKIPPED])
     return unsuccessful if codes is None else unsuccessful & files.c.error_code.in_(codes)
+
+
+def images_folder(connection: Connection, db: str) -> Path:
+    """The folder below which the images of a database lie; where there is no image yet, that of the database."""
+    return (database_folder(db) or Path()) / (output_dir(connection) or "")

@@ -14,8 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.database.connection import database_folder
-from dicomprep.database.opening import open_for_reading
+from dicomprep.database.connection import database_folder, open_for_reading
 from dicomprep.database.queries import runs
 from dicomprep.database.queries.frames import Choice, class_names, select_frames
 from dicomprep.errors import ConfigError

@@ -6,7 +6,7 @@ from dicomprep.models import Outcome
 from dicomprep.privacy.burned_in import describe_risk
 from dicomprep.privacy.keys import genuine_uid
 from dicomprep.storage.naming import folded_name, frame_stem
-from dicomprep.storage.source import readable_path
+from dicomprep.storage.paths import readable_path
 
 __all__ = ["file_row", "frame_rows", "late_columns"]
 

@@ -24,7 +24,6 @@ from dicomprep.database.connection import (
     write_meta,
 )
 from dicomprep.database.errors import database_fault
-from dicomprep.database.patience import BUSY_SECONDS, Patience
 from dicomprep.database.queries.concerns import (
     groups_of_labelled,
     note_changed_side,
@@ -33,6 +32,7 @@ from dicomprep.database.queries.concerns import (
 )
 from dicomprep.database.queries.roots import lie_in
 from dicomprep.database.schema import files, frames, runs
+from dicomprep.database.sqlite import BUSY_SECONDS, Patience
 from dicomprep.database.writes.duplicates import Twins, twin_keys
 from dicomprep.database.writes.groups import Move, ensure_groups, join_groups
 from dicomprep.database.writes.pictures import Pictures
@@ -42,8 +42,8 @@ from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
 from dicomprep.privacy.keys import find_key, fingerprint_key, keep_key, load_key, make_key
 from dicomprep.storage.access import OWNER, make_file, make_folder
+from dicomprep.storage.paths import actual_path, holds_images, readable_path
 from dicomprep.storage.roots import Part
-from dicomprep.storage.source import actual_path, holds_images, readable_path
 
 __all__ = ["Store"]
 

@@ -10,8 +10,9 @@ from dicomprep.dicom.sniff import DICOM_SUFFIXES
 from dicomprep.models import Source
 from dicomprep.pipeline.stages.left_out import why_left_out
 from dicomprep.pipeline.stages.listing import Entry, list_sorted
+from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Identity, identity_of
-from dicomprep.storage.source import actual_path, changed_ns
+from dicomprep.storage.source import changed_ns
 
 __all__ = ["discover"]
 

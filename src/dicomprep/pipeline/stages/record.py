@@ -1,8 +1,10 @@
 """Outcomes → rows: recorded together, in one transaction; then what they replace is removed."""
 
 import re
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dicomprep.config import Splits
@@ -13,7 +15,7 @@ from dicomprep.splits import assign_split
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.sync import sync_images
 
-__all__ = ["Ledger", "record"]
+__all__ = ["Ledger", "Recorder", "record"]
 
 FATAL = (ErrorCode.TIMEOUT, ErrorCode.OUT_OF_MEMORY, ErrorCode.WORKER_CRASHED, ErrorCode.INTERNAL)
 """What ends a worker in the middle of a file."""
@@ -72,3 +74,40 @@ def _leftovers(outcome: Outcome, images: LocalImages) -> list[str]:
         return []
     numbered = re.compile(rf"{re.escape(name)}(_frame\d+)?\.png")
     return [path for path in paths if numbered.fullmatch(path)]
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Records in the background. Nothing else may use the database until `settle` says that it is done."""
+
+    ledger: Ledger
+    seconds: float = 0.0
+    """That recording took, all in all."""
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "dicomprep recorder"))
+    _under_way: Future[Sequence[Outcome]] | None = None
+
+    def begin(self, outcomes: Sequence[Outcome]) -> None:
+        """Record a batch; the one before must be settled."""
+        self._under_way = self._thread.submit(self._record, outcomes)
+
+    def settle(self, *, wait: bool) -> Sequence[Outcome] | None:
+        """What was recorded since the last time; None if that still goes on and is not waited for.
+
+        Raises EnvironmentFault where the database or the disk failed.
+        """
+        if self._under_way is None:
+            return ()
+        if not wait and not self._under_way.done():
+            return None
+        done, self._under_way = self._under_way, None
+        return done.result()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+
+    def _record(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        began = time.perf_counter()
+        record(outcomes, self.ledger)
+        self.seconds += time.perf_counter() - began
+        return outcomes
