@@ -16,14 +16,14 @@ from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pixels.codecs.registry import NATIVE_SYNTAXES, decode_codestream, is_supported, reduces
 from dicomprep.pixels.codecs.video import VIDEO_SYNTAXES
 from tests.building import make_dicom
+from tests.pixels.test_codecs import CASES, layout_of, picture
+from tests.pixels.test_dcmtk import DEVIATIONS as DCMTK_DEVIATIONS
+from tests.pixels.test_highdicom import DEVIATIONS as HIGHDICOM_DEVIATIONS
+from tests.pixels.test_metamorphic import palette, planar
+from tests.pixels.test_video import KINDS as VIDEO_KINDS
+from tests.pixels.test_video import encode as encode_video
+from tests.pixels.test_video import pictures, video_file
 from tests.reading import decoded_frames
-from tests.test_codecs import CASES, layout_of, picture
-from tests.test_dcmtk import DEVIATIONS as DCMTK_DEVIATIONS
-from tests.test_highdicom import DEVIATIONS as HIGHDICOM_DEVIATIONS
-from tests.test_metamorphic import palette, planar
-from tests.test_video import KINDS as VIDEO_KINDS
-from tests.test_video import encode as encode_video
-from tests.test_video import pictures, video_file
 
 PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"
 

@@ -13,8 +13,8 @@ from dicomprep.web.guard import Door
 from tests.building import make_dicom
 from tests.hostile.serving_pages import served_pages
 from tests.pages import Pages, free_port
+from tests.privacy.test_canaries import NEEDLE, rewrite
 from tests.running import Place, frames_of
-from tests.test_canaries import NEEDLE, rewrite
 
 TELEPHONE = "9370425551212"
 CANARIES = {"Manufacturer": "QZXKANARY", "ConvolutionKernel": "QZXKANARY", "ContrastBolusAgent": "QZXKANARY"}

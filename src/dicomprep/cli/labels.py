@@ -70,7 +70,7 @@ def export(
 
     """
     from dicomprep.exchange.labels import export_labels
-    from dicomprep.exchange.matching import Shown
+    from dicomprep.exchange.pseudonyms import Shown
 
     shown = Shown(with_uids=with_uids, with_paths=with_paths)
     done = export_labels(db, file, shown=shown, history=history)

@@ -78,8 +78,8 @@ def export(  # noqa: PLR0913
         Say names of images, which may hold names of patients.
 
     """
-    from dicomprep.exchange.matching import Shown
     from dicomprep.exchange.predictions import Unit, export_predictions
+    from dicomprep.exchange.pseudonyms import Shown
 
     shown = Shown(with_uids=with_uids, with_paths=with_paths)
     rows = export_predictions(db, file, model=model, unit=Unit(by), threshold=threshold, shown=shown)

@@ -16,8 +16,7 @@ from sqlalchemy import Connection
 
 from dicomprep.database.queries.exchange import NamedFrame, named_frames
 from dicomprep.database.queries.runs import images_folder
-from dicomprep.exchange.matching import pseudonyms_of
-from dicomprep.exchange.pseudonyms import KEY_LENGTH
+from dicomprep.exchange.pseudonyms import KEY_LENGTH, pseudonyms_of
 from dicomprep.storage.naming import folded_name
 
 __all__ = ["Found", "Sought", "find_images"]

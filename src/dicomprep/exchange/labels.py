@@ -13,7 +13,8 @@ from dicomprep.database.writes.exchange import GivenLabel, LabelsAdded, add_labe
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling, same_classes
-from dicomprep.exchange.matching import IDENTITIES, SHOWN, Matched, Shown, match_frames
+from dicomprep.exchange.matching import IDENTITIES, SHOWN, Matched, match_frames
+from dicomprep.exchange.pseudonyms import Shown
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
 
 __all__ = ["LabelsExported", "LabelsImported", "export_labels", "import_labels"]

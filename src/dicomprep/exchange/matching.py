@@ -1,20 +1,17 @@
 """Which image a row of somebody's table speaks of: by id, name, key of an export, or SOP Instance UID and frame."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection
 
-from dicomprep.database.queries.runs import images_folder
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.finding import Sought, find_images
-from dicomprep.exchange.pseudonyms import Pseudonyms, open_pseudonyms
 from dicomprep.exchange.tables import ReadTable, write_table
 
-__all__ = ["IDENTITIES", "Matched", "Shown", "match_frames", "pseudonyms_of"]
+__all__ = ["IDENTITIES", "Matched", "match_frames"]
 
 _COLUMNS = {
     "key": ("key",),
@@ -112,52 +109,3 @@ def _cells(table: ReadTable, kind: str, heading: str) -> Iterator[Sought]:
             place = f"{table.path}, row {table.lines[row]}"
             raise ConfigError(f"{place}: frame_number {number} is no number from 0, no whole one.")
         yield text, int(frame[1]) if frame is not None else None
-
-
-def pseudonyms_of(connection: Connection, db: str) -> Pseudonyms:
-    """The pseudonyms of the data set of a database."""
-    return open_pseudonyms(db, images_folder(connection, db))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """What is said of each image in a table that goes out."""
-
-    with_uids: bool = False
-    """Say the SOP Instance UID, which leads back to the patient in the hospital's own systems."""
-    with_paths: bool = False
-    """Say the image's name, which may hold names of patients."""
-    by_id: bool = False
-    """Name images by their id in the database in place of the key: the data set's key file is lost."""
-
-    def readable(self, connection: Connection, db: str) -> "Shown":
-        """The same, by id where no keys can be made: labels are a person's work, and leave all the same."""
-        try:
-            pseudonyms_of(connection, db)
-        except ConfigError:
-            return replace(self, by_id=True)
-        return self
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """Names and kinds of the columns that identify an image."""
-        uids = {"sop_instance_uid": "text", "frame_number": "integer"} if self.with_uids else {}
-        named: dict[str, str] = {"id": "integer"} if self.by_id else {"key": "text"}
-        return {**named, **({"filename": "text"} if self.with_paths else {}), **uids}
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """What must be read of a frame to identify it."""
-        return ("filename", "sop_instance_uid", "frame_number", "id")
-
-    def opened(self, connection: Connection, db: str) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-        """Turns `sources` into the values of `columns`."""
-        pseudonyms = None if self.by_id else pseudonyms_of(connection, db)
-
-        def identify(source: Sequence[Any]) -> tuple[Any, ...]:
-            filename, uid, number = source[:3]
-            name = (filename,) if self.with_paths else ()
-            which = source[3] if pseudonyms is None else pseudonyms.of_image(filename).decode()
-            return (which, *name, *((uid, number) if self.with_uids else ()))
-
-        return identify

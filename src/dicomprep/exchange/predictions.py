@@ -16,7 +16,8 @@ from dicomprep.database.writes.predictions import add_scores, summarize
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling
-from dicomprep.exchange.matching import IDENTITIES, Matched, Shown, match_frames
+from dicomprep.exchange.matching import IDENTITIES, Matched, match_frames
+from dicomprep.exchange.pseudonyms import Shown
 from dicomprep.exchange.scores import Scored, read_scores
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
 

@@ -2,12 +2,19 @@
 
 import hmac
 import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
 
 from dicomprep.database.connection import former_key_file, key_file, open_for_reading, read_meta
+from dicomprep.database.queries.runs import images_folder
+from dicomprep.errors import ConfigError
 from dicomprep.privacy.keys import find_key, fingerprint_key, keyed_hash
 
-__all__ = ["KEY_LENGTH", "Pseudonyms", "new_salt", "open_pseudonyms"]
+__all__ = ["KEY_LENGTH", "Pseudonyms", "Shown", "new_salt", "open_pseudonyms", "pseudonyms_of"]
 
 KEY_LENGTH = 20
 """Hexadecimal digits of an image's key: with ten million images, two alike are less likely than one in 10^10."""
@@ -45,3 +52,52 @@ def open_pseudonyms(db: str, output_dir: Path, *, salt: str = "") -> Pseudonyms:
     with open_for_reading(db) as connection:
         check = read_meta(connection, "key_check") or ""
     return Pseudonyms(find_key(key_file(db, output_dir), former_key_file(db, output_dir), check=check), salt=salt)
+
+
+def pseudonyms_of(connection: Connection, db: str) -> Pseudonyms:
+    """The pseudonyms of the data set of a database."""
+    return open_pseudonyms(db, images_folder(connection, db))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What is said of each image in a table that goes out."""
+
+    with_uids: bool = False
+    """Say the SOP Instance UID, which leads back to the patient in the hospital's own systems."""
+    with_paths: bool = False
+    """Say the image's name, which may hold names of patients."""
+    by_id: bool = False
+    """Name images by their id in the database in place of the key: the data set's key file is lost."""
+
+    def readable(self, connection: Connection, db: str) -> "Shown":
+        """The same, by id where no keys can be made: labels are a person's work, and leave all the same."""
+        try:
+            pseudonyms_of(connection, db)
+        except ConfigError:
+            return replace(self, by_id=True)
+        return self
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Names and kinds of the columns that identify an image."""
+        uids = {"sop_instance_uid": "text", "frame_number": "integer"} if self.with_uids else {}
+        named: dict[str, str] = {"id": "integer"} if self.by_id else {"key": "text"}
+        return {**named, **({"filename": "text"} if self.with_paths else {}), **uids}
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What must be read of a frame to identify it."""
+        return ("filename", "sop_instance_uid", "frame_number", "id")
+
+    def opened(self, connection: Connection, db: str) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        """Turns `sources` into the values of `columns`."""
+        pseudonyms = None if self.by_id else pseudonyms_of(connection, db)
+
+        def identify(source: Sequence[Any]) -> tuple[Any, ...]:
+            filename, uid, number = source[:3]
+            name = (filename,) if self.with_paths else ()
+            which = source[3] if pseudonyms is None else pseudonyms.of_image(filename).decode()
+            return (which, *name, *((uid, number) if self.with_uids else ()))
+
+        return identify

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.building import make_dicom
+from tests.checks.test_audit import report
 from tests.running import Place, cli, frames_of
-from tests.test_audit import report
 
 COMMON = {"PatientAge": "045Y", "PatientSex": "F", "StudyDate": "20190412", "Manufacturer": "SIEMENS"}
 

@@ -29,9 +29,9 @@ from dicomprep.models import Frame
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pixels.intensity import Range, Rescale, Window
 from tests.building import make_dicom
+from tests.dicom.test_header import insert, item, words
+from tests.pixels.test_codecs import UID, Pixels, as_bits, htj2k, jpeg, jpeg2000, jpeg_lossless, jpeg_ls, picture, rle
 from tests.reading import decoded_frames, opened_image
-from tests.test_codecs import UID, Pixels, as_bits, htj2k, jpeg, jpeg2000, jpeg_lossless, jpeg_ls, picture, rle
-from tests.test_header import insert, item, words
 
 Encode = Callable[[Pixels, int], bytes]
 GREY, SIGNED, BYTES, COLOR = picture("u2", 12), picture("i2", 12), picture("u1", 8), picture("u1", 8, color=True)

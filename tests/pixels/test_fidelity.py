@@ -26,9 +26,9 @@ from dicomprep.pixels.codecs.base import Detail
 from dicomprep.pixels.codecs.registry import decode_codestream
 from dicomprep.pixels.geometry import place, plan_geometry
 from tests.building import make_dicom
+from tests.pixels.test_codecs import layout_of
 from tests.reading import decoded_frames
 from tests.reference_table import FOLDER, REFERENCE
-from tests.test_codecs import layout_of
 
 Pixels = NDArray[Any]
 UID = "1.2.840.10008.1.2.4"

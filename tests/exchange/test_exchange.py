@@ -9,8 +9,8 @@ import pytest
 from dicomprep.database.connection import open_for_reading
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.labels import export_labels, import_labels
-from dicomprep.exchange.matching import Shown, pseudonyms_of
 from dicomprep.exchange.predictions import Unit, aggregate, export_predictions, import_predictions
+from dicomprep.exchange.pseudonyms import Shown, pseudonyms_of
 from dicomprep.exchange.tables import read_table, write_table
 from tests.building import make_dicom
 from tests.running import Place, cli, frames_of, make_files

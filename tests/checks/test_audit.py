@@ -23,8 +23,8 @@ from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
 from dicomprep.pixels.similarity import overview_halvings, perceptual_hash, similarity, survey
 from dicomprep.splits import assign_split, identify_group
 from tests.building import make_dicom
+from tests.pipeline.test_duplicates import label, many_patients, noise
 from tests.running import Place, cli
-from tests.test_twins import label, many_patients, noise
 
 KEY = b"k" * 32
 

@@ -9,7 +9,6 @@ import zlib
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import imagecodecs
@@ -25,6 +24,7 @@ from dicomprep.pixels.codecs.markers import identify_syntax, read_jpegxl_shape
 from dicomprep.pixels.codecs.registry import decode_codestream, is_supported
 from dicomprep.pixels.stored import Layout
 from tests.damaging import CUTS, DAMAGED, SAMPLES, sample
+from tests.running import PROJECT
 
 Pixels = NDArray[Any]
 UID = "1.2.840.10008.1.2"
@@ -266,7 +266,7 @@ def test_a_hole_of_zeros_is_seen(case: Case) -> None:
 def survival() -> dict[str, str]:
     finished = subprocess.run(
         [sys.executable, "-m", "tests.damaging"],
-        check=True, capture_output=True, timeout=60, cwd=Path(__file__).parent.parent,
+        check=True, capture_output=True, timeout=60, cwd=PROJECT,
     )  # fmt: skip
     return json.loads(finished.stdout)
 

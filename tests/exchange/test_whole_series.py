@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import dicomprep
-from dicomprep.exchange.matching import Shown
 from dicomprep.exchange.predictions import Unit, export_predictions, import_predictions
+from dicomprep.exchange.pseudonyms import Shown
 from tests import faulty
 from tests.building import make_dicom
+from tests.pipeline.test_duplicates import noise, twins
 from tests.running import Place
-from tests.test_twins import noise, twins
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from dicomprep import preprocess, process_dicom
 from dicomprep.dicom.grayscale import PRESET_NOT_USED
 from dicomprep.pixels.intensity import LookupTable, Rescale, Window
 from tests.building import gradient, make_dicom
+from tests.dicom.test_header import palette_file
 from tests.reading import decoded_frames
-from tests.test_header import palette_file
 
 RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))
 XA, XRF, BIPLANE = (f"1.2.840.10008.5.1.4.1.1.12.{number}" for number in (1, 2, 3))

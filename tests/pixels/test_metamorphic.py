@@ -16,8 +16,8 @@ from dicomprep.config import ImageOptions
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
 from tests.building import make_dicom
+from tests.pixels.test_codecs import CASES, UID, Case
 from tests.reading import opened_image
-from tests.test_codecs import CASES, UID, Case
 
 Pixels = NDArray[Any]
 WINDOW = {"WindowCenter": 2000, "WindowWidth": 3500}

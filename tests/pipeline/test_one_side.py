@@ -20,8 +20,8 @@ from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
 from dicomprep.privacy.keys import keyed_hash
 from dicomprep.splits import assign_split, identify_group, key_without_issuer
 from tests.building import make_dicom
+from tests.pipeline.test_duplicates import noise
 from tests.running import Place, frames_of
-from tests.test_twins import noise
 
 SPLIT = "40/20/40"
 

@@ -7,8 +7,8 @@ import pytest
 from dicomprep.checks.audit.audit import audit
 from dicomprep.pipeline.concerns import percentages
 from tests.building import make_dicom
+from tests.pipeline.test_duplicates import noise
 from tests.running import Place, cli, set_labels
-from tests.test_twins import noise
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from dicomprep.config import GroupBy
 from dicomprep.privacy.keys import keyed_hash, load_key
 from tests.building import make_dicom
+from tests.pipeline.test_duplicates import noise
 from tests.running import Place, set_labels
-from tests.test_twins import noise
 
 PATIENTS = 12
 

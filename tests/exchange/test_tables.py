@@ -16,8 +16,8 @@ from dicomprep.errors import ConfigError
 from dicomprep.exchange.cells import neutral_cell
 from dicomprep.exchange.dialects import read_delimited
 from dicomprep.exchange.labels import LabelsImported, export_labels, import_labels
-from dicomprep.exchange.matching import Shown, pseudonyms_of
 from dicomprep.exchange.predictions import Unit, export_predictions, import_predictions
+from dicomprep.exchange.pseudonyms import Shown, pseudonyms_of
 from dicomprep.exchange.tables import read_table
 from tests.building import make_dicom
 from tests.running import Place, cli, frames_of, make_files, set_labels

@@ -20,8 +20,8 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs.base import Detail
 from dicomprep.pixels.codecs.components import true_components
 from dicomprep.pixels.codecs.registry import NATIVE_SYNTAXES, decode_codestream, decode_native
+from tests.pixels.test_codecs import UID, jpeg, jpeg2000, jpeg_lossless, jpeg_ls, jpegxl, layout_of, picture, rle
 from tests.reference_table import FOLDER, REFERENCE
-from tests.test_codecs import UID, jpeg, jpeg2000, jpeg_lossless, jpeg_ls, jpegxl, layout_of, picture, rle
 
 Pixels = NDArray[Any]
 Encode = Callable[[Pixels, int], bytes]

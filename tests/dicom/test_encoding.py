@@ -20,7 +20,7 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pipeline.stages.decode import decode
 from dicomprep.storage.source import open_source
 from tests.building import gradient, make_dicom
-from tests.test_header import split_file
+from tests.dicom.test_header import split_file
 
 PICTURE = gradient(64, 64)
 WINDOW = {"WindowCenter": 2048, "WindowWidth": 4096}

@@ -10,8 +10,8 @@ from dicomprep.checks.audit.audit import audit
 from dicomprep.checks.verify import verify
 from dicomprep.pipeline import absence
 from tests.building import make_dicom
+from tests.pipeline.test_duplicates import noise
 from tests.running import Place, cli, make_files, set_labels
-from tests.test_twins import noise
 
 NAMES = ("Ä b/A/a.dcm", "Ä b/A/b.dcm", "p1/a.dcm:3", "p2/a", "loose.dcm")
 
