@@ -93,7 +93,7 @@ def _what_is_left(claims: list[Claim]) -> str:
     return "## What is left\n\n" + ("".join(lines) or "Nothing: every figure that was asked for is reached.\n")
 
 
-HEAD = """# How fast it is
+HEAD = """# Benchmarks
 
 Made by `make bench` on a machine with {machine}.
 It takes an hour and some 10 GB in the system's temporary folder (`OPTIONS="--cache FOLDER"` names another);

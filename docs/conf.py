@@ -1,8 +1,5 @@
 """How Sphinx makes the site: `make docs`."""
 
-from sphinx.application import Sphinx
-
-from dicomprep.cli.app import app as command_line
 from dicomprep.version import VERSION
 
 project = "dicomprep"
@@ -18,18 +15,3 @@ myst_heading_anchors = 4
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 suppress_warnings = ["myst.header"]
-
-
-def complete(app: Sphinx, page: str, source: list[str]) -> None:
-    """The first page leads to all others; that of the commands goes on with what the program says of itself."""
-    if page == "index":
-        others = sorted(page for page in app.env.found_docs if page != "index" and f"\n{page}\n" not in source[0])
-        source[0] = source[0].replace("\nreliability\n", "\n".join(["\nreliability", *others, ""]))
-    if page == "commands":
-        generated = command_line.generate_docs(output_format="markdown")
-        source[0] += generated.partition("\n## dicomprep ")[1] + generated.partition("\n## dicomprep ")[2]
-
-
-def setup(app: Sphinx) -> None:
-    """Called by Sphinx."""
-    app.connect("source-read", complete)

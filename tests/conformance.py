@@ -27,7 +27,7 @@ from tests.reading import decoded_frames
 
 PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"
 
-HEAD = """# What is decoded
+HEAD = """# Conformance: supported transfer syntaxes and pixel formats
 
 Made by `python -m tests.conformance` from pictures that are encoded, decoded and compared; a test keeps it true.
 `dicomprep inspect FILE` says what decodes a file of yours, and what of its header was mended on the way.

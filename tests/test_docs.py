@@ -10,10 +10,11 @@ import pytest
 from dicomprep.cli import app
 from dicomprep.cli.samples import make_samples
 from tests.building import make_dicom
+from tests.command_reference import PAGE, command_reference
 from tests.running import PROJECT, Place, frames_of, set_labels
 
 DOCS = PROJECT / "docs"
-PAGES = ["tutorial.md", "training.md", "exporting.md", "exchange.md"]
+PAGES = ["tutorial.md", "training.md", "exports.md", "labels-and-predictions.md"]
 
 
 def snippets(page: str) -> list[tuple[str, str]]:
@@ -79,3 +80,36 @@ def test_every_public_name_is_in_the_reference() -> None:
     told = set(re.findall(r"auto(?:function|class):: (\w+)", (DOCS / "python.md").read_text()))
     errors = {name for name in dicomprep.__all__ if getattr(dicomprep, name).__module__ == "dicomprep.errors"}
     assert told == set(dicomprep.__all__) - errors
+
+
+def test_the_command_reference_is_up_to_date() -> None:
+    message = "a command or its help has changed: run `python -m tests.command_reference`"
+    assert PAGE.read_text(encoding="utf-8") == command_reference(), message
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as a link names them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PROJECT.glob("*.md"), *DOCS.glob("*.md")], ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if not link.startswith(("http://", "https://", "mailto:")):
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_that_the_code_names_exists() -> None:
+    """Docstrings, messages and the lists of the other documents name pages by their paths."""
+    for path in [
+        PROJECT / "Makefile",
+        *PROJECT.glob("*.md"),
+        *(PROJECT / "src").rglob("*.py"),
+        *(PROJECT / "tests").rglob("*.py"),
+    ]:
+        for name in re.findall(r"\bdocs/[\w-]+\.md\b", path.read_text(encoding="utf-8")):
+            assert (PROJECT / name).exists(), f"{path}: {name}"

@@ -16,7 +16,7 @@ def thorough(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session")
 def note(thorough: bool) -> Callable[..., None]:
-    """`note(title, **figures)`: what was found, for docs/reliability.md; only a thorough run is worth a note."""
+    """`note(title, **figures)`: what was found, for docs/robustness.md; only a thorough run is worth a note."""
     return keep if thorough else lambda _title, **_figures: None
 
 

@@ -1,4 +1,4 @@
-"""What the fault injection found; `python -m tests.faults.figures` writes it into docs/reliability.md."""
+"""What the fault injection found; `python -m tests.faults.figures` writes it into docs/robustness.md."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from filelock import FileLock
 __all__ = ["keep"]
 
 KEPT = Path(__file__).with_suffix(".json")
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PAGE = Path(__file__).parents[2] / "docs" / "robustness.md"
 MARK = re.compile(r"(<!-- figures -->\n).*(<!-- end of figures -->\n)", re.DOTALL)
 
 

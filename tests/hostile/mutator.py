@@ -2,7 +2,7 @@
 
 Where `tests/faults/mutating.py` damages bytes wherever they lie, this one takes codestreams apart at their markers,
 data sets at their sequences and pixel data at their fragments, and puts something else together. The same number gives
-the same file. `Mutant.is_listed` says that the change is of a kind that may be drawn (docs/reliability.md lists them):
+the same file. `Mutant.is_listed` says that the change is of a kind that may be drawn (docs/robustness.md lists them):
 values in the coded data, in tables and in headers, which mean something else without being wrong.
 """
 
