@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from dicomprep.database.connection import connect, migrate
-from dicomprep.database.writes.catalogue import enrol
+from dicomprep.database.writes.catalogue import add_images
 from dicomprep.database.writes.store import Store
 
 __all__ = ["make_database"]
@@ -50,7 +50,7 @@ def enrol_all(db: Path) -> None:
     store = Store(str(db))
     while True:
         with store.transaction() as connection:
-            if not enrol(connection):
+            if not add_images(connection):
                 break
     store.close()
 

@@ -13,7 +13,7 @@ from pydicom import dcmread
 
 from dicomprep import ConfigError
 from dicomprep.config import Config
-from dicomprep.database.writes.duplicates import MOST_NAMES
+from dicomprep.database.writes.duplicates import MAX_GROUPS_PER_IMAGE
 from dicomprep.pipeline.stages.decode import decode
 from dicomprep.pipeline.stages.discover import discover
 from dicomprep.storage.source import open_source
@@ -343,10 +343,10 @@ def test_what_is_labelled_is_not_moved_and_keeps_being_the_image(place: Place) -
 
 
 def test_an_image_that_many_share_joins_nobody(place: Place) -> None:
-    for number in range(MOST_NAMES + 8):
+    for number in range(MAX_GROUPS_PER_IMAGE + 8):
         make_dicom(place.source / f"{number}.dcm", noise(1), patient_id=f"P{number}")
     place.run(split="50/0/50")
-    assert len(twins(place)) == MOST_NAMES + 7
+    assert len(twins(place)) == MAX_GROUPS_PER_IMAGE + 7
     assert place.rows("SELECT count(*) FROM groups WHERE joined_id IS NOT NULL") == [0]
 
 

@@ -18,7 +18,7 @@ from dicomprep.database.queries import verify as verify_queries
 from dicomprep.database.queries.concerns import changed_side
 from dicomprep.database.queries.roots import last_options
 from dicomprep.database.writes.groups import forget_lost_kin
-from dicomprep.database.writes.recovery import unsettle
+from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.database.writes.store import Store
 from dicomprep.pipeline.rerun import recorded_config, recorded_sources
 from dicomprep.pipeline.result import Watcher
@@ -122,7 +122,7 @@ class _Part:
         with self.store.transaction() as connection:
             options = last_options(connection, root)
         with self.store.transaction() as connection:
-            unsettle(connection, root, paths)
+            mark_stale(connection, root, paths)
         config = recorded_config(options, root, self.store.db, self.output_dir, {"workers": self.workers})
         result = run(
             config,

@@ -15,7 +15,7 @@ __all__ = ["any_of", "insert", "look_up"]
 PIECE = 256
 """So many values are looked up by one statement: always as many, so that the database prepares it once."""
 
-SETTLED_LATER = ("id", "joined_id", "drawn_split", "duplicate_of", "absent_since")
+RESOLVED_LATER = ("id", "joined_id", "drawn_split", "duplicate_of", "absent_since")
 """Columns that are not inserted, and that stay what they are in a row that is replaced."""
 
 
@@ -46,7 +46,7 @@ def insert(
     key: tuple[str, ...],
     replace: bool,
 ) -> None:
-    """Insert rows, each the table's columns in their order without those of `SETTLED_LATER`.
+    """Insert rows, each the table's columns in their order without those of `RESOLVED_LATER`.
 
     Of rows with the same `key` only one stays: the one that was there, or with `replace` the new one: under the old id,
     with its `attempts` counted.
@@ -63,7 +63,7 @@ def _query_text(query: Select[Any], dialect: Dialect) -> str:
 @lru_cache(maxsize=64)
 def _insert_text(table: Table, key: tuple[str, ...], dialect: Dialect, *, replace: bool) -> str:
     statement = (sqlite if dialect.name == "sqlite" else postgresql).insert(table).inline()
-    names = [column.name for column in table.columns if column.name not in SETTLED_LATER]
+    names = [column.name for column in table.columns if column.name not in RESOLVED_LATER]
     changes: dict[str, Any] = {name: statement.excluded[name] for name in names if name not in key}
     if "attempts" in changes:
         changes["attempts"] = table.c.attempts + literal_column("1")

@@ -7,17 +7,17 @@ from dicomprep.database.schema import Id, metadata
 __all__ = [
     "annotators",
     "catalogue",
+    "catalogue_counts",
     "classes",
     "commands",
-    "enrolled",
+    "current_labels",
     "models",
-    "passed",
-    "predicted",
+    "prediction_summary",
     "reservations",
-    "standing",
+    "skips",
 ]
 
-standing = Table(
+current_labels = Table(
     "standing",
     metadata,
     Column("frame_id", Id, primary_key=True),
@@ -82,7 +82,7 @@ catalogue = Table(
 The pages make it of `frames`, so that a run has no work with it.
 """
 
-enrolled = Table(
+catalogue_counts = Table(
     "enrolled",
     metadata,
     Column("group_id", Id, primary_key=True, autoincrement=False),
@@ -98,7 +98,7 @@ reservations = Table(
     Column("until", Float, nullable=False),
 )
 
-passed = Table(
+skips = Table(
     "passed",
     metadata,
     Column("frame_id", Id, primary_key=True),
@@ -137,7 +137,7 @@ models = Table(
     Column("scores", BigInteger, nullable=False),
 )
 
-predicted = Table(
+prediction_summary = Table(
     "predicted",
     metadata,
     Column("model", Text, primary_key=True),

@@ -8,8 +8,8 @@ from itertools import groupby
 from sqlalchemy import Connection
 
 from dicomprep.config import Config, Names
-from dicomprep.database.queries.runs import any_files, find_given_names, find_settled, find_taken_names
-from dicomprep.database.writes.recovery import unsettle
+from dicomprep.database.queries.runs import any_files, find_given_names, find_taken_names, find_up_to_date
+from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Source, Task
@@ -70,12 +70,12 @@ class Planner:
         root, due = sources[0].root, {readable_path(source.path): source for source in sources}
         with self.store.transaction() as connection:
             if self._any_recorded:
-                settled = find_settled(connection, root, list(due), fingerprint=self._fingerprint)
+                settled = find_up_to_date(connection, root, list(due), fingerprint=self._fingerprint)
                 due = {path: s for path, s in due.items() if not _is_unchanged(s, settled.get(path))}
                 self._doubt({path: s for path, s in due.items() if path in settled}, settled)
             self.unchanged += len(sources) - len(due)
             given = find_given_names(connection, root, list(due)) if self._any_recorded else {}
-            unsettle(connection, readable_path(root), [p for p in given if (root, due[p].path) not in self._doubted])
+            mark_stale(connection, readable_path(root), [p for p in given if (root, due[p].path) not in self._doubted])
             names = {path: names for path, names in given.items() if not self._is_misnamed(names[1])}
             names |= self._name(connection, {path: source for path, source in due.items() if path not in names})
         tasks = []
@@ -118,7 +118,7 @@ class Planner:
             with self.store.transaction() as connection:
                 for root in {task.source.root for task in changed}:
                     paths = [readable_path(task.source.path) for task in changed if task.source.root == root]
-                    unsettle(connection, readable_path(root), paths)
+                    mark_stale(connection, readable_path(root), paths)
         return new, changed
 
     def _resolve_new(self, outcomes: Sequence[Outcome]) -> list[Task]:

@@ -11,7 +11,7 @@ from dicomprep.database.connection import connect, displayed_database, read_meta
 from dicomprep.database.queries import runs
 from dicomprep.database.queries.roots import last_options
 from dicomprep.database.queries.runs import images_folder
-from dicomprep.database.writes.recovery import unsettle
+from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Source
@@ -37,7 +37,7 @@ def due_runs(
         for root in roots:
             with store.transaction() as connection:
                 paths = runs.paths_of_failures(connection, root, codes)
-                unsettle(connection, root, paths)
+                mark_stale(connection, root, paths)
             config = recorded_config(options[root], root, db, output_dir, {"workers": workers, **changes})
             yield config, recorded_sources(root, paths, follow_links=config.follow_links), len(paths)
     finally:

@@ -17,7 +17,7 @@ from dicomprep.database.queries.overview import sample_places
 from dicomprep.database.queries.roots import count_failures, is_doubled, recorded_roots
 from dicomprep.database.writes.groups import bind_unit
 from dicomprep.database.writes.pictures import count_waiting
-from dicomprep.database.writes.recovery import unnamed_images
+from dicomprep.database.writes.recovery import pending_deletions
 from dicomprep.database.writes.releases import hold_back
 from dicomprep.database.writes.store import Store
 from dicomprep.engines.local import LocalEngine
@@ -175,7 +175,7 @@ def _clear_away(store: Store, images: LocalImages) -> None:
     """Remove what a run that broke off left: half-written images, and those that no row names."""
     images.clear_scratch()
     with store.transaction() as connection:
-        unnamed = unnamed_images(connection)
+        unnamed = pending_deletions(connection)
     images.remove(unnamed)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from dicomprep.database.connection import reading
 from dicomprep.database.queries.labeling import any_new, count_catalogue, count_labels
-from dicomprep.database.writes.catalogue import enrol, revise
+from dicomprep.database.writes.catalogue import add_images, reconcile_duplicates
 from dicomprep.database.writes.labels import release
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import EnvironmentFault
@@ -115,14 +115,14 @@ class Keeper:
 
     def _revise(self) -> None:
         with self._store.transaction() as connection:
-            revise(connection)
+            reconcile_duplicates(connection)
 
     def _enrol(self) -> int:
         with reading(self._reader) as connection:
             if not any_new(connection):  # no need to keep a run from recording
                 return 0
         with self._store.transaction() as connection:
-            added = enrol(connection)
+            added = add_images(connection)
         with self._lock:
             self._tally.total += added
         return added

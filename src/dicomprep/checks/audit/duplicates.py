@@ -10,7 +10,7 @@ import numpy as np
 from dicomprep.checks.audit.hamming import near_pairs
 from dicomprep.checks.audit.section import Ground, Section
 from dicomprep.database.queries import audit as queries
-from dicomprep.database.writes.duplicates import MOST_NAMES
+from dicomprep.database.writes.duplicates import MAX_GROUPS_PER_IMAGE
 from dicomprep.pixels.similarity import similarity
 
 __all__ = ["exact_duplicates", "near_duplicates"]
@@ -26,14 +26,14 @@ MOST_SHOWN = 20
 
 def exact_duplicates(ground: Ground) -> Section:
     """Inputs that hold the image of another one: of the same group, of another on the same side, in another split."""
-    pairs = queries.twin_pairs(ground.connection)
+    pairs = queries.duplicate_pairs(ground.connection)
     names: defaultdict[int, set[int]] = defaultdict(set)
     for pair in pairs:
         names[pair.original] |= {pair.group_id, pair.original_group_id}
     counts: Counter[str] = Counter()
     leaking = []
     for pair in pairs:
-        if len(names[pair.original]) > MOST_NAMES:
+        if len(names[pair.original]) > MAX_GROUPS_PER_IMAGE:
             counts["many"] += pair.count
         elif pair.split == pair.original_split:
             counts["side"] += pair.count
@@ -41,10 +41,10 @@ def exact_duplicates(ground: Ground) -> Section:
             counts["leak"] += pair.count
             leaking.append((pair.group_id, pair.original_group_id))
     rows = [
-        ("of the same patient", queries.twin_splits(ground.connection)),
+        ("of the same patient", queries.count_duplicates_within_groups(ground.connection)),
         ("of another patient, in the same split", counts["side"]),
         ("of another patient, in another split", counts["leak"]),
-        (f"of more than {MOST_NAMES} patients (forms, test patterns)", counts["many"]),
+        (f"of more than {MAX_GROUPS_PER_IMAGE} patients (forms, test patterns)", counts["many"]),
     ]
     notes = ("Labelled before they were found, so they stay. See docs/splits.md.",) if leaking else ()
     title = "Exact duplicates (not in `images`)"

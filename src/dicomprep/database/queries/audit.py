@@ -9,14 +9,16 @@ from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, groups, images, runs
 
 __all__ = [
-    "TwinPair",
+    "DuplicatePair",
     "away_from_drawn",
     "count_by_kind",
     "count_classes",
+    "count_duplicates_within_groups",
     "count_images",
     "divided_joined_groups",
     "divided_patients",
     "divided_studies",
+    "duplicate_pairs",
     "find_frames",
     "hashes",
     "joined_sets",
@@ -24,8 +26,6 @@ __all__ = [
     "largest_set",
     "last_split",
     "splits_of",
-    "twin_pairs",
-    "twin_splits",
     "unhashed_images",
 ]
 
@@ -42,7 +42,7 @@ _SIZES = select(groups.c.joined_id, func.count()).group_by(groups.c.joined_id).w
 
 
 @dataclass(frozen=True, slots=True)
-class TwinPair:
+class DuplicatePair:
     """How many inputs are duplicates of an input of another group, by both groups."""
 
     original: int
@@ -120,21 +120,21 @@ def divided_studies(connection: Connection, *, above: int = 0, most: int | None 
     return _count(connection, studies.having(func.count(groups.c.split.distinct()) > 1, bounds))
 
 
-def twin_splits(connection: Connection) -> int:
+def count_duplicates_within_groups(connection: Connection) -> int:
     """Inputs that are duplicates of one of the same group."""
     original = files.alias()
     same = and_(original.c.id == files.c.duplicate_of, original.c.group_id == files.c.group_id)
     return int(connection.execute(select(func.count()).select_from(files.join(original, same))).scalar_one())
 
 
-def twin_pairs(connection: Connection) -> list[TwinPair]:
+def duplicate_pairs(connection: Connection) -> list[DuplicatePair]:
     """Duplicates across groups."""
     original, group, theirs = files.alias(), groups.alias(), groups.alias()
     columns = (original.c.id, group.c.id, theirs.c.id, group.c.split, theirs.c.split)
     joined = files.join(original, original.c.id == files.c.duplicate_of)
     joined = joined.join(group, group.c.id == files.c.group_id).join(theirs, theirs.c.id == original.c.group_id)
     statement = select(*columns, func.count()).select_from(joined).where(group.c.id != theirs.c.id).group_by(*columns)
-    return [TwinPair(*row) for row in connection.execute(statement)]
+    return [DuplicatePair(*row) for row in connection.execute(statement)]
 
 
 def hashes(connection: Connection) -> Iterator[tuple[int, int, int]]:

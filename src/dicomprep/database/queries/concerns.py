@@ -5,12 +5,12 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, bindparam, exists, func, select, update
 
 from dicomprep.database.bulk import any_of, look_up
-from dicomprep.database.page_schema import standing
+from dicomprep.database.page_schema import current_labels
 from dicomprep.database.schema import files, frames, groups, runs
 
 __all__ = ["changed_side", "groups_of_labelled", "note_changed_side", "sides_of_frames", "sides_of_labelled"]
 
-_IS_LABELLED = exists().where(standing.c.frame_id == frames.c.id)
+_IS_LABELLED = exists().where(current_labels.c.frame_id == frames.c.id)
 _SIDES = select(frames.c.id, groups.c.split).select_from(frames.join(files).join(groups))
 _OF_LABELLED = _SIDES.where(files.c.root == bindparam("root"), _IS_LABELLED, any_of(files.c.path))
 _GROUP_OF_LABELLED = (

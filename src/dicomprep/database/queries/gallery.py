@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
-from dicomprep.database.page_schema import catalogue, predicted
+from dicomprep.database.page_schema import catalogue, prediction_summary
 from dicomprep.database.queries.releases import of_gravest
 from dicomprep.database.schema import files, frames, groups, labels
 
@@ -131,11 +131,11 @@ def choices(connection: Connection, *, model: str) -> dict[str, list[str]]:
 
 def _predicted_classes(connection: Connection, model: str) -> Iterator[str]:
     """The classes that a model finds likeliest of some image, found from one to the next along an index."""
-    statement = select(func.min(predicted.c.label)).where(predicted.c.model == model)
+    statement = select(func.min(prediction_summary.c.label)).where(prediction_summary.c.model == model)
     name = connection.execute(statement).scalar()
     while name is not None:
         yield name
-        name = connection.execute(statement.where(predicted.c.label > name)).scalar()
+        name = connection.execute(statement.where(prediction_summary.c.label > name)).scalar()
 
 
 def find_origin(connection: Connection, frame_id: int) -> Origin | None:
@@ -197,8 +197,8 @@ def _filtered(statement: Select[Any], connection: Connection, wanted: Filter) ->
     if wanted.patient:
         conditions.append(catalogue.c.group_id == _group_of(connection, wanted.patient))
     if wanted.prediction:
-        statement = statement.join(predicted, predicted.c.frame_id == catalogue.c.frame_id)
-        conditions += [predicted.c.model == wanted.model, predicted.c.label == wanted.prediction]
+        statement = statement.join(prediction_summary, prediction_summary.c.frame_id == catalogue.c.frame_id)
+        conditions += [prediction_summary.c.model == wanted.model, prediction_summary.c.label == wanted.prediction]
     return statement.select_from(catalogue).where(*conditions)
 
 

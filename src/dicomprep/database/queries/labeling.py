@@ -7,7 +7,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, or_, select
 
-from dicomprep.database.page_schema import annotators, catalogue, classes, passed, predicted, reservations, standing
+from dicomprep.database.page_schema import (
+    annotators,
+    catalogue,
+    classes,
+    current_labels,
+    prediction_summary,
+    reservations,
+    skips,
+)
 from dicomprep.database.schema import files, frames, groups, labels
 
 __all__ = [
@@ -116,7 +124,7 @@ def spare_images(connection: Connection, annotator: str) -> list[int]:
     """Half of what others have reserved beyond what they are about to see: for one who would have to wait."""
     theirs = _reserved_for_others(annotator, reservations.c.annotator, reservations.c.frame_id)
     theirs = theirs.join(catalogue, catalogue.c.frame_id == reservations.c.frame_id).where(
-        ~exists().where(passed.c.frame_id == reservations.c.frame_id, passed.c.annotator == annotator),
+        ~exists().where(skips.c.frame_id == reservations.c.frame_id, skips.c.annotator == annotator),
         ~_labelled_by(annotator),
     )
     queues: dict[str, list[int]] = {}
@@ -128,7 +136,9 @@ def spare_images(connection: Connection, annotator: str) -> list[int]:
 
 def describe(connection: Connection, frame_ids: Sequence[int], *, annotator: str) -> list[Card]:
     """What the page shows of images, in the order of their ids in `frame_ids`."""
-    mine = select(standing.c.label).where(standing.c.frame_id == frames.c.id, standing.c.annotator == annotator)
+    mine = select(current_labels.c.label).where(
+        current_labels.c.frame_id == frames.c.id, current_labels.c.annotator == annotator
+    )
     statement = (
         select(
             frames.c.id,
@@ -171,7 +181,7 @@ def own_history(connection: Connection, annotator: str, *, limit: int) -> list[i
         labels.c.annotator == annotator, labels.c.frame_id > 0
     )
     recent = select(labels.c.id).where(labels.c.annotator == annotator).order_by(labels.c.id.desc()).limit(limit)
-    stands = exists().where(standing.c.frame_id == labels.c.frame_id, standing.c.annotator == annotator)
+    stands = exists().where(current_labels.c.frame_id == labels.c.frame_id, current_labels.c.annotator == annotator)
     statement = mine.where(labels.c.id.in_(recent), stands).group_by(labels.c.frame_id)
     rows = connection.execute(statement).all()
     return [frame_id for frame_id, _ in sorted(rows, key=lambda row: -row[1])]
@@ -215,8 +225,8 @@ def ratings(connection: Connection, *, after: int, limit: int) -> dict[int, dict
     """Of images with labels of several annotators, those with the next ids: who says what."""
     several = select(catalogue.c.frame_id).where(catalogue.c.label.is_not(None), catalogue.c.votes > 1)
     several = several.where(catalogue.c.frame_id > after).order_by(catalogue.c.frame_id).limit(limit)
-    statement = select(standing.c.frame_id, standing.c.annotator, standing.c.label)
-    statement = statement.where(standing.c.frame_id.in_(several)).order_by(standing.c.frame_id)
+    statement = select(current_labels.c.frame_id, current_labels.c.annotator, current_labels.c.label)
+    statement = statement.where(current_labels.c.frame_id.in_(several)).order_by(current_labels.c.frame_id)
     said: dict[int, dict[str, str]] = {}
     for frame_id, annotator, label in connection.execute(statement):
         said.setdefault(frame_id, {})[annotator] = label
@@ -224,21 +234,23 @@ def ratings(connection: Connection, *, after: int, limit: int) -> dict[int, dict
 
 
 def _by_prediction(order: Order) -> Select[Any]:
-    statement = select(predicted.c.frame_id).join(catalogue, catalogue.c.frame_id == predicted.c.frame_id)
-    statement = statement.where(predicted.c.model == order.model)
+    statement = select(prediction_summary.c.frame_id).join(
+        catalogue, catalogue.c.frame_id == prediction_summary.c.frame_id
+    )
+    statement = statement.where(prediction_summary.c.model == order.model)
     if order.kind == "disagreement":
-        return statement.where(predicted.c.disagrees == _ONE).order_by(predicted.c.score.desc())
-    statement = statement.where(predicted.c.votes == _ZERO)
+        return statement.where(prediction_summary.c.disagrees == _ONE).order_by(prediction_summary.c.score.desc())
+    statement = statement.where(prediction_summary.c.votes == _ZERO)
     if order.kind == "uncertainty":
-        return statement.order_by(predicted.c.margin)
-    return statement.where(predicted.c.label == order.of_class).order_by(predicted.c.score.desc())
+        return statement.order_by(prediction_summary.c.margin)
+    return statement.where(prediction_summary.c.label == order.of_class).order_by(prediction_summary.c.score.desc())
 
 
 def _is_free(annotator: str) -> ColumnElement[bool]:
     """Nobody else has the image before him, and this annotator has not skipped it."""
     here = reservations.c.frame_id == catalogue.c.frame_id
     taken = exists().where(here, reservations.c.annotator != annotator, reservations.c.until > time.time())
-    skipped = exists().where(passed.c.frame_id == catalogue.c.frame_id, passed.c.annotator == annotator)
+    skipped = exists().where(skips.c.frame_id == catalogue.c.frame_id, skips.c.annotator == annotator)
     return ~taken & ~skipped
 
 
@@ -247,4 +259,4 @@ def _reserved_for_others(annotator: str, *columns: ColumnElement[Any]) -> Select
 
 
 def _labelled_by(annotator: str) -> ColumnElement[bool]:
-    return exists().where(standing.c.frame_id == catalogue.c.frame_id, standing.c.annotator == annotator)
+    return exists().where(current_labels.c.frame_id == catalogue.c.frame_id, current_labels.c.annotator == annotator)

@@ -1,10 +1,10 @@
-"""Reading what models say of images. `predicted` has no row of the test split, so none can be shown."""
+"""Reading what models say of images. `prediction_summary` has no row of the test split, so none can be shown."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
-from dicomprep.database.page_schema import models, predicted
+from dicomprep.database.page_schema import models, prediction_summary
 from dicomprep.database.schema import files, frames, groups
 
 __all__ = ["find_predictions", "model_names"]
@@ -14,10 +14,10 @@ def find_predictions(connection: Connection, frame_ids: Sequence[int], *, model:
     """The class that a model finds likeliest and its score, by image."""
     if not model or not frame_ids:
         return {}
-    statement = select(predicted.c.frame_id, predicted.c.label, predicted.c.score)
-    statement = statement.join(frames, frames.c.id == predicted.c.frame_id).join(files).join(groups)
-    statement = statement.where(groups.c.split != "test", predicted.c.model == model)
-    statement = statement.where(predicted.c.frame_id.in_(frame_ids))
+    statement = select(prediction_summary.c.frame_id, prediction_summary.c.label, prediction_summary.c.score)
+    statement = statement.join(frames, frames.c.id == prediction_summary.c.frame_id).join(files).join(groups)
+    statement = statement.where(groups.c.split != "test", prediction_summary.c.model == model)
+    statement = statement.where(prediction_summary.c.frame_id.in_(frame_ids))
     return {frame_id: (label, score) for frame_id, label, score in connection.execute(statement)}
 
 

@@ -25,9 +25,9 @@ __all__ = [
     "find_digests",
     "find_given_names",
     "find_recorded",
-    "find_settled",
     "find_taken_names",
     "find_thumbnail",
+    "find_up_to_date",
     "images_folder",
     "last_runs",
     "list_failures",
@@ -44,7 +44,7 @@ _MAY_BE_GONE: list[ColumnElement[str]] = [
 ]
 """What can end without the file's size or time having changed."""
 
-_SETTLED = select(files.c.path, files.c.size, files.c.mtime_ns, files.c.ctime_ns, files.c.id, files.c.digest).where(
+_UP_TO_DATE = select(files.c.path, files.c.size, files.c.mtime_ns, files.c.ctime_ns, files.c.id, files.c.digest).where(
     _BELOW_ROOT,
     files.c.fingerprint == bindparam("fingerprint"),
     or_(files.c.error_code.is_(None), files.c.error_code.not_in(_MAY_BE_GONE)),
@@ -92,7 +92,7 @@ def any_files(connection: Connection) -> bool:
     return connection.execute(select(files.c.id).limit(1)).first() is not None
 
 
-def find_settled(
+def find_up_to_date(
     connection: Connection, root: str, paths: Sequence[str], *, fingerprint: str
 ) -> dict[str, tuple[int, int, int | None, int, bytes]]:
     """Of the files at readable `paths` below `root`, those whose record holds while they are the same.
@@ -100,7 +100,7 @@ def find_settled(
     (size, mtime_ns, ctime_ns or None, id, digest) by readable path. Not among them: what was recorded under other
     options, and what failed for a reason that may be gone.
     """
-    rows = look_up(connection, _SETTLED, paths, readable_path(root), fingerprint)
+    rows = look_up(connection, _UP_TO_DATE, paths, readable_path(root), fingerprint)
     return {row[0]: tuple(row[1:]) for row in rows}
 
 

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, select, upda
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.queries.roots import lie_in
 from dicomprep.database.schema import aliases, files, frames, groups
-from dicomprep.database.writes.duplicates import Twins
+from dicomprep.database.writes.duplicates import Duplicates
 from dicomprep.database.writes.pictures import Pictures
-from dicomprep.database.writes.recovery import note_unnamed
+from dicomprep.database.writes.recovery import add_pending_deletions
 from dicomprep.storage.roots import Part
 
 __all__ = ["count_absent", "forget", "forget_empty_groups", "mark", "next_inputs"]
@@ -46,16 +46,16 @@ def forget(connection: Connection, file_ids: Sequence[int], pictures: Pictures) 
 
     What annotators did waits for its picture. A duplicate takes the place of an original, with what was its own.
     """
-    pictures.lose(file_ids)
+    pictures.set_aside_all(file_ids)
     stale = [row[0] for row in look_up(connection, _IMAGES, file_ids)]
-    twins = Twins(connection, pictures.run_id)
-    twins.bereave(file_ids)
+    duplicates = Duplicates(connection, pictures.run_id)
+    duplicates.release_duplicates_of(file_ids)
     gone = [{"gone": file_id} for file_id in file_ids]
     connection.execute(_WITHOUT_IMAGES, gone)
     connection.execute(_WITHOUT_INPUT, gone)
-    twins.settle(())
-    pictures.join((), twins.surfaced)
-    note_unnamed(connection, stale)
+    duplicates.resolve(())
+    pictures.hand_over((), duplicates.surfaced)
+    add_pending_deletions(connection, stale)
     return stale
 
 

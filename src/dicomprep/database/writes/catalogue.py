@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, func, select, text
 
 from dicomprep.database.bulk import any_of, insert, look_up
-from dicomprep.database.page_schema import catalogue, enrolled
+from dicomprep.database.page_schema import catalogue, catalogue_counts
 from dicomprep.database.schema import files, frames, groups
 
-__all__ = ["CHUNK", "enrol", "revise", "take_over_labels"]
+__all__ = ["CHUNK", "add_images", "reconcile_duplicates", "refresh_labels"]
 
 CHUNK = 20_000
-"""So many images are enrolled in one transaction, so that a run that is recording waits for no more than that."""
+"""Images added in one transaction: a run that is recording waits for no more than that."""
 
 SLOTS = 2**21
 """Places that an instance has for its frames among its series."""
@@ -39,7 +39,7 @@ _NEW = (
 )
 _IN_CATALOGUE = exists().where(catalogue.c.frame_id == frames.c.id)
 _DUPLICATES = select(frames.c.id).select_from(frames.join(files)).where(files.c.duplicate_of.is_not(None))
-_ENROLLED = select(enrolled.c.group_id, enrolled.c.frames).where(any_of(enrolled.c.group_id))
+_COUNTS = select(catalogue_counts.c.group_id, catalogue_counts.c.frames).where(any_of(catalogue_counts.c.group_id))
 
 _TAKE_OVER_LABELS = text("""
 UPDATE catalogue SET
@@ -51,12 +51,12 @@ WHERE frame_id BETWEEN :first AND :last AND frame_id IN (SELECT frame_id FROM st
 """)
 
 
-def take_over_labels(connection: Connection, frame_ids: Sequence[int]) -> None:
-    """Let the catalogue say what is `standing` of images that got labels otherwise than by new events."""
+def refresh_labels(connection: Connection, frame_ids: Sequence[int]) -> None:
+    """Let the catalogue say what is `current_labels` of images that got labels otherwise than by new events."""
     connection.execute(_TAKE_OVER_LABELS, [{"first": frame_id, "last": frame_id} for frame_id in frame_ids])
 
 
-def enrol(connection: Connection) -> int:
+def add_images(connection: Connection) -> int:
     """Take up to `CHUNK` images that came since the last time into the catalogue; how many there were.
 
     The first image of every patient comes before the second of any, in a shuffled order that stays.
@@ -68,7 +68,7 @@ def enrol(connection: Connection) -> int:
     return len(rows)
 
 
-def revise(connection: Connection) -> None:
+def reconcile_duplicates(connection: Connection) -> None:
     """Leave out what has turned out to be a duplicate and has no label; take in what is none any more."""
     connection.execute(delete(catalogue).where(catalogue.c.votes == 0, catalogue.c.frame_id.in_(_DUPLICATES)))
     newest = connection.execute(select(func.max(catalogue.c.frame_id))).scalar() or 0
@@ -81,14 +81,14 @@ def _take(connection: Connection, rows: Sequence[Any]) -> None:
     by_group: dict[int, list[Any]] = defaultdict(list)
     for row in rows:
         by_group[row[3]].append(row)
-    before: dict[int, int] = dict(look_up(connection, _ENROLLED, list(by_group)))
+    before: dict[int, int] = dict(look_up(connection, _COUNTS, list(by_group)))
     places = [place for group_id, members in by_group.items() for place in _places(members, before.get(group_id, 0))]
     places.sort()
     insert(connection, catalogue, places, key=("frame_id",), replace=False)
     counts: list[tuple[object, ...]] = [
         (group_id, before.get(group_id, 0) + len(members)) for group_id, members in by_group.items()
     ]
-    insert(connection, enrolled, counts, key=("group_id",), replace=True)
+    insert(connection, catalogue_counts, counts, key=("group_id",), replace=True)
     connection.execute(_TAKE_OVER_LABELS, {"first": rows[0][0], "last": rows[-1][0]})
 
 

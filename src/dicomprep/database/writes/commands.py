@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
 
-from dicomprep.database.page_schema import commands, passed
+from dicomprep.database.page_schema import commands, skips
 from dicomprep.database.queries.labeling import newest_event
 from dicomprep.database.schema import frames, labels
 from dicomprep.database.writes.labels import pass_image, undo_label
@@ -81,6 +81,6 @@ _is_there: ColumnElement[bool] = exists().where(frames.c.id == commands.c.frame_
 
 def _unpass(connection: Connection, frame_id: int, annotator: str) -> None:
     """Show an image again, unless a skip of it stands."""
-    here = (passed.c.frame_id == frame_id) & (passed.c.annotator == annotator)
-    stands = exists().where(_SKIPPED, commands.c.frame_id == passed.c.frame_id, commands.c.annotator == annotator)
-    connection.execute(delete(passed).where(here, ~stands))
+    here = (skips.c.frame_id == frame_id) & (skips.c.annotator == annotator)
+    stands = exists().where(_SKIPPED, commands.c.frame_id == skips.c.frame_id, commands.c.annotator == annotator)
+    connection.execute(delete(skips).where(here, ~stands))

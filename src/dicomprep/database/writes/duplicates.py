@@ -1,4 +1,4 @@
-"""Inputs that hold the same image: one of them is in `images`, the others name it. Settled as they are recorded."""
+"""Duplicates: inputs that hold the same image. One of them is in `images`, the others name it."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,20 +14,20 @@ from dicomprep.database.schema import files, frames, labels
 from dicomprep.database.writes.groups import Move, join_groups
 from dicomprep.models import Outcome, Status
 
-__all__ = ["MOST_NAMES", "TwinKeys", "Twins", "twin_keys"]
+__all__ = ["MAX_GROUPS_PER_IMAGE", "DuplicateKeys", "Duplicates", "duplicate_keys"]
 
-MOST_NAMES = 4
+MAX_GROUPS_PER_IMAGE = 4
 """An image that more patients have is a test pattern or a form, and joins nobody."""
 
 LIKE_BITS = 3
 """So many bits of a perceptual hash may differ in an instance that was compressed again."""
 
-TwinKeys = tuple[bytes | None, int | None]
+DuplicateKeys = tuple[bytes | None, int | None]
 """Of an input: its pixels' digest, and a hash of its SOP Instance UID and instance number; None joins nobody."""
 
 
-def twin_keys(outcome: Outcome) -> TwinKeys:
-    """By what the twins of an input are found; nothing where too little is in it to tell one patient from another."""
+def duplicate_keys(outcome: Outcome) -> DuplicateKeys:
+    """What the duplicates of an input are found by; nothing where its picture tells no patient from another."""
     written, instance = outcome.written, outcome.instance
     if outcome.status is not Status.DONE or all(w.likeness is None for w in written):
         return None, None
@@ -59,18 +59,20 @@ class _Member:
 
 
 def _names() -> Select[Any]:
-    """(original, group) of its twins, for each original no more than tell whether they are too many.
+    """(original, group) of its duplicates, for each original no more than tell whether they are too many.
 
-    From one group to the next in the index, whatever the number of twins: there are test patterns by the thousand.
+    From one group to the next in the index, whatever the number of duplicates: there are test patterns by the thousand.
     """
-    twin = files.alias("twin")
-    least = select(func.min(twin.c.group_id))
-    first = least.where(twin.c.duplicate_of == files.c.id).scalar_subquery()
+    duplicate = files.alias("duplicate")
+    least = select(func.min(duplicate.c.group_id))
+    first = least.where(duplicate.c.duplicate_of == files.c.id).scalar_subquery()
     begun = select(files.c.id.label("original"), first.label("name"), literal_column("1").label("number"))
     names = begun.where(any_of(files.c.id)).cte("names", recursive=True)
-    following = least.where(twin.c.duplicate_of == names.c.original, twin.c.group_id > names.c.name)
+    following = least.where(duplicate.c.duplicate_of == names.c.original, duplicate.c.group_id > names.c.name)
     more = select(names.c.original, following.scalar_subquery(), names.c.number + literal_column("1"))
-    names = names.union_all(more.where(names.c.name.is_not(None), names.c.number <= literal_column(str(MOST_NAMES))))
+    names = names.union_all(
+        more.where(names.c.name.is_not(None), names.c.number <= literal_column(str(MAX_GROUPS_PER_IMAGE)))
+    )
     return select(names.c.original, names.c.name).where(names.c.name.is_not(None))
 
 
@@ -92,22 +94,22 @@ _BY_ORIGINAL = select(*_COLUMNS).where(any_of(files.c.duplicate_of))
 _PIXELS_MET = select(files.c.pixel_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.pixel_key))
 _INSTANCES_MET = select(files.c.instance_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.instance_key))
 _LIKENESS = _first_likeness()
-_LABELLED = (
+_LABELED = (
     select(frames.c.file_id)
     .select_from(frames.join(labels, labels.c.frame_id == frames.c.id))
     .where(any_of(frames.c.file_id))
 )
 _NAMES = _names()
-_HIDE = update(files).where(files.c.id == bindparam("twin")).values(duplicate_of=bindparam("original"))
+_HIDE = update(files).where(files.c.id == bindparam("duplicate")).values(duplicate_of=bindparam("original"))
 _REPOINT = update(files).where(files.c.duplicate_of == bindparam("before")).values(duplicate_of=bindparam("original"))
 _DISTRUST = update(files).where(files.c.id == bindparam("newcomer")).values(instance_key=None)
 
 
 @dataclass(slots=True)
-class Twins:
-    """The twins among a batch that is being recorded, and those that it has among what was recorded before.
+class Duplicates:
+    """The duplicates among a batch that is being recorded, and those that it has among what was recorded before.
 
-    Made before the batch is written, when whoever has one of its keys is another file; `settle` comes after.
+    Made before the batch is written, when whoever has one of its keys is another file; `resolve` comes after.
     """
 
     connection: Connection
@@ -120,9 +122,9 @@ class Twins:
     moves: list[Move] = field(default_factory=list)
     """Groups that changed their side, for they share an image with others."""
     _pairs: list[tuple[_Member, _Member]] = field(default_factory=list)
-    """(twin, original) that were found."""
+    """(duplicate, original) that were found."""
 
-    def look_out(self, batch: Sequence[tuple[str, str, TwinKeys]]) -> None:
+    def find_duplicates(self, batch: Sequence[tuple[str, str, DuplicateKeys]]) -> None:
         """Note which keys of a batch (root, path, keys of each input) occur more than once."""
         pixels = [(keys[0], root, path) for root, path, keys in batch if keys[0] is not None]
         instances = [(keys[1], root, path) for root, path, keys in batch if keys[1] is not None]
@@ -131,8 +133,11 @@ class Twins:
         known = set(look_up(self.connection, _INSTANCES_MET, list({row[0] for row in instances})))
         self.instances = {key for key, n in Counter(row[0] for row in known | set(instances)).items() if n > 1}
 
-    def settle(self, remade: Sequence[int]) -> None:
-        """Hide what is a twin, release what is none any more, join the groups of twins. `remade`: ids known before."""
+    def resolve(self, remade: Sequence[int]) -> None:
+        """Hide what is a duplicate, release what is none any more, join the groups of duplicates.
+
+        `remade` are the ids of files that were recorded before.
+        """
         if remade:
             self._release(remade)
         if self.pixels:
@@ -142,32 +147,32 @@ class Twins:
         if self._pairs:
             self._join()
 
-    def bereave(self, originals: Sequence[int]) -> None:
-        """Of the twins of inputs that are about to be removed, let another be the original; `settle` comes after."""
+    def release_duplicates_of(self, originals: Sequence[int]) -> None:
+        """Let another duplicate be the original of inputs that are about to be removed; `resolve` comes after."""
         gone = set(originals)
         hidden = [m for m in self._members(_BY_ORIGINAL, originals) if m.id not in gone]
         if hidden:
-            self.connection.execute(_HIDE, [{"twin": m.id, "original": None} for m in hidden])
+            self.connection.execute(_HIDE, [{"duplicate": m.id, "original": None} for m in hidden])
         self.surfaced |= {m.id for m in hidden}
         self.pixels |= {m.pixel_key for m in hidden if m.pixel_key is not None}
         self.instances |= {m.instance_key for m in hidden if m.instance_key is not None}
 
     def _release(self, remade: Sequence[int]) -> None:
-        """Twins that hold another image than their originals now are images of their own again."""
+        """Duplicates that hold another image than their originals now are images of their own again."""
         hidden = [m for m in self._members(_BY_ID, remade) if m.duplicate_of is not None]
         hidden += self._members(_BY_ORIGINAL, remade)
         if not hidden:
             return
         originals = {m.id: m for m in self._members(_BY_ID, sorted({m.duplicate_of or 0 for m in hidden}))}
         likeness = self._likeness([m.id for m in (*hidden, *originals.values())])
-        for twin in {m.id: m for m in hidden}.values():
-            original = originals[twin.duplicate_of or 0]
-            pending = original.pixel_key is not None and twin.fingerprint != original.fingerprint
-            if pending or _is_same_image(twin, original, likeness):
+        for duplicate in {m.id: m for m in hidden}.values():
+            original = originals[duplicate.duplicate_of or 0]
+            pending = original.pixel_key is not None and duplicate.fingerprint != original.fingerprint
+            if pending or _is_same_image(duplicate, original, likeness):
                 continue
-            self.connection.execute(_HIDE, {"twin": twin.id, "original": None})
-            self.surfaced.add(twin.id)
-            self.pixels |= {twin.pixel_key} if twin.pixel_key else set()
+            self.connection.execute(_HIDE, {"duplicate": duplicate.id, "original": None})
+            self.surfaced.add(duplicate.id)
+            self.pixels |= {duplicate.pixel_key} if duplicate.pixel_key else set()
 
     def _match_pixels(self) -> None:
         """Of all that have the same pixels, one is the original."""
@@ -190,18 +195,22 @@ class Twins:
             self.connection.execute(_DISTRUST, others)
 
     def _hide(self, groups: Iterable[Sequence[_Member]]) -> None:
-        """Of each group, all members are twins of one: of one that is labelled, if there is any."""
+        """Of each group, all members are duplicates of one: of one that is labelled, if there is any."""
         groups = [members for members in groups if len(members) > 1]
         if not groups:
             return
         asked = [member.id for members in groups for member in members]
-        labelled = {row[0] for row in look_up(self.connection, _LABELLED, asked)}
+        labelled = {row[0] for row in look_up(self.connection, _LABELED, asked)}
         found: list[tuple[_Member, _Member]] = []
         for members in groups:
-            original, *twins = sorted(members, key=lambda m: (m.id not in labelled, *self._rank(m)))
-            found += [(twin, original) for twin in twins]
-        self.connection.execute(_HIDE, [{"twin": twin.id, "original": original.id} for twin, original in found])
-        self.connection.execute(_REPOINT, [{"before": twin.id, "original": original.id} for twin, original in found])
+            original, *duplicates = sorted(members, key=lambda m: (m.id not in labelled, *self._rank(m)))
+            found += [(duplicate, original) for duplicate in duplicates]
+        self.connection.execute(
+            _HIDE, [{"duplicate": duplicate.id, "original": original.id} for duplicate, original in found]
+        )
+        self.connection.execute(
+            _REPOINT, [{"before": duplicate.id, "original": original.id} for duplicate, original in found]
+        )
         self._pairs += found
 
     def _rank(self, member: _Member) -> tuple[bool, bool, str, str]:
@@ -216,7 +225,7 @@ class Twins:
         return dict(look_up(self.connection, _LIKENESS, file_ids))
 
     def _join(self) -> None:
-        """Put the groups of twins on one side, but for images that too many share."""
+        """Put the groups of duplicates on one side, but for images that too many share."""
         originals = {original.id: original for _, original in self._pairs}
         names: dict[int, set[int]] = {number: {o.group_id or 0} for number, o in originals.items()}
         for original, group in look_up(self.connection, _NAMES, sorted(originals)):
@@ -224,9 +233,9 @@ class Twins:
         self.moves = join_groups(
             self.connection,
             [
-                (twin.group_id or 0, original.group_id or 0)
-                for twin, original in self._pairs
-                if len(names[original.id]) <= MOST_NAMES
+                (duplicate.group_id or 0, original.group_id or 0)
+                for duplicate, original in self._pairs
+                if len(names[original.id]) <= MAX_GROUPS_PER_IMAGE
             ],
             run_id=self.run_id,
         )

@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, select
 
 from dicomprep.database.bulk import any_of, look_up
-from dicomprep.database.page_schema import standing
+from dicomprep.database.page_schema import current_labels
 from dicomprep.database.schema import labels
 from dicomprep.database.writes.labels import enter_annotator
 
 __all__ = ["GivenLabel", "LabelsAdded", "add_labels"]
 
-_STANDING = (
-    select(standing.c.frame_id, standing.c.annotator, standing.c.label, labels.c.created_at)
-    .join(labels, labels.c.id == standing.c.event_id)
-    .where(any_of(standing.c.frame_id))
+_CURRENT_LABELS = (
+    select(current_labels.c.frame_id, current_labels.c.annotator, current_labels.c.label, labels.c.created_at)
+    .join(labels, labels.c.id == current_labels.c.event_id)
+    .where(any_of(current_labels.c.frame_id))
 )
 
 
@@ -51,8 +51,8 @@ def add_labels(
     connection: Connection, given: Sequence[GivenLabel], *, same: Callable[[str, str], bool] = operator.eq
 ) -> LabelsAdded:
     """Append labels to the log, where the same annotator's label that stands is another; `same` compares two."""
-    standing_rows = look_up(connection, _STANDING, [one.frame_id for one in given]) if given else iter(())
-    known = {(frame_id, annotator): (label, at) for frame_id, annotator, label, at in standing_rows}
+    current_rows = look_up(connection, _CURRENT_LABELS, [one.frame_id for one in given]) if given else iter(())
+    known = {(frame_id, annotator): (label, at) for frame_id, annotator, label, at in current_rows}
     new, unchanged = list[GivenLabel](), 0
     replaced, older = list[tuple[GivenLabel, str]](), list[tuple[GivenLabel, str]]()
     for one in given:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from dicomprep.database.bulk import insert
-from dicomprep.database.page_schema import annotators, catalogue, classes, passed, reservations
+from dicomprep.database.page_schema import annotators, catalogue, classes, reservations, skips
 from dicomprep.database.queries.labeling import Event
 from dicomprep.database.schema import frames, labels
 from dicomprep.errors import LabelError
@@ -43,11 +43,11 @@ def undo_label(connection: Connection, event: Event) -> str | None:
 
 def pass_image(connection: Connection, frame_id: int, *, annotator: str, again: bool = False) -> None:
     """Do not show this annotator an image again; or, `again`, do."""
-    mine = (passed.c.frame_id == frame_id) & (passed.c.annotator == annotator)
+    mine = (skips.c.frame_id == frame_id) & (skips.c.annotator == annotator)
     if again:
-        connection.execute(delete(passed).where(mine))
+        connection.execute(delete(skips).where(mine))
     else:
-        insert(connection, passed, [(frame_id, annotator, _now())], key=("frame_id", "annotator"), replace=True)
+        insert(connection, skips, [(frame_id, annotator, _now())], key=("frame_id", "annotator"), replace=True)
 
 
 def ask_for_more(connection: Connection, frame_id: int, *, share: float, raters: int) -> None:

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, select, text, update
 
 from dicomprep.database.bulk import any_of, look_up
-from dicomprep.database.page_schema import models, passed
+from dicomprep.database.page_schema import models, skips
 from dicomprep.database.picture_matching import Shown, Waiting, match
 from dicomprep.database.picture_schema import waiting
 from dicomprep.database.schema import files, frames, labels, predictions, releases
-from dicomprep.database.writes.catalogue import take_over_labels
+from dicomprep.database.writes.catalogue import refresh_labels
 from dicomprep.database.writes.predictions import compare_with_labels
 from dicomprep.models import Outcome
 
@@ -38,7 +38,7 @@ class _Frame(NamedTuple):
 _CONTENTS = select(files.c.id, files.c.digest).where(any_of(files.c.id))
 _FRAMES = select(*(frames.c[name] for name in _Frame._fields)).where(any_of(frames.c.file_id))
 _HAVING = {kind: select(table.c.frame_id).where(any_of(table.c.frame_id)).distinct() for kind, table in KINDS.items()}
-_FORGET_SKIPS = delete(passed).where(passed.c.frame_id == bindparam("changed_id"))
+_FORGET_SKIPS = delete(skips).where(skips.c.frame_id == bindparam("changed_id"))
 
 _WAITING = select(*(waiting.c[name] for name in Waiting._fields))
 _WAITING_BY = [
@@ -58,7 +58,7 @@ _HAND_OVER = {
     for kind, table in KINDS.items()
 }
 _MODELS_OF = select(predictions.c.model).where(any_of(predictions.c.frame_id)).distinct()
-_STAND = text("""
+_RESTORE_CURRENT_LABELS = text("""
 INSERT INTO standing (frame_id, annotator, label, event_id)
 SELECT frame_id, annotator, label, id FROM labels WHERE label IS NOT NULL AND id IN (
     SELECT max(id) FROM labels WHERE frame_id = :frame_id GROUP BY annotator
@@ -74,7 +74,7 @@ _FULFILLED = delete(waiting).where(
 class Pictures:
     """The pictures of a batch that is being recorded.
 
-    Made before the batch's files are written; `part` comes before its frames are, `join` after.
+    Made before the batch's files are written; `set_aside` comes before its frames are, `hand_over` after.
     """
 
     connection: Connection
@@ -88,11 +88,11 @@ class Pictures:
     _digests: dict[int, bytes] = field(default_factory=dict)
     _parted: list[int] = field(default_factory=list)
 
-    def look_out(self, root: str, paths: Sequence[str]) -> None:
+    def note_known(self, root: str, paths: Sequence[str]) -> None:
         """Note which files of the batch are known, and what their content was."""
         self._digests = {file_id: digest for file_id, _, digest in look_up(self.connection, _FILES, paths, root)}
 
-    def part(self, recorded: Iterable[tuple[int, Outcome]]) -> None:
+    def set_aside(self, recorded: Iterable[tuple[int, Outcome]]) -> None:
         """Set aside the events of all frames that are about to show another picture, or none."""
         if not self._digests:
             return
@@ -108,24 +108,24 @@ class Pictures:
                 continue
             changed[row.id] = _waits(row, before, self.run_id)
         if changed:
-            self._set_aside(changed)
+            self._move_to_waiting(changed)
 
-    def lose(self, file_ids: Sequence[int]) -> None:
-        """Set aside the events of all frames of files that are about to be forgotten; `join` comes after."""
+    def set_aside_all(self, file_ids: Sequence[int]) -> None:
+        """Set aside the events of all frames of files that are about to be forgotten; `hand_over` comes after."""
         contents = dict(look_up(self.connection, _CONTENTS, file_ids))
         frames_of = [_Frame(*row) for row in look_up(self.connection, _FRAMES, file_ids)]
         gone = {frame.id: _waits(frame, contents[frame.file_id], self.run_id) for frame in frames_of}
         if gone:
-            self._set_aside(gone)
+            self._move_to_waiting(gone)
 
-    def _set_aside(self, changed: Mapping[int, dict[str, Any]]) -> None:
+    def _move_to_waiting(self, changed: Mapping[int, dict[str, Any]]) -> None:
         self.connection.execute(_FORGET_SKIPS, [{"changed_id": frame_id} for frame_id in changed])
         having = {row[0] for query in _HAVING.values() for row in look_up(self.connection, query, list(changed))}
         for frame_id in sorted(having):
             inserted = self.connection.execute(waiting.insert().values(changed[frame_id]).returning(waiting.c.id))
             self._parted.append(int(inserted.scalar_one()))
 
-    def join(self, recorded: Iterable[tuple[int, Outcome]], surfaced: Collection[int]) -> None:
+    def hand_over(self, recorded: Iterable[tuple[int, Outcome]], surfaced: Collection[int]) -> None:
         """Give events that wait to the frames that show their pictures now.
 
         `surfaced` are files that were hidden as duplicates of others until now.
@@ -139,7 +139,7 @@ class Pictures:
         if not shown:
             return
         for kind in KINDS:
-            self._hand_over(kind, waits, shown)
+            self._hand_over_events(kind, waits, shown)
         self.connection.execute(_FULFILLED, [{"waiting_id": number} for number in waits])
 
     def _find_waiting(self, recorded: Iterable[tuple[int, Outcome]]) -> list[Waiting]:
@@ -166,7 +166,7 @@ class Pictures:
         }
         return [found[frame_id] for frame_id in sorted(found)]
 
-    def _hand_over(self, kind: str, waits: Mapping[int, Waiting], shown: Sequence[Shown]) -> None:
+    def _hand_over_events(self, kind: str, waits: Mapping[int, Waiting], shown: Sequence[Shown]) -> None:
         """Events of one kind; a frame that has some of its own gets none."""
         having = {row[0] for row in look_up(self.connection, _HAVING[kind], [-number for number in waits])}
         taken = {row[0] for row in look_up(self.connection, _HAVING[kind], [frame.id for frame in shown])}
@@ -180,8 +180,8 @@ class Pictures:
         self.connection.execute(_HAND_OVER[kind], rows)
         frame_ids = [frame.id for _, frame in pairs]
         if kind == "label":
-            self.connection.execute(_STAND, [{"frame_id": frame_id} for frame_id in frame_ids])
-            take_over_labels(self.connection, frame_ids)
+            self.connection.execute(_RESTORE_CURRENT_LABELS, [{"frame_id": frame_id} for frame_id in frame_ids])
+            refresh_labels(self.connection, frame_ids)
             compare_with_labels(self.connection, frame_ids)
         elif kind == "prediction":
             self._summarize_again(frame_ids)

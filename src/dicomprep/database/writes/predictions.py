@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, delete, func, select, text
 
 from dicomprep.database.bulk import insert
-from dicomprep.database.page_schema import models, predicted
+from dicomprep.database.page_schema import models, prediction_summary
 from dicomprep.database.schema import predictions
 
 __all__ = ["Score", "add_scores", "compare_with_labels", "summarize"]
@@ -61,7 +61,7 @@ def summarize(connection: Connection) -> None:
     known = {tuple(row) for row in connection.execute(select(models))}
     compare = text(_COMPARE.format(find=_FIND[connection.dialect.name], which="model = :model"))
     for model, scored_at, scores in sorted(state - known):
-        connection.execute(delete(predicted).where(predicted.c.model == model))
+        connection.execute(delete(prediction_summary).where(prediction_summary.c.model == model))
         connection.execute(_SUMMARIZE, {"model": model})
         connection.execute(compare, {"model": model})
         insert(connection, models, [(model, scored_at, scores)], key=("name",), replace=True)

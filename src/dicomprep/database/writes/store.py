@@ -33,10 +33,10 @@ from dicomprep.database.queries.concerns import (
 from dicomprep.database.queries.roots import lie_in
 from dicomprep.database.schema import files, frames, runs
 from dicomprep.database.sqlite import BUSY_SECONDS, Patience
-from dicomprep.database.writes.duplicates import Twins, twin_keys
+from dicomprep.database.writes.duplicates import Duplicates, duplicate_keys
 from dicomprep.database.writes.groups import Move, ensure_groups, join_groups
 from dicomprep.database.writes.pictures import Pictures
-from dicomprep.database.writes.recovery import forget_unnamed, note_unnamed
+from dicomprep.database.writes.recovery import add_pending_deletions, clear_pending_deletions
 from dicomprep.database.writes.rows import file_row, frame_rows, late_columns
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
@@ -134,7 +134,7 @@ class Store:
         """Record how a run ended."""
         with self.transaction() as connection:
             connection.execute(update(runs).where(runs.c.id == run_id).values(finished_at=_now(), **counts))
-            forget_unnamed(connection)
+            clear_pending_deletions(connection)
 
     def record(
         self,
@@ -153,33 +153,33 @@ class Store:
         with self.transaction() as connection:
             group_ids, moves = ensure_groups(connection, [o.instance for o in outcomes], assign, run_id)
             kept = _keep_labelled(connection, outcomes, group_ids, run_id)
-            keys = [twin_keys(outcome) for outcome in outcomes]
+            keys = [duplicate_keys(outcome) for outcome in outcomes]
             rows = [
                 (*file_row(o, kept.get(o.task.source.path, group_ids), run_id, fingerprint), *key, *late_columns(o))
                 for o, key in zip(outcomes, keys, strict=True)
             ]
             pictures = Pictures(connection, run_id)
-            pictures.look_out(str(rows[0][0]), [str(row[1]) for row in rows])
+            pictures.note_known(str(rows[0][0]), [str(row[1]) for row in rows])
             again = [str(row[1]) for row, o in zip(rows, outcomes, strict=True) if o.task.recorded]
             sides = sides_of_labelled(connection, str(rows[0][0]), again)
-            twins = Twins(connection, run_id)
-            twins.look_out([(str(row[0]), str(row[1]), key) for row, key in zip(rows, keys, strict=True)])
+            duplicates = Duplicates(connection, run_id)
+            duplicates.find_duplicates([(str(row[0]), str(row[1]), key) for row, key in zip(rows, keys, strict=True)])
             insert(connection, files, rows, key=("root", "path"), replace=True)
             paths = [row[1] for row in rows]
             recorded = look_up(connection, _RECORDED, paths, rows[0][0])
             known = {path: (file_id, attempts) for path, file_id, attempts in recorded}
             ids = [known[path][0] for path in paths]
             before = [file_id for file_id, attempts in known.values() if attempts > 1]
-            pictures.part(zip(ids, outcomes, strict=True))
+            pictures.set_aside(zip(ids, outcomes, strict=True))
             gone = _remove_frames(connection, before, zip(ids, outcomes, strict=True)) if before else []
             images = frame_rows(zip(ids, outcomes, strict=True), pictures.since, run_id)
             insert(connection, frames, images, key=("file_id", "frame_number"), replace=True)
-            twins.settle(before)
-            pictures.join(zip(ids, outcomes, strict=True), twins.surfaced)
+            duplicates.resolve(before)
+            pictures.hand_over(zip(ids, outcomes, strict=True), duplicates.surfaced)
             _note_sides(connection, sides, run_id)
             stale = {*gone, *unnamed} - {written.thumbnail_path for o in outcomes for written in o.written}
-            note_unnamed(connection, stale)
-        self._note_moves((*moves, *twins.moves))
+            add_pending_deletions(connection, stale)
+        self._note_moves((*moves, *duplicates.moves))
         self.followed += pictures.moved
         self.returned += pictures.returned
         return stale
