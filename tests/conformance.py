@@ -13,7 +13,7 @@ from pydicom.uid import UID_dictionary
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.header import NEWER_SYNTAXES
 from dicomprep.pipeline.stages.normalize import normalize
-from dicomprep.pixels.codecs.registry import NATIVE_SYNTAXES, decode_codestream, is_supported, reduces
+from dicomprep.pixels.codecs.registry import NATIVE_SYNTAXES, decode_codestream, is_supported, supports_reduction
 from dicomprep.pixels.codecs.video import VIDEO_SYNTAXES
 from tests.building import make_dicom
 from tests.pixels.test_codecs import CASES, layout_of, picture
@@ -94,7 +94,7 @@ def _rows() -> Iterator[tuple[str, ...]]:
     decoders, exact, lossy = _decoded()
     for uid, full_name in names.items():
         name = full_name.partition(":")[0]
-        reduced = "yes" if reduces(uid) else ""
+        reduced = "yes" if supports_reduction(uid) else ""
         if uid in NATIVE_SYNTAXES:
             yield name, uid, "natively", "every kind below", "", ""
         elif uid in VIDEO_SYNTAXES:

@@ -20,7 +20,7 @@ from dicomprep.config import Splits
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
-from dicomprep.pixels.similarity import overview_halvings, perceptual_hash, similarity, survey
+from dicomprep.pixels.similarity import make_overview, overview_halvings, perceptual_hash, similarity
 from dicomprep.splits import assign_split, identify_group
 from tests.building import make_dicom
 from tests.pipeline.test_duplicates import label, many_patients, noise
@@ -266,7 +266,7 @@ def test_no_hashes_have_no_neighbours() -> None:
 
 def test_a_perceptual_hash_tells_pictures_apart_but_not_versions_of_one() -> None:
     def hashed(pixels: np.ndarray) -> int:
-        found = perceptual_hash(survey(pixels, times=overview_halvings(pixels.shape)))
+        found = perceptual_hash(make_overview(pixels, times=overview_halvings(pixels.shape)))
         assert found is not None
         return found & (2**64 - 1)
 
@@ -276,9 +276,11 @@ def test_a_perceptual_hash_tells_pictures_apart_but_not_versions_of_one() -> Non
     assert min((hashed(one) ^ hashed(picture(n, 224))).bit_count() for n in range(2, 40)) > 2 * BITS
     assert similarity(one, brighter) > 0.999
     assert similarity(one, picture(2, 224)) < 0.5
-    assert perceptual_hash(survey(np.zeros((224, 224), np.uint8), times=3)) is None
-    assert perceptual_hash(survey(one, content=0.01, times=3)) is None
-    assert perceptual_hash(survey(4095 - one, times=3), inverted=True) == perceptual_hash(survey(one, times=3))
+    assert perceptual_hash(make_overview(np.zeros((224, 224), np.uint8), times=3)) is None
+    assert perceptual_hash(make_overview(one, content=0.01, times=3)) is None
+    assert perceptual_hash(make_overview(4095 - one, times=3), inverted=True) == perceptual_hash(
+        make_overview(one, times=3)
+    )
 
 
 # Ten thousand patients

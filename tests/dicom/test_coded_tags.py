@@ -10,7 +10,7 @@ from pydicom.sr._concepts_dict import concepts
 from dicomprep.dicom.codes import REGIONS, VIEWS
 from dicomprep.dicom.header import read_header
 from dicomprep.models import Instance
-from dicomprep.privacy.burned_in import Reason, Risk, judge
+from dicomprep.privacy.burned_in import Reason, Risk, assess_risk
 from dicomprep.storage.source import open_source
 from tests.building import make_dicom
 
@@ -108,7 +108,7 @@ SLIDE_OF = {"SOPClassUID": SLIDE, "Modality": "SM", "BurnedInAnnotation": "NO"}
 def test_what_shows_a_person_is_of_high_risk(tmp_path: Path, attributes: dict[str, Any], reason: Reason) -> None:
     found = instance_of(tmp_path, **attributes).reasons
     assert reason in found
-    assert judge(found) is Risk.HIGH
+    assert assess_risk(found) is Risk.HIGH
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_what_shows_a_person_is_of_high_risk(tmp_path: Path, attributes: dict[st
     ],
 )
 def test_what_shows_none_is_not(tmp_path: Path, attributes: dict[str, Any]) -> None:
-    assert judge(instance_of(tmp_path, **attributes).reasons) is not Risk.HIGH
+    assert assess_risk(instance_of(tmp_path, **attributes).reasons) is not Risk.HIGH
 
 
 def test_a_thumbnail_that_does_not_say_is_looked_at(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from dicomprep.dicom.fast_scan import PIXEL_KEYWORDS, WANTED, scan_dataset, to_d
 from dicomprep.dicom.header import name_syntax
 from dicomprep.dicom.patient import PatientIdentity
 from dicomprep.dicom.sniff import sniff
-from dicomprep.dicom.values import read_plainly
+from dicomprep.dicom.values import read_raw_values
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pipeline.stages.decode import decode
 from dicomprep.pipeline.stages.normalize import normalize
@@ -995,7 +995,7 @@ def test_values_are_those_of_pydicom(path: str, monkeypatch: pytest.MonkeyPatch)
         return found
 
     plainly = values()
-    monkeypatch.setattr("dicomprep.dicom.attributes.read_plainly", lambda _element, _kind: None)
+    monkeypatch.setattr("dicomprep.dicom.attributes.read_raw_values", lambda _element, _kind: None)
     assert plainly == values()
 
 
@@ -1016,7 +1016,7 @@ def test_values_are_those_of_pydicom(path: str, monkeypatch: pytest.MonkeyPatch)
 )
 def test_plain_values(vr: str, content: bytes, value: list[float] | None) -> None:
     element = RawDataElement(Tag(0x00281050), vr, len(content), content, 0, False, True)
-    assert read_plainly(element, float) == (value if value is None else tuple(value))
+    assert read_raw_values(element, float) == (value if value is None else tuple(value))
 
 
 @pytest.mark.parametrize(
@@ -1025,7 +1025,7 @@ def test_plain_values(vr: str, content: bytes, value: list[float] | None) -> Non
 )
 def test_plain_texts(content: bytes, value: list[str] | None) -> None:
     element = RawDataElement(Tag(0x00100020), "LO", len(content), content, 0, False, True)
-    assert read_plainly(element, str) == (value if value is None else tuple(value))
+    assert read_raw_values(element, str) == (value if value is None else tuple(value))
 
 
 def test_a_frame_that_needs_more_memory_says_how_much(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pydicom.datadict import dictionary_VR
 from starlette.routing import Route
 
-from dicomprep.dicom import plain
+from dicomprep.dicom import displayable
 from dicomprep.web.connections import Bounds
 from dicomprep.web.guard import Door
 from tests.building import make_dicom
@@ -64,7 +64,7 @@ def test_terms_and_numbers_are_shown_and_the_rest_when_asked(pages: tuple[Pages,
 
 
 def test_every_attribute_that_is_shown_is_of_a_kind_that_is_checked() -> None:
-    for keyword in plain._NUMBERS:
+    for keyword in displayable.NUMBERS:
         assert set(dictionary_VR(keyword).split(" or ")) <= {"DS", "IS", "US", "SS", "FD", "FL", "UL"}, keyword
-    for keyword in plain._TERMS:
+    for keyword in displayable.TERMS:
         assert dictionary_VR(keyword) in ("CS", "LO"), keyword

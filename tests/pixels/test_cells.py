@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dicomprep import process_dicom
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs.base import Detail
-from dicomprep.pixels.codecs.components import true_components
+from dicomprep.pixels.codecs.components import resolve_components
 from dicomprep.pixels.codecs.registry import NATIVE_SYNTAXES, decode_codestream, decode_native
 from tests.pixels.test_codecs import UID, jpeg, jpeg2000, jpeg_lossless, jpeg_ls, jpegxl, layout_of, picture, rle
 from tests.reference_table import FOLDER, REFERENCE
@@ -175,19 +175,19 @@ def test_tiles_at_an_edge_are_at_the_top_left_of_a_black_frame(
 )
 def test_the_codestream_knows_how_many_components_it_has(syntax: str, encode: Encode) -> None:
     grey, color = picture("u1", 8), picture("u1", 8, color=True)
-    found, notes = true_components(encode(grey, 8), layout_of(color, photometric="YBR_FULL"), syntax)
+    found, notes = resolve_components(encode(grey, 8), layout_of(color, photometric="YBR_FULL"), syntax)
     assert (found.samples, found.photometric_interpretation) == (1, "MONOCHROME2")
     assert notes
     np.testing.assert_allclose(
         decode_codestream(encode(grey, 8), found, transfer_syntax=syntax).pixels.astype(int), grey, atol=6
     )
-    found, notes = true_components(encode(color, 8), layout_of(grey), syntax)
+    found, notes = resolve_components(encode(color, 8), layout_of(grey), syntax)
     assert found.samples == 3
     assert notes
     decoded = decode_codestream(encode(color, 8), found, transfer_syntax=syntax)
     assert decoded.photometric_interpretation == "RGB"
     for pixels in (grey, color):
-        assert true_components(encode(pixels, 8), layout_of(pixels), syntax) == (layout_of(pixels), ())
+        assert resolve_components(encode(pixels, 8), layout_of(pixels), syntax) == (layout_of(pixels), ())
 
 
 LOSSLESS = {

@@ -172,7 +172,7 @@ def decibels(difference: Picture) -> float:
     return float(-10 * np.log10(max(np.mean(difference**2), 1e-20)))
 
 
-def noise_of(path: Path, *, size: int, fit: str, depth: int) -> list[float]:
+def padding_noise(path: Path, *, size: int, fit: str, depth: int) -> list[float]:
     """How well up to three frames of a file are met, in dB within the picture; its bars must be black."""
     found = []
     for frame in process_dicom(path, size=size, fit=fit, depth=depth, frames="max=3", fidelity="exact"):
@@ -195,7 +195,7 @@ def noise_of(path: Path, *, size: int, fit: str, depth: int) -> list[float]:
 @pytest.mark.parametrize(("size", "fit", "depth"), SETTINGS)
 @pytest.mark.parametrize("path", PATHS)
 def test_the_thumbnail_is_that_of_the_reference(path: str, size: int, fit: str, depth: int) -> None:
-    assert min(noise_of(FOLDER / path, size=size, fit=fit, depth=depth)) >= least_decibels(path, depth)
+    assert min(padding_noise(FOLDER / path, size=size, fit=fit, depth=depth)) >= least_decibels(path, depth)
 
 
 # What the samples do not have
@@ -233,7 +233,7 @@ def odd_file(path: Path, *, shape: tuple[int, int], **attributes: Any) -> Path:
 def test_odd_pixels_are_drawn_as_the_reference_has_them(
     name: str, size: int, fit: str, depth: int, tmp_path: Path
 ) -> None:
-    noise = noise_of(odd_file(tmp_path / "a.dcm", **ODD[name]), size=size, fit=fit, depth=depth)
+    noise = padding_noise(odd_file(tmp_path / "a.dcm", **ODD[name]), size=size, fit=fit, depth=depth)
     assert min(noise) >= least_decibels(name, depth)
 
 

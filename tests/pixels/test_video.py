@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import dicomprep
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs.base import WHOLE
+from dicomprep.pixels.codecs.base import FULL_DETAIL
 from dicomprep.pixels.codecs.video import VIDEO_SYNTAXES, Video
 from tests.building import make_dicom
 from tests.reading import decoded_frames, opened_image
@@ -101,7 +101,7 @@ def test_frames_are_had_in_any_order(tmp_path: Path) -> None:
     in_order = decoded_frames(path)
     with opened_image(path) as image:
         for index in (7, 3, 4, 11, 0):
-            np.testing.assert_array_equal(image._reader.data.decode(index, WHOLE).pixels, in_order[index].pixels)
+            np.testing.assert_array_equal(image._reader.data.decode(index, FULL_DETAIL).pixels, in_order[index].pixels)
 
 
 @pytest.mark.parametrize("kind", ["mpeg2", "avc", "hevc"])
@@ -129,7 +129,7 @@ def test_a_cut_video_gives_whole_frames_and_then_none(kind: str, share: float, t
         drawn, broken = 0, 0
         for index in range(COUNT):
             try:
-                pixels = image._reader.data.decode(index, WHOLE).pixels
+                pixels = image._reader.data.decode(index, FULL_DETAIL).pixels
             except InputError as error:
                 assert error.code in (ErrorCode.TRUNCATED, ErrorCode.CORRUPT_PIXELS)
                 broken += 1

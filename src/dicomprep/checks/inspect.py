@@ -18,7 +18,7 @@ from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.geometry import resample
 from dicomprep.storage.source import open_source
 
-__all__ = ["Inspection", "inspect_file", "text_picture"]
+__all__ = ["Inspection", "inspect_file", "render_in_terminal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_by
     return Inspection(tuple(rows), thumbnail, None)
 
 
-def text_picture(pixels: Pixels, *, columns: int) -> str:
+def render_in_terminal(pixels: Pixels, *, columns: int) -> str:
     """(rows, columns[, 3]) uint8 or uint16 as coloured half blocks for a terminal of 24-bit colour."""
     small = resample(pixels, shape=(columns, columns))
     if small.dtype == np.uint16:

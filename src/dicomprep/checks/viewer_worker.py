@@ -16,7 +16,7 @@ from pydicom.dataelem import DataElement
 from dicomprep.checks.inspect import inspect_file
 from dicomprep.checks.viewer import Answer, Explain, FrameView, MeasureGreys, Question, ReadTags, Refusal, ViewFrame
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.dicom.plain import plain_value
+from dicomprep.dicom.displayable import displayable_value
 from dicomprep.errors import ConfigError, EnvironmentFault, InputError
 from dicomprep.models import Frame
 from dicomprep.pipeline.stages.decode import Image, decode
@@ -102,7 +102,7 @@ def read_tags(task: ReadTags) -> list[tuple[str, str, str]]:
             dataset = dcmread(file.stream(), stop_before_pixels=True, force=True, defer_size=2**16)
         except Exception as error:  # noqa: BLE001  (pydicom raises whatever comes)
             return [("", "It cannot be read", str(error)[:MOST_TEXT] if task.everything else type(error).__name__)]
-        said = ((element, _text(element) if task.everything else plain_value(element)) for element in dataset)
+        said = ((element, _text(element) if task.everything else displayable_value(element)) for element in dataset)
         return [(str(element.tag), element.name, text) for element, text in said if text is not None]
 
 

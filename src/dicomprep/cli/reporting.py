@@ -11,7 +11,7 @@ from typing import Literal
 from dicomprep.checks.audit.audit import audit
 from dicomprep.checks.audit.joining import Joining, join, unjoin
 from dicomprep.checks.audit.small_groups import SMALL_GROUPS
-from dicomprep.checks.inspect import inspect_file, text_picture
+from dicomprep.checks.inspect import inspect_file, render_in_terminal
 from dicomprep.cli.console import print_notes, print_section, print_table, printable
 from dicomprep.config import ImageOptions
 from dicomprep.database.connection import connect, migrate, reading
@@ -143,5 +143,5 @@ def print_inspection(file: Path, options: ImageOptions, *, frame_number: int, pn
             draft.write_bytes(encode_png(inspection.thumbnail.pixels))
         print(f"{'Picture':<16} {printable(str(png))}")
     elif sys.stdout.isatty():
-        print(text_picture(inspection.thumbnail.pixels, columns=min(64, shutil.get_terminal_size().columns)))
+        print(render_in_terminal(inspection.thumbnail.pixels, columns=min(64, shutil.get_terminal_size().columns)))
     return 0

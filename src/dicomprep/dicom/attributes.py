@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from dicomprep.dicom.fast_scan import OVERLAY_BIT_POSITIONS, OVERLAY_ROWS, TAGS
-from dicomprep.dicom.numbers import MOST_BYTES, said, salvage_numbers
-from dicomprep.dicom.values import MOST_KEPT, dictionary_representation, first_of, read_plainly
+from dicomprep.dicom.numbers import MOST_BYTES, format_number, salvage_numbers
+from dicomprep.dicom.values import MOST_KEPT, dictionary_representation, read_raw_values, truncate_to_first
 from dicomprep.errors import ErrorCode, InputError
 
 __all__ = ["MOST_BYTES", "Attributes", "label", "read_code"]
@@ -44,7 +44,7 @@ class Attributes:
     def __init__(self, elements: Mapping[BaseTag, Any], make_dataset: Callable[[], Dataset]) -> None:
         self._raw = elements  # looked at first: a tenth of the time of asking a data set
         self._make_dataset = make_dataset
-        self.salvaged: dict[str, None] = {}
+        self.corrections: dict[str, None] = {}
         """What was read although it is not written as the standard wants, in words, in order."""
         self._known: dict[object, Any] = {}
         self._items: dict[str, tuple[int, Attributes | None]] = {}
@@ -145,7 +145,7 @@ class Attributes:
             self._items[keyword] = (index, self._make_item(keyword, index))
         return self._items[keyword][1]
 
-    def once(self, key: object, read: Callable[[], Any]) -> Any:  # noqa: ANN401
+    def cached(self, key: object, read: Callable[[], Any]) -> Any:  # noqa: ANN401
         """What `read` gives or raises, which it does once: every frame of a file asks for the same."""
         if key not in self._known:
             try:
@@ -167,7 +167,7 @@ class Attributes:
         """The same where the value is long; what there is of a short one is kept elsewhere."""
         value: object = getattr(self._raw.get(_tag(keyword)), "value", b"")
         is_short = isinstance(value, bytes) and len(value) <= MOST_KEPT
-        return read() if is_short else self.once((keyword, kind), read)
+        return read() if is_short else self.cached((keyword, kind), read)
 
     def _numbers(self, keyword: str, *, first: bool = False) -> tuple[float, ...]:
         try:
@@ -183,10 +183,10 @@ class Attributes:
     def _salvage_numbers(self, keyword: str, *, first: bool) -> tuple[float, ...]:
         """Numbers such as `40,5` or `40 HU`, which pydicom refuses; none if any is something else."""
         element = self._raw[_tag(keyword)]
-        values = salvage_numbers((first_of(element) if first else element).value)
+        values = salvage_numbers((truncate_to_first(element) if first else element).value)
         if values:
-            taken = ", ".join(said(value) for value in values[:MOST_QUOTED])
-            self.salvaged[f"{label(keyword)} is no plain number; it is taken as {taken}"] = None
+            taken = ", ".join(format_number(value) for value in values[:MOST_QUOTED])
+            self.corrections[f"{label(keyword)} is no plain number; it is taken as {taken}"] = None
         return values
 
     def _convert(self, keyword: str, kind: Any, *, first: bool = False) -> tuple[Any, ...]:  # noqa: ANN401
@@ -195,8 +195,8 @@ class Attributes:
             return ()
         if isinstance(element.value, bytes) and len(element.value) > MOST_BYTES:
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} has {len(element.value):,} bytes")
-        wanted = first_of(element) if first else element
-        plain = read_plainly(wanted, kind)
+        wanted = truncate_to_first(element) if first else element
+        plain = read_raw_values(wanted, kind)
         if plain is not None:
             return plain
         value = self._value(keyword) if wanted is element else self._value_of(wanted, keyword)

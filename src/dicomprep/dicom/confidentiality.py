@@ -9,7 +9,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from dicomprep.dicom.attributes import label
 from dicomprep.errors import ConfigError
 
-__all__ = ["confidential_actions", "warnings_of"]
+__all__ = ["confidential_actions", "confidentiality_warnings"]
 
 _NOT_PLAIN = frozenset(["SQ", "OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT"])
 """Value Representations of no text and no number."""
@@ -23,7 +23,7 @@ def confidential_actions() -> dict[str, str]:
     return {keyword: action for _, action, keyword in rows}
 
 
-def warnings_of(keywords: Sequence[str]) -> Iterator[str]:
+def confidentiality_warnings(keywords: Sequence[str]) -> Iterator[str]:
     """A sentence for each attribute that Table E.1-1 calls identifying; ConfigError where one cannot be recorded."""
     for keyword in keywords:
         tag = tag_for_keyword(keyword)

@@ -12,12 +12,12 @@ from dicomprep.pixels.codecs.registry import ENCAPSULATED_UNCOMPRESSED, NATIVE_S
 from dicomprep.pixels.stored import Layout
 from dicomprep.storage.source import HEAD_BYTES
 
-__all__ = ["true_element", "true_sampling", "true_syntax"]
+__all__ = ["resolve_pixel_element", "resolve_sampling", "resolve_transfer_syntax"]
 
 Notes = tuple[str, ...]
 
 
-def true_sampling(header: Header, pixels: PixelElement, layout: Layout) -> tuple[Layout, Notes]:
+def resolve_sampling(header: Header, pixels: PixelElement, layout: Layout) -> tuple[Layout, Notes]:
     """Native pixels that are called subsampled and hold three full samples each are not subsampled."""
     full = replace(layout, photometric_interpretation="YBR_FULL")
     if layout.photometric_interpretation != "YBR_FULL_422" or pixels.length != _native_length(header, full):
@@ -25,7 +25,7 @@ def true_sampling(header: Header, pixels: PixelElement, layout: Layout) -> tuple
     return full, ("YBR_FULL_422, says the header, but the chroma samples are not halved",)
 
 
-def true_element(header: Header, pixels: PixelElement, layout: Layout) -> tuple[PixelElement, Notes]:
+def resolve_pixel_element(header: Header, pixels: PixelElement, layout: Layout) -> tuple[PixelElement, Notes]:
     """Fragments that have a length, and native pixels that have none, by what stands at their beginning and end."""
     wanted = _native_length(header, layout)
     fragments = header.file.read_at(pixels.position, 4) == ITEM
@@ -37,7 +37,7 @@ def true_element(header: Header, pixels: PixelElement, layout: Layout) -> tuple[
     return pixels, ()
 
 
-def true_syntax(header: Header, pixels: PixelElement, layout: Layout) -> tuple[str, Notes]:
+def resolve_transfer_syntax(header: Header, pixels: PixelElement, layout: Layout) -> tuple[str, Notes]:
     """The transfer syntax of the pixels: the stated one, unless they are encapsulated where it says that they are not.
 
     Never tried out: the first frame's own markers tell, or a length that fits to the byte.

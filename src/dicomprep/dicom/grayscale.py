@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.dicom.numbers import said
+from dicomprep.dicom.numbers import format_number
 from dicomprep.dicom.tables import Notes, Span, find_table
 from dicomprep.errors import InputError
 from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window, value_span
@@ -102,7 +102,7 @@ def read_modality(
         slope = frame.root.number("DoseGridScaling")
     if slope == 0:
         notes = (*notes, f"{label('RescaleSlope')} is 0; taken as 1")
-    return Rescale(slope or 1.0, intercept or 0.0), (*notes, *found.salvaged)
+    return Rescale(slope or 1.0, intercept or 0.0), (*notes, *found.corrections)
 
 
 def _note_unused_transform(root: Attributes) -> Notes:
@@ -135,20 +135,20 @@ def _read_window(found: Attributes) -> tuple[Window | None, Notes]:
         center, width = found.number("WindowCenter"), found.number("WindowWidth")
     except InputError as error:
         return None, (f"{error.detail}; the window is not used",)
-    notes = tuple(found.salvaged)
+    notes = tuple(found.corrections)
     if center is None or width is None:
         return None, notes
     if width <= 0:
         return None, (
             *notes,
-            f"{label('WindowWidth')} {said(width)} is not possible; the window is not used",
+            f"{label('WindowWidth')} {format_number(width)} is not possible; the window is not used",
         )
     function = (found.text("VOILUTFunction") or "LINEAR").upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         note = f"{label('VOILUTFunction')} is unknown; taken as LINEAR"
         return Window(center, width, "LINEAR" if width >= 1 else "LINEAR_EXACT"), (*notes, note)
     if function == "LINEAR" and width < 1:
-        note = f"{label('WindowWidth')} {said(width)} is not possible for LINEAR; taken as LINEAR_EXACT"
+        note = f"{label('WindowWidth')} {format_number(width)} is not possible for LINEAR; taken as LINEAR_EXACT"
         return Window(center, width, "LINEAR_EXACT"), (*notes, note)
     return Window(center, width, function), notes
 
@@ -211,7 +211,6 @@ def read_aspect(frame: FrameAttributes) -> tuple[float, Notes]:
             continue
         if min(spacing) > 0 and 1 / ASPECT_LIMIT <= spacing[0] / spacing[1] <= ASPECT_LIMIT:
             return spacing[0] / spacing[1], ()
-        return 1.0, (
-            f"{label(keyword)} {said(spacing[0])}\\{said(spacing[1])} is not possible; pixels taken as square",
-        )
+        stated = "\\".join(map(format_number, spacing[:2]))
+        return 1.0, (f"{label(keyword)} {stated} is not possible; pixels taken as square",)
     return 1.0, ()

@@ -22,12 +22,12 @@ from dicomprep.dicom.fast_scan import (
     to_dataset,
     wanted_tags,
 )
-from dicomprep.dicom.items import FREE, TOO_MANY, payable, require_payable
-from dicomprep.dicom.numbers import said
+from dicomprep.dicom.items import FREE, TOO_MANY, element_budget, require_within_budget
+from dicomprep.dicom.non_dicom import explain_not_dicom
+from dicomprep.dicom.numbers import format_number
 from dicomprep.dicom.padding import is_lossy
 from dicomprep.dicom.recorded_tags import read_extra_tags, read_tags
 from dicomprep.dicom.sniff import Encoding, sniff
-from dicomprep.dicom.stand_ins import explain_no_dicom
 from dicomprep.dicom.vocabulary import MODALITIES
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
@@ -92,10 +92,12 @@ class Header:
         count = self.attributes.integer("NumberOfFrames") or 1
         if not 1 <= count <= MAX_FRAMES:
             code = ErrorCode.LIMIT_EXCEEDED if count > 0 else ErrorCode.CORRUPT_HEADER
-            raise InputError(code, f"{label('NumberOfFrames')} is {said(count)}; up to {MAX_FRAMES:,} are taken")
+            raise InputError(
+                code, f"{label('NumberOfFrames')} is {format_number(count)}; up to {MAX_FRAMES:,} are taken"
+            )
         return count
 
-    def why_no_image(self) -> str:
+    def explain_no_image(self) -> str:
         """What is said of a file that holds no pixels."""
         if self.pixels is not None:
             return f"{label(self.pixels.keyword)} is empty"
@@ -141,7 +143,7 @@ def read_header(source: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = 
     """
     encoding = sniff(source.head())
     if encoding is None:
-        raise InputError(ErrorCode.NOT_DICOM, explain_no_dicom(source))
+        raise InputError(ErrorCode.NOT_DICOM, explain_not_dicom(source))
     file: SourceFile | Inflated = source
     start = encoding.offset
     if encoding.deflated:
@@ -160,7 +162,7 @@ def _read_until_pixels(
         attributes = Attributes(elements, lambda: to_dataset(elements, encoding))
         return attributes, _pixel_element(file, position, encoding)
     held_bytes = getattr(file, "held_bytes", 0)
-    require_payable(file, start, encoding, held_bytes=held_bytes, wanted=wanted_tags(extra))
+    require_within_budget(file, start, encoding, held_bytes=held_bytes, wanted=wanted_tags(extra))
     stream = _Watched(file.stream(), file.size, held_bytes)
     dataset = _read_dataset(stream, start, encoding, extra)
     pixels = _pixel_element(file, stream.tell(), encoding)
@@ -187,7 +189,7 @@ class _Watched:
         return content
 
     def _require_payable(self, length: int) -> None:
-        if length > MOST_VALUE or self._reads > READS * payable(self._held_bytes, self.tell()):
+        if length > MOST_VALUE or self._reads > READS * element_budget(self._held_bytes, self.tell()):
             self.is_exhausted = True
             raise ValueError("too many reads")
 
@@ -280,7 +282,7 @@ def _instance_number(attributes: Attributes) -> int | None:
     return value if value is not None and is_plausible("instance_number", value) else None
 
 
-def offsets_of(attributes: Attributes) -> Sequence[int] | None:
+def read_extended_offsets(attributes: Attributes) -> Sequence[int] | None:
     """Extended Offset Table (7FE0,0001), if there is one."""
     raw = attributes.content("ExtendedOffsetTable")
     if not raw:

@@ -12,7 +12,7 @@ from dicomprep.dicom.sniff import Encoding
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.storage.source import Inflated, SourceFile
 
-__all__ = ["FREE", "TOO_MANY", "payable", "require_payable"]
+__all__ = ["FREE", "TOO_MANY", "element_budget", "require_within_budget"]
 
 FREE = 400_000
 """Elements that any file may have, an item counting as three; two seconds of work."""
@@ -33,16 +33,16 @@ _DELIMITERS, _ITEM, _SEQUENCE_END = 0xFFFE, 0xE000, 0xE0DD
 _SEQUENCES = (b"SQ", b"UN")
 
 
-def payable(held_bytes: int, at: int) -> int:
+def element_budget(held_bytes: int, at: int) -> int:
     """How many elements may stand before byte `at` of a file of which so many bytes are on the disk.
 
-    >>> payable(2**20, 2**20)
+    >>> element_budget(2**20, 2**20)
     400000
     """
     return FREE + max(0, held_bytes - at) // PAID_BYTES
 
 
-def require_payable(
+def require_within_budget(
     file: SourceFile | Inflated, start: int, encoding: Encoding, *, held_bytes: int, wanted: Iterable[int]
 ) -> None:
     """InputError `limit_exceeded` where the data set that begins at `start` has more elements than are read.
@@ -116,7 +116,7 @@ class _Count:
 
     def _add(self, count: int, at: int) -> None:
         self._count += count
-        if self._count > payable(self._held_bytes, at):
+        if self._count > element_budget(self._held_bytes, at):
             raise InputError(ErrorCode.LIMIT_EXCEEDED, TOO_MANY)
 
     def _head(self, at: int) -> bytes:

@@ -1,7 +1,7 @@
 """How the samples of a frame are laid out, as the Image Pixel Module says (DICOM PS3.3 C.7.6.3), and mended."""
 
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.dicom.numbers import MOST_DIGITS, said
+from dicomprep.dicom.numbers import MOST_DIGITS, format_number
 from dicomprep.dicom.vocabulary import PHOTOMETRIC
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.stored import Layout
@@ -29,22 +29,19 @@ def read_layout(root: Attributes, pixel_keyword: str) -> tuple[Layout, Notes]:
     samples = root.integer("SamplesPerPixel", 1) or 1
     photometric, notes = _read_photometric(root, samples)
     if samples not in (1, 3) or (samples == 3) == photometric.startswith(("MONOCHROME", "PALETTE")):
-        message = f"{label('SamplesPerPixel')} {said(samples)} with {photometric} is no image that can be drawn"
+        message = (
+            f"{label('SamplesPerPixel')} {format_number(samples)} with {photometric} is no image that can be drawn"
+        )
         raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
     float_bits = FLOAT_BITS.get(pixel_keyword)
     allocated = float_bits or _required(root, "BitsAllocated")
     stored = float_bits or root.integer("BitsStored", allocated) or allocated
     if not 1 <= allocated <= 64 or samples > allocated or stored < 1:
-        message = (
-            f"{label('BitsAllocated')} {said(allocated)} with {label('BitsStored')} {said(stored)} is not supported"
-        )
-        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
+        bits = f"{label('BitsAllocated')} {format_number(allocated)} with {label('BitsStored')} {format_number(stored)}"
+        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, f"{bits} is not supported")
     if stored > allocated:
-        notes = (
-            *notes,
-            f"{label('BitsStored')} {said(stored)} is more than {label('BitsAllocated')}; taken as {allocated}",
-        )
-        stored = allocated
+        excess = f"{label('BitsStored')} {format_number(stored)} is more than {label('BitsAllocated')}"
+        notes, stored = (*notes, f"{excess}; taken as {allocated}"), allocated
     signed = root.integer("PixelRepresentation", 0) == 1
     if signed and samples == 3:
         notes = (*notes, f"{label('PixelRepresentation')} says that colours are signed; taken as unsigned")
@@ -112,6 +109,6 @@ def _read_high_bit(root: Attributes, allocated: int, stored: int) -> int:
 def _required(root: Attributes, keyword: str) -> int:
     value = root.integer(keyword)
     if not value or not 0 < value < 10**MOST_DIGITS:
-        found = "missing" if value is None else said(value)
+        found = "missing" if value is None else format_number(value)
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is {found}")
     return value

@@ -10,11 +10,11 @@ from dicomprep.privacy.allow_list import is_plausible
 __all__ = [
     "MOST_BYTES",
     "MOST_DIGITS",
+    "format_number",
     "read_number",
     "read_numbers",
     "read_offsets",
     "read_whole",
-    "said",
     "salvage_numbers",
 ]
 
@@ -46,10 +46,10 @@ def salvage_numbers(value: object) -> tuple[float, ...]:
     return tuple(float(match[1].replace(",", ".")) for match in matches if match) if all(matches) else ()
 
 
-def said(number: float) -> str:
+def format_number(number: float) -> str:
     """A number of a header as messages show it; a long one to four digits.
 
-    >>> said(512), said(-0.5), said(10**9), said(4917155501)
+    >>> format_number(512), format_number(-0.5), format_number(10**9), format_number(4917155501)
     ('512', '-0.5', '1,000,000,000', 'about 4,917,000,000')
     """
     if abs(number) >= 10**MOST_DIGITS:

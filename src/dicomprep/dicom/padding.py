@@ -9,7 +9,7 @@ from dicomprep.models import LOSSY_SYNTAXES
 from dicomprep.pixels.intensity import Grey, LookupTable, Range, Rescale, Window
 from dicomprep.pixels.stored import Layout
 
-__all__ = ["grey_rules", "is_lossy", "noise_of", "read_padding"]
+__all__ = ["build_grayscale_transforms", "is_lossy", "padding_noise", "read_padding"]
 
 NOISE = 0.01
 """What a lossy codec adds to a constant background: this share of the values that 12 or fewer bits hold."""
@@ -43,12 +43,12 @@ def is_lossy(root: Attributes, transfer_syntax: str) -> bool:
     return stated == "01" or (stated != "00" and transfer_syntax in LOSSY_SYNTAXES)
 
 
-def noise_of(layout: Layout) -> int:
+def padding_noise(layout: Layout) -> int:
     """How far lossy compression moves the stored values of an even background."""
     return max(1, round(NOISE * 2 ** min(layout.bits_stored, 12)))
 
 
-def grey_rules(
+def build_grayscale_transforms(
     modality: Modality, vois: Sequence[Voi], *, inverted: bool, padding: Ends | None, noise: int
 ) -> tuple[Grey, ...]:
     """A rule for each of `vois`; `noise` is how far padding may lie from its value after lossy compression."""

@@ -31,7 +31,7 @@ def read_palette(root: Attributes, *, big_endian: bool) -> Palette:
 
     A channel that begins later or ends sooner than the others goes on with its first or last entry.
     """
-    palette: Palette = root.once("palette", lambda: _read_palette(root, big_endian=big_endian))
+    palette: Palette = root.cached("palette", lambda: _read_palette(root, big_endian=big_endian))
     return palette
 
 

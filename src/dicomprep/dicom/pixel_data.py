@@ -7,15 +7,21 @@ import numpy as np
 
 from dicomprep.dicom.attributes import label
 from dicomprep.dicom.encapsulation import FragmentStream, FrameTable, locate_frames
-from dicomprep.dicom.header import Header, PixelElement, name_syntax, offsets_of
+from dicomprep.dicom.header import Header, PixelElement, name_syntax, read_extended_offsets
 from dicomprep.dicom.sniff import GE_PRIVATE
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import LOSSY_SYNTAXES
-from dicomprep.pixels.codecs.base import WHOLE, Decoded, Detail, reduced
-from dicomprep.pixels.codecs.components import true_components
-from dicomprep.pixels.codecs.registry import decode_codestream, decode_native, is_supported, is_wavelet, mostly_in_part
+from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, reduce_resolution
+from dicomprep.pixels.codecs.components import resolve_components
+from dicomprep.pixels.codecs.registry import (
+    decode_codestream,
+    decode_native,
+    is_supported,
+    is_usually_reduced,
+    is_wavelet,
+)
 from dicomprep.pixels.codecs.video import VIDEO_SYNTAXES, Video, can_decode_video
-from dicomprep.pixels.similarity import Overview, digest_samples, measure_content, overview_halvings, survey
+from dicomprep.pixels.similarity import Overview, digest_samples, make_overview, measure_content, overview_halvings
 from dicomprep.pixels.stored import Layout
 from dicomprep.storage.source import digest_bytes
 
@@ -51,7 +57,7 @@ class PixelData:
             self._locate(header)
 
     @property
-    def held_frames(self) -> int:
+    def available_frames(self) -> int:
         """For so many frames there are pixels, at least some; of a video that shows only when it is decoded."""
         if self._element.length is None:
             return self.frame_count if self._table is None else len(self._table.frames)
@@ -78,7 +84,7 @@ class PixelData:
             whole = self._decode_native(index) if self._video is None else self._video.frame(index)
             return self._digested(whole, detail)
         data = self._table.read(self._file, index)
-        decoded = self._decode(data, detail if self._in_part else WHOLE)
+        decoded = self._decode(data, detail if self._in_part else FULL_DETAIL)
         stream = digest_bytes(data)
         if not self._in_part:
             return replace(self._digested(decoded, detail), stream_digest=stream)
@@ -87,18 +93,18 @@ class PixelData:
     @property
     def _in_part(self) -> bool:
         """Frames are known by their codestreams, of which no more is decoded than is wanted."""
-        return mostly_in_part(self.syntax, self.layout)
+        return is_usually_reduced(self.syntax, self.layout)
 
     def _digested(self, whole: Decoded, detail: Detail) -> Decoded:
         """A frame that was decoded in full, in as much detail as is wanted, and what it is known by."""
         pixels, times = whole.pixels, overview_halvings(whole.pixels.shape)
-        small = reduced(whole, times=detail.reduction)
+        small = reduce_resolution(whole, times=detail.reduction)
         done = small.grid.step.bit_length() - 1
         content = measure_content(pixels)
         if self.layout.is_palette or done > times:
-            overview = survey(pixels, content=content, times=times, averaged=not self.layout.is_palette)
+            overview = make_overview(pixels, content=content, times=times, averaged=not self.layout.is_palette)
         else:  # means of means
-            overview = survey(small.pixels, content=content, times=times - done)
+            overview = make_overview(small.pixels, content=content, times=times - done)
         return replace(small, digest=digest_samples(pixels, bits_stored=whole.bits_stored), overview=overview)
 
     def _decode(self, data: bytes, detail: Detail) -> Decoded:
@@ -113,7 +119,9 @@ class PixelData:
         is_reducible = decoded.grid.step > 1 or not detail.reduction
         if is_wavelet(self.syntax) and is_reducible:  # always from the same part of it, which takes next to no time
             decoded = self._decode(data, Detail(max(0, times - 1)))
-        return survey(decoded.pixels, content=content, times=max(0, times - (decoded.grid.step.bit_length() - 1)))
+        return make_overview(
+            decoded.pixels, content=content, times=max(0, times - (decoded.grid.step.bit_length() - 1))
+        )
 
     def _count_native(self, length: int) -> None:
         held = 8 * length // self.layout.frame_bits
@@ -127,10 +135,10 @@ class PixelData:
             self._element.position,
             frame_count=self.frame_count,
             end=self._element.end,
-            extended_offsets=offsets_of(header.attributes),
+            extended_offsets=read_extended_offsets(header.attributes),
         )
         head = self._table.head(self._file)
-        self.layout, notes = true_components(head, self.layout, self.syntax)
+        self.layout, notes = resolve_components(head, self.layout, self.syntax)
         self.notes = (*self._table.notes, *notes)
         self.frame_count = max(self.frame_count, len(self._table.frames))
 

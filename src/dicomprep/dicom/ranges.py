@@ -16,7 +16,7 @@ from dicomprep.pixels.intensity import LookupTable, Range, Rescale, apply_modali
 from dicomprep.pixels.stored import Layout
 from dicomprep.pixels.value_range import RangeRule
 
-__all__ = ["below_colors", "is_label_map", "read_range"]
+__all__ = ["is_label_map", "limit_to_grayscale", "read_range"]
 
 COUNTS = frozenset({"NM", "PT"})
 """Modalities whose values are counts or concentrations, even those of 8 bits."""
@@ -53,7 +53,7 @@ def is_label_map(root: Attributes) -> bool:
     return root.text("SegmentationType") in ("LABELMAP", "BINARY") or root.text("SOPClassUID") == LABEL_MAP
 
 
-def below_colors(
+def limit_to_grayscale(
     rule: RangeRule, frame: FrameAttributes, modality: Rescale | LookupTable, *, big_endian: bool
 ) -> RangeRule:
     """`rule`, for values below those that a supplemental palette colors."""

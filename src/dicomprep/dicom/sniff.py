@@ -1,11 +1,12 @@
-"""Whether bytes are DICOM, and how their data set is encoded (PS3.10 section 7, PS3.5 annex A)."""
+"""Whether bytes are DICOM, how their data set is encoded (PS3.10 section 7, PS3.5 annex A), and of which series."""
 
 import re
 from dataclasses import dataclass
 
 from dicomprep.dicom.nesting import LONG_VRS
+from dicomprep.models import Instance
 
-__all__ = ["DICOM_SUFFIXES", "EXPLICIT_LITTLE", "GE_PRIVATE", "Encoding", "sniff"]
+__all__ = ["DICOM_SUFFIXES", "EXPLICIT_LITTLE", "GE_PRIVATE", "Encoding", "read_series_uids", "sniff"]
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".dic")
 """A file so named is an input, whatever it holds."""
@@ -20,6 +21,15 @@ _TELLING = 4
 """So many elements in order are no accident."""
 
 _VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|FD|FL|IS|LO|LT|O[BDFLVW]|PN|S[HLQSTV]|TM|U[CILNRSTV]")
+
+_UID = rb"(?:UI..|..\0\0)([0-9][0-9.]{0,63})\0?"
+_SERIES = re.compile(
+    rb"(?:\x20\0\x0d\0|\0\x20\0\x0d)" + _UID + rb"(?:\x20\0\x0e\0|\0\x20\0\x0e)" + _UID + rb"(?![0-9.])", re.DOTALL
+)
+"""Study and Series Instance UID (0020,000D), (0020,000E), one right after the other, as only an image's own stand."""
+_NUMBER = re.compile(rb"(?:\x20\0\x13\0|\0\x20\0\x13)(?:IS..|..\0\0) *([0-9]{1,9})", re.DOTALL)
+_NEAR = 2048
+"""Instance Number (0020,0013) stands no more bytes behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +141,18 @@ def _read_element(head: bytes, at: int, *, implicit: bool, big_endian: bool) -> 
     if raw[4:6] in LONG_VRS:
         return tag, at + 12, int.from_bytes(raw[8:12], order)  # type: ignore[arg-type]
     return tag, at + 8, int.from_bytes(raw[6:8], order)  # type: ignore[arg-type]
+
+
+def read_series_uids(head: bytes) -> Instance:
+    """Study and Series Instance UID and Instance Number by the first bytes of a file, in any encoding but Deflated.
+
+    For a file whose header cannot be parsed to its end: a series that misses it must not be taken for a whole one.
+    """
+    found = _SERIES.search(head)
+    if found is None:
+        return Instance()
+    number = _NUMBER.search(head, found.end(), found.end() + _NEAR)
+    study, series = (uid.decode("ascii") for uid in found.groups())
+    return Instance(
+        study_instance_uid=study, series_instance_uid=series, instance_number=int(number[1]) if number else None
+    )

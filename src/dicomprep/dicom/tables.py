@@ -26,7 +26,7 @@ def find_table(
     if "LUTData" not in item:
         return None, (f"{label(keyword)} is not used: it holds no {label('LUTData')}",)
     try:
-        table: LookupTable = item.once("table", lambda: _read_table(item, big_endian=big_endian))
+        table: LookupTable = item.cached("table", lambda: _read_table(item, big_endian=big_endian))
     except InputError as error:
         return None, (f"{label(keyword)} is not used: {error.detail}",)
     if table.first >= 2**15 and table.first > span[1] and span[0] < 0:  # a negative value, written as an unsigned one

@@ -9,7 +9,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag
 
-__all__ = ["MOST_KEPT", "dictionary_representation", "first_of", "read_plainly"]
+__all__ = ["MOST_KEPT", "dictionary_representation", "read_raw_values", "truncate_to_first"]
 
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _PLAIN: dict[tuple[str, Any], Callable[[str], Any]] = {
@@ -31,7 +31,7 @@ MOST_LISTED = 1024
 """Bytes of a list of numbers; of a longer one no more than the first is read where one is wanted."""
 
 
-def read_plainly(element: object, kind: Any) -> tuple[Any, ...] | None:  # noqa: ANN401
+def read_raw_values(element: object, kind: Any) -> tuple[Any, ...] | None:  # noqa: ANN401
     """Values of an element that is as the standard wants it, read without pydicom, which takes ten times as long.
 
     None where there is anything else to it: another Value Representation, other characters, something malformed.
@@ -63,7 +63,7 @@ _read_short = lru_cache(maxsize=4096)(_read)
 """The same, kept: the files of a series share most of their values."""
 
 
-def first_of(element: Any) -> Any:  # noqa: ANN401
+def truncate_to_first(element: Any) -> Any:  # noqa: ANN401
     """The same element with no more than its first value, where it is a long list of numbers."""
     if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
         return element

@@ -10,12 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.dicom.glimpse import glimpse
 from dicomprep.dicom.grayscale import PRESET_NOT_USED
 from dicomprep.dicom.header import read_header
-from dicomprep.dicom.identification import identify_instance
-from dicomprep.dicom.sniff import DICOM_SUFFIXES, sniff
-from dicomprep.dicom.stand_ins import is_apple_double, is_pointer_to_dicom
+from dicomprep.dicom.non_dicom import is_apple_double, is_pointer_to_dicom
+from dicomprep.dicom.patient import identify_instance
+from dicomprep.dicom.sniff import DICOM_SUFFIXES, read_series_uids, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import (
     FrameFailure,
@@ -34,10 +33,10 @@ from dicomprep.pipeline.stages.decode import Image, NoImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pipeline.stages.write import write
-from dicomprep.pixels.codecs.registry import work_of
+from dicomprep.pixels.codecs.registry import relative_cost
 from dicomprep.pixels.text_detection import shows_text
 from dicomprep.privacy.allow_list import Position
-from dicomprep.privacy.burned_in import needs_a_look
+from dicomprep.privacy.burned_in import needs_pixel_check
 from dicomprep.storage.file_budget import FileBudget, require_paid_pixels
 from dicomprep.storage.naming import frame_filename, thumbnail_path
 from dicomprep.storage.source import SourceFile, open_at
@@ -154,7 +153,7 @@ def _known_of(file: SourceFile, code: ErrorCode, settings: Settings) -> Instance
     if code is not ErrorCode.LIMIT_EXCEEDED:
         with suppress(InputError):
             return read_header(file, max_bytes=settings.max_bytes).instance()
-    return glimpse(file.head())
+    return read_series_uids(file.head())
 
 
 @dataclass(slots=True)
@@ -177,7 +176,7 @@ class _Work:
 
     def __post_init__(self) -> None:
         wanted = self.settings.image.select_frames(self.image.frame_count)
-        if needs_a_look(self.image.instance.reasons):
+        if needs_pixel_check(self.image.instance.reasons):
             self.searched = frozenset(wanted[len(wanted) * part // SEARCHED] for part in range(SEARCHED)) | {wanted[-1]}
         if self.task.share is not None:
             self.image.share_range(self.task.share.range)
@@ -192,8 +191,8 @@ class _Work:
         """Set what the frames may take in all; InputError where that is more than the file can pay for."""
         image, frames = self.image, len(self.wanted)
         share = held_bytes * min(1.0, frames / image.frame_count)
-        pixels, there = image.layout.rows * image.layout.columns, min(frames, image.held_frames)
-        work = work_of(image.instance.transfer_syntax)
+        pixels, there = image.layout.rows * image.layout.columns, min(frames, image.available_frames)
+        work = relative_cost(image.instance.transfer_syntax)
         require_paid_pixels(frames=there, pixels=pixels, work=work, held_bytes=share)
         self.budget.allow(frames=frames, held_bytes=share)
 
@@ -275,7 +274,7 @@ class _Work:
 
     def _tried(self, wanted: Sequence[int]) -> deque[int]:
         """The frames for which there are pixels, and the first that has none, for all others fail as it does."""
-        number = bisect_left(wanted, self.image.held_frames)
+        number = bisect_left(wanted, self.image.available_frames)
         self.failures += max(0, len(wanted) - number - 1)
         return deque(wanted[: number + 1])
 

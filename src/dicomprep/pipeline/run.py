@@ -200,9 +200,9 @@ def _engine(config: Config, images: LocalImages, key: bytes, work: str) -> Local
 def _warn_of_tags(config: Config, watcher: Watcher) -> None:
     """Say which of the tags asked for identify people; ConfigError where one is none that can be recorded."""
     if config.privacy.tag:
-        from dicomprep.dicom.confidentiality import warnings_of  # with it comes pydicom
+        from dicomprep.dicom.confidentiality import confidentiality_warnings  # with it comes pydicom
 
-        for sentence in warnings_of(config.privacy.tag):
+        for sentence in confidentiality_warnings(config.privacy.tag):
             watcher.warned(sentence)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
-from dicomprep.dicom.glimpse import glimpse
+from dicomprep.dicom.sniff import read_series_uids
 from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Casualty
 from dicomprep.errors import ErrorCode, InputError
@@ -190,7 +190,7 @@ def _outcome_of(casualty: Casualty) -> Outcome:
     source, digest, about = casualty.task.source, b"", Instance()
     if casualty.code is not ErrorCode.TIMEOUT:  # what hangs a worker might hang this process too
         with suppress(InputError, OSError), open_at(source.root, source.path, linked=source.linked) as file:
-            about, digest = glimpse(file.head()), file.digest()
+            about, digest = read_series_uids(file.head()), file.digest()
     return Outcome(casualty.task, status, casualty.code, casualty.detail, instance=about, digest=digest)
 
 

@@ -15,11 +15,11 @@ from dicomprep.pixels.geometry import halve
 __all__ = [
     "Overview",
     "digest_samples",
+    "make_overview",
     "measure_content",
     "overview_halvings",
     "perceptual_hash",
     "similarity",
-    "survey",
 ]
 
 LEAST_CONTRAST = 8 / 255
@@ -68,7 +68,7 @@ def overview_halvings(shape: tuple[int, ...]) -> int:
     return int(math.log2(max(1, min(shape[:2]) / OVERVIEW)))
 
 
-def survey(pixels: NDArray[Any], *, content: float | None = None, times: int, averaged: bool = True) -> Overview:
+def make_overview(pixels: NDArray[Any], *, content: float | None = None, times: int, averaged: bool = True) -> Overview:
     """The overview of stored values that are to be halved so many `times`; `content` where that is known."""
     content = measure_content(pixels) if content is None else content
     if averaged and pixels.dtype.str[1:] in ("u1", "u2", "i2"):

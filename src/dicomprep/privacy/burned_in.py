@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from functools import lru_cache
 
-__all__ = ["Reason", "Risk", "describe_risk", "judge", "needs_a_look"]
+__all__ = ["Reason", "Risk", "assess_risk", "describe_risk", "needs_pixel_check"]
 
 
 class Risk(StrEnum):
@@ -47,10 +47,10 @@ _GRAVE = frozenset(
 )
 
 
-def judge(reasons: Iterable[Reason]) -> Risk:
+def assess_risk(reasons: Iterable[Reason]) -> Risk:
     """The risk that reasons make.
 
-    >>> judge([Reason.MODALITY]).value, judge([Reason.MODALITY, Reason.TEXT]).value, judge([]).value
+    >>> assess_risk([Reason.MODALITY]).value, assess_risk([Reason.MODALITY, Reason.TEXT]).value, assess_risk([]).value
     ('low', 'high', 'none')
     """
     found = frozenset(reasons)
@@ -61,10 +61,10 @@ def judge(reasons: Iterable[Reason]) -> Risk:
 def describe_risk(reasons: tuple[Reason, ...], *, text: bool) -> tuple[str, str | None]:
     """What is recorded of every frame of a file: risk and reasons; what one frame shows, the others may show, too."""
     found = (Reason.TEXT, *reasons) if text else reasons
-    return judge(found).value, ",".join(found) or None
+    return assess_risk(found).value, ",".join(found) or None
 
 
-def needs_a_look(reasons: Iterable[Reason]) -> bool:
+def needs_pixel_check(reasons: Iterable[Reason]) -> bool:
     """Whether the pixels decide: text is plausible by the header, and the risk is not high without it."""
     found = frozenset(reasons)
     return not found & _GRAVE and bool(found - {Reason.OVERLAY})

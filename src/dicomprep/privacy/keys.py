@@ -18,12 +18,12 @@ __all__ = [
     "explain_exposure",
     "find_key",
     "fingerprint_key",
-    "genuine_uid",
     "is_uid",
-    "keep_key",
     "keyed_hash",
     "load_key",
     "make_key",
+    "save_key",
+    "valid_uid",
     "withheld_columns",
 ]
 
@@ -55,7 +55,7 @@ def is_uid(text: str) -> bool:
     return len(text) <= 64 and text.isascii() and text.replace(".", "").isdigit()
 
 
-def genuine_uid(text: str | None) -> str | None:
+def valid_uid(text: str | None) -> str | None:
     """A UID as it is; None where it has not the form of one, for it might say anything."""
     return text if text is not None and is_uid(text) else None
 
@@ -85,11 +85,11 @@ def fingerprint_key(key: bytes) -> str:
 def make_key(path: Path) -> bytes:
     """Make a random key in a new file."""
     key = secrets.token_bytes(KEY_BYTES)
-    keep_key(path, key)
+    save_key(path, key)
     return key
 
 
-def keep_key(path: Path, key: bytes) -> None:
+def save_key(path: Path, key: bytes) -> None:
     """Write a key to a file that only its owner may read; it is on the disk, whole, or not there at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from dicomprep.models import Outcome
 from dicomprep.privacy.burned_in import describe_risk
-from dicomprep.privacy.keys import genuine_uid
+from dicomprep.privacy.keys import valid_uid
 from dicomprep.storage.naming import folded_name, frame_stem
 from dicomprep.storage.paths import readable_path
 
@@ -32,11 +32,11 @@ def file_row(outcome: Outcome, group_ids: dict[str, int], run_id: int, fingerpri
         1,  # attempts
         run_id,
         group_ids.get(instance.group_key),
-        genuine_uid(instance.transfer_syntax),
-        genuine_uid(instance.sop_class_uid),
-        genuine_uid(instance.sop_instance_uid),
-        genuine_uid(instance.study_instance_uid),
-        genuine_uid(instance.series_instance_uid),
+        valid_uid(instance.transfer_syntax),
+        valid_uid(instance.sop_class_uid),
+        valid_uid(instance.sop_instance_uid),
+        valid_uid(instance.study_instance_uid),
+        valid_uid(instance.series_instance_uid),
         instance.instance_number,
         _text(instance.modality, 16),
         instance.study_key or None,

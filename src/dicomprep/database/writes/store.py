@@ -40,7 +40,7 @@ from dicomprep.database.writes.recovery import add_pending_deletions, clear_pend
 from dicomprep.database.writes.rows import file_row, frame_rows, late_columns
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
-from dicomprep.privacy.keys import find_key, fingerprint_key, keep_key, load_key, make_key
+from dicomprep.privacy.keys import find_key, fingerprint_key, load_key, make_key, save_key
 from dicomprep.storage.access import OWNER, make_file, make_folder
 from dicomprep.storage.paths import actual_path, holds_images, readable_path
 from dicomprep.storage.roots import Part
@@ -92,7 +92,7 @@ class Store:
             if known is not None:
                 key = find_key(path, former, check=known)
                 if not path.exists():
-                    keep_key(path, key)
+                    save_key(path, key)
                 return key
             key = load_key(path) or make_key(path)
             write_meta(connection, "key_check", fingerprint_key(key))

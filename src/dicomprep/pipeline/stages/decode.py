@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.dicom.corrections import true_element, true_sampling, true_syntax
+from dicomprep.dicom.corrections import resolve_pixel_element, resolve_sampling, resolve_transfer_syntax
 from dicomprep.dicom.grayscale import FrameAttributes, Stated, read_aspect, read_inversion, read_stated, read_windows
 from dicomprep.dicom.header import Header, read_header
 from dicomprep.dicom.layout import read_layout, require_room
-from dicomprep.dicom.padding import grey_rules, is_lossy, noise_of, read_padding
+from dicomprep.dicom.padding import build_grayscale_transforms, is_lossy, padding_noise, read_padding
 from dicomprep.dicom.palette import read_icc_profile, read_palette, read_supplement
 from dicomprep.dicom.patient import PatientIdentity, read_patient
 from dicomprep.dicom.pixel_data import PixelData
 from dicomprep.dicom.positions import read_position
 from dicomprep.dicom.provenance import Origins, read_origins
-from dicomprep.dicom.ranges import below_colors, is_label_map, read_range
+from dicomprep.dicom.ranges import is_label_map, limit_to_grayscale, read_range
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels
-from dicomprep.pixels.codecs.base import WHOLE, Decoded, Detail, reduced
-from dicomprep.pixels.codecs.registry import spare_rows
+from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, reduce_resolution
+from dicomprep.pixels.codecs.registry import min_oversampling
 from dicomprep.pixels.color import apply_palette, to_grey
 from dicomprep.pixels.geometry import plan_geometry, shrink_of, spare_halvings
 from dicomprep.pixels.intensity import (
@@ -74,9 +74,9 @@ class Image:
         return self._reader.frame(index)
 
     @property
-    def held_frames(self) -> int:
+    def available_frames(self) -> int:
         """For so many frames there are pixels, at least some; those after them cannot be drawn."""
-        return self._reader.data.held_frames
+        return self._reader.data.available_frames
 
     @property
     def is_divisible(self) -> bool:
@@ -85,7 +85,7 @@ class Image:
 
     def held(self) -> frozenset[int]:
         """Frames that are decoded already, for they were needed to measure the file's range."""
-        return frozenset(self._reader.early)
+        return frozenset(self._reader.predecoded)
 
     def shared_range(self) -> Range | None:
         """What all frames without a window share; None where none has asked for it yet."""
@@ -110,11 +110,11 @@ def decode(file: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> 
     instance = header.instance()
     pixels = header.pixels
     if pixels is None or pixels.length == 0:
-        raise NoImage(instance, header.why_no_image())
+        raise NoImage(instance, header.explain_no_image())
     layout, notes = read_layout(header.attributes, pixels.keyword)
-    pixels, element_notes = true_element(header, pixels, layout)
-    layout, sampling_notes = true_sampling(header, pixels, layout)
-    syntax, syntax_notes = true_syntax(header, pixels, layout)
+    pixels, element_notes = resolve_pixel_element(header, pixels, layout)
+    layout, sampling_notes = resolve_sampling(header, pixels, layout)
+    syntax, syntax_notes = resolve_transfer_syntax(header, pixels, layout)
     require_room(layout, file_size=file.size, max_bytes=max_bytes)
     patient = read_patient(header.attributes)
     data = PixelData(header, pixels, layout, syntax)
@@ -145,7 +145,7 @@ class _Reader:
     palette: tuple[NDArray[np.uint16], int] | None = None
     range: Range | None = None
     """What all frames without a window share, once one has asked for it."""
-    early: dict[int, Decoded] = field(default_factory=dict)
+    predecoded: dict[int, Decoded] = field(default_factory=dict)
 
     def frame(self, index: int) -> Frame:
         """Decode one frame and join it with what the header says of it."""
@@ -157,8 +157,8 @@ class _Reader:
             notes = (*notes, *grey_notes)
         big_endian = self.header.encoding.big_endian
         palette, palette_notes = read_supplement(view, big_endian=big_endian) if grey else (self.palette, ())
-        detail = WHOLE if palette else self._detail(aspect, grey)
-        decoded = self.early.pop(index, None) or self.data.decode(index, detail)
+        detail = FULL_DETAIL if palette else self._detail(aspect, grey)
+        decoded = self.predecoded.pop(index, None) or self.data.decode(index, detail)
         if self.layout.is_palette and self.palette is None:
             palette = self.palette = read_palette(self.header.attributes, big_endian=big_endian)
         entries, first = palette or (None, 0)
@@ -208,7 +208,7 @@ class _Reader:
         padding, more_notes = read_padding(self.header.attributes, self.layout)
         vois, preset_notes = read_windows(view, self.options, own=lambda: stated or self._shared_range())
         noise = self._noise(padding)
-        rules = grey_rules(modality, vois, inverted=inverted, padding=padding, noise=noise)
+        rules = build_grayscale_transforms(modality, vois, inverted=inverted, padding=padding, noise=noise)
         return rules, (*notes, *more_notes, *preset_notes)
 
     def _stated(self, view: FrameAttributes) -> Stated:
@@ -217,20 +217,20 @@ class _Reader:
     def _noise(self, padding: tuple[int, int] | None) -> int:
         """How far from its value padding may lie after lossy compression; 0 where stored values are exact."""
         lossy = padding is not None and is_lossy(self.header.attributes, self.data.syntax)
-        return noise_of(self.layout) if lossy else 0
+        return padding_noise(self.layout) if lossy else 0
 
     def _detail(self, aspect: float, grey: tuple[Grey, ...]) -> Detail:
         """How much of a frame must be decoded for a thumbnail of it."""
         layout, options = self.layout, self.options
         has_names = layout.is_palette or self.is_label_map
         if options.fidelity is Fidelity.EXACT or has_names or not self._is_averageable:
-            return WHOLE
+            return FULL_DETAIL
         draft = options.fidelity is Fidelity.DRAFT
         shape = (layout.rows, layout.columns)
         geometry = plan_geometry(shape, aspect=aspect, size=options.size, fit=options.fit)
         reduction = 0
         if all(may_be_averaged(rule, bits_stored=layout.bits_stored) for rule in grey):
-            spare = spare_rows(self.data.syntax, bits_stored=layout.bits_stored, draft=draft)
+            spare = min_oversampling(self.data.syntax, bits_stored=layout.bits_stored, draft=draft)
             reduction = spare_halvings(geometry, spare=spare)
         shrink, tolerance = shrink_of(geometry), 0.0
         if options.depth == 8 and shrink >= HIDING_SHRINK:
@@ -244,7 +244,7 @@ class _Reader:
             modality = self._stated(first)[0]
             rule = read_range(first, self.layout, rescaled=modality != Rescale())
             if isinstance(rule, RangeRule):
-                rule = below_colors(rule, first, modality, big_endian=self.header.encoding.big_endian)
+                rule = limit_to_grayscale(rule, first, modality, big_endian=self.header.encoding.big_endian)
             if isinstance(rule, Range) and self._has_deeper_pixels(first):
                 rule = RangeRule()
             self.range = rule if isinstance(rule, Range) else self._measure(rule, modality)
@@ -255,13 +255,13 @@ class _Reader:
         if not self.data.is_encapsulated:
             return False
         padding, _ = read_padding(self.header.attributes, self.layout)
-        detail = WHOLE if padding else self._detail(read_aspect(first)[0], ())
+        detail = FULL_DETAIL if padding else self._detail(read_aspect(first)[0], ())
         try:
             decoded = self.data.decode(0, detail)
         except InputError:
             return False
         if self._stated(first)[1] is None:
-            self.early[0] = decoded
+            self.predecoded[0] = decoded
         return decoded.bits_stored > self.layout.bits_stored
 
     def _measure(self, rule: RangeRule, modality: Rescale | LookupTable) -> Range:
@@ -271,7 +271,7 @@ class _Reader:
         shape = full if rule.is_extreme else overview_shape(full)
         averaged = self._is_averageable and padding is None and isinstance(modality, Rescale)
         spread = np.linspace(0, frame_count - 1, min(RANGE_FRAMES, frame_count)).round().astype(int)
-        indices = range(self.data.held_frames) if rule.is_extreme else np.unique(spread).tolist()
+        indices = range(self.data.available_frames) if rule.is_extreme else np.unique(spread).tolist()
         samples = self._sample(indices, reduction=round(math.log2(full[0] / shape[0])) if averaged else 0)
         return measure_range(samples, padding=padding, noise=self._noise(padding), shape=shape, rule=rule)
 
@@ -293,7 +293,7 @@ class _Reader:
                     return
                 continue
             modality, stated, _ = self._stated(view)
-            affordable = (len(self.early) + 1) * self.layout.decoded_bytes <= RANGE_BYTES
+            affordable = (len(self.predecoded) + 1) * self.layout.decoded_bytes <= RANGE_BYTES
             if affordable and stated is None and reduction - further == wanted:
-                self.early[index] = decoded
-            yield reduced(decoded, times=further).pixels, modality
+                self.predecoded[index] = decoded
+            yield reduce_resolution(decoded, times=further).pixels, modality

@@ -12,7 +12,16 @@ from dicomprep.pixels.geometry import EVERY_PIXEL, Grid, halve
 from dicomprep.pixels.similarity import Overview
 from dicomprep.pixels.stored import Layout, expand_bits
 
-__all__ = ["WHOLE", "Decoded", "Detail", "checked", "excess", "matched", "reduced", "widened"]
+__all__ = [
+    "FULL_DETAIL",
+    "Decoded",
+    "Detail",
+    "check_codestream",
+    "match_layout",
+    "measure_excess",
+    "pad_tile",
+    "reduce_resolution",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,7 @@ class Detail:
     """So many rows and columns of the image become one of the thumbnail."""
 
 
-WHOLE = Detail()
+FULL_DETAIL = Detail()
 
 OVERSHOOT = 8
 """Lossy codecs leave the range by less than this part of it; what is farther off was put there."""
@@ -63,7 +72,7 @@ class Decoded:
     """Of the codestream; empty where the frame has none of its own."""
 
 
-def checked(stream: Codestream, layout: Layout, data: bytes) -> Codestream:
+def check_codestream(stream: Codestream, layout: Layout, data: bytes) -> Codestream:
     """Refuse a codestream that is cut or that is not the image of which the header speaks."""
     found = (stream.rows, stream.columns, stream.components)
     wanted = (layout.rows, layout.columns, layout.samples)
@@ -82,7 +91,7 @@ def checked(stream: Codestream, layout: Layout, data: bytes) -> Codestream:
     return stream
 
 
-def matched(
+def match_layout(
     pixels: NDArray[Any],
     stream: Codestream,
     layout: Layout,
@@ -120,7 +129,7 @@ def _stored_values(coded: NDArray[Any], stream: Codestream, layout: Layout) -> t
     holds_cells = stream.bits == layout.bits_allocated or layout.overlaid or stream.bits == layout.high_bit + 1
     if shifted and stream.bits > layout.high_bit and holds_cells:
         return expand_bits(coded, layout), stored
-    beyond = excess(coded, layout)
+    beyond = measure_excess(coded, layout)
     if beyond == 0:
         return coded, stored
     if stream.lossy and not layout.overlaid and beyond <= 2**stored // OVERSHOOT:
@@ -131,7 +140,7 @@ def _stored_values(coded: NDArray[Any], stream: Codestream, layout: Layout) -> t
     return coded, stream.bits
 
 
-def excess(coded: NDArray[Any], layout: Layout) -> int:
+def measure_excess(coded: NDArray[Any], layout: Layout) -> int:
     """How far samples go beyond what the header has room for."""
     low, high = _range_of(layout)
     below = low - int(coded.min()) if coded.dtype.kind == "i" else 0
@@ -143,7 +152,7 @@ def _range_of(layout: Layout) -> tuple[int, int]:
     return (-half, half - 1) if layout.signed else (0, 2 * half - 1)
 
 
-def reduced(decoded: Decoded, *, times: int) -> Decoded:
+def reduce_resolution(decoded: Decoded, *, times: int) -> Decoded:
     """The same frame at 1/2ⁿ of its size, as means of blocks; unchanged where its samples are of more than 16 bits."""
     if times == 0 or decoded.pixels.dtype.str[1:] not in ("u1", "u2", "i2"):
         return decoded
@@ -151,7 +160,7 @@ def reduced(decoded: Decoded, *, times: int) -> Decoded:
     return replace(decoded, pixels=halve(decoded.pixels, times=times), grid=grid)
 
 
-def widened(decoded: Decoded, layout: Layout) -> Decoded:
+def pad_tile(decoded: Decoded, layout: Layout) -> Decoded:
     """A smaller tile of a slide's edge at the top left of a frame that is black elsewhere."""
     step = decoded.grid.step
     pixels = decoded.pixels

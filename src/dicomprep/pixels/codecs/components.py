@@ -6,14 +6,14 @@ from dicomprep.pixels.codecs.markers import read_codestream
 from dicomprep.pixels.codecs.rle import count_segments
 from dicomprep.pixels.stored import Layout
 
-__all__ = ["true_components"]
+__all__ = ["resolve_components"]
 
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 _BASELINE = frozenset(range(0xC0, 0xD0)) - {0xC3}
 """Frame markers of a DCT, before which three components were turned into YCbCr."""
 
 
-def true_components(head: bytes, layout: Layout, syntax: str) -> tuple[Layout, tuple[str, ...]]:
+def resolve_components(head: bytes, layout: Layout, syntax: str) -> tuple[Layout, tuple[str, ...]]:
     """The layout of frames of which the first begins with `head`, and what had to be corrected.
 
     One component is grey and three are colour, whatever the header calls them; any other number is left to the

@@ -12,7 +12,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs.base import Decoded, Detail, checked, matched, reduced
+from dicomprep.pixels.codecs.base import Decoded, Detail, check_codestream, match_layout, reduce_resolution
 from dicomprep.pixels.codecs.damage import (
     find_markers,
     require_huffman_tables,
@@ -48,7 +48,7 @@ def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
 
     8 bits at 1/2, 1/4 or 1/8 of the size, where that is wanted; 12 bits in full, of which blocks become means.
     """
-    stream = checked(read_jpeg(data), layout, data)
+    stream = check_codestream(read_jpeg(data), layout, data)
     scans = int(np.count_nonzero(find_markers(data)[1] == 0xDA))
     if scans > MOST_SCANS:
         raise InputError(ErrorCode.CORRUPT_PIXELS, f"the JPEG image has more than {MOST_SCANS} scans")
@@ -65,9 +65,9 @@ def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     if layout.samples == 3 and (said == "RGB") == ycbcr:
         notes = (*notes, f"the header says {said}, the codestream holds {'YCbCr' if ycbcr else 'RGB'}")
     photometric = "RGB" if layout.samples == 3 else said
-    decoded = matched(pixels, stream, layout, "libjpeg-turbo", photometric=photometric, notes=notes)
+    decoded = match_layout(pixels, stream, layout, "libjpeg-turbo", photometric=photometric, notes=notes)
     if reduction == 0:
-        return reduced(decoded, times=detail.reduction)
+        return reduce_resolution(decoded, times=detail.reduction)
     return replace(decoded, grid=Grid(2**reduction))
 
 
@@ -76,16 +76,16 @@ def decode_lossless(data: bytes, layout: Layout) -> Decoded:
 
     Components come out as they were put in, whatever colour space JFIF or Adobe markers speak of.
     """
-    stream = checked(read_jpeg(data), layout, data)
+    stream = check_codestream(read_jpeg(data), layout, data)
     pixels, notes = _decode(data, stream, ycbcr=False, reduction=0)
-    return matched(pixels, stream, layout, "libjpeg-turbo", notes=notes)
+    return match_layout(pixels, stream, layout, "libjpeg-turbo", notes=notes)
 
 
 def decode_jpeg_ls(data: bytes, layout: Layout) -> Decoded:
     """Lossless and near-lossless, by CharLS."""
-    stream = checked(read_jpeg(data), layout, data)
+    stream = check_codestream(read_jpeg(data), layout, data)
     require_sound_jpeg_ls(data)
-    return matched(imagecodecs.jpegls_decode(data), stream, layout, "CharLS")
+    return match_layout(imagecodecs.jpegls_decode(data), stream, layout, "CharLS")
 
 
 def _decode(data: bytes, stream: Codestream, *, ycbcr: bool, reduction: int) -> tuple[NDArray[Any], tuple[str, ...]]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs.base import Decoded, Detail, checked, excess, matched
+from dicomprep.pixels.codecs.base import Decoded, Detail, check_codestream, match_layout, measure_excess
 from dicomprep.pixels.codecs.damage import require_sound_packets
 from dicomprep.pixels.codecs.jpeg2000_packets import without_fine_passes
 from dicomprep.pixels.codecs.markers import Codestream, bare_jpeg2000, read_jpeg2000
@@ -29,7 +29,7 @@ def decode_jpeg2000(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     faster, but lets lossy samples beyond the range wrap around and does not tell of a stream that is cut.)
     """
     data = bare_jpeg2000(data)
-    stream = checked(read_jpeg2000(data), layout, data)
+    stream = check_codestream(read_jpeg2000(data), layout, data)
     require_sound_packets(data, partial(imagecodecs.jpeg2k_decode, data, planar=False))
     if data[stream.end : stream.end + 2] != _END:  # OpenJPEG insists on it
         data = data[: stream.end] + _END
@@ -40,9 +40,9 @@ def decode_jpeg2000(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     )  # else rounding might carry a value beyond what the header has room for
     data, step = without_fine_passes(data, reduction=levels, tolerance=tolerance, shrink=detail.shrink)
     pixels = _decode_reduced(data, stream, levels) if levels else None
-    if pixels is None or (levels and stream.bits > layout.bits_stored and excess(pixels, layout)):
+    if pixels is None or (levels and stream.bits > layout.bits_stored and measure_excess(pixels, layout)):
         levels, pixels = 0, imagecodecs.jpeg2k_decode(data, planar=False)
-    decoded = matched(pixels, stream, layout, "OpenJPEG", photometric=_color_space(stream, layout))
+    decoded = match_layout(pixels, stream, layout, "OpenJPEG", photometric=_color_space(stream, layout))
     # samples of a low-pass image lie on every 2ⁿ-th pixel, not in the middle of a block (T.800 annex F)
     return replace(decoded, grid=Grid(2**levels, phase=0.5 - 0.5 / 2**levels), step=step)
 

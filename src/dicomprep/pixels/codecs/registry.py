@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs.base import WHOLE, Decoded, Detail, checked, matched, widened
+from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, check_codestream, match_layout, pad_tile
 from dicomprep.pixels.codecs.jpeg import decode_dct, decode_jpeg_ls, decode_lossless
 from dicomprep.pixels.codecs.jpeg2000 import decode_jpeg2000
 from dicomprep.pixels.codecs.markers import Codestream, identify_syntax, read_codestream, read_jpegxl_shape
@@ -22,11 +22,11 @@ __all__ = [
     "decode_codestream",
     "decode_native",
     "is_supported",
+    "is_usually_reduced",
     "is_wavelet",
-    "mostly_in_part",
-    "reduces",
-    "spare_rows",
-    "work_of",
+    "min_oversampling",
+    "relative_cost",
+    "supports_reduction",
 ]
 
 UID = "1.2.840.10008.1.2"
@@ -44,7 +44,7 @@ def is_supported(transfer_syntax: str) -> bool:
     return transfer_syntax in NATIVE_SYNTAXES or transfer_syntax in _ALL_DECODERS
 
 
-def reduces(transfer_syntax: str) -> bool:
+def supports_reduction(transfer_syntax: str) -> bool:
     """Whether the codec itself can decode at a fraction of the size."""
     return transfer_syntax in _REDUCING_DECODERS
 
@@ -54,12 +54,12 @@ def is_wavelet(transfer_syntax: str) -> bool:
     return _REDUCING_DECODERS.get(transfer_syntax) is decode_jpeg2000
 
 
-def work_of(transfer_syntax: str | None) -> int:
+def relative_cost(transfer_syntax: str | None) -> int:
     """How many times as long as with other codecs a pixel takes, at least."""
     return 8 if transfer_syntax in _JPEG_XL else 4 if is_wavelet(transfer_syntax or "") else 1
 
 
-def spare_rows(transfer_syntax: str, *, bits_stored: int, draft: bool = False) -> float:
+def min_oversampling(transfer_syntax: str, *, bits_stored: int, draft: bool = False) -> float:
     """How many rows are decoded for one of a thumbnail, at least, to stay within 40 dB of all of them, as measured.
 
     Blocks become means, here or by a DCT; what a wavelet keeps is aliased, and takes more averaging afterwards, most
@@ -72,15 +72,15 @@ def spare_rows(transfer_syntax: str, *, bits_stored: int, draft: bool = False) -
     return 3.5 if bits_stored <= 8 else 2.7
 
 
-def mostly_in_part(transfer_syntax: str, layout: Layout) -> bool:
+def is_usually_reduced(transfer_syntax: str, layout: Layout) -> bool:
     """Whether such frames are so large that as a rule only a part of what their codestreams hold is decoded.
 
     That is said for thumbnails of the usual size, whatever is asked for: it decides by what digest frames are known.
     """
-    if not reduces(transfer_syntax):
+    if not supports_reduction(transfer_syntax):
         return False
     shrink = max(layout.rows, layout.columns) / USUAL_SIZE
-    return shrink >= 2 * spare_rows(transfer_syntax, bits_stored=layout.bits_stored)
+    return shrink >= 2 * min_oversampling(transfer_syntax, bits_stored=layout.bits_stored)
 
 
 def decode_native(data: bytes | memoryview, layout: Layout, *, big_endian: bool, bit_offset: int) -> Decoded:
@@ -95,7 +95,7 @@ def decode_native(data: bytes | memoryview, layout: Layout, *, big_endian: bool,
     return Decoded(expand_bits(pixels, layout), layout.photometric_interpretation, layout.bits_stored, "native")
 
 
-def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail = WHOLE) -> Decoded:
+def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail = FULL_DETAIL) -> Decoded:
     """Decode one frame, in as much detail as is wanted.
 
     Raises InputError: `truncated` where the end of the codestream is missing, `corrupt_pixels` where it is
@@ -117,7 +117,7 @@ def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, deta
         reason = str(error).split("\n")[0].rstrip(".")
         raise InputError(ErrorCode.CORRUPT_PIXELS, f"the codestream cannot be decoded: {reason}") from error
     if own is not layout:
-        decoded = widened(decoded, layout)
+        decoded = pad_tile(decoded, layout)
     if found == transfer_syntax:
         return decoded
     note = f"the codestream is not of the transfer syntax that is stated; its markers say {found}"
@@ -152,7 +152,7 @@ def _syntax_found(data: bytes, stated: str) -> str:
 def _decode_jpegxl(data: bytes, layout: Layout, *, lossless: bool) -> Decoded:
     """By libjxl, which undoes its own colour transforms; what a lossless encoder was given as YBR_FULL is YBR_FULL."""
     rows, columns = read_jpegxl_shape(data)
-    checked(Codestream(rows, columns, layout.samples, layout.bits_stored), layout, data)
+    check_codestream(Codestream(rows, columns, layout.samples, layout.bits_stored), layout, data)
     pixels = imagecodecs.jpegxl_decode(data)
     photometric = layout.photometric_interpretation
     if layout.samples == 3 and not (lossless and photometric == "YBR_FULL"):
@@ -160,7 +160,7 @@ def _decode_jpegxl(data: bytes, layout: Layout, *, lossless: bool) -> Decoded:
     components = pixels.shape[2:]
     bits = max(pixels.dtype.itemsize * 8, layout.bits_stored)
     stream = Codestream(rows, columns, components[0] if components else 1, bits, lossy=not lossless)
-    return matched(pixels, checked(stream, layout, data), layout, "libjxl", photometric=photometric)
+    return match_layout(pixels, check_codestream(stream, layout, data), layout, "libjxl", photometric=photometric)
 
 
 def _decode_rle(data: bytes, layout: Layout) -> Decoded:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dicomprep.dicom.sniff import DICOM_SUFFIXES
 from dicomprep.storage.source import SourceFile
 
-__all__ = ["explain_no_dicom", "is_apple_double", "is_pointer_to_dicom"]
+__all__ = ["explain_not_dicom", "is_apple_double", "is_pointer_to_dicom"]
 
 APPLE_DOUBLE = b"\0\5\x16\7"
 _LFS = re.compile(rb"version https?://(?:git-lfs\.github\.com|hawser\.github\.com)/spec/")
@@ -20,7 +20,7 @@ POINTER_BYTES = 2**15
 """Pointers are no longer than that."""
 
 
-def explain_no_dicom(file: SourceFile) -> str:
+def explain_not_dicom(file: SourceFile) -> str:
     """Why an open file that should be DICOM is none, with the remedy where there is one."""
     head = file.head()
     if head and not head.strip(b"\0") and _holds_only_zeros(file):

@@ -14,11 +14,11 @@ from pydicom.uid import UID_dictionary
 from dicomprep.dicom import vocabulary
 from dicomprep.dicom.numbers import MOST_DIGITS
 
-__all__ = ["plain_value"]
+__all__ = ["displayable_value"]
 
 _YES_OR_NO = frozenset(("YES", "NO"))
 _SIDES = frozenset(("L", "R", "B", "U"))
-_TERMS = {
+TERMS = {
     "Modality": vocabulary.MODALITIES,
     "BodyPartExamined": vocabulary.BODY_PARTS,
     "ViewPosition": vocabulary.VIEW_POSITIONS,
@@ -39,7 +39,7 @@ _TERMS = {
         "PROPCNTS", "PROPCPS", "MLMINML", "MLML", "GML", "STDDEV",
     )),
 }  # fmt: skip
-_NUMBERS = frozenset((
+NUMBERS = frozenset((
     "KVP", "Exposure", "ExposureTime", "XRayTubeCurrent", "SliceThickness", "SpacingBetweenSlices", "PixelSpacing",
     "ImagerPixelSpacing", "RepetitionTime", "EchoTime", "FlipAngle", "MagneticFieldStrength", "Rows", "Columns",
     "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation", "WindowCenter",
@@ -49,7 +49,7 @@ _NUMBERS = frozenset((
 _ORIENTATION = re.compile(r"[APRLHF]{1,3}")
 
 
-def plain_value(element: DataElement) -> str | None:
+def displayable_value(element: DataElement) -> str | None:
     """What an attribute says in terms or numbers; None where it says anything else, or is none of those."""
     value = element.value
     values = list(value) if isinstance(value, MultiValue) else [value]
@@ -58,14 +58,14 @@ def plain_value(element: DataElement) -> str | None:
 
 
 def _plain(keyword: str, value: object) -> str | None:
-    if keyword in _NUMBERS:
+    if keyword in NUMBERS:
         return _short_number(value)
     text = str(value)
     if keyword == "SOPClassUID":
         return UID_dictionary[text][0] if text in UID_dictionary else None
     if keyword == "PatientOrientation":
         return text if _ORIENTATION.fullmatch(text) else None
-    return text if text in _TERMS.get(keyword, ()) else None
+    return text if text in TERMS.get(keyword, ()) else None
 
 
 def _short_number(value: object) -> str | None:
