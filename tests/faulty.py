@@ -123,9 +123,9 @@ def _slow_beat(task: Task, fault: str) -> Heartbeat:
     def beat() -> None:
         time.sleep(0.04)
         (marks / f"{os.getpid()}").touch()
-        if fault in FAULTS and task.share is not None and next(beats) == 3:
+        if fault in FAULTS and task.frame_range is not None and next(beats) == 3:
             FAULTS[fault]()
-        if fault == "growing" and task.share is not None and next(beats) == 3:
+        if fault == "growing" and task.frame_range is not None and next(beats) == 3:
             _grow(Path(task.source.root, task.source.path))
 
     return beat

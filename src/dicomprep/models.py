@@ -25,11 +25,11 @@ __all__ = [
     "LOSSY_SYNTAXES",
     "Frame",
     "FrameFailure",
+    "FrameRange",
     "Instance",
     "Normalized",
     "Outcome",
     "Settings",
-    "Share",
     "Source",
     "Status",
     "Task",
@@ -109,11 +109,11 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Share(_Message):
-    """Some frames of a long file, for one worker."""
+class FrameRange(_Message):
+    """Some frames of a long file, for one worker: their numbers, from 0."""
 
     indices: tuple[int, ...]
-    range: Range | None = None
+    value_range: Range | None = None
     """What all frames without a window share, where it has been measured already."""
 
 
@@ -131,13 +131,13 @@ class Task(_Message):
     """Only take the digest: the parent asks whether this is a known file that moved."""
     recorded: bool = False
     """An input by an earlier run: it stays one, even if its content is no DICOM any more."""
-    share: Share | None = None
+    frame_range: FrameRange | None = None
     """Only these frames; None for the file as a whole."""
 
     @property
     def weight(self) -> int:
         """About so many bytes must be read, so that heavy tasks are not piled on one worker."""
-        return self.source.size if self.share is None else self.source.size // 2
+        return self.source.size if self.frame_range is None else self.source.size // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +284,7 @@ class Outcome(_Message):
     first_failure: FrameFailure | None = None
     without_preset: int = 0
     """Images for which a window was asked for by name that is not in their units."""
-    rest: Share | None = None
+    remaining: FrameRange | None = None
     """Frames that are left to others: what became of the input is known when they are done."""
 
     @property

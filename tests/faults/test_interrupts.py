@@ -16,8 +16,10 @@ from tests.running import Place, call, make_files, started, wait_until
 PREPARED = """
     import os, signal, sys
     from pathlib import Path
-    from dicomprep import batch, cli, console, pipeline, recording
+    from dicomprep.cli import app, console
     from dicomprep.database.writes.store import Store
+    from dicomprep.pipeline import scheduler
+    from dicomprep.pipeline.stages import record
 
     def interrupted(owner, name):
         '''Press Ctrl-C as soon as a function is called for the first time.'''
@@ -29,9 +31,9 @@ PREPARED = """
         setattr(owner, name, outer)
 """
 MOMENTS = {
-    "while rows are written": "interrupted(recording, 'record')",
-    "when rows are about to be written": "interrupted(batch.Batch, '_record')",
-    "while the run is summed up": "interrupted(batch.Batch, '_finish')",
+    "while rows are written": "interrupted(record, 'record')",
+    "when rows are about to be written": "interrupted(scheduler.RunLoop, '_record')",
+    "while the run is summed up": "interrupted(scheduler.RunLoop, '_finish')",
     "when all is recorded": "interrupted(Store, 'drop_unseen')",
     "while the summary is printed": "interrupted(console, 'print_summary')",
     "before anything has begun": "interrupted(Store, 'bind_output')",
@@ -48,7 +50,7 @@ def place(tmp_path: Path) -> Place:
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_once_keeps_all_that_is_finished(place: Place, moment: str) -> None:
     arguments = preprocess(place.source)[3:]
-    script = f"{textwrap.dedent(PREPARED)}\n{MOMENTS[moment]}\ncli.main({list(map(str, arguments))!r})\n"
+    script = f"{textwrap.dedent(PREPARED)}\n{MOMENTS[moment]}\napp.main({list(map(str, arguments))!r})\n"
     done = call([sys.executable, "-c", script], place.base)
     assert done.returncode == 130, done.stderr
     assert "Traceback" not in done.stderr

@@ -7,8 +7,8 @@ import pytest
 
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
-from dicomprep.models import Outcome, Settings, Share, Source, Status, Task
-from dicomprep.pipeline.frame_ranges import Parts
+from dicomprep.models import FrameRange, Outcome, Settings, Source, Status, Task
+from dicomprep.pipeline.frame_ranges import FrameRangeMerger
 from dicomprep.pipeline.process_file import process
 from dicomprep.storage.file_budget import FileBudget
 from dicomprep.storage.local_images import LocalImages
@@ -46,7 +46,7 @@ def test_a_file_that_has_spent_its_budget_keeps_what_was_finished(cine: Path, tm
 
 
 def test_so_has_a_share_of_a_long_file(cine: Path, tmp_path: Path) -> None:
-    task = replace(_task(cine), share=Share((3, 4, 5)))
+    task = replace(_task(cine), frame_range=FrameRange((3, 4, 5)))
     outcome = _process(task, tmp_path / "out", timeout=1e-9)
     assert ([w.frame_number for w in outcome.written], outcome.error_code) == ([3], ErrorCode.TIMEOUT)
 
@@ -54,14 +54,14 @@ def test_so_has_a_share_of_a_long_file(cine: Path, tmp_path: Path) -> None:
 def test_the_budget_is_named_whatever_else_failed(cine: Path, tmp_path: Path) -> None:
     """Also where a share with an earlier frame failed for another reason."""
     opened = _process(_task(cine), tmp_path / "out", timeout=120)
-    parts = Parts(2)
-    shares = parts.divide(replace(opened, written=opened.written[:1], rest=Share(tuple(range(1, FRAMES)))))
+    merger = FrameRangeMerger(2)
+    shares = merger.divide(replace(opened, written=opened.written[:1], remaining=FrameRange(tuple(range(1, FRAMES)))))
     spent = _process(shares[1], tmp_path / "out", timeout=1e-9)
     first = _process(shares[0], tmp_path / "out", timeout=120)
     assert spent.first_failure is not None
     broken = replace(spent.first_failure, index=1, code=ErrorCode.TRUNCATED, detail="x")
-    assert parts.join(replace(first, first_failure=broken, failures=1)) is None
-    whole = parts.join(spent)
+    assert merger.merge(replace(first, first_failure=broken, failures=1)) is None
+    whole = merger.merge(spent)
     assert whole is not None
     assert (whole.status, whole.error_code) == (Status.PARTIAL, ErrorCode.TIMEOUT)
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomprep.errors import ErrorCode
-from dicomprep.models import FrameFailure, Outcome, Share, Source, Status, Task, Written
-from dicomprep.pipeline.frame_ranges import Parts
+from dicomprep.models import FrameFailure, FrameRange, Outcome, Source, Status, Task, Written
+from dicomprep.pipeline.frame_ranges import FrameRangeMerger
 from dicomprep.pixels.intensity import Range
 from tests import faulty
 from tests.building import make_dicom
@@ -124,36 +124,37 @@ def test_every_frame_is_in_one_part_and_all_come_back_in_order(
     frames: int, kept: int, workers: int, order: Random
 ) -> None:
     kept = min(kept, frames - 1)
-    rest = Share(tuple(range(kept, frames)), Range(0, 1, "measured"))
+    remaining = FrameRange(tuple(range(kept, frames)), Range(0, 1, "measured"))
     opened = Outcome(
         Task(SOURCE, "s", "s/a"),
         Status.DONE,
         frame_count=frames,
         written=tuple(map(written, range(kept))),
         digest=b"d" * 16,
-        rest=rest,
+        remaining=remaining,
     )
-    parts = Parts(workers)
-    tasks = parts.divide(opened)
+    merger = FrameRangeMerger(workers)
+    tasks = merger.divide(opened)
     assert 1 <= len(tasks) <= workers
-    assert [index for task in tasks if task.share for index in task.share.indices] == list(rest.indices)
-    assert {task.share.range for task in tasks if task.share} == {rest.range}
+    ranges = [task.frame_range for task in tasks if task.frame_range]
+    assert [index for each in ranges for index in each.indices] == list(remaining.indices)
+    assert {each.value_range for each in ranges} == {remaining.value_range}
     order.shuffle(tasks)
-    joined = [parts.join(_done(task)) for task in tasks]
+    joined = [merger.merge(_done(task)) for task in tasks]
     assert joined[:-1] == [None] * (len(tasks) - 1)
     whole = joined[-1]
     assert whole is not None
-    assert (whole.status, whole.rest, whole.task, whole.digest) == (Status.DONE, None, opened.task, opened.digest)
+    assert (whole.status, whole.remaining, whole.task, whole.digest) == (Status.DONE, None, opened.task, opened.digest)
     assert [w.frame_number for w in whole.written] == list(range(frames))
 
 
 def _done(task: Task) -> Outcome:
-    indices = task.share.indices if task.share else ()
+    indices = task.frame_range.indices if task.frame_range else ()
     return Outcome(task, Status.DONE, written=tuple(map(written, indices)), frame_count=50)
 
 
 def _failing(task: Task) -> Outcome:
-    indices = task.share.indices if task.share else ()
+    indices = task.frame_range.indices if task.frame_range else ()
     first = FrameFailure(indices[0], ErrorCode.TRUNCATED, "cut")
     return Outcome(task, Status.FAILED, failures=len(indices), first_failure=first, frame_count=8)
 
@@ -177,10 +178,10 @@ def test_the_first_reason_counts(answers: tuple[Callable[[Task], Outcome], ...],
         Status.DONE,
         frame_count=8,
         written=(written(0), written(1)),
-        rest=Share(tuple(range(2, 8))),
+        remaining=FrameRange(tuple(range(2, 8))),
     )
-    parts = Parts(2)
-    tasks = parts.divide(opened)
-    *_, whole = (parts.join(answer(task)) for answer, task in zip(answers, tasks, strict=True))
+    merger = FrameRangeMerger(2)
+    tasks = merger.divide(opened)
+    *_, whole = (merger.merge(answer(task)) for answer, task in zip(answers, tasks, strict=True))
     assert whole is not None
     assert (whole.status, whole.error_detail) == (status, detail)

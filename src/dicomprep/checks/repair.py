@@ -21,7 +21,7 @@ from dicomprep.database.writes.groups import forget_lost_kin
 from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.database.writes.store import Store
 from dicomprep.pipeline.rerun import recorded_config, recorded_sources
-from dicomprep.pipeline.result import Watcher
+from dicomprep.pipeline.result import ProgressListener
 from dicomprep.pipeline.run import run
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.paths import actual_path
@@ -32,7 +32,7 @@ __all__ = ["Repaired", "repair"]
 FILES = 5000
 """So many inputs are done again at a time: what their images were before is kept in memory."""
 
-Watch = Callable[[Config, int], Watcher]
+MakeListener = Callable[[Config, int], ProgressListener]
 """Who is told of the run that makes the images of so many inputs again."""
 
 
@@ -63,14 +63,14 @@ class Repaired:
             self.reasons.append(reason)
 
 
-def repair(db: str, due: set[int], *, workers: int, watch: Watch) -> Repaired:
+def repair(db: str, due: set[int], *, workers: int, make_listener: MakeListener) -> Repaired:
     """Process the inputs with these ids again, except those whose source is gone: of them nothing is touched."""
     repaired = Repaired()
     store = Store(db)
     try:
         ids = sorted(due)
         for start in range(0, len(ids), FILES):
-            _Part(store, ids[start : start + FILES], repaired, workers, watch).mend()
+            _Part(store, ids[start : start + FILES], repaired, workers, make_listener).mend()
             if repaired.interrupted:
                 break
     finally:
@@ -86,7 +86,7 @@ class _Part:
     ids: Sequence[int]
     repaired: Repaired
     workers: int
-    watch: Watch
+    make_listener: MakeListener
     output_dir: Path = Path()
     images: LocalImages = field(init=False)
 
@@ -127,7 +127,7 @@ class _Part:
         result = run(
             config,
             sources=recorded_sources(root, paths, follow_links=config.follow_links),
-            watcher=self.watch(config, len(paths)),
+            listener=self.make_listener(config, len(paths)),
         )
         self.repaired.interrupted = result.interrupted
         with self.store.transaction() as connection:

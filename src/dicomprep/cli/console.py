@@ -14,11 +14,11 @@ from rich.text import Text
 
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Source, Status
-from dicomprep.pipeline.result import LINK, Result, Watcher
+from dicomprep.pipeline.result import LINK, ProgressListener, Result
 from dicomprep.storage.paths import readable_path
 
 __all__ = [
-    "ConsoleWatcher",
+    "ConsoleListener",
     "print_notes",
     "print_nothing_found",
     "print_section",
@@ -36,7 +36,7 @@ MOST_LINES = 1000
 HEADER_CODES = (ErrorCode.NOT_DICOM, ErrorCode.CORRUPT_HEADER, ErrorCode.UNREADABLE)
 
 
-class ConsoleWatcher(Watcher):
+class ConsoleListener(ProgressListener):
     """Prints a run as it goes: bad files on standard error and, on a terminal, a progress bar below them."""
 
     def __init__(self, dicom_dir: Path, count: int | None = None) -> None:
@@ -58,7 +58,7 @@ class ConsoleWatcher(Watcher):
         self._lines = 0
         self._leaving = threading.Event()
 
-    def began(self, result: Result, workers: int) -> None:
+    def on_start(self, result: Result, workers: int) -> None:
         """Say what is done, and count the files ahead for the bar where that is not known."""
         folder, self._recorded = readable_path(str(self._folder)), os.path.join(result.root, "")
         if self._count is None:
@@ -71,11 +71,11 @@ class ConsoleWatcher(Watcher):
         if self._count is None and not self._progress.disable:
             threading.Thread(target=self._count_ahead, args=(result.root,), daemon=True).start()
 
-    def warned(self, sentence: str) -> None:
+    def on_warning(self, sentence: str) -> None:
         """Say it at once, where errors are said."""
         print(f"Warning: {printable(sentence)}", file=sys.stderr, flush=True)
 
-    def advanced(self, result: Result) -> None:
+    def on_progress(self, result: Result) -> None:
         """Move the bar."""
         if self._task is None or self._progress.disable:
             return
@@ -83,7 +83,7 @@ class ConsoleWatcher(Watcher):
         rate = f"{result.frames / elapsed:,.0f} images/s" if elapsed > 1 else ""
         self._progress.update(self._task, completed=result.found + result.other_files, rate=rate)
 
-    def met(self, outcome: Outcome) -> None:
+    def on_outcome(self, outcome: Outcome) -> None:
         """Say what is wrong with a file, in one line."""
         if outcome.status in (Status.DONE, Status.SKIPPED) or outcome.error_code is None:
             return
@@ -98,7 +98,7 @@ class ConsoleWatcher(Watcher):
         reason = printable((outcome.error_detail or "").strip().rpartition("\n")[2])
         self._print(f"{verb} {path}: {reason} [{outcome.error_code}]{f' {remedy}' if remedy else ''}")
 
-    def ended(self, result: Result) -> None:
+    def on_end(self, result: Result) -> None:
         """Take the bar away."""
         self._leaving.set()
         self._progress.stop()

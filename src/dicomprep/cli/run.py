@@ -26,12 +26,12 @@ def run_and_report(config: Config, sources: Any = None, count: int | None = None
         from dicomprep.pipeline.preload import preload
 
         preload()
-        from dicomprep.cli.console import ConsoleWatcher, print_nothing_found, print_summary
+        from dicomprep.cli.console import ConsoleListener, print_nothing_found, print_summary
         from dicomprep.database.connection import displayed_database
         from dicomprep.pipeline.run import run
 
         gc.freeze()  # modules stay: looking through them for garbage again and again takes time
-        result = run(config, watcher=ConsoleWatcher(config.dicom_dir, count), sources=sources)
+        result = run(config, listener=ConsoleListener(config.dicom_dir, count), sources=sources)
         if result.found == 0 and not result.interrupted:
             print_nothing_found(result)
             return result.exit_code

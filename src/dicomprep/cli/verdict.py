@@ -5,7 +5,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dicomprep.checks.repair import Repaired, repair
 from dicomprep.checks.verify import Findings, Kind, clear, verify
-from dicomprep.cli.console import ConsoleWatcher, print_notes, printable
+from dicomprep.cli.console import ConsoleListener, print_notes, printable
 from dicomprep.config import Config
 from dicomprep.pipeline.result import Result
 
@@ -34,7 +34,7 @@ def verify_and_report(db: str, *, mend: bool, workers: int) -> int:
         return 1
     may_clear = findings.counts[Kind.ORPHANED] <= findings.images
     cleared = clear(db) if may_clear and not findings.counts[Kind.DATABASE] else 0
-    repaired = repair(db, findings.due, workers=workers, watch=_Remaking) if findings.due else Repaired()
+    repaired = repair(db, findings.due, workers=workers, make_listener=_Remaking) if findings.due else Repaired()
     _print_repaired(findings, repaired, cleared)
     if repaired.changed_side:
         count = f"{repaired.changed_side:,} labelled images"
@@ -99,14 +99,14 @@ def _print_repaired(findings: Findings, repaired: Repaired, cleared: int) -> Non
         print("The database itself cannot be repaired here: restore a copy of it, or begin a new one with --db.")
 
 
-class _Remaking(ConsoleWatcher):
+class _Remaking(ConsoleListener):
     """A run that makes the images of some inputs again."""
 
     def __init__(self, config: Config, inputs: int) -> None:
         super().__init__(config.dicom_dir)
         self._inputs = inputs
 
-    def began(self, result: Result, workers: int) -> None:
+    def on_start(self, result: Result, workers: int) -> None:
         """Say what is done."""
         print(
             f"\nMaking the images of {self._inputs:,} inputs below {printable(str(self._folder))} again...", flush=True

@@ -18,17 +18,17 @@ from dicomprep.dicom.sniff import DICOM_SUFFIXES, read_series_uids, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import (
     FrameFailure,
+    FrameRange,
     Instance,
     Normalized,
     Outcome,
     Settings,
-    Share,
     Status,
     Task,
     Thumbnail,
     Written,
 )
-from dicomprep.pipeline.frame_ranges import judged
+from dicomprep.pipeline.frame_ranges import judge
 from dicomprep.pipeline.stages.decode import Image, NoImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
@@ -44,31 +44,31 @@ from dicomprep.storage.source import SourceFile, open_at
 __all__ = ["draw", "process"]
 
 QUIET_SECONDS = 1.0
-"""So long ago a file must have been changed before it is read: one that is being copied in is changed all the time.
+"""Since the last change of a file before it is read: one that is being copied in is changed all the time.
 
 A change in the future, by a clock that is wrong or another machine's, is not waited for.
 """
 
-SHARED_SECONDS = 0.2
+MIN_SHARED_SECONDS = 0.2
 """Frames that would take longer than this, all together, are shared with other workers."""
 
-SEARCHED = 3
-"""In so many frames of a suspected file, spread over it, and in the last one, text is looked for."""
+SEARCHED_FRAMES = 3
+"""Frames of a suspected file, spread over it, in which text is looked for, besides its last one."""
 
-LEGIBLE = 400
-"""Pixels of the longer side that text needs to be found."""
+MIN_LEGIBLE_PIXELS = 400
+"""Of the longer side: text in a smaller image is not found."""
 
 NOWHERE = Position()
 
-REOPENING = 3
-"""They must take so many times as long as opening the file, which every worker has to do for itself."""
+MIN_REOPENING_RATIO = 3
+"""Seconds that shared frames must take over seconds that opening the file takes, which each worker does for itself."""
 
-MOST_FAILURES = 1000
-"""After so many frames in a row that could not be drawn, the others are not tried."""
+MAX_FAILURES_IN_A_ROW = 1000
+"""Frames that could not be drawn, one after the other; after them, the others are not tried."""
 
 
 def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lambda: None) -> Outcome:
-    """Make and write the images of one file, or of a share of it; what cannot be done is said in the outcome."""
+    """Make and write the images of one file, or of a range of its frames; the outcome says what cannot be done."""
     source = task.source
     if source.error is not None:
         return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, source.error)
@@ -77,8 +77,8 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
         with warnings.catch_warnings(action="ignore"), opened as file:
             if not _is_input(task, file):  # it is not read any further
                 return Outcome(task, None)
-            _let_rest(file.mtime_ns, heartbeat)
-            digest = b"" if task.share else file.digest()
+            _wait_until_quiet(file.mtime_ns, heartbeat)
+            digest = b"" if task.frame_range else file.digest()
             if task.digest_only:
                 return Outcome(task, None, digest=digest)
             try:
@@ -88,7 +88,7 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
                     raise
                 outcome = Outcome(task, None, digest=digest)  # made of bytes that are gone
             if file.has_changed() or (file.size, file.mtime_ns) != (source.size, source.mtime_ns):
-                return _unstable(outcome)
+                return _mark_unstable(outcome)
             return outcome
     except InputError as error:
         return Outcome(task, Status.FAILED, error.code, error.detail)
@@ -99,21 +99,21 @@ def draw(image: Image, index: int, options: ImageOptions) -> Thumbnail:
     return resize(normalize(image.frame(index, options), options), options)
 
 
-def _let_rest(mtime_ns: int, heartbeat: Callable[[], None]) -> None:
+def _wait_until_quiet(mtime_ns: int, heartbeat: Callable[[], None]) -> None:
     """Wait until a file has not been changed for a while; whoever changes it later is noticed by its time."""
     while 0 <= (left := mtime_ns / 1e9 + QUIET_SECONDS - time.time()) <= QUIET_SECONDS:
         time.sleep(min(left + 0.001, 0.1))
         heartbeat()
 
 
-def _unstable(outcome: Outcome) -> Outcome:
+def _mark_unstable(outcome: Outcome) -> Outcome:
     return replace(
         outcome,
         status=Status.UNSTABLE,
         error_code=ErrorCode.CHANGED,
         error_detail="it changed while it was being read",
         first_failure=None,
-        rest=None,
+        remaining=None,
     )
 
 
@@ -122,7 +122,7 @@ def _is_input(task: Task, file: SourceFile) -> bool:
     name = os.path.basename(task.source.path)
     if name.startswith("._") and is_apple_double(file.head()):
         return False
-    if task.recorded or task.share or name.lower().endswith(DICOM_SUFFIXES):
+    if task.recorded or task.frame_range or name.lower().endswith(DICOM_SUFFIXES):
         return True
     head = file.head()
     return sniff(head) is not None or is_pointer_to_dicom(head, name)
@@ -135,20 +135,20 @@ def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: C
     except NoImage as error:
         return Outcome(task, Status.SKIPPED, error.code, error.detail, instance=error.instance)
     except InputError as error:
-        about = _known_of(file, error.code, settings)
+        about = _describe_undrawable(file, error.code, settings)
         return Outcome(task, Status.FAILED, error.code, error.detail, instance=about)
-    work = _Work(task, image, settings, budget, opening_seconds=time.perf_counter() - began)
+    job = _FileJob(task, image, settings, budget, opening_seconds=time.perf_counter() - began)
     try:
-        work.allow(file.held_bytes)
-        for index in work.indices():
-            work.make(index)
+        job.allow(file.held_bytes)
+        for index in job.indices():
+            job.make(index)
             heartbeat()
     except InputError as error:  # of all frames alike: they are too many, or their names too long for the file system
         return Outcome(task, Status.FAILED, error.code, error.detail, instance=image.instance)
-    return work.outcome()
+    return job.outcome()
 
 
-def _known_of(file: SourceFile, code: ErrorCode, settings: Settings) -> Instance:
+def _describe_undrawable(file: SourceFile, code: ErrorCode, settings: Settings) -> Instance:
     """What the header says of a file that cannot be drawn: without that, nobody would miss it in its series."""
     if code is not ErrorCode.LIMIT_EXCEEDED:
         with suppress(InputError):
@@ -157,7 +157,7 @@ def _known_of(file: SourceFile, code: ErrorCode, settings: Settings) -> Instance
 
 
 @dataclass(slots=True)
-class _Work:
+class _FileJob:
     """The frames of one file that this worker makes, and what it leaves to others."""
 
     task: Task
@@ -170,22 +170,24 @@ class _Work:
     failures: int = 0
     failures_in_a_row: int = 0
     first_failure: FrameFailure | None = None
-    rest: Share | None = None
+    remaining: FrameRange | None = None
     searched: frozenset[int] = frozenset()
     """Frames in which text is looked for."""
 
     def __post_init__(self) -> None:
         wanted = self.settings.image.select_frames(self.image.frame_count)
         if needs_pixel_check(self.image.instance.reasons):
-            self.searched = frozenset(wanted[len(wanted) * part // SEARCHED] for part in range(SEARCHED)) | {wanted[-1]}
-        if self.task.share is not None:
-            self.image.share_range(self.task.share.range)
+            self.searched = frozenset(
+                wanted[len(wanted) * part // SEARCHED_FRAMES] for part in range(SEARCHED_FRAMES)
+            ) | {wanted[-1]}
+        if self.task.frame_range is not None:
+            self.image.share_range(self.task.frame_range.value_range)
 
     @property
     def wanted(self) -> Sequence[int]:
         """The frames that are this worker's to make."""
-        share = self.task.share
-        return self.settings.image.select_frames(self.image.frame_count) if share is None else share.indices
+        given = self.task.frame_range
+        return self.settings.image.select_frames(self.image.frame_count) if given is None else given.indices
 
     def allow(self, held_bytes: int) -> None:
         """Set what the frames may take in all; InputError where that is more than the file can pay for."""
@@ -198,9 +200,9 @@ class _Work:
 
     def indices(self) -> Iterator[int]:
         """Which frames to make next, as long as none of them are better left to others."""
-        share = self.task.share
-        left = self._tried(self.wanted)
-        may_share = share is None and self.settings.workers > 1 and self.image.is_divisible
+        left = self._skip_missing(self.wanted)
+        may_share = self.task.frame_range is None and self.settings.workers > 1 and self.image.is_divisible
+        least = max(MIN_SHARED_SECONDS, MIN_REOPENING_RATIO * self.opening_seconds)
         yield left.popleft()
         began, made = time.perf_counter(), 0
         while left:
@@ -209,9 +211,9 @@ class _Work:
             yield left.popleft()
             made += 1
             expected = (time.perf_counter() - began) / made * len(left)
-            if may_share and self.written and expected > max(SHARED_SECONDS, REOPENING * self.opening_seconds):
+            if may_share and self.written and expected > least:
                 may_share = False
-                left = self._divide(left)
+                left = self._share(left)
 
     def make(self, index: int) -> None:
         """Draw and write one frame, or note why not."""
@@ -243,7 +245,7 @@ class _Work:
         instance = self.image.instance
         if self.written:
             instance = identify_instance(instance, self.image.patient, self.task, self.settings)
-        return judged(
+        return judge(
             Outcome(
                 self.task,
                 Status.DONE,
@@ -253,7 +255,7 @@ class _Work:
                 failures=self.failures,
                 first_failure=self.first_failure,
                 without_preset=self.without_preset,
-                rest=self.rest,
+                remaining=self.remaining,
             )
         )
 
@@ -263,7 +265,7 @@ class _Work:
             self.first_failure = None  # whatever it was, this is why most are missing
             self._fail(left[0], self.budget.error(), count=len(left))
             return True
-        if self.failures_in_a_row >= MOST_FAILURES:
+        if self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
             self.failures += len(left)
             return True
         return False
@@ -272,7 +274,7 @@ class _Work:
         self.failures += count
         self.first_failure = self.first_failure or FrameFailure(index, error.code, error.detail)
 
-    def _tried(self, wanted: Sequence[int]) -> deque[int]:
+    def _skip_missing(self, wanted: Sequence[int]) -> deque[int]:
         """The frames for which there are pixels, and the first that has none, for all others fail as it does."""
         number = bisect_left(wanted, self.image.available_frames)
         self.failures += max(0, len(wanted) - number - 1)
@@ -281,16 +283,16 @@ class _Work:
     def _shows_text(self, normalized: Normalized, index: int) -> bool:
         """Whether text is seen in a frame: in what was decoded, unless that is too small to read."""
         options = self.settings.image
-        if normalized.grid.step > 1 and max(normalized.pixels.shape[:2]) < LEGIBLE:
+        if normalized.grid.step > 1 and max(normalized.pixels.shape[:2]) < MIN_LEGIBLE_PIXELS:
             exact = replace(options, fidelity=Fidelity.EXACT)
             normalized = normalize(self.image.frame(index, exact), exact)
         return shows_text(normalized.pixels)
 
-    def _divide(self, left: deque[int]) -> deque[int]:
-        """Keep what is decoded already; the rest is for everyone."""
+    def _share(self, left: deque[int]) -> deque[int]:
+        """Keep what is decoded already; the remaining frames are for every worker."""
         held = self.image.held()
         others = tuple(index for index in left if index not in held)
         if not others:
             return left
-        self.rest = Share(others, self.image.shared_range())
+        self.remaining = FrameRange(others, self.image.shared_range())
         return deque(index for index in left if index in held)

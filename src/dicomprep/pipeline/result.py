@@ -8,10 +8,11 @@ from dicomprep.models import Outcome, Status
 from dicomprep.pipeline.timing import Timer
 from dicomprep.storage.archives import is_archive
 
-__all__ = ["APPLE_DOUBLE", "LINK", "Result", "Watcher"]
+__all__ = ["APPLE_DOUBLE", "LINK", "ProgressListener", "Result"]
 
 
-ARCHIVES_NAMED = 3
+MAX_NAMED_ARCHIVES = 3
+"""Paths of archives that are kept to be named in the summary."""
 
 LINK, APPLE_DOUBLE = "symbolic link", "AppleDouble file"
 """What is counted in `passed_over` besides kinds of folders and of special files."""
@@ -81,7 +82,7 @@ class Result:
             self.passed_over[APPLE_DOUBLE] += 1
         if is_archive(path):
             self.archives += 1
-            if self.archives <= ARCHIVES_NAMED:
+            if self.archives <= MAX_NAMED_ARCHIVES:
                 self.first_archives.append(path)
 
     @property
@@ -99,20 +100,20 @@ class Result:
         return 1 if nothing_made or (self.strict and failed) else 0
 
 
-class Watcher:
-    """Is told how a run goes; this one listens to nothing."""
+class ProgressListener:
+    """Is told how a run goes; this one ignores it."""
 
-    def began(self, result: Result, workers: int) -> None:
+    def on_start(self, result: Result, workers: int) -> None:
         """The run begins."""
 
-    def warned(self, sentence: str) -> None:
+    def on_warning(self, sentence: str) -> None:
         """Something about the run as a whole should be known."""
 
-    def advanced(self, result: Result) -> None:
+    def on_progress(self, result: Result) -> None:
         """Counts have changed."""
 
-    def met(self, outcome: Outcome) -> None:
+    def on_outcome(self, outcome: Outcome) -> None:
         """An input was processed."""
 
-    def ended(self, result: Result) -> None:
+    def on_end(self, result: Result) -> None:
         """Nothing more comes, whether the run finished or broke off."""

@@ -27,11 +27,11 @@ from dicomprep.models import Settings, Source
 from dicomprep.pipeline.absence import Search, count_below, note_absent, prune
 from dicomprep.pipeline.changed_options import explain_changes
 from dicomprep.pipeline.concerns import concerns
-from dicomprep.pipeline.frame_ranges import Parts
+from dicomprep.pipeline.frame_ranges import FrameRangeMerger
 from dicomprep.pipeline.planner import Planner
 from dicomprep.pipeline.preload import PROCESS
-from dicomprep.pipeline.result import Result, Watcher
-from dicomprep.pipeline.scheduler import Batch
+from dicomprep.pipeline.result import ProgressListener, Result
+from dicomprep.pipeline.scheduler import RunLoop
 from dicomprep.pipeline.stages.discover import discover
 from dicomprep.pipeline.stages.record import Ledger, Recorder
 from dicomprep.privacy.keys import explain_exposure, fingerprint_key
@@ -52,7 +52,7 @@ LOCK = ".dicomprep.lock"
 def run(
     config: Config,
     *,
-    watcher: Watcher | None = None,
+    listener: ProgressListener | None = None,
     sources: Iterable[Source] | None = None,
     work: str = PROCESS,
 ) -> Result:
@@ -63,8 +63,8 @@ def run(
     if sources is None and not config.dicom_dir.is_dir():
         raise ConfigError(_why_no_folder(config.dicom_dir))
     connect(config.db).dispose()
-    watcher = watcher or Watcher()
-    _warn_of_tags(config, watcher)
+    listener = listener or ProgressListener()
+    _warn_of_tags(config, listener)
     output_dir = config.output_dir.absolute()
     with ExitStack() as stack:
         access = stack.enter_context(alone(config))
@@ -78,20 +78,22 @@ def run(
             strict=config.strict,
             place=tuple(tree.sentences()) if sources is None else (),
         )
-        stack.callback(watcher.ended, result)
+        stack.callback(listener.on_end, result)
         key = _bind(config, store, access, result)
-        _apply_privacy(config, store, watcher)
-        images = stack.enter_context(_images(store, output_dir, watcher))
-        run_id = _begin(replace(config, output_dir=output_dir), tree, store, watcher)
+        _apply_privacy(config, store, listener)
+        images = stack.enter_context(_images(store, output_dir, listener))
+        run_id = _begin(replace(config, output_dir=output_dir), tree, store, listener)
         rules = config.fingerprint(), config.splits
         ledger = Ledger(store, run_id, *rules, key, images, durable=config.durable)
         engine = stack.enter_context(_engine(config, images, key, work))
-        watcher.began(result, config.workers)
-        batch = Batch(result, watcher, Planner(store, config, key), engine, Parts(config.workers), Recorder(ledger))
-        batch.run(_search(tree, config, result) if sources is None else sources)
+        listener.on_start(result, config.workers)
+        loop = RunLoop(
+            result, listener, Planner(store, config, key), engine, FrameRangeMerger(config.workers), Recorder(ledger)
+        )
+        loop.run(_search(tree, config, result) if sources is None else sources)
         if sources is None and not result.interrupted:
             store.drop_unseen(tree.parts, run_id)
-            _settle_absent(Search(store, tree.parts, run_id, result.found), config, images, result, watcher)
+            _settle_absent(Search(store, tree.parts, run_id, result.found), config, images, result, listener)
         _count_all(store, result, run_id, tree.parts)
     return result
 
@@ -112,13 +114,15 @@ def _search(tree: Tree, config: Config, result: Result) -> Iterator[Source]:
     )
 
 
-def _settle_absent(search: Search, config: Config, images: LocalImages, result: Result, watcher: Watcher) -> None:
+def _settle_absent(
+    search: Search, config: Config, images: LocalImages, result: Result, listener: ProgressListener
+) -> None:
     """Note which recorded inputs are no longer there; with `prune`, remove their images and rows."""
     note_absent(search)
     recorded = 0 if search.found else count_below(search)
     if recorded:
         message = f"None of {recorded:,} inputs recorded below {result.root} was found: are they gone, or on a disk"
-        watcher.warned(f"{message} that is not mounted? Nothing is removed, not even with --prune.")
+        listener.on_warning(f"{message} that is not mounted? Nothing is removed, not even with --prune.")
     elif config.prune:
         result.pruned = prune(search, images)
 
@@ -160,11 +164,11 @@ def _bind(config: Config, store: Store, access: int, result: Result) -> bytes:
 
 
 @contextmanager
-def _images(store: Store, output_dir: Path, watcher: Watcher) -> Iterator[LocalImages]:
+def _images(store: Store, output_dir: Path, listener: ProgressListener) -> Iterator[LocalImages]:
     """The output folder; what is half written is cleared away before and after."""
     with closing(LocalImages(output_dir)) as images:
         _clear_away(store, images)
-        _warn_of_missing(store, images, watcher)
+        _warn_of_missing(store, images, listener)
         try:
             yield images
         finally:
@@ -179,14 +183,14 @@ def _clear_away(store: Store, images: LocalImages) -> None:
     images.remove(unnamed)
 
 
-def _warn_of_missing(store: Store, images: LocalImages, watcher: Watcher) -> None:
+def _warn_of_missing(store: Store, images: LocalImages, listener: ProgressListener) -> None:
     """Say where images that are recorded are not there; a sample is looked for, `verify` looks for all."""
     with store.transaction() as connection:
         places = sample_places(connection)
     missing = [place for place in places if not images.holds(place)]
     if missing:
         message = f"{len(missing):,} of {len(places):,} recorded images that were looked for are missing"
-        watcher.warned(f"{message}, such as {missing[0]}: dicomprep verify --repair makes them again.")
+        listener.on_warning(f"{message}, such as {missing[0]}: dicomprep verify --repair makes them again.")
 
 
 def _engine(config: Config, images: LocalImages, key: bytes, work: str) -> LocalEngine:
@@ -197,30 +201,30 @@ def _engine(config: Config, images: LocalImages, key: bytes, work: str) -> Local
     return LocalEngine(work, settings, workers=config.workers, limits=Limits(timeout, max_bytes))
 
 
-def _warn_of_tags(config: Config, watcher: Watcher) -> None:
+def _warn_of_tags(config: Config, listener: ProgressListener) -> None:
     """Say which of the tags asked for identify people; ConfigError where one is none that can be recorded."""
     if config.privacy.tag:
         from dicomprep.dicom.confidentiality import confidentiality_warnings  # with it comes pydicom
 
         for sentence in confidentiality_warnings(config.privacy.tag):
-            watcher.warned(sentence)
+            listener.on_warning(sentence)
 
 
-def _begin(config: Config, tree: Tree, store: Store, watcher: Watcher) -> int:
+def _begin(config: Config, tree: Tree, store: Store, listener: ProgressListener) -> int:
     """Record that a run began and with which options; say what is made again because earlier ones had others."""
     with store.transaction() as connection:
         sentences = list(explain_changes(connection, config, tree.parts))
     for sentence in sentences:
-        watcher.warned(sentence)
+        listener.on_warning(sentence)
     options = asdict(config) | {"db": displayed_database(config.db), "dicom_dir": tree.folder}
     return store.begin_run(version=VERSION, root=tree.folder, options=options)
 
 
-def _apply_privacy(config: Config, store: Store, watcher: Watcher) -> None:
+def _apply_privacy(config: Config, store: Store, listener: ProgressListener) -> None:
     """Say whether others may read the key, and hold images back, or no longer, where that was asked for."""
     exposure = explain_exposure(key_path(config))
     if exposure is not None:
-        watcher.warned(exposure)
+        listener.on_warning(exposure)
     if config.privacy.hold_burned_in is not None:
         hold_back(store, on=config.privacy.hold_burned_in)
 

@@ -14,37 +14,40 @@ from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.worker import Casualty
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance, Outcome, Source, Status, Task
-from dicomprep.pipeline.frame_ranges import Parts
+from dicomprep.pipeline.frame_ranges import FrameRangeMerger
 from dicomprep.pipeline.planner import Planner
-from dicomprep.pipeline.result import Result, Watcher
+from dicomprep.pipeline.result import ProgressListener, Result
 from dicomprep.pipeline.stages.record import Recorder
 from dicomprep.pipeline.timing import Timer
 from dicomprep.storage.source import open_at
 
-__all__ = ["Batch"]
+__all__ = ["RunLoop"]
 
-PLANNED_FILES, PLANNED_AHEAD = 256, 2048
-"""So many files are compared with the database at a time, and so many beforehand, for it is not always free."""
+PLAN_BATCH_FILES = 256
+"""Files compared with the database in one query."""
+
+MAX_PLANNED_TASKS = 2048
+"""Tasks held ready for the engine; bounds memory."""
 
 RECORD_SECONDS, RECORD_FILES, RECORD_FRAMES = 1.0, 2000, 5000
-"""Rows are committed when so much has come together."""
+"""Rows are committed after so long, or when outcomes of so many files or frames are unrecorded."""
 
-MOST_UNRECORDED = 5
-"""Times as much, and the next batch is waited for: the database is slower than the workers."""
+MAX_UNRECORDED_BATCHES = 5
+"""Batches of outcomes held while the database is slower than the workers; then the commit under way is waited for."""
 
 INTERRUPTED_PATIENCE_SECONDS = 1.0
-"""So long a run that is to end waits for a database that another program has locked."""
+"""How long a run that is to end waits for a database that another program has locked."""
 
 
 @dataclass(slots=True)
-class Batch:
+class RunLoop:
     """Holds only what is in flight: no part of it grows with the number of files."""
 
     result: Result
-    watcher: Watcher
+    listener: ProgressListener
     planner: Planner
     engine: LocalEngine
-    parts: Parts
+    merger: FrameRangeMerger
     recorder: Recorder
     ready: deque[Task] = field(default_factory=deque)
     digests: list[Outcome] = field(default_factory=list)
@@ -69,10 +72,10 @@ class Batch:
                         task = self.ready.popleft()
                         self.engine.submit(task, task.weight)
                     busy = self.discovery_seconds is not None or len(self.ready) > 0
-                    self._take(self.engine.poll(0.1 if busy else 0))
+                    self._collect(self.engine.poll(0.1 if busy else 0))
             finally:
                 self._record()
-                self._settle(wait=True)
+                self._finish_recording(wait=True)
                 self.recorder.close()
                 self._finish()
 
@@ -80,48 +83,48 @@ class Batch:
         """Compare the next sources with what is recorded; False where there are no more."""
         if self.result.interrupted:
             return False
-        if self.digests and self._settle(wait=not self.ready):
+        if self.digests and self._finish_recording(wait=not self.ready):
             self._resolve()
         if self.discovery_seconds is not None:
             return False
-        if len(self.ready) >= PLANNED_AHEAD or not self._settle(wait=not self.ready):
+        if len(self.ready) >= MAX_PLANNED_TASKS or not self._finish_recording(wait=not self.ready):
             return True
-        found = list(islice(sources, PLANNED_FILES))
+        found = list(islice(sources, PLAN_BATCH_FILES))
         if not found:
             self.discovery_seconds = time.perf_counter() - self.begun
             return False
         self.ready.extend(self.planner.plan(found))
-        self._tell()
+        self._report_progress()
         return True
 
-    def _take(self, answers: list[Outcome | Casualty]) -> None:
+    def _collect(self, answers: list[Outcome | Casualty]) -> None:
         """Count what came back, and record it when enough has come together."""
         outcomes = [_outcome_of(answer) if isinstance(answer, Casualty) else answer for answer in answers]
         self.digests += [outcome for outcome in outcomes if outcome.task.digest_only]
         for outcome in outcomes:
             if not outcome.task.digest_only:
-                self._join(outcome)
+                self._merge(outcome)
         if answers:
-            self._tell()
+            self._report_progress()
         amount = max(len(self.unrecorded) / RECORD_FILES, self.unrecorded_frames / RECORD_FRAMES)
         late = time.perf_counter() - self.recorded_at > RECORD_SECONDS
-        if (late or amount >= 1) and self._settle(wait=amount >= MOST_UNRECORDED):
+        if (late or amount >= 1) and self._finish_recording(wait=amount >= MAX_UNRECORDED_BATCHES):
             self._record()
 
     def _resolve(self) -> None:
         """Plan what turned out not to have moved, when enough has come together or nothing else is left to do."""
-        if len(self.digests) >= PLANNED_FILES or (self.digests and not self.ready):
+        if len(self.digests) >= PLAN_BATCH_FILES or (self.digests and not self.ready):
             self.ready.extendleft(reversed(self.planner.resolve(self.digests)))
             self.digests = []
-            self._tell()
+            self._report_progress()
 
-    def _join(self, outcome: Outcome) -> None:
-        """Hand on what a worker left of a long file; count a file of which all is there."""
-        if outcome.rest is not None:
+    def _merge(self, outcome: Outcome) -> None:
+        """Share what a worker left of a long file among all; count a file of which everything is there."""
+        if outcome.remaining is not None:
             if not self.result.interrupted:
-                self.ready.extendleft(reversed(self.parts.divide(outcome)))
+                self.ready.extendleft(reversed(self.merger.divide(outcome)))
             return
-        whole = outcome if outcome.task.share is None else self.parts.join(outcome)
+        whole = outcome if outcome.task.frame_range is None else self.merger.merge(outcome)
         if whole is not None:
             self._count(whole)
 
@@ -139,17 +142,17 @@ class Batch:
         result.statuses[outcome.status] += 1
         if outcome.error_code is not None:
             result.codes[outcome.error_code] += 1
-        self.watcher.met(outcome)
+        self.listener.on_outcome(outcome)
 
     def _record(self) -> None:
         """Begin to record what has come together."""
-        self._settle(wait=True)
+        self._finish_recording(wait=True)
         recorded, self.unrecorded, self.unrecorded_frames = self.unrecorded, [], 0
         self.recorded_at = time.perf_counter()
         if recorded:
             self.recorder.begin(recorded)
 
-    def _settle(self, *, wait: bool) -> bool:
+    def _finish_recording(self, *, wait: bool) -> bool:
         """Whether no recording is under way, so that the database may be asked."""
         recorded = self.recorder.settle(wait=wait)
         if recorded is None:
@@ -157,10 +160,10 @@ class Batch:
         self.planner.release(recorded)
         return True
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         self.result.unchanged, self.result.moved = self.planner.unchanged, self.planner.moved
         self.result.found = self.result.unchanged + self.result.processed
-        self.watcher.advanced(self.result)
+        self.listener.on_progress(self.result)
 
     def _finish(self) -> None:
         result, ledger, seconds = self.result, self.recorder.ledger, time.perf_counter() - self.begun
