@@ -7,18 +7,18 @@ from contextlib import contextmanager
 import uvicorn
 
 from dicomprep.web.application import application
-from dicomprep.web.connections import Bounds, make_server
-from dicomprep.web.guard import Door
-from dicomprep.web.site import LabelSettings, Site
+from dicomprep.web.connections import ConnectionLimits, make_server
+from dicomprep.web.guard import ServerAddress
+from dicomprep.web.site import LabelSettings, PageContext
 from tests.running import Place, wait_until
 
 
 @contextmanager
-def served_pages(place: Place, bounds: Bounds, door: Door) -> Iterator[uvicorn.Server]:
+def served_pages(place: Place, bounds: ConnectionLimits, address: ServerAddress) -> Iterator[uvicorn.Server]:
     settings = LabelSettings(db=str(place.db), output_dir=place.output, classes=("normal", "abnormal"))
-    site = Site(settings, door)
-    site.keeper.start()
-    server = make_server(application(site), door, bounds)
+    context = PageContext(settings, address)
+    context.catalogue.start()
+    server = make_server(application(context), address, bounds)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -27,4 +27,4 @@ def served_pages(place: Place, bounds: Bounds, door: Door) -> Iterator[uvicorn.S
     finally:
         server.should_exit = True
         thread.join()
-        site.close()
+        context.close()

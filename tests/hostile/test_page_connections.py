@@ -12,9 +12,9 @@ import pytest
 import uvicorn
 
 from dicomprep.web import thumbnails
-from dicomprep.web.connections import Bounds
-from dicomprep.web.guard import HEADERS, Door
-from dicomprep.web.token import keep_token
+from dicomprep.web.connections import ConnectionLimits
+from dicomprep.web.guard import HEADERS, ServerAddress
+from dicomprep.web.token import load_token
 from tests.hostile.serving_pages import served_pages
 from tests.pages import free_port, serving
 from tests.running import Place, make_files, wait_until
@@ -22,8 +22,8 @@ from tests.running import Place, make_files, wait_until
 HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 WHOLE = b"GET /progress HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 POST = b"POST /next HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\nContent-Length: 900\r\n\r\n"
-QUICK = Bounds(request_seconds=0.3, body_seconds=0.3, unread_seconds=0.3)
-PATIENT = Bounds(request_seconds=60, body_seconds=60, by_peer=6, in_all=9)
+QUICK = ConnectionLimits(request_seconds=0.3, body_seconds=0.3, unread_seconds=0.3)
+PATIENT = ConnectionLimits(request_seconds=60, body_seconds=60, per_peer=6, total=9)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,10 @@ def quick(place: Place) -> Iterator[tuple[int, uvicorn.Server]]:
 
 
 @contextmanager
-def running(place: Place, bounds: Bounds) -> Iterator[tuple[int, uvicorn.Server]]:
-    door = Door(port=free_port())
-    with served_pages(place, bounds, door) as server:
-        yield door.port, server
+def running(place: Place, bounds: ConnectionLimits) -> Iterator[tuple[int, uvicorn.Server]]:
+    address = ServerAddress(port=free_port())
+    with served_pages(place, bounds, address) as server:
+        yield address.port, server
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def test_an_answer_that_is_taken_slowly_arrives(place: Place) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
         await send({"type": "http.response.body", "body": b"x" * size})
 
-    with running(place, Bounds(request_seconds=0.3, unread_seconds=1.0)) as (port, server):
+    with running(place, ConnectionLimits(request_seconds=0.3, unread_seconds=1.0)) as (port, server):
         server.config.loaded_app = large
         with opened(port, WHOLE) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**14)
@@ -144,7 +144,7 @@ def test_who_waits_longest_makes_room_for_who_comes(place: Place) -> None:
             stack.enter_context(opened(port, HALF, f"127.0.0.{number}"))
         with opened(port, WHOLE, "127.0.0.9") as asking:
             assert asking.recv(2**16).startswith(b"HTTP/1.1 200")
-            assert len(server.server_state.connections) == PATIENT.in_all
+            assert len(server.server_state.connections) == PATIENT.total
 
 
 def test_more_than_there_are_descriptors_keep_nobody_out(place: Place) -> None:
@@ -207,7 +207,7 @@ def test_nobody_is_led_elsewhere(
 ) -> None:
     port, server = quick
     for asked, token in ((path + rest, None), (path + rest, "t" * 32), (rest + "/", None)):
-        monkeypatch.setattr(server.config.loaded_app, "_door", Door(port=port, token=token))
+        monkeypatch.setattr(server.config.loaded_app, "_address", ServerAddress(port=port, token=token))
         query = f"?token={token}&v=1" if token else ""
         line = f"GET {asked}{query} HTTP/1.1\r\nHost: localhost:8000\r\nConnection: close\r\n\r\n"
         with opened(port, line.encode()) as connection:
@@ -248,22 +248,22 @@ def test_a_token_that_somebody_else_may_know_is_not_used(tmp_path: Path, kind: s
         contents = {"readable": known, "empty": "", "large": known * 100, "binary": "\0" * 40, "short": "x"}
         path.write_text(contents[kind])
         path.chmod(0o644 if kind == "readable" else 0o600)
-    token, said = keep_token(path)
+    token, said = load_token(path)
     assert (token != known, str(path) in (said or "")) == (True, True)
-    assert keep_token(path) == (token, None)
+    assert load_token(path) == (token, None)
     assert other.read_text() == known
 
 
 def test_a_token_that_came_along_with_a_data_set_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
-    theirs, _ = keep_token(tmp_path / "theirs" / "x.db.token")
+    theirs, _ = load_token(tmp_path / "theirs" / "x.db.token")
     (tmp_path / "theirs").rename(tmp_path / "mine")
-    token, said = keep_token(tmp_path / "mine" / "x.db.token")
+    token, said = load_token(tmp_path / "mine" / "x.db.token")
     assert (token != theirs, "it was made elsewhere" in (said or "")) == (True, True)
 
 
 def test_a_token_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
-    token, said = keep_token(tmp_path / "nowhere" / "x.db.token")
+    token, said = load_token(tmp_path / "nowhere" / "x.db.token")
     assert (len(token), "after a restart" in (said or "")) == (32, True)
 
 
@@ -282,7 +282,7 @@ def test_an_answer_that_takes_too_long_holds_no_end_up(place: Place, capfd: pyte
         goes_on.wait(60)
         return b""
 
-    with pytest.MonkeyPatch.context() as patch, running(place, Bounds()) as (port, server):
+    with pytest.MonkeyPatch.context() as patch, running(place, ConnectionLimits()) as (port, server):
         patch.setattr(thumbnails, "_read", read)
         with opened(port, WHOLE.replace(b"/progress", b"/image/1")) as connection:
             assert came.wait(30)

@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute, Mount, Route
 
 import dicomprep.web
 from dicomprep.database.queries.gallery import Filter
-from dicomprep.web.connections import Bounds
-from dicomprep.web.guard import HEADERS, Door
+from dicomprep.web.connections import ConnectionLimits
+from dicomprep.web.guard import HEADERS, ServerAddress
 from tests.building import make_dicom
 from tests.faults.figures import keep
 from tests.hostile.serving_pages import served_pages
@@ -24,7 +24,7 @@ from tests.pages import free_port
 from tests.running import Place, frames_of, make_files
 
 TOKEN = "t" * 32
-QUICK = Bounds(request_seconds=0.2, body_seconds=0.2, by_peer=1000, in_all=1000)
+QUICK = ConnectionLimits(request_seconds=0.2, body_seconds=0.2, per_peer=1000, total=1000)
 METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "X-1")
 
 _SOURCES = "".join(path.read_text() for path in Path(dicomprep.web.__path__[0]).glob("*.py"))
@@ -35,7 +35,7 @@ SENT = sorted(
 ASKED = sorted(
     {
         *re.findall(r"query_params\.get\(\"(\w+)\"", _SOURCES),
-        *re.findall(r"asked_number\(request, \"(\w+)\"", _SOURCES),
+        *re.findall(r"query_number\(request, \"(\w+)\"", _SOURCES),
         *(field.name for field in fields(Filter)),
     }
 )
@@ -105,9 +105,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 class Fuzzer:
     """Makes requests of the routes of an application, each wrong in a few ways, or in none."""
 
-    def __init__(self, routes: Sequence[BaseRoute], door: Door, *, seed: int) -> None:
+    def __init__(self, routes: Sequence[BaseRoute], address: ServerAddress, *, seed: int) -> None:
         self._routes = list(_flat(routes))
-        self._door = door
+        self._address = address
         self._chance = random.Random(seed)
 
     def requests(self, count: int) -> Iterator[tuple[str, bytes]]:
@@ -120,14 +120,14 @@ class Fuzzer:
         return self._chance.random() < share
 
     def _request(self, path: str, method: str) -> bytes:
-        chance, own = self._chance, f"{self._door.host}:{self._door.port}"
+        chance, own = self._chance, f"{self._address.host}:{self._address.port}"
         if self._is_odd(0.05):
             method = chance.choice(METHODS)
         body = self._body() if method == "POST" or self._is_odd(0.05) else b""
         headers = [("Host", own), ("Origin", f"http://{own}"), ("Content-Type", "application/json")]
         headers += [("Content-Length", str(len(body)))] * bool(body)
-        if self._door.token and not self._is_odd(0.1):
-            headers.append(("Authorization", f"Bearer {self._door.token}"))
+        if self._address.token and not self._is_odd(0.1):
+            headers.append(("Authorization", f"Bearer {self._address.token}"))
         for name, value in chance.choices(ODD_HEADERS, k=chance.choice((0, 0, 0, 0, 1, 2))):
             headers = [pair for pair in headers if pair[0] != name or self._is_odd(0.1)] + [(name, value)]
         lines = [f"{method} {self._target(path)} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
@@ -198,10 +198,10 @@ def _flat(routes: Sequence[BaseRoute]) -> Iterator[tuple[str, set[str]]]:
             raise TypeError(f"nothing is known of {route}")
 
 
-def ask(door: Door, request: bytes) -> bytes:
+def ask(address: ServerAddress, request: bytes) -> bytes:
     """All that comes back."""
     answer = b""
-    with socket.create_connection((door.host, door.port), timeout=60) as connection:
+    with socket.create_connection((address.host, address.port), timeout=60) as connection:
         try:
             connection.sendall(request)
             while piece := connection.recv(2**16):
@@ -211,29 +211,29 @@ def ask(door: Door, request: bytes) -> bytes:
     return answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-@pytest.mark.parametrize("door", [Door(), Door("127.0.0.2", token=TOKEN)], ids=["local", "remote"])
+@pytest.mark.parametrize("address", [ServerAddress(), ServerAddress("127.0.0.2", token=TOKEN)], ids=["local", "remote"])
 def test_no_request_is_a_fault_of_the_server(
-    place: Place, door: Door, pytestconfig: pytest.Config, capfd: pytest.CaptureFixture[str]
+    place: Place, address: ServerAddress, pytestconfig: pytest.Config, capfd: pytest.CaptureFixture[str]
 ) -> None:
     thorough = pytestconfig.getoption("--thorough")
-    door = Door(door.host, free_port(), door.token)
+    address = ServerAddress(address.host, free_port(), address.token)
     statuses: Counter[int] = Counter()
-    with served_pages(place, QUICK, door) as server:
-        fuzzer = Fuzzer(server.config.loaded_app.app.routes, door, seed=15)
+    with served_pages(place, QUICK, address) as server:
+        fuzzer = Fuzzer(server.config.loaded_app.app.routes, address, seed=15)
         for path, request in fuzzer.requests(10_000 if thorough else 300):
-            answer = ask(door, request)
+            answer = ask(address, request)
             status = int(answer.split(None, 2)[1]) if answer else 0
             statuses[status] += 1
             assert status < 500, (path, request[:1000], answer[:1000])
             assert not answer or _is_strict(answer), (path, request[:1000], answer[:1000])
-        whole = f"GET /progress HTTP/1.1\r\nHost: {door.host}:{door.port}\r\nAuthorization: Bearer {TOKEN}\r\n"
-        assert ask(door, f"{whole}Connection: close\r\n\r\n".encode()).startswith(b"HTTP/1.1 200")
+        whole = f"GET /progress HTTP/1.1\r\nHost: {address.host}:{address.port}\r\nAuthorization: Bearer {TOKEN}\r\n"
+        assert ask(address, f"{whole}Connection: close\r\n\r\n".encode()).startswith(b"HTTP/1.1 200")
     assert capfd.readouterr().err == ""
     assert statuses[200] > 20
     assert statuses[400] > 20
     if thorough:
         figures = {"requests": sum(statuses.values()), "500 or above": 0, "without strict headers": 0}
-        keep(f"requests to every route by a fuzzer, {'with a token' if door.token else 'local'}", **figures)
+        keep(f"requests to every route by a fuzzer, {'with a token' if address.token else 'local'}", **figures)
 
 
 def _is_strict(answer: bytes) -> bool:

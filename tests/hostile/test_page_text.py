@@ -8,8 +8,8 @@ from pydicom.datadict import dictionary_VR
 from starlette.routing import Route
 
 from dicomprep.dicom import displayable
-from dicomprep.web.connections import Bounds
-from dicomprep.web.guard import Door
+from dicomprep.web.connections import ConnectionLimits
+from dicomprep.web.guard import ServerAddress
 from tests.building import make_dicom
 from tests.hostile.serving_pages import served_pages
 from tests.pages import Pages, free_port
@@ -33,11 +33,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pages, lis
     rewrite(place.source / "2.dcm", PhotometricInterpretation="QZXKANARY X")
     place.run()
     assert sorted(place.statuses().values()) == [("done", None), ("failed", "unsupported_pixels")]
-    door = Door(port=free_port())
-    with served_pages(place, Bounds(), door) as server:
+    address = ServerAddress(port=free_port())
+    with served_pages(place, ConnectionLimits(), address) as server:
         routes = [route for route in server.config.loaded_app.app.routes if isinstance(route, Route)]
         read = [re.sub(r"\{.*?\}", "{}", route.path) for route in routes if "GET" in (route.methods or ())]
-        yield Pages(place, door.port), read
+        yield Pages(place, address.port), read
 
 
 def test_no_page_says_what_a_header_says_of_a_person(pages: tuple[Pages, list[str]]) -> None:

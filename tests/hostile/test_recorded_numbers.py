@@ -25,8 +25,8 @@ from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.pixels.intensity import Grey, Range, Rescale, Window, describe_grey
 from dicomprep.privacy.allow_list import LIMITS, Position, Tags
 from dicomprep.storage.source import open_source
-from dicomprep.web.connections import Bounds
-from dicomprep.web.guard import Door
+from dicomprep.web.connections import ConnectionLimits
+from dicomprep.web.guard import ServerAddress
 from tests.building import dataset_of, make_dicom
 from tests.hostile.serving_pages import served_pages
 from tests.pages import Pages, free_port
@@ -170,12 +170,12 @@ def test_no_number_gets_out(place: Place) -> None:
 
 
 def test_no_page_shows_one(place: Place) -> None:
-    door = Door(port=free_port())
+    address = ServerAddress(port=free_port())
     frames = place.rows("SELECT id FROM images")
     failed = place.rows("SELECT id FROM files WHERE status = 'failed'")
     assert len(frames) > 200 < 10 * len(failed)
-    with served_pages(place, Bounds(), door):
-        pages = Pages(place, door.port)
+    with served_pages(place, ConnectionLimits(), address):
+        pages = Pages(place, address.port)
         paths = ["/", "/gallery", "/overview", "/failures"] + [f"/frame/{frame}" for frame in frames]
         paths += [f"/original/{frame}/{what}" for frame in frames for what in ("pixels", "tags")]
         paths += [f"/failures/{number}" for number in failed]

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from dicomprep.web.guard import Door
+from dicomprep.web.guard import ServerAddress
 from tests.pages import Pages, serving
 from tests.running import Place, make_files
 
@@ -92,7 +92,7 @@ def pages(place: Place) -> Iterator[Pages]:
     ],
 )
 def test_only_the_own_names_are_own(host: str | None, is_own: bool) -> None:
-    assert Door().is_own(host) is is_own
+    assert ServerAddress().is_own_host(host) is is_own
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_only_the_own_names_are_own(host: str | None, is_own: bool) -> None:
     ],
 )
 def test_open_pages_answer_to_addresses_which_no_name_can_be_bound_to(host: str, is_own: bool) -> None:
-    assert Door("0.0.0.0", 5001, "t" * 24).is_own(host) is is_own
+    assert ServerAddress("0.0.0.0", 5001, "t" * 24).is_own_host(host) is is_own
 
 
 def test_every_route_refuses_another_host(pages: Pages) -> None:

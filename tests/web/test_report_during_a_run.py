@@ -9,7 +9,7 @@ import pytest
 from dicomprep.checks.viewer import Viewer
 from dicomprep.database.writes import catalogue
 from dicomprep.web import overview
-from dicomprep.web.catalogue_sync import Keeper
+from dicomprep.web.catalogue_sync import CatalogueUpdater
 from dicomprep.web.report import write_report
 from tests.running import Place, cli, make_files, set_labels
 
@@ -42,7 +42,7 @@ def run_once(place: Place) -> Between:
 
 def _while_enrolling(patch: pytest.MonkeyPatch, run: Between) -> None:
     patch.setattr(catalogue, "CHUNK", 2)
-    patch.setattr(Keeper, "_rest", lambda _self: run() and False)
+    patch.setattr(CatalogueUpdater, "_pause", lambda _self: run() and False)
 
 
 def _while_measuring(patch: pytest.MonkeyPatch, run: Between) -> None:
@@ -51,7 +51,7 @@ def _while_measuring(patch: pytest.MonkeyPatch, run: Between) -> None:
 
 
 def _while_comparing(patch: pytest.MonkeyPatch, run: Between) -> None:
-    patch.setattr(overview, "RATINGS", 2)
+    patch.setattr(overview, "RATINGS_PER_QUERY", 2)
     kappa = overview.ratings
 
     def ratings(connection: Any, **where: Any) -> dict[int, dict[str, str]]:

@@ -59,7 +59,7 @@ def label(  # noqa: PLR0913
     from pathlib import Path
 
     from dicomprep.database.queries.labeling import Order
-    from dicomprep.web.guard import Door
+    from dicomprep.web.guard import ServerAddress
     from dicomprep.web.serve import serve_pages
     from dicomprep.web.site import LabelSettings
 
@@ -83,7 +83,7 @@ def label(  # noqa: PLR0913
         raters=raters,
     )
     names = [name.strip() for name in classes.split(",")] if classes else []
-    serve_pages(settings, Door(host.strip("[]").lower(), port, token), classes=names)
+    serve_pages(settings, ServerAddress(host.strip("[]").lower(), port, token), classes=names)
     return 0
 
 

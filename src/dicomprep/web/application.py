@@ -13,26 +13,26 @@ from starlette.staticfiles import StaticFiles
 from dicomprep.errors import DicomprepError, LabelError
 from dicomprep.web.failures import Failures
 from dicomprep.web.gallery import Gallery
-from dicomprep.web.guard import Guard
-from dicomprep.web.labeling import Labelling
+from dicomprep.web.guard import RequestGuard
+from dicomprep.web.labeling import Labeling
 from dicomprep.web.original import Original
 from dicomprep.web.overview import Overview
-from dicomprep.web.site import OutdatedError, Site
+from dicomprep.web.site import OutdatedError, PageContext
 from dicomprep.web.thumbnails import Thumbnails
 
 __all__ = ["application"]
 
 
-def application(site: Site) -> Guard:
+def application(context: PageContext) -> RequestGuard:
     """The pages over one database, with the guard around all of it: what fails unforeseen has strict headers, too."""
-    failures = Failures(site)
+    failures = Failures(context)
     routes = [
-        *Labelling(site).routes(),
-        *Thumbnails(site).routes(),
-        *Original(site).routes(),
-        *Gallery(site).routes(),
+        *Labeling(context).routes(),
+        *Thumbnails(context).routes(),
+        *Original(context).routes(),
+        *Gallery(context).routes(),
         *failures.routes(),
-        *Overview(site).routes(),
+        *Overview(context).routes(),
         Mount("/static", StaticFiles(packages=[("dicomprep.web", "static")])),
     ]
 
@@ -52,7 +52,7 @@ def application(site: Site) -> Guard:
     }
     app = Starlette(routes=routes, exception_handlers=answers, lifespan=lifespan)
     app.router.redirect_slashes = False
-    return Guard(app, site.door)
+    return RequestGuard(app, context.address)
 
 
 def _answer(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:

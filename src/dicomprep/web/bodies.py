@@ -8,13 +8,13 @@ from starlette.requests import Request
 
 from dicomprep.errors import LabelError
 
-__all__ = ["Body", "asked_number", "read_body"]
+__all__ = ["Body", "query_number", "read_body"]
 
 Value = TypeVar("Value")
 
 MOST_BYTES = 2**16
-MOST_IMAGES = 100
-MOST_ID = 2**63 - 1
+MAX_IMAGES = 100
+MAX_ID = 2**63 - 1
 _MEDIA_TYPES = ("", "application/json", "text/plain")
 """A body without a type may be JSON; what a browser sends of itself is text."""
 _COMMAND = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -41,7 +41,7 @@ class Body:
     def number(self, name: str, default: int) -> int:
         """A whole number."""
         number = self._of(int, name, default)
-        if not 0 <= number <= MOST_ID:
+        if not 0 <= number <= MAX_ID:
             raise LabelError(f"{name} is no number that these pages know.")
         return number
 
@@ -55,7 +55,7 @@ class Body:
     def images(self, name: str) -> list[int]:
         """Several images."""
         value: list[Any] = self._of(list, name, [])
-        if len(value) > MOST_IMAGES or not all(type(one) is int and 0 <= one <= MOST_ID for one in value):
+        if len(value) > MAX_IMAGES or not all(type(one) is int and 0 <= one <= MAX_ID for one in value):
             raise LabelError(f"{name} is no list of images.")
         return value
 
@@ -84,7 +84,7 @@ async def read_body(request: Request) -> Body:
         if len(content) > MOST_BYTES:
             raise LabelError("That is more than these pages send.")
     try:
-        values = json.loads(content.decode(), object_pairs_hook=_once, parse_constant=_refuse)
+        values = json.loads(content.decode(), object_pairs_hook=_reject_duplicates, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise LabelError("That is no JSON.") from error
     if not isinstance(values, dict):
@@ -92,7 +92,7 @@ async def read_body(request: Request) -> Body:
     return Body(values)
 
 
-def asked_number(request: Request, name: str, default: int) -> int:
+def query_number(request: Request, name: str, default: int) -> int:
     """A whole number of an address."""
     text = request.query_params.get(name)
     if text is None:
@@ -102,7 +102,7 @@ def asked_number(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         raise ValueError("a name stands there twice")

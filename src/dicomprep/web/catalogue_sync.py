@@ -15,18 +15,18 @@ from dicomprep.database.writes.labels import release
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import EnvironmentFault
 
-__all__ = ["Keeper", "Tally"]
+__all__ = ["CatalogueUpdater", "LabelCounts"]
 
-SECONDS = 1.0
-REST_SECONDS = 0.15
+UPDATE_SECONDS = 1.0
+PAUSE_SECONDS = 0.15
 """Between the parts of the catalogue, in which a run that waits gets to record; SQLite looks every 0.1 s."""
 
-RECOUNTED = 30
+RECOUNT_ROUNDS = 30
 """Every so many rounds all is counted anew: other programs may have labelled, too."""
 
 
 @dataclass(slots=True)
-class Tally:
+class LabelCounts:
     """How many images there are and how they are labelled, without asking the database each time."""
 
     total: int = 0
@@ -54,15 +54,15 @@ class Tally:
         return counts
 
 
-class Keeper:
+class CatalogueUpdater:
     """A thread that looks every second whether there is something to do."""
 
     def __init__(self, store: Store, reader: Engine) -> None:
         self._store, self._reader = store, reader
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._tally = Tally()
-        self._thread = threading.Thread(target=self._keep, name="dicomprep keeper", daemon=True)
+        self._counts = LabelCounts()
+        self._thread = threading.Thread(target=self._run, name="dicomprep catalogue", daemon=True)
 
     def start(self) -> None:
         """Enrol the first images, so that the first page has some; go on in the background."""
@@ -75,7 +75,7 @@ class Keeper:
         """Enrol all images, in short transactions."""
         self._revise()
         while self._enrol():
-            self._rest()
+            self._pause()
 
     def close(self) -> None:
         """End the thread."""
@@ -86,32 +86,32 @@ class Keeper:
     def change(self, before: str | None, after: str | None) -> None:
         """Count a label that was just recorded."""
         with self._lock:
-            self._tally.change(before, after)
+            self._counts.change(before, after)
 
     def counts(self, names: Sequence[str]) -> dict[str, Any]:
         """Progress as a page shows it."""
         with self._lock:
-            tally = self._tally
-            return {"total": tally.total, "labelled": tally.labelled, "classes": tally.by_class(names)}
+            counts = self._counts
+            return {"total": counts.total, "labelled": counts.labelled, "classes": counts.by_class(names)}
 
-    def _keep(self) -> None:
+    def _run(self) -> None:
         rounds = 0
-        while not self._ended.wait(SECONDS):
+        while not self._ended.wait(UPDATE_SECONDS):
             rounds += 1
             try:
                 added = self._enrol()
-                while added and not self._rest():
+                while added and not self._pause():
                     added = self._enrol()
-                if rounds % RECOUNTED == 0:
+                if rounds % RECOUNT_ROUNDS == 0:
                     self._count()
                     with self._store.transaction() as connection:
                         release(connection)
             except EnvironmentFault:
                 continue  # a run holds the database for long; the next round tries again
 
-    def _rest(self) -> bool:
+    def _pause(self) -> bool:
         """Leave the database to others for a moment; whether the end has come."""
-        return self._ended.wait(REST_SECONDS)
+        return self._ended.wait(PAUSE_SECONDS)
 
     def _revise(self) -> None:
         with self._store.transaction() as connection:
@@ -124,14 +124,14 @@ class Keeper:
         with self._store.transaction() as connection:
             added = add_images(connection)
         with self._lock:
-            self._tally.total += added
+            self._counts.total += added
         return added
 
     def _count(self) -> None:
         """Count anew; labels that come meanwhile are counted the next time."""
-        changes = self._tally.changes
+        changes = self._counts.changes
         with reading(self._reader) as connection:
             total, by_label = count_catalogue(connection), Counter(count_labels(connection))
         with self._lock:
-            if self._tally.changes == changes:
-                self._tally = Tally(total, by_label, changes)
+            if self._counts.changes == changes:
+                self._counts = LabelCounts(total, by_label, changes)

@@ -10,14 +10,14 @@ WIDTH = 380
 ROW = 26
 NAME_WIDTH, VALUE_WIDTH = 130, 60
 HEIGHT = 150
-MOST_BARS = 16
+MAX_BARS = 16
 
 
 def bars(title: str, counts: Mapping[str, int]) -> Markup:
     """One horizontal bar for each name; the smallest together where there are many."""
     pairs = list(counts.items())
-    if len(pairs) > MOST_BARS:
-        pairs = [*pairs[: MOST_BARS - 1], ("others", sum(count for _, count in pairs[MOST_BARS - 1 :]))]
+    if len(pairs) > MAX_BARS:
+        pairs = [*pairs[: MAX_BARS - 1], ("others", sum(count for _, count in pairs[MAX_BARS - 1 :]))]
     most = max((count for _, count in pairs), default=0) or 1
     room = WIDTH - NAME_WIDTH - VALUE_WIDTH
     rows = []

@@ -12,25 +12,25 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from dicomprep.web.guard import HEADERS, Door
+from dicomprep.web.guard import HEADERS, ServerAddress
 
-__all__ = ["Bounds", "Connections", "make_server"]
+__all__ = ["ConnectionLimits", "Connections", "make_server"]
 
-MOST_HEADER_BYTES = 2**14
+MAX_HEADER_BYTES = 2**14
 BACKLOG = 128
 """So many connections are accepted at once, before any of them can be given up for another."""
 
 OTHER_DESCRIPTORS = 32
 """For the database, images and the process that opens files."""
 
-FEWEST = 4
+MIN_CONNECTIONS = 4
 """Connections, where this process may open next to nothing."""
 
 _WAITING = (h11.IDLE, h11.SEND_BODY)
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ConnectionLimits:
     """How long the pages wait for somebody, and how many they let wait."""
 
     request_seconds: float = 5.0
@@ -39,42 +39,42 @@ class Bounds:
     """From the headers to the end of what is sent along."""
     unread_seconds: float = 30.0
     """In which at least some of an answer has to be taken."""
-    by_peer: int = 128
+    per_peer: int = 128
     """Connections of one machine; behind a tunnel that can be several people, of six each."""
-    in_all: int = 512
+    total: int = 512
 
 
 class Connections:
     """All that are open. One too many takes the place of the one that has kept its own waiting for longest."""
 
-    def __init__(self, bounds: Bounds) -> None:
-        self.bounds = bounds
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_DESCRIPTORS
-        self._most = min(bounds.in_all, max(FEWEST, descriptors // 2))
-        self._by_peer: dict[str, list[Connection]] = {}
+        self._max_total = min(limits.total, max(MIN_CONNECTIONS, descriptors // 2))
+        self._per_peer: dict[str, list[Connection]] = {}
 
     def enter(self, connection: "Connection") -> None:
         """Count one in; another one, or this, may have to go."""
-        kin = self._by_peer.setdefault(connection.peer, [])
-        kin.append(connection)
-        if len(kin) > self.bounds.by_peer:
-            self._make_room(kin)
-        elif sum(map(len, self._by_peer.values())) > self._most:
-            self._make_room(max(self._by_peer.values(), key=len))
+        peers = self._per_peer.setdefault(connection.peer, [])
+        peers.append(connection)
+        if len(peers) > self.limits.per_peer:
+            self._close_one(peers)
+        elif sum(map(len, self._per_peer.values())) > self._max_total:
+            self._close_one(max(self._per_peer.values(), key=len))
 
     def leave(self, connection: "Connection") -> None:
         """Count one out; it may have gone already."""
-        kin = self._by_peer.get(connection.peer, [])
-        if connection in kin:
-            kin.remove(connection)
-        if not kin:
-            self._by_peer.pop(connection.peer, None)
+        peers = self._per_peer.get(connection.peer, [])
+        if connection in peers:
+            peers.remove(connection)
+        if not peers:
+            self._per_peer.pop(connection.peer, None)
 
-    def _make_room(self, kin: list["Connection"]) -> None:
-        waiting = [connection for connection in kin if connection.is_waiting]
-        leaving = min(waiting, key=lambda connection: connection.since, default=kin[-1])
+    def _close_one(self, peers: list["Connection"]) -> None:
+        waiting = [connection for connection in peers if connection.is_waiting]
+        leaving = min(waiting, key=lambda connection: connection.since, default=peers[-1])
         self.leave(leaving)  # it is closed a moment later, and is not to be chosen again until then
-        leaving.give_up()
+        leaving.abort()
 
 
 class Connection(H11Protocol):
@@ -82,10 +82,10 @@ class Connection(H11Protocol):
 
     def __init__(self, *arguments: Any, table: Connections, **options: Any) -> None:  # noqa: ANN401
         super().__init__(*arguments, **options)
-        self._table, self._bounds = table, table.bounds
+        self._table, self._limits = table, table.limits
         self._stage: object = None
-        self._asking: TimerHandle | None = None
-        self._taking: TimerHandle | None = None
+        self._request_timer: TimerHandle | None = None
+        self._answer_timer: TimerHandle | None = None
         self.since = 0.0
         """When it began to be waited for, on the clock of the loop."""
         self.peer = ""
@@ -106,12 +106,12 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         self._table.leave(self)
-        for clock in (self._asking, self._taking):
+        for clock in (self._request_timer, self._answer_timer):
             if clock is not None:
                 clock.cancel()
         super().connection_lost(exc)
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """End it at once."""
         self.transport.abort()
 
@@ -130,17 +130,17 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """An answer is not taken as fast as it is given."""
         super().pause_writing()
-        self._watch_taking(self.transport.get_write_buffer_size())
+        self._watch_answer(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """All of it was taken."""
         super().resume_writing()
-        if self._taking is not None:
-            self._taking.cancel()
+        if self._answer_timer is not None:
+            self._answer_timer.cancel()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request, with the headers that every answer has."""
-        too_large = len(self.conn.trailing_data[0]) > MOST_HEADER_BYTES
+        too_large = len(self.conn.trailing_data[0]) > MAX_HEADER_BYTES
         self._refuse(431 if too_large else 400, "The headers are too large." if too_large else msg)
 
     def _watch(self) -> None:
@@ -148,24 +148,24 @@ class Connection(H11Protocol):
         if stage is self._stage:
             return
         self._stage, self.since = stage, self.loop.time()
-        if self._asking is not None:
-            self._asking.cancel()
-        bounds = self._bounds
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+        limits = self._limits
         if stage in _WAITING:
-            seconds = bounds.request_seconds if stage is h11.IDLE else bounds.body_seconds
-            self._asking = self.loop.call_later(seconds, self._end_waiting)
+            seconds = limits.request_seconds if stage is h11.IDLE else limits.body_seconds
+            self._request_timer = self.loop.call_later(seconds, self._time_out)
 
-    def _watch_taking(self, before: int) -> None:
-        self._taking = self.loop.call_later(self._bounds.unread_seconds, self._look_whether_taken, before)
+    def _watch_answer(self, before: int) -> None:
+        self._answer_timer = self.loop.call_later(self._limits.unread_seconds, self._check_answer_taken, before)
 
-    def _look_whether_taken(self, before: int) -> None:
+    def _check_answer_taken(self, before: int) -> None:
         left = self.transport.get_write_buffer_size()
         if left < before:
-            self._watch_taking(left)
+            self._watch_answer(left)
         else:
-            self.give_up()
+            self.abort()
 
-    def _end_waiting(self) -> None:
+    def _time_out(self) -> None:
         if self._stage is h11.IDLE and not self.conn.trailing_data[0]:
             self.transport.close()  # nothing was asked
         else:
@@ -194,19 +194,19 @@ def _peer(transport: Transport) -> str:
     return str(address if isinstance(address, IPv4Address) else ip_network((address, 64), strict=False))
 
 
-def make_server(app: ASGIApp, door: Door, bounds: Bounds | None = None) -> uvicorn.Server:
+def make_server(app: ASGIApp, address: ServerAddress, limits: ConnectionLimits | None = None) -> uvicorn.Server:
     """A server of the pages that is yet to run."""
-    connect = partial(Connection, table=Connections(bounds or Bounds()))
+    connect = partial(Connection, table=Connections(limits or ConnectionLimits()))
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            host=door.host,
-            port=door.port,
+            host=address.host,
+            port=address.port,
             http=connect,  # type: ignore[arg-type]  # it is called, nothing else
             ws="none",
             loop="asyncio",
             backlog=BACKLOG,
-            h11_max_incomplete_event_size=MOST_HEADER_BYTES,
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
             log_level="error",  # what others send is answered, and no matter for who serves
             proxy_headers=False,
             server_header=False,

@@ -21,14 +21,14 @@ from dicomprep.database.queries.overview import Cause, causes, failed_inputs, fi
 from dicomprep.errors import ErrorCode, LabelError
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import place_within
-from dicomprep.web.bodies import asked_number
-from dicomprep.web.site import Site, answered, no_such_image
+from dicomprep.web.bodies import query_number
+from dicomprep.web.site import PageContext, image_not_found, respond
 
 __all__ = ["Failures"]
 
-SHOWN_INPUTS = 100
-SHOWN_CAUSES = 50
-LAST_LINES = 60
+MAX_INPUTS = 100
+MAX_CAUSES = 50
+MAX_LINES = 60
 """Of what trying again prints: its whole summary, with all that is said of the data set."""
 _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\b\d[\d.,:×x]*\b|0x[0-9a-fA-F]+|[0-9A-F]{4},[0-9A-F]{4}")
 
@@ -45,15 +45,15 @@ class Group:
     @property
     def causes(self) -> list[tuple[str, int]]:
         """The commonest first."""
-        return sorted(self.details.items(), key=lambda pair: -pair[1])[:SHOWN_CAUSES]
+        return sorted(self.details.items(), key=lambda pair: -pair[1])[:MAX_CAUSES]
 
 
 class Failures:
     """The routes of the failures page."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._retrying = Retrying(site)
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
+        self._retrying = RetryRun(context)
 
     def routes(self) -> list[Route]:
         """What this page answers."""
@@ -67,27 +67,27 @@ class Failures:
     def show(self, request: Request) -> Response:
         """All causes, and the inputs of the one that is asked for."""
         code = request.query_params.get("code", "")
-        after = asked_number(request, "after", 0)
-        with self._site.reading() as connection:
-            groups = grouped(list(causes(connection)))
+        after = query_number(request, "after", 0)
+        with self._context.reading() as connection:
+            groups = group_causes(list(causes(connection)))
             code = code if code in {group.code for group in groups} else next((g.code for g in groups), "")
-            inputs = failed_inputs(connection, code, after=after, limit=SHOWN_INPUTS)
-        more = inputs[-1].id if len(inputs) == SHOWN_INPUTS else None
+            inputs = failed_inputs(connection, code, after=after, limit=MAX_INPUTS)
+        more = inputs[-1].id if len(inputs) == MAX_INPUTS else None
         values = {"groups": groups, "code": code, "inputs": inputs, "more": more, "state": self._retrying.state()}
-        return self._site.page("failures.html", request, **values)
+        return self._context.page("failures.html", request, **values)
 
     def inspect(self, request: Request) -> Response:
         """One input: its record, and what `inspect` says of it now."""
-        with self._site.reading() as connection:
+        with self._context.reading() as connection:
             failed = find_input(connection, request.path_params["file_id"])
             if failed is None:
-                return no_such_image()
+                return image_not_found()
             image = overview.image_options(connection, failed.root)
         path = place_within(actual_path(failed.root), actual_path(failed.path))
-        rows = self._site.viewer.ask(Explain(path, image))
+        rows = self._context.viewer.ask(Explain(path, image))
         if isinstance(rows, Refusal):
             rows = [("It cannot be inspected", f"{rows.detail} [{rows.code}]")]
-        return self._site.page("failure.html", request, failed=failed, rows=rows)
+        return self._context.page("failure.html", request, failed=failed, rows=rows)
 
     def state(self, _request: Request) -> Response:
         """How far trying again is."""
@@ -95,22 +95,22 @@ class Failures:
 
     async def retry(self, request: Request) -> Response:
         """Try inputs of one code again, in a run of its own; refused while there is a run."""
-        body = await self._site.read_body(request)
+        body = await self._context.read_body(request)
         code = body.text("code")
         if code not in set(ErrorCode):
             raise LabelError("There is no such reason.")
-        return await answered(self._retrying.begin, code)
+        return await respond(self._retrying.begin, code)
 
     def close(self) -> None:
         """End what is under way: everything finished is kept."""
         self._retrying.close()
 
 
-class Retrying:
+class RetryRun:
     """One run of `dicomprep retry` at a time."""
 
-    def __init__(self, site: Site) -> None:
-        self._db, self._output = site.settings.db, site.settings.output_dir
+    def __init__(self, context: PageContext) -> None:
+        self._db, self._output = context.settings.db, context.settings.output_dir
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._lines: list[str] = []
@@ -136,7 +136,7 @@ class Retrying:
 
     def state(self) -> dict[str, object]:
         """Whether it runs, and what it printed last."""
-        return {"running": self._is_running(), "lines": self._lines[-LAST_LINES:]}
+        return {"running": self._is_running(), "lines": self._lines[-MAX_LINES:]}
 
     def close(self) -> None:
         """Interrupt it, as Ctrl-C would."""
@@ -166,14 +166,14 @@ class Retrying:
         return False
 
 
-def grouped(found: list[Cause]) -> list[Group]:
+def group_causes(found: list[Cause]) -> list[Group]:
     """By code, the commonest first; within it by cause: what differs only in names and numbers is one."""
     groups: dict[str, Group] = {}
     for cause in found:
         group = groups.setdefault(cause.code, Group(cause.code, remedy=_remedy(cause.code)))
         group.count += cause.count
         last = cause.detail.strip().rpartition("\n")[2]
-        group.details[_VARIABLE.sub("…", last) if len(found) > SHOWN_CAUSES else last] += cause.count
+        group.details[_VARIABLE.sub("…", last) if len(found) > MAX_CAUSES else last] += cause.count
     return sorted(groups.values(), key=lambda group: -group.count)
 
 

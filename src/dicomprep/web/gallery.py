@@ -15,22 +15,22 @@ from dicomprep.database.queries.gallery import Filter, find_anchors, find_origin
 from dicomprep.database.queries.labeling import describe, neighbours
 from dicomprep.database.queries.predictions import find_predictions
 from dicomprep.database.queries.runs import find_digests
-from dicomprep.web.bodies import asked_number
-from dicomprep.web.site import Site, no_such_image
+from dicomprep.web.bodies import query_number
+from dicomprep.web.site import PageContext, image_not_found
 
 __all__ = ["Gallery"]
 
-EVERY = 1000
-MOST_TILES = 200
-REMEMBERED = 32
-PATIENT_IMAGES = 24
+IMAGES_PER_ANCHOR = 1000
+MAX_TILES = 200
+MAX_REMEMBERED_FILTERS = 32
+MAX_PATIENT_IMAGES = 24
 
 
 class Gallery:
     """The routes of the gallery."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
         self._lock = Lock()
         self._anchors: OrderedDict[Filter, list[int]] = OrderedDict()
 
@@ -46,58 +46,58 @@ class Gallery:
     def show(self, request: Request) -> Response:
         """The page; its tiles come as they are scrolled to."""
         wanted = self._filter(request)
-        with self._site.reading() as connection:
+        with self._context.reading() as connection:
             choices = gallery.choices(connection, model=wanted.model)
-        return self._site.page("gallery.html", request, wanted=wanted, choices=choices)
+        return self._context.page("gallery.html", request, wanted=wanted, choices=choices)
 
     def tiles(self, request: Request) -> Response:
         """The tiles from `start` (a number from 0) on."""
-        start, limit = asked_number(request, "start", 0), min(MOST_TILES, asked_number(request, "limit", 60))
+        start, limit = query_number(request, "start", 0), min(MAX_TILES, query_number(request, "limit", 60))
         wanted = self._filter(request)
         first, skip = self._place(wanted, start)
-        with self._site.reading() as connection:
+        with self._context.reading() as connection:
             tiles = list_tiles(connection, wanted, start=first, skip=skip, limit=limit)
-        return JSONResponse([[tile.id, tile.label, tile.modality, tile.split, _hex(tile.digest)] for tile in tiles])
+        return JSONResponse([[tile.id, tile.label, tile.modality, tile.split, _to_hex(tile.digest)] for tile in tiles])
 
     def count(self, request: Request) -> Response:
         """How many images there are; it also finds the places for jumping among them."""
         wanted = self._filter(request)
-        with self._site.reading() as connection:
-            count, anchors = find_anchors(connection, wanted, every=EVERY)
+        with self._context.reading() as connection:
+            count, anchors = find_anchors(connection, wanted, every=IMAGES_PER_ANCHOR)
         with self._lock:
             self._anchors[wanted] = anchors
             self._anchors.move_to_end(wanted)
-            while len(self._anchors) > REMEMBERED:
+            while len(self._anchors) > MAX_REMEMBERED_FILTERS:
                 self._anchors.popitem(last=False)
         return JSONResponse({"count": count})
 
     def frame(self, request: Request) -> Response:
         """One image: what it is, how it was made, who said what of it, and the patient's other ones."""
         frame_id = request.path_params["frame_id"]
-        with self._site.reading() as connection:
+        with self._context.reading() as connection:
             origin = find_origin(connection, frame_id)
             if origin is None:
-                return no_such_image()
-            model = self._site.settings.order.model
-            cards = describe(connection, [frame_id], annotator=self._site.annotator(request))
-            siblings = list_tiles(connection, Filter(patient=str(frame_id)), start=0, limit=PATIENT_IMAGES + 1)
+                return image_not_found()
+            model = self._context.settings.order.model
+            cards = describe(connection, [frame_id], annotator=self._context.annotator(request))
+            siblings = list_tiles(connection, Filter(patient=str(frame_id)), start=0, limit=MAX_PATIENT_IMAGES + 1)
             strip = neighbours(connection, cards[0], each_way=8) if cards else [frame_id]
-            kin = [tile.id for tile in siblings][:PATIENT_IMAGES]
+            kin = [tile.id for tile in siblings][:MAX_PATIENT_IMAGES]
             values: dict[str, Any] = {
                 "origin": origin,
-                "transform": list(_flat(json.loads(transform_of(connection, frame_id)))),
+                "transform": list(_flatten(json.loads(transform_of(connection, frame_id)))),
                 "events": label_events(connection, frame_id),
                 "prediction": find_predictions(connection, [frame_id], model=model).get(frame_id),
                 "strip": strip,
                 "siblings": kin,
                 "digests": find_digests(connection, {frame_id, *strip, *kin}),
-                "more_siblings": len(siblings) > PATIENT_IMAGES,
+                "more_siblings": len(siblings) > MAX_PATIENT_IMAGES,
                 "study": urlencode({"study": origin.study_id}),
             }
-        return self._site.page("frame.html", request, **values)
+        return self._context.page("frame.html", request, **values)
 
     def _filter(self, request: Request) -> Filter:
-        return Filter.of(dict(request.query_params), model=self._site.settings.order.model)
+        return Filter.of(dict(request.query_params), model=self._context.settings.order.model)
 
     def _place(self, wanted: Filter, start: int) -> tuple[int, int]:
         """The id to begin at for the `start`th tile, and how many to pass over from there."""
@@ -105,20 +105,20 @@ class Gallery:
             anchors = self._anchors.get(wanted, [])
         if not anchors:
             return 0, start
-        anchor = min(start // EVERY, len(anchors) - 1)
-        return anchors[anchor], start - anchor * EVERY
+        anchor = min(start // IMAGES_PER_ANCHOR, len(anchors) - 1)
+        return anchors[anchor], start - anchor * IMAGES_PER_ANCHOR
 
 
-def _hex(digest: bytes | None) -> str:
+def _to_hex(digest: bytes | None) -> str:
     return bytes(digest or b"").hex()
 
 
-def _flat(value: Any, name: str = "") -> list[tuple[str, str]]:  # noqa: ANN401
+def _flatten(value: Any, name: str = "") -> list[tuple[str, str]]:  # noqa: ANN401
     """Nested JSON as (name, value) rows."""
     if isinstance(value, dict):
-        return [row for key, item in value.items() for row in _flat(item, f"{name} {key}".strip())]
+        return [row for key, item in value.items() for row in _flatten(item, f"{name} {key}".strip())]
     if isinstance(value, list):
         if value and isinstance(value[0], dict):
-            return [row for number, item in enumerate(value, 1) for row in _flat(item, f"{name} {number}")]
+            return [row for number, item in enumerate(value, 1) for row in _flatten(item, f"{name} {number}")]
         return [(name, ", ".join(map(str, value)))]
     return [(name, str(value))]

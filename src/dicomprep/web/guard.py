@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Door", "Guard"]
+__all__ = ["RequestGuard", "ServerAddress"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[^\[\]:@/\s]+))(?::(?P<port>[0-9]{1,5}))?")
@@ -33,7 +33,7 @@ HEADERS: Mapping[bytes, bytes] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ServerAddress:
     """Where the pages listen, and what opens them."""
 
     host: str = "127.0.0.1"
@@ -47,7 +47,7 @@ class Door:
         return self.host in LOOPBACK
 
     @property
-    def address(self) -> str:
+    def netloc(self) -> str:
         """Host and port as a URL has them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{socket.gethostname() if self.host in ('0.0.0.0', '::') else host}:{self.port}"  # noqa: S104
@@ -57,7 +57,7 @@ class Door:
         """The token's cookie: cookies do not tell ports apart."""
         return f"dicomprep_token_{self.port}"
 
-    def is_own(self, host: str | None) -> bool:
+    def is_own_host(self, host: str | None) -> bool:
         """Whether a Host header names these pages.
 
         An address can be no rebound name, so where any address is listened on, every address is right. Nor can the
@@ -78,11 +78,11 @@ class Door:
         )
 
 
-class Guard:
+class RequestGuard:
     """Refuses what is not meant for these pages, and gives every answer strict headers."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
-        self.app, self._door = app, door
+    def __init__(self, app: ASGIApp, address: ServerAddress) -> None:
+        self.app, self._address = app, address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
@@ -111,34 +111,34 @@ class Guard:
                 await PlainTextResponse("The pages are being closed.", 503)(scope, receive, send_guarded)
 
     def _refuse(self, request: Request) -> Response | None:
-        if not _is_plain(request.scope):
+        if not _is_well_formed(request.scope):
             return PlainTextResponse("That is no address.", 400)
-        hosts = [*request.headers.getlist("host"), *_named_in_target(request)]
-        if not hosts or not all(self._door.is_own(host) for host in hosts):
+        hosts = [*request.headers.getlist("host"), *_hosts_in_target(request)]
+        if not hosts or not all(self._address.is_own_host(host) for host in hosts):
             return PlainTextResponse("This page answers only under its own address.", 421)
         if request.method not in ("GET", "HEAD", "POST"):
             return PlainTextResponse("Only GET and POST are answered.", 405)
-        return self._ask_for_token(request) or self._check_origin(request)
+        return self._check_token(request) or self._check_origin(request)
 
-    def _ask_for_token(self, request: Request) -> Response | None:
-        token = self._door.token
+    def _check_token(self, request: Request) -> Response | None:
+        token = self._address.token
         if token is None:
             return None
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         if any(hmac.compare_digest(given.encode(), token.encode()) for given in self._cookies(request, bearer)):
             return None
-        asked = _asked(request.scope)
+        asked = _query_pairs(request.scope)
         given = dict(asked).get("token", "")
         if request.method == "GET" and hmac.compare_digest(given.encode(), token.encode()):
             rest = urlencode([pair for pair in asked if pair[0] != "token"])
             path = "/" + quote(_without_host(request.scope)["path"].lstrip("/\\"))  # `//name` is another host
             answer = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
-            answer.set_cookie(self._door.cookie, token, httponly=True, samesite="strict")
+            answer.set_cookie(self._address.cookie, token, httponly=True, samesite="strict")
             return answer
         return PlainTextResponse("Open the address that `dicomprep label` printed: it holds the token.", 401)
 
     def _cookies(self, request: Request, bearer: str) -> tuple[str, str]:
-        return request.cookies.get(self._door.cookie, ""), bearer
+        return request.cookies.get(self._address.cookie, ""), bearer
 
     def _check_origin(self, request: Request) -> Response | None:
         if request.method != "POST":
@@ -158,10 +158,10 @@ class Guard:
         if origin == f"http://{headers['host'].lower()}":
             return site in (None, "same-origin")
         scheme, _, host = origin.partition("://")
-        return site == "same-origin" and scheme in ("http", "https") and self._door.is_own(host)
+        return site == "same-origin" and scheme in ("http", "https") and self._address.is_own_host(host)
 
 
-def _named_in_target(request: Request) -> list[str]:
+def _hosts_in_target(request: Request) -> list[str]:
     """The host of a request as proxies get it, `GET http://host/path`: it counts as much as the Host header."""
     scheme, separator, rest = request.scope["path"].partition("://")
     return [rest.partition("/")[0]] if separator and "/" not in scheme else []
@@ -173,9 +173,9 @@ def _without_host(scope: Scope) -> Scope:
     return {**scope, "path": "/" + rest.partition("/")[2]} if separator and "/" not in scheme else scope
 
 
-def _is_plain(scope: Scope) -> bool:
+def _is_well_formed(scope: Scope) -> bool:
     """Whether an address is text: escapes that are whole and UTF-8, no control characters, no name twice."""
-    asked = [name for name, _ in _asked(scope)]
+    asked = [name for name, _ in _query_pairs(scope)]
     escaped = scope["raw_path"] + b"?" + scope["query_string"]
     try:
         text = unquote_to_bytes(escaped).decode()
@@ -184,7 +184,7 @@ def _is_plain(scope: Scope) -> bool:
     return len(set(asked)) == len(asked) and not _STRAY_PERCENT.search(escaped) and not _CONTROL.search(text)
 
 
-def _asked(scope: Scope) -> list[tuple[str, str]]:
+def _query_pairs(scope: Scope) -> list[tuple[str, str]]:
     return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
 

@@ -11,8 +11,8 @@ from dicomprep.checks.viewer import FrameView, ReadTags, Refusal, ViewFrame
 from dicomprep.database.queries.gallery import Origin, find_origin
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import place_within
-from dicomprep.web.bodies import asked_number
-from dicomprep.web.site import Site, no_such_image
+from dicomprep.web.bodies import query_number
+from dicomprep.web.site import PageContext, image_not_found
 
 __all__ = ["Original"]
 
@@ -20,8 +20,8 @@ __all__ = ["Original"]
 class Original:
     """The routes of the original view."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
         """What this page answers."""
@@ -35,20 +35,20 @@ class Original:
         """The page of one image's source."""
         origin = self._origin(request)
         if origin is None:
-            return no_such_image()
-        return self._site.page("original.html", request, frame_id=request.path_params["frame_id"], origin=origin)
+            return image_not_found()
+        return self._context.page("original.html", request, frame_id=request.path_params["frame_id"], origin=origin)
 
     def pixels(self, request: Request) -> Response:
         """One frame: its description's length, the description as JSON, its arrays."""
         origin = self._origin(request)
-        if origin is None or _is_other(request, origin):
-            return no_such_image()
-        index = asked_number(request, "frame", origin.frame_number)
+        if origin is None or _is_replaced(request, origin):
+            return image_not_found()
+        index = query_number(request, "frame", origin.frame_number)
         if index >= max(1, origin.frame_count):
             return PlainTextResponse("There is no such frame.", 404)
-        view = self._site.viewer.ask(ViewFrame(_path(origin), index))
+        view = self._context.viewer.ask(ViewFrame(_path(origin), index))
         if not isinstance(view, FrameView):
-            return _refused(view)
+            return _respond_refused(view)
         about = json.dumps(view.about).encode()
         about += b" " * (-len(about) % 4)  # arrays begin where a browser can take them as they are
         content = struct.pack("<I", len(about)) + about + view.content
@@ -57,17 +57,17 @@ class Original:
     def tags(self, request: Request) -> Response:
         """(tag, name, value) of the file; without `all` only what says nothing of a person."""
         origin = self._origin(request)
-        if origin is None or _is_other(request, origin):
-            return no_such_image()
-        rows = self._site.viewer.ask(ReadTags(_path(origin), request.query_params.get("all") == "1"))
-        return _refused(rows) if isinstance(rows, Refusal) else JSONResponse(rows)
+        if origin is None or _is_replaced(request, origin):
+            return image_not_found()
+        rows = self._context.viewer.ask(ReadTags(_path(origin), request.query_params.get("all") == "1"))
+        return _respond_refused(rows) if isinstance(rows, Refusal) else JSONResponse(rows)
 
     def _origin(self, request: Request) -> Origin | None:
-        with self._site.reading() as connection:
+        with self._context.reading() as connection:
             return find_origin(connection, request.path_params["frame_id"])
 
 
-def _is_other(request: Request, origin: Origin) -> bool:
+def _is_replaced(request: Request, origin: Origin) -> bool:
     """Whether the page asks for what an image was before: its address carries the digest."""
     return request.query_params.get("v") not in (None, bytes(origin.digest).hex())
 
@@ -76,5 +76,5 @@ def _path(origin: Origin) -> str:
     return place_within(actual_path(origin.root), actual_path(origin.path))
 
 
-def _refused(refusal: Refusal) -> Response:
+def _respond_refused(refusal: Refusal) -> Response:
     return PlainTextResponse(f"The source cannot be shown: {refusal.detail} [{refusal.code}]", 409)

@@ -12,13 +12,13 @@ from dicomprep.database.queries.runs import images_folder
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.sync import drafted, require_place
 from dicomprep.version import VERSION
-from dicomprep.web.guard import Door
-from dicomprep.web.overview import charts, judged_agreement, measured_greys
-from dicomprep.web.site import LabelSettings, Site
+from dicomprep.web.guard import ServerAddress
+from dicomprep.web.overview import charts, measure_agreement, measure_gray_levels
+from dicomprep.web.site import LabelSettings, PageContext
 
 __all__ = ["write_report"]
 
-LAST_RUNS = 12
+MAX_RUNS = 12
 
 
 def write_report(db: str, out: Path) -> None:
@@ -28,19 +28,19 @@ def write_report(db: str, out: Path) -> None:
     """
     require_place(out, apart_from=Path(resolve_database(db)))
     connect(db, must_exist=True).dispose()
-    site = Site(LabelSettings(db=db, output_dir=Path()), Door())
+    context = PageContext(LabelSettings(db=db, output_dir=Path()), ServerAddress())
     try:
-        site.keeper.catch_up()
-        site.images = LocalImages(site.ask(images_folder, db))
-        agreement = judged_agreement(site)
+        context.catalogue.catch_up()
+        context.images = LocalImages(context.ask(images_folder, db))
+        agreement = measure_agreement(context)
         names = sorted({name for one, other, _, _ in agreement["cohen"] for name in (one, other)})
         known = {name: f"annotator {number}" for number, name in enumerate(names, 1)}
         agreement["cohen"] = [(known[one], known[other], *rest) for one, other, *rest in agreement["cohen"]]
-        made = charts(site, measured_greys(site))
-        newest = site.ask(runs.last_runs, LAST_RUNS)
+        made = charts(context, measure_gray_levels(context))
+        newest = context.ask(runs.last_runs, MAX_RUNS)
         style = Markup(files("dicomprep.web").joinpath("static/pages.css").read_text("utf-8"))  # noqa: S704
-        html = site.render("report.html", charts=made, runs=newest, style=style, version=VERSION, **agreement)
+        html = context.render("report.html", charts=made, runs=newest, style=style, version=VERSION, **agreement)
     finally:
-        site.close()
+        context.close()
     with drafted(out) as draft:
         draft.write_text(html, encoding="utf-8")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
-from unicodedata import normalize
 from urllib.parse import quote, unquote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,18 +22,13 @@ from dicomprep.database.writes.store import Store
 from dicomprep.errors import LabelError
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.web.bodies import Body, read_body
-from dicomprep.web.catalogue_sync import Keeper
-from dicomprep.web.guard import Door
+from dicomprep.web.catalogue_sync import CatalogueUpdater
+from dicomprep.web.guard import ServerAddress
+from dicomprep.web.names import clean_name
 
-__all__ = ["CLASS_KEYS", "LabelSettings", "OutdatedError", "Site", "answered", "checked_name", "no_such_image"]
-
-CLASS_KEYS = "123456789abcdefghijklmnpqrtvwxy"
-"""One key for each class; the letters that are missing do something else."""
+__all__ = ["LabelSettings", "OutdatedError", "PageContext", "image_not_found", "respond"]
 
 Answer = TypeVar("Answer")
-MOST_NAME = 60
-_JOINERS = dict.fromkeys((0x200C, 0x200D), "x")
-"""Persian and Indian scripts and many emoji need them to be written at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +71,15 @@ class Id(Convertor[int]):
 register_url_convertor("id", Id())
 
 
-class Site:
+class PageContext:
     """Everything that a page needs."""
 
-    def __init__(self, settings: LabelSettings, door: Door) -> None:
-        self.settings, self.door = settings, door
+    def __init__(self, settings: LabelSettings, address: ServerAddress) -> None:
+        self.settings, self.address = settings, address
         self.store = Store(settings.db)
         self.images = LocalImages(settings.output_dir)
         self.reader = connect(settings.db, must_exist=True)
-        self.keeper = Keeper(self.store, self.reader)
+        self.catalogue = CatalogueUpdater(self.store, self.reader)
         self.viewer = Viewer()
         self.dataset = self._name_dataset()
         self._templates = Environment(
@@ -105,27 +99,27 @@ class Site:
             return query(connection, *arguments, **options)
 
     @property
-    def who_cookie(self) -> str:
+    def annotator_cookie(self) -> str:
         """The cookie with the annotator's name."""
-        return f"dicomprep_annotator_{self.door.port}"
+        return f"dicomprep_annotator_{self.address.port}"
 
     def annotator(self, request: Request) -> str:
         """Whose labels these are: named in the address, else chosen in this browser, else the settings' one."""
         asked = request.query_params.get("annotator")
-        return checked_name(asked, "A name") if asked else self._remembered(request) or self.settings.annotator
+        return clean_name(asked, "A name") if asked else self._remembered(request) or self.settings.annotator
 
     def keep_annotator(self, answer: Response, name: str) -> None:
         """Keep a name in this browser: escaped, since a header holds no other script, and a cookie no semicolon."""
-        answer.set_cookie(self.who_cookie, quote(name), max_age=365 * 86400, httponly=True, samesite="strict")
+        answer.set_cookie(self.annotator_cookie, quote(name), max_age=365 * 86400, httponly=True, samesite="strict")
 
     def is_named(self, request: Request) -> bool:
         """Whether this browser has said who is labelling; on this machine nobody has to."""
-        return self.door.is_local or bool(request.query_params.get("annotator") or self._remembered(request))
+        return self.address.is_local or bool(request.query_params.get("annotator") or self._remembered(request))
 
     def _remembered(self, request: Request) -> str | None:
         """The name that this browser keeps, if it is one."""
         try:
-            return checked_name(unquote(request.cookies.get(self.who_cookie, "")), "A name")
+            return clean_name(unquote(request.cookies.get(self.annotator_cookie, "")), "A name")
         except LabelError:
             return None
 
@@ -157,26 +151,18 @@ class Site:
 
     def close(self) -> None:
         """End the processes and give the connections back."""
-        self.keeper.close()
+        self.catalogue.close()
         self.viewer.close()
         self.reader.dispose()
         self.images.close()
         self.store.close()
 
 
-def checked_name(name: str, what: str) -> str:
-    """A class's or a person's name as it may be kept, one however it was composed; LabelError where it may not."""
-    name = normalize("NFC", name).strip()
-    if not name or len(name) > MOST_NAME or not name.translate(_JOINERS).isprintable() or "," in name:
-        raise LabelError(f"{what} has 1 to {MOST_NAME} characters, no commas and no line breaks.")
-    return name
-
-
-async def answered(deed: Callable[..., dict[str, Any]], *arguments: object) -> Response:
+async def respond(deed: Callable[..., dict[str, Any]], *arguments: object) -> Response:
     """What a deed answers, done in a thread: the database may be busy for a while."""
     return JSONResponse(await run_in_threadpool(deed, *arguments))
 
 
-def no_such_image() -> Response:
+def image_not_found() -> Response:
     """The answer where an image is not, or not any more."""
     return Response("There is no such image.", 404, media_type="text/plain")

@@ -12,12 +12,12 @@ from dicomprep.database.queries.runs import find_thumbnail
 from dicomprep.errors import EnvironmentFault, LabelError
 from dicomprep.storage.base import ImageStore
 from dicomprep.storage.source import digest_bytes
-from dicomprep.web.site import OutdatedError, Site, no_such_image
+from dicomprep.web.site import OutdatedError, PageContext, image_not_found
 
 __all__ = ["Thumbnails", "check_thumbnail"]
 
-ASKED_AGAIN = "private, no-cache"
-NEVER_KEPT = "no-store"
+REVALIDATE = "private, no-cache"
+NOT_CACHED = "no-store"
 
 MOST_BYTES = 2**27
 """More than the largest thumbnail has."""
@@ -26,8 +26,8 @@ MOST_BYTES = 2**27
 class Thumbnails:
     """The route of the images."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
         """What is answered."""
@@ -35,30 +35,30 @@ class Thumbnails:
 
     def show(self, request: Request) -> Response:
         """A thumbnail by its id; with `v`, its digest, only as long as it is that picture."""
-        with self._site.reading() as connection:
+        with self._context.reading() as connection:
             found = find_thumbnail(connection, request.path_params["frame_id"])
         wanted = request.query_params.get("v")
         if found is None or wanted not in (None, found[1].hex()):
-            return no_such_image()
-        content = _read(self._site.images, *found)
+            return image_not_found()
+        content = _read(self._context.images, *found)
         if content is None:
-            return no_such_image()
+            return image_not_found()
         if wanted is None:
-            return Response(content, media_type="image/png", headers={"cache-control": NEVER_KEPT})
-        headers = {"cache-control": ASKED_AGAIN, "etag": f'"{wanted}"'}
+            return Response(content, media_type="image/png", headers={"cache-control": NOT_CACHED})
+        headers = {"cache-control": REVALIDATE, "etag": f'"{wanted}"'}
         if request.headers.get("if-none-match") == headers["etag"]:
             return Response(status_code=304, headers=headers)
         return Response(content, media_type="image/png", headers=headers)
 
 
-def check_thumbnail(site: Site, connection: Connection, frame_id: int, digest: str | None) -> None:
+def check_thumbnail(context: PageContext, connection: Connection, frame_id: int, digest: str | None) -> None:
     """Raise OutdatedError where an image is not there to be seen, or is not any more the one that was seen."""
     found = find_thumbnail(connection, frame_id)
     if found is None:
         raise LabelError(f"There is no image {frame_id}.")
     if digest not in (None, found[1].hex()):
         raise OutdatedError("The image has changed since it was shown: look at it again.")
-    if _read(site.images, *found) is None:
+    if _read(context.images, *found) is None:
         raise OutdatedError("The image is missing: `dicomprep verify --repair` makes it again.")
 
 

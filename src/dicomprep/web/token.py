@@ -12,14 +12,14 @@ from pathlib import Path
 from dicomprep.storage.source import read_small_file
 from dicomprep.storage.sync import replace_file
 
-__all__ = ["keep_token"]
+__all__ = ["load_token"]
 
 MACHINE_ID = Path("/etc/machine-id")
 MOST_BYTES = 256
 _TOKEN = re.compile(r"[\w-]{32,128}", re.ASCII)
 
 
-def keep_token(path: Path) -> tuple[str, str | None]:
+def load_token(path: Path) -> tuple[str, str | None]:
     """The token in `path`, or a new one that is put there; and a sentence where something else was there, or it fails.
 
     A file counts that only this user can have written and read, on this machine and at this place: one that came along
