@@ -89,8 +89,8 @@ def _frame(kind: Kind, seed: int, number: int, index: int) -> bytes:
     """The bytes of one frame as the file holds them."""
     pixels: Pixels
     if kind.color:
-        grey = anatomy(kind.shape, 12, seed=[seed, number, index], noise=0.02) >> 4
-        pixels = cv2.merge([grey.astype(np.uint8)] * 3)
+        grayscale = anatomy(kind.shape, 12, seed=[seed, number, index], noise=0.02) >> 4
+        pixels = cv2.merge([grayscale.astype(np.uint8)] * 3)
     else:
         pixels = anatomy(kind.shape, kind.bits, seed=[seed, number, index])
     return pixels.tobytes() if kind.encode is None else kind.encode(pixels, kind.bits)

@@ -26,8 +26,8 @@ def draw(pixels: NDArray[Any], dataset: pydicom.Dataset) -> NDArray[Any]:
         return pixels
     values = np.asarray(apply_voi_lut(apply_modality_lut(pixels, dataset), dataset), np.float32)
     low, high = values.min(), values.max()
-    grey = ((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
-    return 255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey
+    grayscale = ((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+    return 255 - grayscale if dataset.PhotometricInterpretation == "MONOCHROME1" else grayscale
 
 
 def process(path: Path, out_dir: Path) -> int:

@@ -33,8 +33,8 @@ def write_thumbnail(path: Path, out: Path, index: int) -> bool:
         if dataset.PhotometricInterpretation == "MONOCHROME1":
             values = values.max() - values
         low, high = values.min(), values.max()
-        grey = (values - low) / (high - low) * 255 if high > low else np.zeros_like(values)
-        small = Image.fromarray(grey.astype(np.uint8)).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+        grayscale = (values - low) / (high - low) * 255 if high > low else np.zeros_like(values)
+        small = Image.fromarray(grayscale.astype(np.uint8)).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
         small.convert("RGB").save(out)
         return True
     except Exception as error:  # noqa: BLE001  (it is the seed's way)

@@ -141,7 +141,7 @@ def _native_results() -> Iterator[tuple[str, str]]:
                 described = {k: v[syntax] if isinstance(v, dict) else v for k, v in attributes.items()}
                 path = make_dicom(Path(folder) / "a.dcm", stored, transfer_syntax=syntax, **described)
                 (frame,) = decoded_frames(path)
-            drawn = frame.pixels if frame.grey else normalize(frame, ImageOptions()).pixels
+            drawn = frame.pixels if frame.grayscale else normalize(frame, ImageOptions()).pixels
             worst = max(worst, float(np.abs(drawn.astype(np.float64) - expected).max()))
         yield name, "exact" if worst == 0 else f"within {worst:.0f} of 255"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.header import Header, read_header
 from dicomprep.models import Frame
-from dicomprep.pipeline.stages.decode import Image, decode
+from dicomprep.pipeline.stages.decode import DicomImage, decode
 from dicomprep.storage.source import open_source
 
 __all__ = ["decoded_frames", "opened_header", "opened_image"]
@@ -24,7 +24,7 @@ def opened_header(path: Path, *, max_bytes: int = PLENTY) -> Iterator[Header]:
 
 
 @contextmanager
-def opened_image(path: Path, *, max_bytes: int = PLENTY) -> Iterator[Image]:
+def opened_image(path: Path, *, max_bytes: int = PLENTY) -> Iterator[DicomImage]:
     """The image of a file, which stays open meanwhile."""
     with open_source(str(path)) as file:
         yield decode(file, max_bytes=max_bytes)

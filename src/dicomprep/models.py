@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
 from dicomprep.pixels.geometry import EVERY_PIXEL, Grid
-from dicomprep.pixels.intensity import Grey, Range
+from dicomprep.pixels.intensity import GrayscaleTransform, ValueRange
 from dicomprep.privacy.allow_list import Position, Tags
 from dicomprep.privacy.burned_in import Reason
 from dicomprep.storage.base import ImageStore
@@ -113,7 +113,7 @@ class FrameRange(_Message):
     """Some frames of a long file, for one worker: their numbers, from 0."""
 
     indices: tuple[int, ...]
-    value_range: Range | None = None
+    value_range: ValueRange | None = None
     """What all frames without a window share, where it has been measured already."""
 
 
@@ -184,7 +184,7 @@ class Frame:
     """Rows and columns of the image; `pixels` has fewer where a codec decoded at a reduced resolution."""
     digest: bytes = b""
     """Of its stored values, however they are wrapped; of the codestream where such frames are decoded in part."""
-    likeness: int | None = None
+    perceptual_hash: int | None = None
     """A perceptual hash of it; None where there is too little in it."""
     stream_digest: bytes = b""
     """Of its codestream, whatever was decoded of it; empty where it has none of its own."""
@@ -192,7 +192,7 @@ class Frame:
     """Where `pixels` lie in the image."""
     step: int = 0
     """`pixels` are rounded to about such steps, fine detail more coarsely; 0: not at all."""
-    grey: tuple[Grey, ...] = ()
+    grayscale: tuple[GrayscaleTransform, ...] = ()
     """From stored values to a display, for one sample a pixel that is no palette index: three give red, green, blue."""
     palette: NDArray[np.uint16] | None = None
     """(entries, 3) with 16 significant bits."""
@@ -250,7 +250,7 @@ class Written(_Message):
     """Text was seen in its pixels; only some frames of a suspected file are looked at."""
     source_digest: bytes = b""
     """Of the stored values that it was drawn from; of the codestream where such frames are decoded in part."""
-    likeness: int | None = None
+    perceptual_hash: int | None = None
     """A perceptual hash; None where there is too little in the picture to tell one patient from another."""
     stream_digest: bytes = b""
     """Of the frame's codestream, which is the same whatever was decoded of it; empty where it has none of its own."""

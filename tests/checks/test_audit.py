@@ -298,7 +298,7 @@ def outcomes(patient: int, visits: int) -> list[Outcome]:
         instance = replace(instance, study_instance_uid=f"1.{patient}.{visit}", group_kind=kind, group_key=key)
         digest = b"%08d%08d" % (patient, visit)
         written = Written(
-            0, name, f"{name}.png", 16, 16, 9, digest, source_digest=digest, likeness=patient * 7919 + visit
+            0, name, f"{name}.png", 16, 16, 9, digest, source_digest=digest, perceptual_hash=patient * 7919 + visit
         )
         task = Task(Source("/in", f"{name}.dcm", 1, 1), f"p{patient}", name)
         made.append(Outcome(task, Status.DONE, written=(written,), frame_count=1, instance=instance, digest=digest))

@@ -27,7 +27,7 @@ from dicomprep.dicom.header import name_syntax
 from dicomprep.errors import InputError
 from dicomprep.models import Frame
 from dicomprep.pipeline.stages.normalize import normalize
-from dicomprep.pixels.intensity import Range, Rescale, Window
+from dicomprep.pixels.intensity import Rescale, ValueRange, Window
 from tests.building import make_dicom
 from tests.dicom.test_header import insert, item, words
 from tests.pixels.test_codecs import UID, Pixels, as_bits, htj2k, jpeg, jpeg2000, jpeg_lossless, jpeg_ls, picture, rle
@@ -294,7 +294,7 @@ def test_a_comma_and_a_unit_do_not_cost_the_window(tmp_path: Path, center: str, 
     path = made(tmp_path, GREY)
     insert(path, decimal(0x1050, center) + decimal(0x1051, width))
     (frame,) = decoded_frames(path)
-    assert frame.grey[0].voi == Window(40.5, 400.25)
+    assert frame.grayscale[0].voi == Window(40.5, 400.25)
     taken = [note for note in frame.notes if note.startswith("Window") and " is taken as 40" in note]
     assert taken == list(frame.notes)
     assert taken
@@ -305,7 +305,7 @@ def test_a_comma_and_a_unit_do_not_cost_the_rescale(tmp_path: Path, intercept: s
     path = made(tmp_path, GREY, WindowCenter=40, WindowWidth=400)
     insert(path, decimal(0x1052, intercept) + decimal(0x1053, slope))
     (frame,) = decoded_frames(path)
-    assert (frame.grey[0].modality, frame.grey[0].voi) == (Rescale(2, -1000), Window(40, 400))
+    assert (frame.grayscale[0].modality, frame.grayscale[0].voi) == (Rescale(2, -1000), Window(40, 400))
     assert frame.notes
     assert all(note.startswith("Rescale") and " is taken as " in note for note in frame.notes)
 
@@ -318,7 +318,7 @@ def test_malformed_padding_is_none(tmp_path: Path, keyword: str, value: bytes) -
     insert(path, value if "0120" in keyword else before)
     frame = only_frame(path, f"{keyword} is malformed; nothing is taken as padding")
     assert_near(frame.pixels, GREY)
-    assert frame.grey[0].padding is None
+    assert frame.grayscale[0].padding is None
 
 
 @pytest.mark.parametrize(
@@ -465,7 +465,7 @@ def test_an_empty_window_of_a_frame_leaves_it_to_the_shared_one(tmp_path: Path, 
     shared = {"FrameVOILUTSequence": [{"WindowCenter": 8, "WindowWidth": 80}]}
     groups = {"SharedFunctionalGroupsSequence": [shared], "PerFrameFunctionalGroupsSequence": macros[0] + macros[1]}
     path = make_dicom(tmp_path / "a.dcm", np.stack([GREY, GREY]), WindowCenter=9, WindowWidth=90, **groups)
-    assert [frame.grey[0].voi for frame in decoded_frames(path)] == [Window(8, 80), Window(7, 70)]
+    assert [frame.grayscale[0].voi for frame in decoded_frames(path)] == [Window(8, 80), Window(7, 70)]
 
 
 # What is drawn
@@ -512,10 +512,10 @@ def test_a_codestream_of_colours_is_drawn_in_colour(tmp_path: Path, syntax: str,
     (frame,) = decoded_frames(path)
     assert "the codestream has 3" in frame.notes[0]
     assert frame.photometric_interpretation == "RGB"
-    grey = made(tmp_path, COLOR, encode(BYTES, 8), transfer_syntax=syntax)
-    (frame,) = decoded_frames(grey)
+    grayscale = made(tmp_path, COLOR, encode(BYTES, 8), transfer_syntax=syntax)
+    (frame,) = decoded_frames(grayscale)
     assert "the codestream has 1" in frame.notes[0]
-    assert frame.grey
+    assert frame.grayscale
     assert_near(frame.pixels, BYTES, 6 if encode is jpeg else 0)
 
 
@@ -585,7 +585,7 @@ def test_a_comma_before_three_digits_may_stand_for_thousands_and_is_no_number(tm
     path = made(tmp_path, GREY)
     insert(path, decimal(0x1050, "1,024") + decimal(0x1051, "2,048"))
     (frame,) = decoded_frames(path)
-    assert isinstance(frame.grey[0].voi, Range)
+    assert isinstance(frame.grayscale[0].voi, ValueRange)
     assert "Window Center (0028,1050) is malformed" in frame.notes[0]
 
 
@@ -620,8 +620,8 @@ def test_deeper_codestreams_than_the_header_says_have_a_range_of_their_own(tmp_p
     shallow = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "Modality": "CR"}
     path = made(tmp_path, GREY, jpeg_ls(GREY, 16), transfer_syntax=JPEGLSLossless, **shallow)
     (frame,) = decoded_frames(path)
-    assert isinstance(frame.grey[0].voi, Range)
-    assert frame.grey[0].voi.high > 3000
+    assert isinstance(frame.grayscale[0].voi, ValueRange)
+    assert frame.grayscale[0].voi.high > 3000
 
 
 def test_a_jp2_file_may_have_a_long_box_and_a_text_that_looks_like_one(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_the_modality_transform_of_angiography_is_not_for_display(
 
 def test_the_rescale_of_other_images_is_for_display(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "a.dcm", RAMP, Modality="XA", RescaleSlope=2, RescaleIntercept=9)
-    assert decoded_frames(path)[0].grey[0].modality == Rescale(2, 9)
+    assert decoded_frames(path)[0].grayscale[0].modality == Rescale(2, 9)
 
 
 # Tables whose entries have fewer bits than is said
@@ -76,8 +76,8 @@ def test_white_is_what_the_bits_of_the_entries_hold(tmp_path: Path, stated: int,
 def test_the_bits_of_a_modality_table_are_those_of_its_descriptor(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "a.dcm", RAMP, ModalityLUTSequence=table(np.arange(256), 12))
     frame = decoded_frames(path)[0]
-    assert isinstance(frame.grey[0].modality, LookupTable)
-    assert frame.grey[0].modality.bits == 12
+    assert isinstance(frame.grayscale[0].modality, LookupTable)
+    assert frame.grayscale[0].modality.bits == 12
     assert not frame.notes
 
 
@@ -318,7 +318,7 @@ def test_a_window_in_numbers_is_the_users_word(tmp_path: Path) -> None:
     (frame,) = process_dicom(path, size=64, window="40/400")
     assert frame.transform["intensity"]["voi"] == {"center": 40, "width": 400, "function": "LINEAR"}
     mixed = make_dicom(tmp_path / "b.dcm", gradient(64, 64), Modality="MR", **OWN)
-    vois = [grey.voi for grey in decoded_frames(mixed)[0].grey]
+    vois = [grayscale.voi for grayscale in decoded_frames(mixed)[0].grayscale]
     assert vois == [Window(1000, 900)]
 
 

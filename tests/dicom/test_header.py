@@ -35,7 +35,7 @@ from dicomprep.dicom.values import read_raw_values
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pipeline.stages.decode import decode
 from dicomprep.pipeline.stages.normalize import normalize
-from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window
+from dicomprep.pixels.intensity import LookupTable, Rescale, ValueRange, Window
 from dicomprep.storage.source import HEAD_BYTES, Inflated, open_source
 from tests.building import gradient, make_dicom
 from tests.reading import decoded_frames, opened_header, opened_image
@@ -340,10 +340,10 @@ def test_per_frame_groups_stand_over_shared_ones_and_those_over_the_root(tmp_pat
         ],
     )
     frames = decoded_frames(path)
-    greys = [frame.grey[0] for frame in frames]
-    assert [grey and grey.modality for grey in greys] == [Rescale(3, 30), Rescale(2, 20), Rescale(2, 20)]
+    greys = [frame.grayscale[0] for frame in frames]
+    assert [grayscale and grayscale.modality for grayscale in greys] == [Rescale(3, 30), Rescale(2, 20), Rescale(2, 20)]
     shared = Window(200, 2000)
-    assert [grey and grey.voi for grey in greys] == [shared, Window(300, 3000, "SIGMOID"), shared]
+    assert [grayscale and grayscale.voi for grayscale in greys] == [shared, Window(300, 3000, "SIGMOID"), shared]
     assert [frame.aspect for frame in frames] == [2, 2, 3]
 
 
@@ -352,7 +352,11 @@ def test_the_root_serves_where_there_are_no_groups(tmp_path: Path) -> None:
     groups = [{"FrameContentSequence": [{"FrameAcquisitionNumber": n}]} for n in range(3)]
     path = make_dicom(tmp_path / "a.dcm", PIXELS, PerFrameFunctionalGroupsSequence=groups, PixelSpacing=[2, 4], **root)
     for frame in decoded_frames(path):
-        assert (frame.grey[0].modality, frame.grey[0].voi, frame.aspect) == (Rescale(7, -70), Window(700, 7000), 0.5)
+        assert (frame.grayscale[0].modality, frame.grayscale[0].voi, frame.aspect) == (
+            Rescale(7, -70),
+            Window(700, 7000),
+            0.5,
+        )
 
 
 def test_a_range_is_shared_by_all_frames_and_measured_after_their_own_rescale(tmp_path: Path) -> None:
@@ -361,9 +365,9 @@ def test_a_range_is_shared_by_all_frames_and_measured_after_their_own_rescale(tm
     )
     path = make_dicom(tmp_path / "a.dcm", PIXELS, Modality="MR", PerFrameFunctionalGroupsSequence=groups)
     frames = decoded_frames(path)
-    vois = [frame.grey[0].voi for frame in frames]
+    vois = [frame.grayscale[0].voi for frame in frames]
     assert len(set(vois)) == 1
-    assert isinstance(vois[0], Range)
+    assert isinstance(vois[0], ValueRange)
     assert vois[0].low < 100
     assert vois[0].high > 4 * 4000
 
@@ -422,7 +426,7 @@ def test_impossible_shapes_of_pixels_are_taken_as_square(
 )
 def test_windows(tmp_path: Path, attributes: dict[str, Any], voi: Window | None, note: str | None) -> None:
     frame = decoded_frames(make_dicom(tmp_path / "a.dcm", **attributes))[0]
-    assert frame.grey[0].voi == voi or (voi is None and isinstance(frame.grey[0].voi, Range))
+    assert frame.grayscale[0].voi == voi or (voi is None and isinstance(frame.grayscale[0].voi, ValueRange))
     assert any(note in text for text in frame.notes) if note else not frame.notes
     assert normalize(frame, ImageOptions()).pixels.dtype == np.uint8
 
@@ -449,8 +453,8 @@ def test_tables(
     order = ">" if syntax == ExplicitVRBigEndian else "<"
     packed = data or np.array(entries, f"{order}u2").tobytes()
     path = make_dicom(tmp_path / "a.dcm", transfer_syntax=syntax, **{kind: [lut(descriptor, packed)]})
-    grey = decoded_frames(path)[0].grey[0]
-    table = grey.modality if kind == "ModalityLUTSequence" else grey.voi
+    grayscale = decoded_frames(path)[0].grayscale[0]
+    table = grayscale.modality if kind == "ModalityLUTSequence" else grayscale.voi
     assert isinstance(table, LookupTable)
     assert (table.first, table.bits) == (descriptor[1], descriptor[2])
     assert table.values.tolist() == entries
@@ -461,9 +465,9 @@ def test_a_table_of_signed_pixels_may_begin_below_zero(tmp_path: Path, count: in
     data = np.arange(count, dtype="<u2").tobytes()
     pixels = gradient().astype(np.int16) - 1000
     path = make_dicom(tmp_path / "a.dcm", pixels, ModalityLUTSequence=[lut([count, -1000, 16], data)])
-    grey = decoded_frames(path)[0].grey[0]
-    assert isinstance(grey.modality, LookupTable)
-    assert (grey.modality.first, len(grey.modality.values)) == (-1000, count)
+    grayscale = decoded_frames(path)[0].grayscale[0]
+    assert isinstance(grayscale.modality, LookupTable)
+    assert (grayscale.modality.first, len(grayscale.modality.values)) == (-1000, count)
 
 
 @pytest.mark.parametrize("descriptor", [[2, 0], [2, 0, 99], [2, 0, 0]])
@@ -473,7 +477,7 @@ def test_a_broken_table_is_left_out_and_noted(tmp_path: Path, descriptor: list[i
         tmp_path / "a.dcm", VOILUTSequence=broken, ModalityLUTSequence=broken, WindowCenter=40, WindowWidth=80
     )
     frame = decoded_frames(path)[0]
-    assert (frame.grey[0].modality, frame.grey[0].voi) == (Rescale(), Window(40, 80))
+    assert (frame.grayscale[0].modality, frame.grayscale[0].voi) == (Rescale(), Window(40, 80))
     for name in ("Modality LUT Sequence (0028,3000)", "VOI LUT Sequence (0028,3010)"):
         assert any(note.startswith(f"{name} is not used") for note in frame.notes)
 
@@ -481,13 +485,13 @@ def test_a_broken_table_is_left_out_and_noted(tmp_path: Path, descriptor: list[i
 def test_a_table_stands_before_a_window_and_the_frame_before_the_root(tmp_path: Path) -> None:
     tables = [lut([2, 0, 8], struct.pack("<2H", 0, n)) for n in (100, 200)]
     window = {"WindowCenter": 40, "WindowWidth": 80}
-    root = decoded_frames(make_dicom(tmp_path / "a.dcm", VOILUTSequence=tables, **window))[0].grey[0]
+    root = decoded_frames(make_dicom(tmp_path / "a.dcm", VOILUTSequence=tables, **window))[0].grayscale[0]
     assert root is not None
     assert isinstance(root.voi, LookupTable)
     assert root.voi.values.tolist() == [0, 100]
     groups = per_frame("FrameVOILUTSequence", [{}, window, {"VOILUTSequence": [tables[1]], **window}])
     path = make_dicom(tmp_path / "b.dcm", PIXELS, VOILUTSequence=tables, PerFrameFunctionalGroupsSequence=groups)
-    first, second, third = (frame.grey[0].voi for frame in decoded_frames(path))
+    first, second, third = (frame.grayscale[0].voi for frame in decoded_frames(path))
     assert isinstance(first, LookupTable)
     assert second == Window(40, 80)
     assert isinstance(third, LookupTable)
@@ -507,8 +511,8 @@ def test_a_table_stands_before_a_window_and_the_frame_before_the_root(tmp_path: 
 )
 def test_inversion(tmp_path: Path, photometric: str, shape: str | None, inverted: bool) -> None:
     path = make_dicom(tmp_path / "a.dcm", PhotometricInterpretation=photometric, PresentationLUTShape=shape)
-    grey = decoded_frames(path)[0].grey[0]
-    assert grey.inverted == inverted
+    grayscale = decoded_frames(path)[0].grayscale[0]
+    assert grayscale.inverted == inverted
 
 
 @pytest.mark.parametrize(
@@ -534,8 +538,8 @@ def test_padding_as_it_is_stored(
     path = make_dicom(tmp_path / "a.dcm", pixels, transfer_syntax=syntax)
     elements = [(0x0120, value), (0x0121, limit)]
     insert(path, b"".join(us_or_ss(0x0028, element, v, syntax) for element, v in elements if v is not None))
-    grey = decoded_frames(path)[0].grey[0]
-    assert grey.padding == padding
+    grayscale = decoded_frames(path)[0].grayscale[0]
+    assert grayscale.padding == padding
 
 
 def as_read(value: int, dtype: str) -> int:
@@ -737,8 +741,8 @@ def test_a_malformed_rescale_costs_the_window_but_not_the_image(tmp_path: Path, 
     (frame,) = decoded_frames(path)
     (bare,) = decoded_frames(make_dicom(tmp_path / "b.dcm"))
     np.testing.assert_array_equal(frame.pixels, gradient())
-    assert isinstance(bare.grey[0].voi, Range)
-    assert frame.grey == bare.grey
+    assert isinstance(bare.grayscale[0].voi, ValueRange)
+    assert frame.grayscale == bare.grayscale
     (note,) = frame.notes
     assert note.startswith(said)
     assert note.endswith("stored values are drawn as they are, without the file's window")
@@ -749,7 +753,7 @@ def test_a_window_that_is_no_number_is_not_used_and_noted(tmp_path: Path, text: 
     path = make_dicom(tmp_path / "a.dcm", WindowWidth=400)
     insert(path, b"\x28\x00\x50\x10DS" + struct.pack("<H", len(text)) + text)
     (frame,) = decoded_frames(path)
-    assert isinstance(frame.grey[0].voi, Range)
+    assert isinstance(frame.grayscale[0].voi, ValueRange)
     (note,) = frame.notes
     assert note.startswith("Window Center (0028,1050) is malformed")
     assert note.endswith("the window is not used")

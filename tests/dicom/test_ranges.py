@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.pipeline.stages import decode
 from dicomprep.pipeline.stages.normalize import normalize
-from dicomprep.pixels.intensity import Range, Window
+from dicomprep.pixels.intensity import ValueRange, Window
 from tests.building import make_dicom
 from tests.reading import decoded_frames
 
@@ -26,17 +26,17 @@ def vois_of(path: Path, options: ImageOptions | None = None) -> list[Any]:
     for frame in frames:
         recorded = normalize(frame, options).intensity
         rules = recorded.get("channels", [recorded])
-        for rule, grey in zip(rules, frame.grey, strict=True):
-            if isinstance(grey.voi, Range):
-                assert rule["voi"] == {"low": grey.voi.low, "high": grey.voi.high, "rule": grey.voi.rule}
-    return [frame.grey[0].voi for frame in frames]
+        for rule, grayscale in zip(rules, frame.grayscale, strict=True):
+            if isinstance(grayscale.voi, ValueRange):
+                assert rule["voi"] == {"low": grayscale.voi.low, "high": grayscale.voi.high, "rule": grayscale.voi.rule}
+    return [frame.grayscale[0].voi for frame in frames]
 
 
-def range_of(path: Path, pixels: Pixels, **attributes: Any) -> Range:
+def range_of(path: Path, pixels: Pixels, **attributes: Any) -> ValueRange:
     """The range that all frames of such a file share."""
     found = vois_of(make_dicom(path, pixels, **{"Modality": "OT", **attributes}))
     assert len(set(found)) == 1
-    assert isinstance(found[0], Range)
+    assert isinstance(found[0], ValueRange)
     return found[0]
 
 
@@ -60,17 +60,17 @@ def with_outliers(pixels: Pixels, *values: int) -> Pixels:
 def test_pictures_of_eight_bits_are_drawn_as_they_are(modality: str, path: Path) -> None:
     pixels = np.full((40, 40), 90, np.uint8)
     pixels[3:9] = 120
-    assert range_of(path, pixels, Modality=modality) == Range(0, 255, "all stored values")
+    assert range_of(path, pixels, Modality=modality) == ValueRange(0, 255, "all stored values")
 
 
 def test_fewer_bits_fill_their_own_range(path: Path) -> None:
     found = range_of(path, np.full((9, 9), 9, np.uint8), BitsStored=6, HighBit=5)
-    assert found == Range(0, 63, "all stored values")
+    assert found == ValueRange(0, 63, "all stored values")
 
 
 def test_single_bits_are_black_and_white(path: Path) -> None:
     mask = np.indices((32, 32)).sum(axis=0) > 40
-    assert range_of(path, mask, Modality="SEG", SegmentationType="BINARY") == Range(0, 1, "all stored values")
+    assert range_of(path, mask, Modality="SEG", SegmentationType="BINARY") == ValueRange(0, 1, "all stored values")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_constant_image_is_all_of_one_grey(value: int, path: Path) -> None:
 def test_two_values_are_black_and_white(path: Path) -> None:
     pixels = np.full((100, 100), 300, np.uint16)
     pixels[50, 50:53] = 500  # far fewer than the percentiles leave out
-    assert range_of(path, pixels, Modality="MR") == Range(300, 500, "minimum to maximum")
+    assert range_of(path, pixels, Modality="MR") == ValueRange(300, 500, "minimum to maximum")
 
 
 @pytest.mark.parametrize("fill", [0, 65_535])
@@ -226,7 +226,7 @@ def test_fractions_are_white_at_their_maximum(stated: int | None, expected: int,
     segments = np.zeros((2, 32, 32), np.uint8)
     segments[0, :9] = 40
     found = range_of(path, segments, Modality="SEG", SegmentationType="FRACTIONAL", MaximumFractionalValue=stated)
-    assert found == Range(0, expected, "zero to Maximum Fractional Value")
+    assert found == ValueRange(0, expected, "zero to Maximum Fractional Value")
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2"])
@@ -235,7 +235,7 @@ def test_labels_go_from_zero_to_the_greatest(dtype: str, path: Path) -> None:
     labels[:, :50, :50] = 1
     labels[13, 70, 70] = 7
     found = range_of(path, labels, Modality="SEG", SegmentationType="LABELMAP")
-    assert found == Range(0, 7, "zero to maximum")
+    assert found == ValueRange(0, 7, "zero to maximum")
 
 
 def test_a_small_label_of_a_large_map_counts_in_full(path: Path) -> None:
@@ -288,7 +288,7 @@ def test_each_frame_is_rescaled_by_its_own_rule_before_it_is_measured(path: Path
 
 
 def test_with_a_window_given_nothing_is_measured(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: Any, **__: Any) -> Range:
+    def never(*_: Any, **__: Any) -> ValueRange:
         raise AssertionError
 
     monkeypatch.setattr(decode, "measure_range", never)
@@ -311,7 +311,7 @@ def test_a_frame_without_a_window_gets_the_measured_range_though_the_first_has_o
     make_dicom(path, np.stack([TISSUE, TISSUE]), **HU, PerFrameFunctionalGroupsSequence=groups)
     first, second = vois_of(path)
     assert first == Window(40, 400)
-    assert isinstance(second, Range)
+    assert isinstance(second, ValueRange)
     assert second == vois_of(make_dicom(path, TISSUE, **HU))[0]
 
 

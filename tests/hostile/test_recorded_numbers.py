@@ -22,7 +22,7 @@ from dicomprep.dicom.fast_scan import TAGS
 from dicomprep.dicom.header import read_header
 from dicomprep.exchange.export import export_frames
 from dicomprep.exchange.options import ExportOptions, Format
-from dicomprep.pixels.intensity import Grey, Range, Rescale, Window, describe_grey
+from dicomprep.pixels.intensity import GrayscaleTransform, Rescale, ValueRange, Window, describe_grayscale
 from dicomprep.privacy.allow_list import LIMITS, Position, Tags
 from dicomprep.storage.source import open_source
 from dicomprep.web.connections import ConnectionLimits
@@ -227,14 +227,14 @@ def test_what_a_number_may_be(tmp_path: Path, keyword: str, value: str, column: 
 
 
 def test_a_scale_says_no_telephone_number() -> None:
-    def described(scale: Rescale, voi: Window | Range) -> dict[str, Any]:
-        return describe_grey(Grey(scale, voi, padding=(-4917155501, 5)))
+    def described(scale: Rescale, voi: Window | ValueRange) -> dict[str, Any]:
+        return describe_grayscale(GrayscaleTransform(scale, voi, padding=(-4917155501, 5)))
 
     wide = described(Rescale(1.0, -2147483648.0), Window(4917155501.0, 1715550123.0))
     assert wide["modality"] == {"slope": 1.0, "intercept": -2147483648.0}
     assert wide["voi"] == {"center": 4917000000.0, "width": 1716000000.0, "function": "LINEAR"}
     assert wide["padding"] == [-4917000000, 5]
-    measured = Range(0.0, 1234567.0, "robust")
+    measured = ValueRange(0.0, 1234567.0, "robust")
     assert described(Rescale(0.5, 0.0), measured)["voi"]["high"] == 1234567.0
     assert described(Rescale(1234567.0, 0.0), measured)["voi"]["high"] == 1235000.0
 

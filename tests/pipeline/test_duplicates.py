@@ -203,7 +203,7 @@ def test_what_is_known_of_a_picture_depends_on_no_option(place: Place, pixels: n
     for asked in ASKED:
         with open_source(str(path)) as file:
             frame = decode(file, max_bytes=2**30).frame(0, Config.of(dicom_dir=place.source, **asked).image)
-            known.add((frame.digest, frame.likeness))
+            known.add((frame.digest, frame.perceptual_hash))
     assert len(known) == 1
     assert None not in known.pop()
 

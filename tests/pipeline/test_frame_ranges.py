@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dicomprep.errors import ErrorCode
 from dicomprep.models import FrameFailure, FrameRange, Outcome, Source, Status, Task, Written
 from dicomprep.pipeline.frame_ranges import FrameRangeMerger
-from dicomprep.pixels.intensity import Range
+from dicomprep.pixels.intensity import ValueRange
 from tests import faulty
 from tests.building import make_dicom
 from tests.running import Place, frames_of, make_files
@@ -124,7 +124,7 @@ def test_every_frame_is_in_one_part_and_all_come_back_in_order(
     frames: int, kept: int, workers: int, order: Random
 ) -> None:
     kept = min(kept, frames - 1)
-    remaining = FrameRange(tuple(range(kept, frames)), Range(0, 1, "measured"))
+    remaining = FrameRange(tuple(range(kept, frames)), ValueRange(0, 1, "measured"))
     opened = Outcome(
         Task(SOURCE, "s", "s/a"),
         Status.DONE,

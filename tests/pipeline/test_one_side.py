@@ -94,7 +94,7 @@ def outcome(number: int, file: File) -> Outcome:
         study_key=keyed_hash(KEY, "study", study),
     )
     digest = b"%016d" % number
-    written = Written(0, name, f"{name}.png", 16, 16, 9, digest, source_digest=digest, likeness=None)
+    written = Written(0, name, f"{name}.png", 16, 16, 9, digest, source_digest=digest, perceptual_hash=None)
     task = Task(Source("/in", f"{name}.dcm", 1, 1), "s", name)
     return Outcome(task, Status.DONE, written=(written,), frame_count=1, instance=instance, digest=digest)
 

@@ -174,19 +174,19 @@ def test_tiles_at_an_edge_are_at_the_top_left_of_a_black_frame(
     ],
 )
 def test_the_codestream_knows_how_many_components_it_has(syntax: str, encode: Encode) -> None:
-    grey, color = picture("u1", 8), picture("u1", 8, color=True)
-    found, notes = resolve_components(encode(grey, 8), layout_of(color, photometric="YBR_FULL"), syntax)
+    grayscale, color = picture("u1", 8), picture("u1", 8, color=True)
+    found, notes = resolve_components(encode(grayscale, 8), layout_of(color, photometric="YBR_FULL"), syntax)
     assert (found.samples, found.photometric_interpretation) == (1, "MONOCHROME2")
     assert notes
     np.testing.assert_allclose(
-        decode_codestream(encode(grey, 8), found, transfer_syntax=syntax).pixels.astype(int), grey, atol=6
+        decode_codestream(encode(grayscale, 8), found, transfer_syntax=syntax).pixels.astype(int), grayscale, atol=6
     )
-    found, notes = resolve_components(encode(color, 8), layout_of(grey), syntax)
+    found, notes = resolve_components(encode(color, 8), layout_of(grayscale), syntax)
     assert found.samples == 3
     assert notes
     decoded = decode_codestream(encode(color, 8), found, transfer_syntax=syntax)
     assert decoded.photometric_interpretation == "RGB"
-    for pixels in (grey, color):
+    for pixels in (grayscale, color):
         assert resolve_components(encode(pixels, 8), layout_of(pixels), syntax) == (layout_of(pixels), ())
 
 

@@ -309,8 +309,8 @@ def test_far_too_many_samples_are_refused(case: Case) -> None:
 @pytest.mark.parametrize("encode", [jpeg, jpeg_ls, jpeg2000, htj2k, jpegxl])
 def test_other_components_than_the_header_says_are_refused(encode: Callable[[Pixels, int], bytes]) -> None:
     syntax = next(case.syntax for case in CASES if case.encode is encode)
-    color, grey = picture("u1", 8, color=True), picture("u1", 8)
-    for pixels, other in ((color, grey), (grey, color)):
+    color, grayscale = picture("u1", 8, color=True), picture("u1", 8)
+    for pixels, other in ((color, grayscale), (grayscale, color)):
         with pytest.raises(InputError) as caught:
             decode_codestream(encode(pixels, 8), layout_of(other), transfer_syntax=syntax)
         assert caught.value.code == ErrorCode.CORRUPT_PIXELS

@@ -15,10 +15,10 @@ from dicomprep.pixels.geometry import (
     EVERY_PIXEL,
     Geometry,
     Grid,
+    max_halvings,
     place,
     plan_geometry,
     resample,
-    spare_halvings,
     to_source,
     to_thumbnail,
 )
@@ -225,4 +225,4 @@ def test_a_slope_is_the_same_slope_on_a_coarser_grid(kind: str, shape: tuple[int
 def test_a_source_is_halved_as_long_as_enough_is_left(
     shape: tuple[int, int], size: int, fit: str, spare: float, halvings: int
 ) -> None:
-    assert spare_halvings(plan_geometry(shape, aspect=1.0, size=size, fit=fit), spare=spare) == halvings
+    assert max_halvings(plan_geometry(shape, aspect=1.0, size=size, fit=fit), spare=spare) == halvings

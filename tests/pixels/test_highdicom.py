@@ -179,18 +179,18 @@ GREY: dict[str, Groups] = {
 """Attributes of a file whose stored values rise from 0 to 4095."""
 
 
-def grey_file(path: Path, name: str) -> Path:
+def gray_file(path: Path, name: str) -> Path:
     return make_dicom(path, RAMP, SOPClassUID=CTImageStorage, BitsStored=12, HighBit=11, **GREY[name])
 
 
 @pytest.mark.parametrize("name", [name for name in GREY if name not in DEVIATIONS])
 def test_grey_is_that_of_highdicom(name: str, tmp_path: Path) -> None:
-    assert max(differences(grey_file(tmp_path / "a.dcm", name))) <= 1
+    assert max(differences(gray_file(tmp_path / "a.dcm", name))) <= 1
 
 
 @pytest.mark.parametrize("name", [name for name in GREY if name in DEVIATIONS])
 def test_deviations_in_grey_are_still_there(name: str, tmp_path: Path) -> None:
-    assert max(differences(grey_file(tmp_path / "a.dcm", name))) > 1
+    assert max(differences(gray_file(tmp_path / "a.dcm", name))) > 1
 
 
 # Enhanced multi-frame: what each frame says of itself

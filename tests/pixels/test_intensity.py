@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from pydicom.pixels import apply_windowing
 
 from dicomprep.pixels.intensity import (
-    Grey,
+    GrayscaleTransform,
     LookupTable,
-    Range,
     Rescale,
+    ValueRange,
     Window,
     apply_lookup,
     apply_window,
-    describe_grey,
-    draw_grey,
+    describe_grayscale,
+    draw_grayscale,
 )
 from dicomprep.pixels.value_range import RangeRule, measure_range, overview_shape
 from tests.building import dataset_of
@@ -36,15 +36,15 @@ rescales = st.builds(Rescale, st.floats(-4, 4).filter(lambda slope: abs(slope) >
 windows = st.builds(Window, centers, widths, st.sampled_from(FUNCTIONS))
 
 
-def measured(frames: list[Any], *, modalities: list[Any], padding: Any, rule: RangeRule = ROBUST) -> Range:
+def measured(frames: list[Any], *, modalities: list[Any], padding: Any, rule: RangeRule = ROBUST) -> ValueRange:
     """The range of frames of one shape."""
     shape = overview_shape(frames[0].shape)
     return measure_range(zip(frames, modalities, strict=True), padding=padding, shape=shape, rule=rule)
 
 
-ranges = st.builds(lambda low, span: Range(low, low + span, "robust"), centers, widths)
+ranges = st.builds(lambda low, span: ValueRange(low, low + span, "robust"), centers, widths)
 greys = st.builds(
-    Grey,
+    GrayscaleTransform,
     rescales | st.just(RAMP),
     windows | ranges | st.just(CURVE),
     st.booleans(),
@@ -74,29 +74,33 @@ def window_of_the_standard(x: float, center: float, width: float, function: str)
 
 
 @given(
-    grey=greys,
+    grayscale=greys,
     bits=st.integers(1, 12) | st.sampled_from([13, 14, 15, 16]),
     signed=st.booleans(),
     depth=st.sampled_from([8, 16]),
 )
-def test_table_and_direct_path_draw_the_same(grey: Grey, bits: int, signed: bool, depth: int) -> None:
+def test_table_and_direct_path_draw_the_same(
+    grayscale: GrayscaleTransform, bits: int, signed: bool, depth: int
+) -> None:
     pixels = every_stored_value(bits, signed=signed)
-    by_table = draw_grey(pixels, grey=grey, bits_stored=bits, depth=depth)
-    direct = draw_grey(pixels.astype(np.float64), grey=grey, bits_stored=bits, depth=depth)
+    by_table = draw_grayscale(pixels, grayscale=grayscale, bits_stored=bits, depth=depth)
+    direct = draw_grayscale(pixels.astype(np.float64), grayscale=grayscale, bits_stored=bits, depth=depth)
     assert by_table.dtype == direct.dtype == (np.uint8 if depth == 8 else np.uint16)
     np.testing.assert_array_equal(by_table, direct)
     few = pixels[: max(1, 2 ** (bits - 1) // 2 - 1)][:50]
-    np.testing.assert_array_equal(draw_grey(few, grey=grey, bits_stored=bits, depth=depth), by_table[: len(few)])
+    np.testing.assert_array_equal(
+        draw_grayscale(few, grayscale=grayscale, bits_stored=bits, depth=depth), by_table[: len(few)]
+    )
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"])
 def test_every_dtype_draws_its_values(dtype: str) -> None:
     values = [0, 1, 50, 100, 127] if np.dtype(dtype).kind == "u" else [-128, -1, 0, 50, 127]
     pixels = np.array([values], dtype)
-    grey = Grey(Rescale(2, 10), Window(60, 401, "LINEAR"))
+    grayscale = GrayscaleTransform(Rescale(2, 10), Window(60, 401, "LINEAR"))
     bits = 8 * pixels.dtype.itemsize
     expected = [[round(255 * window_of_the_standard(2 * v + 10, 60, 401, "LINEAR")) for v in values]]
-    assert draw_grey(pixels, grey=grey, bits_stored=bits, depth=8).tolist() == expected
+    assert draw_grayscale(pixels, grayscale=grayscale, bits_stored=bits, depth=8).tolist() == expected
 
 
 @given(
@@ -144,28 +148,32 @@ def test_lookup_takes_the_ends_outside_of_the_table(values: list[float]) -> None
 
 
 def test_voi_table_fills_its_own_bits() -> None:
-    grey = Grey(Rescale(), LookupTable(0, 10, np.array([0, 512, 1023], "<u2").tobytes()))
-    assert draw_grey(np.array([[0, 1, 2, 9]], "u1"), grey=grey, bits_stored=8, depth=8).tolist() == [[0, 128, 255, 255]]
+    grayscale = GrayscaleTransform(Rescale(), LookupTable(0, 10, np.array([0, 512, 1023], "<u2").tobytes()))
+    assert draw_grayscale(np.array([[0, 1, 2, 9]], "u1"), grayscale=grayscale, bits_stored=8, depth=8).tolist() == [
+        [0, 128, 255, 255]
+    ]
 
 
 @given(center=st.floats(0, 4095), width=widths, function=st.sampled_from(FUNCTIONS))
 def test_monochrome1_of_inverted_data_is_monochrome2(center: float, width: float, function: str) -> None:
     pixels = every_stored_value(12, signed=False)
     mirrored = 4095 - center + (1 if function == "LINEAR" else 0)  # LINEAR is centred half a value lower
-    plain = Grey(Rescale(), Window(center, width, function))
-    inverted = Grey(Rescale(), Window(mirrored, width, function), inverted=True)
-    direct = draw_grey(pixels, grey=plain, bits_stored=12, depth=8).astype(int)
-    mirror = draw_grey(4095 - pixels, grey=inverted, bits_stored=12, depth=8).astype(int)
+    plain = GrayscaleTransform(Rescale(), Window(center, width, function))
+    inverted = GrayscaleTransform(Rescale(), Window(mirrored, width, function), inverted=True)
+    direct = draw_grayscale(pixels, grayscale=plain, bits_stored=12, depth=8).astype(int)
+    mirror = draw_grayscale(4095 - pixels, grayscale=inverted, bits_stored=12, depth=8).astype(int)
     assert np.abs(direct - mirror).max() <= (1 if width > 1.001 else 255)
     assert np.mean(direct != mirror) < 0.01
 
 
 def test_full_range_mirrors_exactly() -> None:
     pixels = every_stored_value(8, signed=False)
-    voi = Range(0, 255, "all stored values")
-    plain = draw_grey(pixels, grey=Grey(Rescale(), voi), bits_stored=8, depth=8)
+    voi = ValueRange(0, 255, "all stored values")
+    plain = draw_grayscale(pixels, grayscale=GrayscaleTransform(Rescale(), voi), bits_stored=8, depth=8)
     np.testing.assert_array_equal(plain, pixels)
-    inverted = draw_grey(pixels, grey=Grey(Rescale(), voi, inverted=True), bits_stored=8, depth=8)
+    inverted = draw_grayscale(
+        pixels, grayscale=GrayscaleTransform(Rescale(), voi, inverted=True), bits_stored=8, depth=8
+    )
     np.testing.assert_array_equal(inverted, 255 - pixels)
 
 
@@ -173,8 +181,8 @@ def test_full_range_mirrors_exactly() -> None:
 @pytest.mark.parametrize("dtype", ["i2", "i4", "f8"])
 def test_padding_is_background(dtype: str, inverted: bool) -> None:
     pixels = np.tile(np.array([[-2000, -1990, -1980, -1979, 500]], dtype), (10_000, 1))
-    grey = Grey(Rescale(1, 0), Window(-2000, 400), inverted=inverted, padding=(-2000, -1980))
-    drawn = draw_grey(pixels, grey=grey, bits_stored=16, depth=8)[0]
+    grayscale = GrayscaleTransform(Rescale(1, 0), Window(-2000, 400), inverted=inverted, padding=(-2000, -1980))
+    drawn = draw_grayscale(pixels, grayscale=grayscale, bits_stored=16, depth=8)[0]
     assert drawn[:3].tolist() == [0, 0, 0]
     assert drawn[3] > 0
     assert drawn[4] == (0 if inverted else 255)
@@ -238,16 +246,18 @@ def test_constant_image_stays_constant(value: int, padding: tuple[int, int] | No
     pixels = np.full((64, 64), value, np.int16)
     found = measured([pixels], modalities=[Rescale(3, 1)], padding=padding)
     for array in (pixels, pixels.astype(np.float64)):
-        grey = Grey(Rescale(3, 1), found, padding=padding)
-        assert len(np.unique(draw_grey(array, grey=grey, bits_stored=16, depth=8))) == 1
+        grayscale = GrayscaleTransform(Rescale(3, 1), found, padding=padding)
+        assert len(np.unique(draw_grayscale(array, grayscale=grayscale, bits_stored=16, depth=8))) == 1
 
 
 def test_constant_image_with_padding_is_drawn_without_a_warning() -> None:
     pixels = np.full((64, 64), 40, np.int16)
     pixels[:5] = -2000
     padding = (-2000, -2000)
-    grey = Grey(Rescale(), measured([pixels], modalities=[Rescale()], padding=padding), padding=padding)
-    drawn = draw_grey(pixels, grey=grey, bits_stored=16, depth=8)
+    grayscale = GrayscaleTransform(
+        Rescale(), measured([pixels], modalities=[Rescale()], padding=padding), padding=padding
+    )
+    drawn = draw_grayscale(pixels, grayscale=grayscale, bits_stored=16, depth=8)
     assert drawn[:5].max() == 0
     assert len(np.unique(drawn[5:])) == 1
 
@@ -256,17 +266,21 @@ def test_nothing_but_padding_has_a_range_all_the_same() -> None:
     pixels = np.full((8, 8), 5, np.uint8)
     found = measured([pixels], modalities=[Rescale()], padding=(5, 5))
     assert found.low < found.high
-    assert not draw_grey(pixels, grey=Grey(Rescale(), found, padding=(5, 5)), bits_stored=8, depth=8).any()
+    assert not draw_grayscale(
+        pixels, grayscale=GrayscaleTransform(Rescale(), found, padding=(5, 5)), bits_stored=8, depth=8
+    ).any()
 
 
 @pytest.mark.parametrize(
-    "voi", [Window(0.5, 1, "LINEAR_EXACT"), Range(0, 1, "robust"), LookupTable(0, 8, b"\0\0\xff\0")]
+    "voi", [Window(0.5, 1, "LINEAR_EXACT"), ValueRange(0, 1, "robust"), LookupTable(0, 8, b"\0\0\xff\0")]
 )
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-def test_no_number_is_background(dtype: str, inverted: bool, voi: Window | Range | LookupTable) -> None:
+def test_no_number_is_background(dtype: str, inverted: bool, voi: Window | ValueRange | LookupTable) -> None:
     pixels = np.array([[np.nan, 0, 1, np.inf, -np.inf]], dtype)
-    drawn = draw_grey(pixels, grey=Grey(Rescale(), voi, inverted), bits_stored=32, depth=8)[0].tolist()
+    drawn = draw_grayscale(pixels, grayscale=GrayscaleTransform(Rescale(), voi, inverted), bits_stored=32, depth=8)[
+        0
+    ].tolist()
     low, high = (255, 0) if inverted else (0, 255)
     assert drawn == [0, low, high, high, low]
 
@@ -281,12 +295,12 @@ def test_no_number_takes_no_part_in_the_range() -> None:
 
 
 @given(greys, st.sampled_from(["u1", "i1", "u2", "i2", "i4", "f4"]))
-def test_inputs_are_never_changed(grey: Grey, dtype: str) -> None:
+def test_inputs_are_never_changed(grayscale: GrayscaleTransform, dtype: str) -> None:
     pixels = np.random.default_rng(1).integers(-120, 120, (200, 200)).astype(dtype)
     before = pixels.copy()
     pixels.flags.writeable = False
-    draw_grey(pixels, grey=grey, bits_stored=min(16, 8 * pixels.itemsize), depth=8)
-    measured([pixels], modalities=[grey.modality], padding=grey.padding)
+    draw_grayscale(pixels, grayscale=grayscale, bits_stored=min(16, 8 * pixels.itemsize), depth=8)
+    measured([pixels], modalities=[grayscale.modality], padding=grayscale.padding)
     np.testing.assert_array_equal(pixels, before)
 
 
@@ -300,9 +314,9 @@ def test_window_leaves_its_input_alone(function: str) -> None:
 
 @given(rescales, windows | ranges, st.booleans())
 def test_description_leads_from_grey_back_to_stored_value(
-    modality: Rescale, voi: Window | Range, inverted: bool
+    modality: Rescale, voi: Window | ValueRange, inverted: bool
 ) -> None:
-    described = json.loads(json.dumps(describe_grey(Grey(modality, voi, inverted))))
+    described = json.loads(json.dumps(describe_grayscale(GrayscaleTransform(modality, voi, inverted))))
     shade = np.array([0.25, 0.5, 0.75])
     target = 1 - shade if described.get("inverted") else shade
     rule = described["voi"]
@@ -317,12 +331,14 @@ def test_description_leads_from_grey_back_to_stored_value(
     stored = (values - described["modality"]["intercept"]) / described["modality"]["slope"]
     if isinstance(voi, Window) and voi.width < 1.001:
         return  # a threshold has no way back
-    drawn = draw_grey(stored[np.newaxis], grey=Grey(modality, voi, inverted), bits_stored=64, depth=16)[0]
+    drawn = draw_grayscale(
+        stored[np.newaxis], grayscale=GrayscaleTransform(modality, voi, inverted), bits_stored=64, depth=16
+    )[0]
     np.testing.assert_allclose(drawn / 65535, shade, atol=1e-3)
 
 
 def test_description_of_tables_and_padding() -> None:
-    described = describe_grey(Grey(RAMP, CURVE, padding=(-5, 3)))
+    described = describe_grayscale(GrayscaleTransform(RAMP, CURVE, padding=(-5, 3)))
     assert json.loads(json.dumps(described)) == {
         "modality": {"lut": "modality", "first": -100, "entries": 1366, "bits": 12},
         "voi": {"lut": "voi", "first": 10, "entries": 300, "bits": 16},

@@ -32,7 +32,7 @@ def drawn(path: Path, **options: Any) -> Pixels:
 
 
 @pytest.fixture(scope="module")
-def grey_reference(tmp_path_factory: pytest.TempPathFactory) -> Pixels:
+def gray_reference(tmp_path_factory: pytest.TempPathFactory) -> Pixels:
     return drawn(make_dicom(tmp_path_factory.mktemp("grey") / "a.dcm", GREY, BitsStored=12, HighBit=11, **WINDOW))
 
 
@@ -45,11 +45,11 @@ LOSSLESS = [case for case in CASES if case.tolerance == 0]
 
 
 @pytest.mark.parametrize("case", [c for c in LOSSLESS if (c.dtype, c.color) == ("u2", False)], ids=str)
-def test_grey_in_every_lossless_transfer_syntax(case: Case, tmp_path: Path, grey_reference: Pixels) -> None:
+def test_grey_in_every_lossless_transfer_syntax(case: Case, tmp_path: Path, gray_reference: Pixels) -> None:
     attributes = {"BitsStored": case.bits, "HighBit": case.bits - 1, **WINDOW}
     stream = case.encode(GREY, case.bits)
     path = make_dicom(tmp_path / "a.dcm", GREY, transfer_syntax=case.syntax, codestreams=[stream], **attributes)
-    np.testing.assert_array_equal(drawn(path), grey_reference)
+    np.testing.assert_array_equal(drawn(path), gray_reference)
 
 
 @pytest.mark.parametrize("case", [c for c in LOSSLESS if (c.dtype, c.color) == ("u1", True)], ids=str)
@@ -74,7 +74,7 @@ def test_grey_wherever_its_bits_are(
     signed: bool,
     rubbish: bool,
     tmp_path: Path,
-    grey_reference: Pixels,
+    gray_reference: Pixels,
 ) -> None:
     """Signed values are shifted by half the range, which the rescale undoes; unused bits hold anything."""
     stored = (GREY.astype(np.int32) - 2048 * signed) & 0xFFF
@@ -82,17 +82,17 @@ def test_grey_wherever_its_bits_are(
     words = (stored << (high_bit - 11)) | (unused & 0xA5A5 if rubbish else 0)
     attributes = {"BitsStored": 12, "HighBit": high_bit, "RescaleIntercept": 2048 * signed, **WINDOW}
     path = make_dicom(tmp_path / "a.dcm", words.astype(np.int16 if signed else np.uint16), **attributes)
-    np.testing.assert_array_equal(drawn(path), grey_reference)
+    np.testing.assert_array_equal(drawn(path), gray_reference)
 
 
 @pytest.mark.parametrize("dtype", ["u4", "i4", "f4", "f8"])
-def test_grey_in_wider_types(dtype: str, tmp_path: Path, grey_reference: Pixels) -> None:
-    np.testing.assert_array_equal(drawn(make_dicom(tmp_path / "a.dcm", GREY.astype(dtype), **WINDOW)), grey_reference)
+def test_grey_in_wider_types(dtype: str, tmp_path: Path, gray_reference: Pixels) -> None:
+    np.testing.assert_array_equal(drawn(make_dicom(tmp_path / "a.dcm", GREY.astype(dtype), **WINDOW)), gray_reference)
 
 
 @given(slope=st.sampled_from([0.5, 1, 2, 7.25]), intercept=st.integers(-5000, 5000))
 def test_rescaling_and_the_window_alike_changes_nothing(
-    tmp_path_factory: pytest.TempPathFactory, grey_reference: Pixels, slope: float, intercept: int
+    tmp_path_factory: pytest.TempPathFactory, gray_reference: Pixels, slope: float, intercept: int
 ) -> None:
     window = {"WindowCenter": 2000 * slope + intercept, "WindowWidth": 3500 * slope, "VOILUTFunction": "LINEAR_EXACT"}
     plain = {**WINDOW, "VOILUTFunction": "LINEAR_EXACT"}
@@ -101,11 +101,11 @@ def test_rescaling_and_the_window_alike_changes_nothing(
     np.testing.assert_array_equal(drawn(rescaled), drawn(make_dicom(folder / "b.dcm", GREY, **plain)))
 
 
-def test_monochrome1_of_inverted_values_is_monochrome2(tmp_path: Path, grey_reference: Pixels) -> None:
+def test_monochrome1_of_inverted_values_is_monochrome2(tmp_path: Path, gray_reference: Pixels) -> None:
     """Inverting swaps where a LINEAR window rounds, so that one level may differ."""
     window = {"WindowCenter": 4095 - 2000 + 1, "WindowWidth": 3500, "PhotometricInterpretation": "MONOCHROME1"}
     inverted = drawn(make_dicom(tmp_path / "a.dcm", 4095 - GREY, BitsStored=12, HighBit=11, **window))
-    assert np.abs(inverted.astype(int) - grey_reference).max() <= 1
+    assert np.abs(inverted.astype(int) - gray_reference).max() <= 1
 
 
 @pytest.mark.parametrize("group", ["PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"])

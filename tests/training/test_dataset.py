@@ -81,10 +81,10 @@ def test_a_transform_gets_the_array(place: Place) -> None:
 
 
 def test_channels_make_all_images_alike(place: Place) -> None:
-    plain, grey, colour = (dicomprep.Dataset(place.db, channels=channels) for channels in (None, 1, 3))
-    assert {pixels.shape for pixels, _, _ in grey} == {(SIZE, SIZE)}
+    plain, grayscale, colour = (dicomprep.Dataset(place.db, channels=channels) for channels in (None, 1, 3))
+    assert {pixels.shape for pixels, _, _ in grayscale} == {(SIZE, SIZE)}
     assert {pixels.shape for pixels, _, _ in colour} == {(SIZE, SIZE, 3)}
-    for one, two, three in zip(plain, grey, colour, strict=True):
+    for one, two, three in zip(plain, grayscale, colour, strict=True):
         assert (two[0] == (one[0] if one[0].ndim == 2 else one[0][..., 1])).all()  # this colour image has grey pixels
         assert (three[0] == (one[0] if one[0].ndim == 3 else one[0][..., None])).all()
 

@@ -11,7 +11,7 @@ import dicomprep
 from dicomprep.exchange.options import ExportOptions
 from dicomprep.exchange.pseudonyms import open_pseudonyms
 from dicomprep.exchange.rows import read_rows
-from dicomprep.training.stacking import is_even, odd_step
+from dicomprep.training.stacking import find_odd_step, is_even
 from tests.building import make_dicom
 from tests.running import SIZE, Place
 
@@ -192,7 +192,7 @@ def test_positions_rounded_to_a_tenth_are_even(step: float) -> None:
     missing, half = np.delete(positions, 30), positions + np.where(np.arange(60) > 30, step / 2, 0)
     assert not is_even(missing)
     assert not is_even(half)
-    assert odd_step(missing)[0] == 29
+    assert find_odd_step(missing)[0] == 29
 
 
 @pytest.mark.parametrize("positions", [[0, 2, 6], [0, 2, 5], [0, 4, 6, 8], [0, 0.4, 1.0], [0, 3, 5]])

@@ -7,10 +7,18 @@ import numpy as np
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.grayscale import PRESET_NOT_USED
 from dicomprep.dicom.header import name_syntax
-from dicomprep.dicom.provenance import Origins
+from dicomprep.dicom.provenance import Provenance
 from dicomprep.models import Frame, Thumbnail
-from dicomprep.pipeline.stages.decode import Image
-from dicomprep.pixels.intensity import Grey, LookupTable, Range, Rescale, Window, draw_grey, linear_ends
+from dicomprep.pipeline.stages.decode import DicomImage
+from dicomprep.pixels.intensity import (
+    GrayscaleTransform,
+    LookupTable,
+    Rescale,
+    ValueRange,
+    Window,
+    draw_grayscale,
+    linear_ends,
+)
 
 __all__ = ["explain_frame", "explain_image", "explain_thumbnail"]
 
@@ -20,7 +28,7 @@ Rows = Iterator[tuple[str, str]]
 SECTIONS = {"LINEAR": "C.11.2.1.2.1", "SIGMOID": "C.11.2.1.3.1", "LINEAR_EXACT": "C.11.2.1.3.2"}
 
 
-def explain_image(image: Image) -> Rows:
+def explain_image(image: DicomImage) -> Rows:
     """What holds for all frames of the file."""
     instance, layout = image.instance, image.layout
     if instance.modality:
@@ -33,19 +41,19 @@ def explain_image(image: Image) -> Rows:
     yield "Pixels", f"{layout.rows}×{layout.columns}, {layout.photometric_interpretation}, {bits}"
 
 
-def explain_frame(frame: Frame, origins: Origins, options: ImageOptions) -> Rows:
+def explain_frame(frame: Frame, provenance: Provenance, options: ImageOptions) -> Rows:
     """From stored values to grey or colour."""
     decoded = f", at 1/{frame.grid.step} of its rows and columns" if frame.grid.step > 1 else ""
-    yield "Decoded by", frame.decoder + decoded + (f"; {origins.loss}" if origins.loss else "")
+    yield "Decoded by", frame.decoder + decoded + (f"; {provenance.loss}" if provenance.loss else "")
     yield "Stored values", f"{frame.pixels.min()} … {frame.pixels.max()}"
-    for grey in frame.grey:
-        yield from _explain_grey(grey, frame, origins, options)
+    for grayscale in frame.grayscale:
+        yield from _explain_grayscale(grayscale, frame, provenance, options)
     if frame.palette is not None:
         entries = f"{len(frame.palette)} entries from stored value {frame.palette_first}"
         yield "Palette", f"{entries}; values beyond take the first or last (PS3.3 C.7.6.3.1.5)"
-    elif not frame.grey:
+    elif not frame.grayscale:
         yield "Colour", f"{frame.photometric_interpretation} after decoding, {frame.bits_stored} bits"
-    yield "Pixel shape", origins.spacing or "nothing is said of it; taken as square"
+    yield "Pixel shape", provenance.spacing or "nothing is said of it; taken as square"
     for note in frame.notes:
         yield "Note", note
 
@@ -63,48 +71,55 @@ def explain_thumbnail(thumbnail: Thumbnail, aspect: float) -> Rows:
     yield "Placed", f"at row {offset[0]}, column {offset[1]} of {geometry['size']}×{geometry['size']}"
 
 
-def _explain_grey(grey: Grey, frame: Frame, origins: Origins, options: ImageOptions) -> Rows:
-    unit = origins.table_units if isinstance(grey.modality, LookupTable) else origins.units
+def _explain_grayscale(
+    grayscale: GrayscaleTransform, frame: Frame, provenance: Provenance, options: ImageOptions
+) -> Rows:
+    unit = provenance.table_units if isinstance(grayscale.modality, LookupTable) else provenance.units
     units = f" {unit}" if unit else ""
-    yield "Modality rule", _explain_modality(grey.modality, origins)
+    yield "Modality rule", _explain_modality(grayscale.modality, provenance)
     asked = bool(options.windows) and PRESET_NOT_USED not in frame.notes
-    yield "VOI rule", _explain_voi(grey.voi, units, origins, asked=asked)
-    drawn = draw_grey(frame.pixels, grey=grey, bits_stored=frame.bits_stored, depth=8)
+    yield "VOI rule", _explain_voi(grayscale.voi, units, provenance, asked=asked)
+    drawn = draw_grayscale(frame.pixels, grayscale=grayscale, bits_stored=frame.bits_stored, depth=8)
     padding = np.zeros(drawn.shape, bool)
-    if grey.padding is not None:
-        padding = (frame.pixels >= grey.padding[0]) & (frame.pixels <= grey.padding[1])
+    if grayscale.padding is not None:
+        padding = (frame.pixels >= grayscale.padding[0]) & (frame.pixels <= grayscale.padding[1])
     measured = drawn[~padding]
-    ends = linear_ends(grey.voi)
+    ends = linear_ends(grayscale.voi)
     if ends is not None and measured.size:
-        first, last = ("white", "black") if grey.inverted else ("black", "white")
-        low, high = (np.mean(measured == level) for level in ((255, 0) if grey.inverted else (0, 255)))
+        first, last = ("white", "black") if grayscale.inverted else ("black", "white")
+        low, high = (np.mean(measured == level) for level in ((255, 0) if grayscale.inverted else (0, 255)))
         step = f"; one of 255 grey steps is {(ends[1] - ends[0]) / 255:.3g}{units}" if ends[1] > ends[0] else ""
         shares = f"{first} up to {ends[0]:g}{units} ({low:.1%} of the pixels{' but padding' if padding.any() else ''})"
         yield "Shown", f"{shares}, {last} {'from' if step else 'above'} {ends[1]:g}{units} ({high:.1%}){step}"
     label = frame.photometric_interpretation
-    shape = f", by Presentation LUT Shape (2050,0020) {origins.shape}" if origins.shape else ""
-    yield "Low values", f"{'bright' if grey.inverted else 'dark'}: {label}{shape}"
-    if grey.padding is not None:
+    shape = f", by Presentation LUT Shape (2050,0020) {provenance.shape}" if provenance.shape else ""
+    yield "Low values", f"{'bright' if grayscale.inverted else 'dark'}: {label}{shape}"
+    if grayscale.padding is not None:
         share = f"{padding.mean():.1%} of all pixels"
-        yield "Padding", f"stored values {grey.padding[0]} … {grey.padding[1]}, {share}, are drawn as background"
+        yield (
+            "Padding",
+            f"stored values {grayscale.padding[0]} … {grayscale.padding[1]}, {share}, are drawn as background",
+        )
 
 
-def _explain_modality(modality: Rescale | LookupTable, origins: Origins) -> str:
+def _explain_modality(modality: Rescale | LookupTable, provenance: Provenance) -> str:
     if isinstance(modality, LookupTable):
-        return f"a table of {len(modality.values)} entries from {modality.first}; {origins.modality_table}"
-    if not origins.rescale:
+        return f"a table of {len(modality.values)} entries from {modality.first}; {provenance.modality_table}"
+    if not provenance.rescale:
         return "none that can be used: values are taken as they are stored"
     sign = "−" if modality.intercept < 0 else "+"
     shift = f" {sign} {abs(modality.intercept):g}" if modality.intercept else ""
     formula = f"{modality.slope:g} × stored value{shift}"
-    return f"{origins.units or 'value'} = {formula}; {origins.rescale}"
+    return f"{provenance.units or 'value'} = {formula}; {provenance.rescale}"
 
 
-def _explain_voi(voi: Window | LookupTable | Range, units: str, origins: Origins, *, asked: bool) -> str:
+def _explain_voi(voi: Window | LookupTable | ValueRange, units: str, provenance: Provenance, *, asked: bool) -> str:
     if isinstance(voi, LookupTable):
-        return f"a table of {len(voi.values)} entries of {voi.bits} bits from {voi.first}{units}; {origins.voi_table}"
+        return (
+            f"a table of {len(voi.values)} entries of {voi.bits} bits from {voi.first}{units}; {provenance.voi_table}"
+        )
     if isinstance(voi, Window):
-        section, whose = SECTIONS[voi.function], "--window" if asked else origins.window
+        section, whose = SECTIONS[voi.function], "--window" if asked else provenance.window
         return f"window center {voi.center:g}, width {voi.width:g}{units}, {voi.function} (PS3.3 {section}); {whose}"
-    none = "no window can be used" if origins.window or origins.voi_table else "no window is stated"
+    none = "no window can be used" if provenance.window or provenance.voi_table else "no window is stated"
     return f"{none}: {voi.low:g} … {voi.high:g}{units} ({voi.rule})"

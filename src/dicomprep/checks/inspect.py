@@ -43,7 +43,7 @@ def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_by
             if not 0 <= frame_number < image.frame_count:
                 raise ConfigError(f"{path} has frames 0 to {image.frame_count - 1}, none of number {frame_number}.")
             frame = image.frame(frame_number, options)
-            rows += explain_frame(frame, image.origins(frame_number), options)
+            rows += explain_frame(frame, image.provenance(frame_number), options)
             thumbnail = resize(normalize(frame, options), options)
         except NoImage as error:
             modality = error.instance.modality

@@ -19,10 +19,18 @@ from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.displayable import displayable_value
 from dicomprep.errors import ConfigError, EnvironmentFault, InputError
 from dicomprep.models import Frame
-from dicomprep.pipeline.stages.decode import Image, decode
+from dicomprep.pipeline.stages.decode import DicomImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pixels.geometry import halve
-from dicomprep.pixels.intensity import Grey, LookupTable, Window, apply_modality, draw_grey, linear_ends, shorten
+from dicomprep.pixels.intensity import (
+    GrayscaleTransform,
+    LookupTable,
+    Window,
+    apply_modality,
+    draw_grayscale,
+    linear_ends,
+    shorten,
+)
 from dicomprep.pixels.png import decode_png
 from dicomprep.storage.source import SourceFile, open_source
 
@@ -45,9 +53,9 @@ class _Opened:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self._held: tuple[SourceFile, Image] | None = None
+        self._held: tuple[SourceFile, DicomImage] | None = None
 
-    def open(self, path: str) -> Image:
+    def open(self, path: str) -> DicomImage:
         if self._held is None or self._held[0].path != path or self._held[0].has_changed():
             self._held = None
             self._stack.close()
@@ -83,8 +91,8 @@ def view_frame(task: ViewFrame) -> FrameView:
     image = _opened.open(task.path)
     frame = image.frame(task.index, WHOLE)
     about: dict[str, Any] = {"frames": image.frame_count, "aspect": frame.aspect, "notes": list(frame.notes)}
-    if frame.grey:
-        described, arrays = _grey(frame, frame.grey[0])
+    if frame.grayscale:
+        described, arrays = _grayscale(frame, frame.grayscale[0])
     else:
         pixels = _bounded(normalize(frame, WHOLE).pixels)
         if pixels.ndim == 2:
@@ -130,15 +138,15 @@ def measure_greys(task: MeasureGreys) -> list[int]:
     return [int(count) for count in counts]
 
 
-def _grey(frame: Frame, grey: Grey) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+def _grayscale(frame: Frame, grayscale: GrayscaleTransform) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     """Codes, the modality value of each code and its grey as the thumbnail has it."""
     codes, stored = _encode(_bounded(frame.pixels))
-    values = apply_modality(stored, grey.modality)
-    table = draw_grey(stored.reshape(1, -1), grey=grey, bits_stored=frame.bits_stored, depth=8).ravel()
+    values = apply_modality(stored, grayscale.modality)
+    table = draw_grayscale(stored.reshape(1, -1), grayscale=grayscale, bits_stored=frame.bits_stored, depth=8).ravel()
     background = np.zeros(len(stored), np.uint8)
-    if grey.padding is not None:
-        background[(stored >= grey.padding[0]) & (stored <= grey.padding[1])] = 1
-    center, width = _window(grey)
+    if grayscale.padding is not None:
+        background[(stored >= grayscale.padding[0]) & (stored <= grayscale.padding[1])] = 1
+    center, width = _window(grayscale)
     about = {
         "kind": "grey",
         "rows": codes.shape[0],
@@ -146,7 +154,7 @@ def _grey(frame: Frame, grey: Grey) -> tuple[dict[str, Any], list[NDArray[Any]]]
         "codes": len(stored),
         "center": shorten(center),
         "width": shorten(width),
-        "inverted": grey.inverted,
+        "inverted": grayscale.inverted,
     }
     return about, [values.astype("<f4"), table, background, codes.astype("<u2")]
 
@@ -162,9 +170,9 @@ def _encode(pixels: NDArray[Any]) -> tuple[NDArray[np.uint16], NDArray[np.float6
     return codes, low + step * np.arange(count, dtype=np.float64)
 
 
-def _window(grey: Grey) -> tuple[float, float]:
+def _window(grayscale: GrayscaleTransform) -> tuple[float, float]:
     """Center and width that come nearest to how the frame is drawn."""
-    voi = grey.voi
+    voi = grayscale.voi
     ends = linear_ends(voi)
     if ends is not None:
         return (ends[0] + ends[1]) / 2, max(ends[1] - ends[0], 1e-6)

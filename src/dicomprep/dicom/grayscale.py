@@ -7,7 +7,7 @@ from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.numbers import format_number
 from dicomprep.dicom.tables import Notes, Span, find_table
 from dicomprep.errors import InputError
-from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Window, value_span
+from dicomprep.pixels.intensity import LookupTable, Rescale, ValueRange, Window, value_span
 from dicomprep.pixels.stored import Layout
 
 __all__ = [
@@ -34,7 +34,7 @@ NOT_FOR_DISPLAY = frozenset(
 
 PRESET_NOT_USED = "--window by name is in Hounsfield units, which these values are not; the file's own is used"
 
-Voi = Window | LookupTable | Range
+Voi = Window | LookupTable | ValueRange
 Stated = tuple[Rescale | LookupTable, Window | LookupTable | None, Notes]
 ASPECT_LIMIT = 20.0
 """Pixels that claim to be longer than this are taken as square."""

@@ -6,7 +6,7 @@ from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.tables import Notes
 from dicomprep.errors import InputError
 from dicomprep.models import LOSSY_SYNTAXES
-from dicomprep.pixels.intensity import Grey, LookupTable, Range, Rescale, Window
+from dicomprep.pixels.intensity import GrayscaleTransform, LookupTable, Rescale, ValueRange, Window
 from dicomprep.pixels.stored import Layout
 
 __all__ = ["build_grayscale_transforms", "is_lossy", "padding_noise", "read_padding"]
@@ -18,7 +18,7 @@ VISIBLE = 0.04
 """Values that lie nearer to the padding than this share of the window look like it."""
 
 Modality = Rescale | LookupTable
-Voi = Window | LookupTable | Range
+Voi = Window | LookupTable | ValueRange
 Ends = tuple[int, int]
 """The lowest and the highest stored value that stand for padding."""
 
@@ -50,11 +50,11 @@ def padding_noise(layout: Layout) -> int:
 
 def build_grayscale_transforms(
     modality: Modality, vois: Sequence[Voi], *, inverted: bool, padding: Ends | None, noise: int
-) -> tuple[Grey, ...]:
+) -> tuple[GrayscaleTransform, ...]:
     """A rule for each of `vois`; `noise` is how far padding may lie from its value after lossy compression."""
     if padding is None or noise == 0:
-        return tuple(Grey(modality, voi, inverted, padding) for voi in vois)
-    return tuple(Grey(modality, voi, inverted, _widen(padding, noise, modality, voi)) for voi in vois)
+        return tuple(GrayscaleTransform(modality, voi, inverted, padding) for voi in vois)
+    return tuple(GrayscaleTransform(modality, voi, inverted, _widen(padding, noise, modality, voi)) for voi in vois)
 
 
 def _widen(padding: Ends, noise: int, modality: Modality, voi: Voi) -> Ends:

@@ -6,7 +6,7 @@ from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.errors import InputError
 
-__all__ = ["Origins", "read_origins"]
+__all__ = ["Provenance", "read_provenance"]
 
 UNITS_OF_MODALITY = {"CT": "HU"}
 _UNITS = {"GY": "Gy", "US": ""}
@@ -14,7 +14,7 @@ _UNITS = {"GY": "Gy", "US": ""}
 
 
 @dataclass(frozen=True, slots=True)
-class Origins:
+class Provenance:
     """Attributes and places, in words."""
 
     rescale: str
@@ -37,7 +37,7 @@ class Origins:
     """What an earlier lossy compression did; empty where nothing is said of one."""
 
 
-def read_origins(frame: FrameAttributes) -> Origins:
+def read_provenance(frame: FrameAttributes) -> Provenance:
     """Trace each rule to its attribute and its place: the frame's functional groups, the shared ones, or the file."""
     rescale, place = frame.trace("PixelValueTransformationSequence", "RescaleSlope", "RescaleIntercept")
     stated = ""
@@ -47,7 +47,7 @@ def read_origins(frame: FrameAttributes) -> Origins:
         stated = f"{label('DoseGridScaling')} of the file"
     table = frame.root.item("ModalityLUTSequence")
     window, voi_table = _trace_voi(frame)
-    return Origins(
+    return Provenance(
         rescale=stated,
         modality_table=f"{label('ModalityLUTSequence')} of the file" if table else "",
         window=window,

@@ -12,7 +12,7 @@ from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.palette import read_supplement
 from dicomprep.errors import InputError
-from dicomprep.pixels.intensity import LookupTable, Range, Rescale, apply_modality
+from dicomprep.pixels.intensity import LookupTable, Rescale, ValueRange, apply_modality
 from dicomprep.pixels.stored import Layout
 from dicomprep.pixels.value_range import RangeRule
 
@@ -28,7 +28,7 @@ HOUNSFIELD_LIMITS = (-1024.0, 3071.0)
 """12 bits of Hounsfield units from air; below lies only what a scanner fills the corners with."""
 
 
-def read_range(frame: FrameAttributes, layout: Layout, *, rescaled: bool) -> Range | RangeRule:
+def read_range(frame: FrameAttributes, layout: Layout, *, rescaled: bool) -> ValueRange | RangeRule:
     """The range itself where the header gives it, else the rule by which it is measured.
 
     `rescaled` says that a modality transform turns stored values into others.
@@ -36,13 +36,13 @@ def read_range(frame: FrameAttributes, layout: Layout, *, rescaled: bool) -> Ran
     root = frame.root
     modality = root.text("Modality")
     if root.text("SegmentationType") == "FRACTIONAL":
-        return Range(0.0, _maximum_fraction(root), "zero to Maximum Fractional Value")
+        return ValueRange(0.0, _maximum_fraction(root), "zero to Maximum Fractional Value")
     if (is_label_map(root) and layout.bits_stored > 1) or modality == "RTDOSE":
         return RangeRule(percentiles=(0, 100), from_zero=True)
     if modality in COUNTS:
         return RangeRule(from_zero=True)
     if layout.bits_stored <= 8 and not layout.signed and layout.kind == "integer" and not rescaled:
-        return Range(0.0, float(2**layout.bits_stored - 1), "all stored values")
+        return ValueRange(0.0, float(2**layout.bits_stored - 1), "all stored values")
     if modality == "CT" and _is_in_hounsfield_units(frame):
         return RangeRule(limits=HOUNSFIELD_LIMITS)
     return RangeRule()

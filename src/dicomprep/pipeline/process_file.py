@@ -29,7 +29,7 @@ from dicomprep.models import (
     Written,
 )
 from dicomprep.pipeline.frame_ranges import judge
-from dicomprep.pipeline.stages.decode import Image, NoImage, decode
+from dicomprep.pipeline.stages.decode import DicomImage, NoImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pipeline.stages.write import write
@@ -94,7 +94,7 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
         return Outcome(task, Status.FAILED, error.code, error.detail)
 
 
-def draw(image: Image, index: int, options: ImageOptions) -> Thumbnail:
+def draw(image: DicomImage, index: int, options: ImageOptions) -> Thumbnail:
     """The thumbnail of one frame; InputError where it cannot be made."""
     return resize(normalize(image.frame(index, options), options), options)
 
@@ -161,7 +161,7 @@ class _FileJob:
     """The frames of one file that this worker makes, and what it leaves to others."""
 
     task: Task
-    image: Image
+    image: DicomImage
     settings: Settings
     budget: FileBudget
     opening_seconds: float
@@ -181,7 +181,7 @@ class _FileJob:
                 wanted[len(wanted) * part // SEARCHED_FRAMES] for part in range(SEARCHED_FRAMES)
             ) | {wanted[-1]}
         if self.task.frame_range is not None:
-            self.image.share_range(self.task.frame_range.value_range)
+            self.image.take_shared_range(self.task.frame_range.value_range)
 
     @property
     def wanted(self) -> Sequence[int]:
@@ -290,7 +290,7 @@ class _FileJob:
 
     def _share(self, left: deque[int]) -> deque[int]:
         """Keep what is decoded already; the remaining frames are for every worker."""
-        held = self.image.held()
+        held = self.image.predecoded()
         others = tuple(index for index in left if index not in held)
         if not others:
             return left

@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["apply_palette", "convert_ybr_full", "convert_ybr_partial", "scale_color", "to_grey", "to_srgb"]
+__all__ = ["apply_palette", "convert_ybr_full", "convert_ybr_partial", "scale_color", "to_grayscale", "to_srgb"]
 
 Color = NDArray[Any]
 
@@ -41,7 +41,7 @@ def apply_palette(indices: NDArray[Any], *, palette: NDArray[np.uint16], first: 
     return table[np.clip(indices.astype(np.int64) - first, 0, len(table) - 1)]
 
 
-def to_grey(pixels: Color, *, is_luma: bool) -> Color:
+def to_grayscale(pixels: Color, *, is_luma: bool) -> Color:
     """(rows, columns) of grey, or of the luma of (rows, columns, 3) RGB, or YBR if its first channel `is_luma`."""
     if pixels.ndim == 2:
         return pixels

@@ -18,12 +18,12 @@ __all__ = [
     "describe_geometry",
     "geometry_of",
     "halve",
+    "max_halvings",
     "place",
     "place_labels",
     "plan_geometry",
+    "reduction_factor",
     "resample",
-    "shrink_of",
-    "spare_halvings",
     "to_source",
     "to_thumbnail",
 ]
@@ -143,14 +143,14 @@ def halve(pixels: NDArray[Any], *, times: int) -> NDArray[Any]:
     return pixels
 
 
-def shrink_of(geometry: Geometry) -> float:
+def reduction_factor(geometry: Geometry) -> float:
     """How many rows or columns of the source become one of the thumbnail, where there are fewer of them."""
     return min(source / scaled for source, scaled in zip(geometry.crop_shape, geometry.scaled_shape, strict=True))
 
 
-def spare_halvings(geometry: Geometry, *, spare: float) -> int:
+def max_halvings(geometry: Geometry, *, spare: float) -> int:
     """How often the source may be halved before it has less than `spare` samples for one of the thumbnail's."""
-    return max(0, math.floor(math.log2(shrink_of(geometry) / spare)))
+    return max(0, math.floor(math.log2(reduction_factor(geometry) / spare)))
 
 
 def place_labels(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:

@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "Grey",
+    "GrayscaleTransform",
     "LookupTable",
-    "Range",
     "Rescale",
+    "ValueRange",
     "Window",
     "apply_lookup",
     "apply_window",
-    "describe_grey",
-    "draw_grey",
+    "describe_grayscale",
+    "draw_grayscale",
     "linear_ends",
     "may_be_averaged",
     "shorten",
-    "stored_values_per_grey",
+    "stored_values_per_gray",
     "value_span",
 ]
 
@@ -78,7 +78,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class ValueRange:
     """Modality values drawn as black and as white, where the file names no window."""
 
     low: float
@@ -88,11 +88,11 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Grey:
+class GrayscaleTransform:
     """All that turns a stored value into a grey."""
 
     modality: Rescale | LookupTable
-    voi: Window | LookupTable | Range
+    voi: Window | LookupTable | ValueRange
     inverted: bool = False
     """Low values are drawn bright."""
     padding: tuple[int, int] | None = None
@@ -121,9 +121,9 @@ def apply_window(values: Values, *, center: float, width: float, function: str =
     raise ValueError(f"a {function} window of width {width:g} is not defined")
 
 
-def linear_ends(voi: Window | LookupTable | Range) -> tuple[float, float] | None:
+def linear_ends(voi: Window | LookupTable | ValueRange) -> tuple[float, float] | None:
     """The modality values from which on all is black or white; None where a curve has no such ends."""
-    if isinstance(voi, Range):
+    if isinstance(voi, ValueRange):
         return voi.low, voi.high
     if isinstance(voi, LookupTable) or voi.function == "SIGMOID":
         return None
@@ -141,7 +141,7 @@ def apply_modality(stored: Values, modality: Rescale | LookupTable) -> Values:
     return stored * modality.slope + modality.intercept
 
 
-def apply_voi(values: Values, voi: Window | LookupTable | Range) -> Values:
+def apply_voi(values: Values, voi: Window | LookupTable | ValueRange) -> Values:
     """Turn modality values into 0 (black) … 1 (white)."""
     if isinstance(voi, LookupTable):
         return apply_lookup(values, voi) / (2**voi.bits - 1)
@@ -152,7 +152,9 @@ def apply_voi(values: Values, voi: Window | LookupTable | Range) -> Values:
     return np.clip((values - voi.low) / (voi.high - voi.low), 0, 1)
 
 
-def draw_grey(pixels: NDArray[Any], *, grey: Grey, bits_stored: int, depth: int) -> NDArray[Any]:
+def draw_grayscale(
+    pixels: NDArray[Any], *, grayscale: GrayscaleTransform, bits_stored: int, depth: int
+) -> NDArray[Any]:
     """Draw stored values as grey.
 
     `pixels` is (rows, columns) of any integer or float dtype, integers within `bits_stored` bits; the result has
@@ -160,9 +162,9 @@ def draw_grey(pixels: NDArray[Any], *, grey: Grey, bits_stored: int, depth: int)
     image; both ways give the same result.
     """
     if pixels.dtype.kind in "iu" and pixels.itemsize <= 2 and pixels.size >= 2 ** (bits_stored - 1):
-        table = _grey_table(grey, bits_stored, pixels.dtype.str, depth)
+        table = _gray_table(grayscale, bits_stored, pixels.dtype.str, depth)
         return np.asarray(cv2.LUT(pixels.view(f"u{pixels.itemsize}"), table))
-    return _quantize(_shade(pixels.astype(np.float64), grey), depth)
+    return _quantize(_shade(pixels.astype(np.float64), grayscale), depth)
 
 
 def value_span(modality: Rescale | LookupTable, *, bits_stored: int, signed: bool) -> tuple[float, float]:
@@ -174,28 +176,28 @@ def value_span(modality: Rescale | LookupTable, *, bits_stored: int, signed: boo
     return min(ends), max(ends)
 
 
-def may_be_averaged(grey: Grey, *, bits_stored: int) -> bool:
+def may_be_averaged(grayscale: GrayscaleTransform, *, bits_stored: int) -> bool:
     """Whether means of stored values, drawn, are nearly the means of what is drawn.
 
     They are not where a narrow window cuts most values off, and not where padding would shine through.
     """
-    if isinstance(grey.modality, LookupTable):
+    if isinstance(grayscale.modality, LookupTable):
         return False
-    if grey.padding is not None and not _fades_into_background(grey, grey.padding):
+    if grayscale.padding is not None and not _fades_into_background(grayscale, grayscale.padding):
         return False
-    voi = grey.voi
+    voi = grayscale.voi
     span = voi.width if isinstance(voi, Window) else _rise(voi) if isinstance(voi, LookupTable) else math.inf
-    return span >= NARROW * abs(grey.modality.slope) * 2**bits_stored
+    return span >= NARROW * abs(grayscale.modality.slope) * 2**bits_stored
 
 
-def stored_values_per_grey(grey: Grey) -> float:
+def stored_values_per_gray(grayscale: GrayscaleTransform) -> float:
     """How far stored values of neighbouring greys of 8 bits are apart; 0 where that differs or every value counts."""
-    width = grey.voi.width if isinstance(grey.voi, Window) else 0.0
-    if isinstance(grey.voi, Range):
-        width = grey.voi.high - grey.voi.low
-    if isinstance(grey.modality, LookupTable) or grey.padding is not None:
+    width = grayscale.voi.width if isinstance(grayscale.voi, Window) else 0.0
+    if isinstance(grayscale.voi, ValueRange):
+        width = grayscale.voi.high - grayscale.voi.low
+    if isinstance(grayscale.modality, LookupTable) or grayscale.padding is not None:
         return 0.0
-    return max(0.0, width / abs(grey.modality.slope) / 255)
+    return max(0.0, width / abs(grayscale.modality.slope) / 255)
 
 
 def _rise(table: LookupTable) -> int:
@@ -207,29 +209,31 @@ def _rise(table: LookupTable) -> int:
     return int(changes[-1] - changes[0] + 1)
 
 
-def _fades_into_background(grey: Grey, padding: tuple[int, int]) -> bool:
+def _fades_into_background(grayscale: GrayscaleTransform, padding: tuple[int, int]) -> bool:
     """Whether padding, taken for values, would be drawn as background, and as values that lie not far beyond it."""
-    ends = linear_ends(grey.voi)
+    ends = linear_ends(grayscale.voi)
     if ends is None or ends[0] >= ends[1]:
         return False
-    values = apply_modality(np.array(padding, np.float64), grey.modality)
+    values = apply_modality(np.array(padding, np.float64), grayscale.modality)
     shades = (values - ends[0]) / (ends[1] - ends[0])
-    beyond = shades - 1 if grey.inverted else -shades
+    beyond = shades - 1 if grayscale.inverted else -shades
     return bool(np.all((beyond >= 0) & (beyond <= NEAR)))
 
 
 @lru_cache(maxsize=64)
-def describe_grey(grey: Grey) -> dict[str, Any]:
+def describe_grayscale(grayscale: GrayscaleTransform) -> dict[str, Any]:
     """What `grey` does, as JSON-able values: enough to turn a grey back into a stored value. Frames share them."""
-    described: dict[str, Any] = {"modality": _describe_rule(grey.modality, "modality")}
-    if isinstance(grey.voi, Range) and (isinstance(grey.modality, LookupTable) or not _is_long(grey.modality)):
-        described["voi"] = asdict(grey.voi)  # measured
+    described: dict[str, Any] = {"modality": _describe_rule(grayscale.modality, "modality")}
+    if isinstance(grayscale.voi, ValueRange) and (
+        isinstance(grayscale.modality, LookupTable) or not _is_long(grayscale.modality)
+    ):
+        described["voi"] = asdict(grayscale.voi)  # measured
     else:
-        described["voi"] = _describe_rule(grey.voi, "voi")
-    if grey.inverted:
+        described["voi"] = _describe_rule(grayscale.voi, "voi")
+    if grayscale.inverted:
         described["inverted"] = True
-    if grey.padding is not None:
-        described["padding"] = [shorten(end) for end in grey.padding]
+    if grayscale.padding is not None:
+        described["padding"] = [shorten(end) for end in grayscale.padding]
     return described
 
 
@@ -250,32 +254,34 @@ def _is_long(scale: Rescale) -> bool:
     return (shorten(scale.slope), shorten(scale.intercept)) != (scale.slope, scale.intercept)
 
 
-def _describe_rule(rule: Rescale | Window | Range | LookupTable, kind: str) -> dict[str, Any]:
+def _describe_rule(rule: Rescale | Window | ValueRange | LookupTable, kind: str) -> dict[str, Any]:
     if isinstance(rule, LookupTable):
         return {"lut": kind, "first": rule.first, "entries": len(rule.values), "bits": rule.bits}
     return {name: shorten(value) if isinstance(value, (int, float)) else value for name, value in asdict(rule).items()}
 
 
 @lru_cache(maxsize=16)
-def _grey_table(grey: Grey, bits: int, dtype: str, depth: int) -> NDArray[Any]:
+def _gray_table(grayscale: GrayscaleTransform, bits: int, dtype: str, depth: int) -> NDArray[Any]:
     """The grey of every value of an integer type of 8 or 16 bits; of those that `bits` bits cannot hold, nothing."""
     low = -(2 ** (bits - 1)) if np.dtype(dtype).kind == "i" else 0
     stored = np.arange(low, low + 2**bits)
     table = np.zeros(2 ** (8 * np.dtype(dtype).itemsize), np.uint8 if depth == 8 else np.uint16)
-    table[stored] = _quantize(_shade(stored.astype(np.float64), grey), depth)  # values below zero count from the end
+    table[stored] = _quantize(
+        _shade(stored.astype(np.float64), grayscale), depth
+    )  # values below zero count from the end
     table.flags.writeable = False
     return table
 
 
-def _shade(stored: Values, grey: Grey) -> Values:
+def _shade(stored: Values, grayscale: GrayscaleTransform) -> Values:
     background = np.isnan(stored)
     with np.errstate(over="ignore"):
-        values = apply_modality(np.where(background, 0.0, stored), grey.modality)
-        shade = apply_voi(values, grey.voi)
-    if grey.inverted:
+        values = apply_modality(np.where(background, 0.0, stored), grayscale.modality)
+        shade = apply_voi(values, grayscale.voi)
+    if grayscale.inverted:
         shade = 1 - shade
-    if grey.padding is not None:
-        background |= (stored >= grey.padding[0]) & (stored <= grey.padding[1])
+    if grayscale.padding is not None:
+        background |= (stored >= grayscale.padding[0]) & (stored <= grayscale.padding[1])
     return np.where(background, 0.0, shade)
 
 

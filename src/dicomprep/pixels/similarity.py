@@ -128,12 +128,12 @@ def perceptual_hash(overview: Overview, *, inverted: bool = False) -> int | None
 
 def similarity(one: NDArray[Any], other: NDArray[Any]) -> float:
     """How alike two pictures are, as the correlation of their grey at 64 rows and columns: 1.0 for the same."""
-    first, second = (_small_grey(pixels) for pixels in (one, other))
+    first, second = (_small_gray(pixels) for pixels in (one, other))
     spread = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum()) / spread if spread else 0.0
 
 
-def _small_grey(pixels: NDArray[Any]) -> NDArray[np.float32]:
+def _small_gray(pixels: NDArray[Any]) -> NDArray[np.float32]:
     small = cv2.resize(pixels, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32)
-    grey = small if small.ndim == 2 else small.mean(axis=2)
-    return grey - grey.mean()
+    grayscale = small if small.ndim == 2 else small.mean(axis=2)
+    return grayscale - grayscale.mean()

@@ -34,7 +34,7 @@ class Layout:
     """Frames are tiles of a larger image, of which those at its edge may be smaller."""
 
     @property
-    def is_grey(self) -> bool:
+    def is_grayscale(self) -> bool:
         """One sample a pixel, which is no palette index."""
         return self.photometric_interpretation.startswith("MONOCHROME")
 

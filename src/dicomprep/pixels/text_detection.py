@@ -34,22 +34,22 @@ Boxes = NDArray[np.int32]
 def shows_text(pixels: NDArray[Any]) -> bool:
     """Whether a line of at least four letters is seen in (rows, columns[, 3]) uint8 or uint16."""
     return any(
-        _longest_line(_letters(cv2.morphologyEx(grey, way, _THICKER))) >= LEAST_LETTERS
-        for grey in _scales(pixels)
+        _longest_line(_letters(cv2.morphologyEx(grayscale, way, _THICKER))) >= LEAST_LETTERS
+        for grayscale in _scales(pixels)
         for way in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)  # bright letters, dark letters
     )
 
 
 def _scales(pixels: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
     """The picture in grey, then at half its size, where large letters are as thin as small ones."""
-    grey = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
-    if grey.ndim == 3:  # coloured letters are as bright as white ones
-        grey = cv2.max(cv2.max(grey[..., 0], grey[..., 1]), grey[..., 2])
-    times = -(-max(grey.shape) // LONGEST_SIDE)
+    grayscale = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+    if grayscale.ndim == 3:  # coloured letters are as bright as white ones
+        grayscale = cv2.max(cv2.max(grayscale[..., 0], grayscale[..., 1]), grayscale[..., 2])
+    times = -(-max(grayscale.shape) // LONGEST_SIDE)
     for shrink in (times, 2 * times):
-        shape = (grey.shape[1] // shrink, grey.shape[0] // shrink)
+        shape = (grayscale.shape[1] // shrink, grayscale.shape[0] // shrink)
         if min(shape) >= 64:
-            yield grey if shrink == 1 else cv2.resize(grey, shape, interpolation=cv2.INTER_AREA)
+            yield grayscale if shrink == 1 else cv2.resize(grayscale, shape, interpolation=cv2.INTER_AREA)
 
 
 def _letters(strokes: NDArray[np.uint8]) -> Boxes:

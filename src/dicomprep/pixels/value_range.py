@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.pixels.geometry import resample
-from dicomprep.pixels.intensity import LookupTable, Range, Rescale, Values, apply_modality
+from dicomprep.pixels.intensity import LookupTable, Rescale, ValueRange, Values, apply_modality
 
 __all__ = ["RangeRule", "measure_range", "overview_shape"]
 
@@ -59,7 +59,7 @@ def measure_range(
     shape: tuple[int, int],
     rule: RangeRule,
     noise: int = 0,
-) -> Range:
+) -> ValueRange:
     """Find the range of modality values that the frames of one file share, by `rule`.
 
     `samples` are stored values and their modality transforms. `shape` is the overview's: integers are averaged to it,
@@ -78,15 +78,15 @@ def measure_range(
         parts.append(np.array([values.min(), values.max()]) if rule.is_extreme and values.size else values)
     values = np.concatenate(parts) if parts else np.empty(0)
     if values.size == 0:
-        return Range(0.0, 1.0, "there is nothing to measure")
+        return ValueRange(0.0, 1.0, "there is nothing to measure")
     low, high = (float(v) for v in np.percentile(values, rule.percentiles, method="nearest"))
     least, greatest = float(values.min()), float(values.max())
     some = values[np.arange(min(4096, values.size)) * SCATTER % values.size]
     if low == high or len(np.unique(some)) <= 2:
         low, high, rule = least, greatest, replace(rule, percentiles=(0, 100))
     if rule.from_zero and high > 0:
-        return Range(0.0, high, str(rule))
-    return Range(low, high, str(replace(rule, from_zero=False)))
+        return ValueRange(0.0, high, str(rule))
+    return ValueRange(low, high, str(replace(rule, from_zero=False)))
 
 
 def _widen(padding: tuple[int, int], pixels: NDArray[Any], noise: int) -> tuple[int, int]:

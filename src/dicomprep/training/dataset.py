@@ -240,8 +240,8 @@ def _require_alike(samples: Sequence[Sample]) -> None:
     first = samples[0]
     for pixels, _, record in samples:
         if pixels.ndim != first[0].ndim:
-            grey, colour = (record, first[2]) if pixels.ndim == 2 else (first[2], record)
-            message = f"{grey.filename} is grey and {colour.filename} is colour, and one batch holds only one kind"
+            gray, colour = (record, first[2]) if pixels.ndim == 2 else (first[2], record)
+            message = f"{gray.filename} is grey and {colour.filename} is colour, and one batch holds only one kind"
             raise ConfigError(f"{message}: Dataset(…, channels=3), or 1.")
         if pixels.shape != first[0].shape:
             message = f"{record.filename} has {pixels.shape[:2]} pixels and {first[2].filename} {first[0].shape[:2]}"

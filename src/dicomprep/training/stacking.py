@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from dicomprep.pixels.geometry import Geometry, to_source
 
-__all__ = ["affine_of", "is_even", "odd_step", "shear_of"]
+__all__ = ["compute_affine", "compute_shear", "find_odd_step", "is_even"]
 
 GAP_TOLERANCE = 0.02
 """How much a step between slices may differ from the usual one, as a share of it."""
@@ -35,7 +35,7 @@ def is_even(points: NDArray[np.float64]) -> bool:
     return all(_misfit(column) <= ROUNDING_MM for column in columns.T)
 
 
-def odd_step(points: NDArray[np.float64]) -> tuple[int, float]:
+def find_odd_step(points: NDArray[np.float64]) -> tuple[int, float]:
     """(which, the usual length) of the step that is least like the others."""
     deviations, length = _deviations(points.reshape(len(points), -1))
     return int(deviations.argmax()), length
@@ -69,7 +69,7 @@ def _step(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> NDA
     return np.asarray(numbers @ origins / (numbers @ numbers), np.float64)
 
 
-def shear_of(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> tuple[float, float]:
+def compute_shear(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> tuple[float, float]:
     """How far a step goes down a column and along a row."""
     step = _step(origins, orientation)
     along_row, down_column = (float(part) for part in orientation @ step)
@@ -78,7 +78,7 @@ def shear_of(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> 
     return down_column, along_row
 
 
-def affine_of(
+def compute_affine(
     origins: NDArray[np.float64],
     orientation: NDArray[np.float64],
     spacing: tuple[float, float] | None,

@@ -19,7 +19,7 @@ from dicomprep.errors import ExportError
 from dicomprep.pixels.geometry import geometry_of
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail
-from dicomprep.training.stacking import affine_of, is_even, odd_step, shear_of
+from dicomprep.training.stacking import compute_affine, compute_shear, find_odd_step, is_even
 
 __all__ = ["Volume", "volume"]
 
@@ -122,8 +122,8 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
     spacing = _spacing(slices[0], positions)
     affine = shear = None
     if origins is not None and orientation is not None:
-        shear = shear_of(origins, orientation)
-        affine = affine_of(origins, orientation, slices[0].spacing, geometry_of(slices[0].transform))
+        shear = compute_shear(origins, orientation)
+        affine = compute_affine(origins, orientation, slices[0].spacing, geometry_of(slices[0].transform))
     return Volume(array, positions, spacing, orientation, filenames, origins, affine, shear)
 
 
@@ -229,7 +229,7 @@ def _positions(slices: Sequence[_Slice]) -> NDArray[np.float64] | None:
         two = f"{slices[at].filename} and {slices[at + 1].filename}"
         raise ExportError(f"{two} are at one place{_what_divides(slices[at], slices[at + 1])}")
     if gaps.size and not is_even(positions):
-        at, usual = odd_step(positions)
+        at, usual = find_odd_step(positions)
         where = f"between {slices[at].filename} and {slices[at + 1].filename}"
         raise ExportError(f"{where} are {gaps[at]:.2f} mm, elsewhere {usual:.2f} mm")
     return positions
@@ -249,7 +249,7 @@ def _origins(slices: Sequence[_Slice]) -> NDArray[np.float64] | None:
         return None
     origins = np.array([(one.origin or "").split("\\") for one in slices], np.float64)
     if len(slices) > 2 and not is_even(origins):
-        at, _ = odd_step(origins)
+        at, _ = find_odd_step(origins)
         step, usual = np.diff(origins, axis=0)[at], np.median(np.diff(origins, axis=0), axis=0)
         two = f"{slices[at].filename} to {slices[at + 1].filename}"
         raise ExportError(f"from {two} the origin moves by {_said(step)} mm, elsewhere by {_said(usual)} mm")

@@ -29,7 +29,7 @@ DuplicateKeys = tuple[bytes | None, int | None]
 def duplicate_keys(outcome: Outcome) -> DuplicateKeys:
     """What the duplicates of an input are found by; nothing where its picture tells no patient from another."""
     written, instance = outcome.written, outcome.instance
-    if outcome.status is not Status.DONE or all(w.likeness is None for w in written):
+    if outcome.status is not Status.DONE or all(w.perceptual_hash is None for w in written):
         return None, None
     digests = [w.source_digest for w in written]
     pixels = digests[0] if len(digests) == 1 else xxhash.xxh3_128_digest(b"".join(digests))

@@ -65,7 +65,7 @@ def frame_rows(
         for w in outcome.written:
             place = (w.filename, w.thumbnail_path, w.width, w.height, w.size, w.digest)
             slice_mm, orientation, *counts, point = w.position
-            said = (w.transform, slice_mm, *counts, *risk, w.likeness, orientation)
+            said = (w.transform, slice_mm, *counts, *risk, w.perceptual_hash, orientation)
             picture = (w.source_digest or None, w.stream_digest or None)
             began = since.get((file_id, w.frame_number), run_id)
             rows.append((file_id, w.frame_number, *place, *said, *picture, began, point))

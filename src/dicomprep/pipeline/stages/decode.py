@@ -17,28 +17,28 @@ from dicomprep.dicom.palette import read_icc_profile, read_palette, read_supplem
 from dicomprep.dicom.patient import PatientIdentity, read_patient
 from dicomprep.dicom.pixel_data import PixelData
 from dicomprep.dicom.positions import read_position
-from dicomprep.dicom.provenance import Origins, read_origins
+from dicomprep.dicom.provenance import Provenance, read_provenance
 from dicomprep.dicom.ranges import is_label_map, limit_to_grayscale, read_range
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels
 from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, reduce_resolution
 from dicomprep.pixels.codecs.registry import min_oversampling
-from dicomprep.pixels.color import apply_palette, to_grey
-from dicomprep.pixels.geometry import plan_geometry, shrink_of, spare_halvings
+from dicomprep.pixels.color import apply_palette, to_grayscale
+from dicomprep.pixels.geometry import max_halvings, plan_geometry, reduction_factor
 from dicomprep.pixels.intensity import (
-    Grey,
+    GrayscaleTransform,
     LookupTable,
-    Range,
     Rescale,
+    ValueRange,
     may_be_averaged,
-    stored_values_per_grey,
+    stored_values_per_gray,
 )
 from dicomprep.pixels.similarity import perceptual_hash
 from dicomprep.pixels.stored import Layout
 from dicomprep.pixels.value_range import RangeRule, measure_range, overview_shape
 from dicomprep.storage.source import SourceFile
 
-__all__ = ["Image", "decode"]
+__all__ = ["DicomImage", "decode"]
 
 DEFAULT_OPTIONS = ImageOptions()
 
@@ -56,7 +56,7 @@ MOST_MISSED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class DicomImage:
     """A file that holds an image: what it is, and its frames on demand."""
 
     instance: Instance
@@ -83,24 +83,24 @@ class Image:
         """Any frame can be decoded without those before it."""
         return not self._reader.data.is_video
 
-    def held(self) -> frozenset[int]:
+    def predecoded(self) -> frozenset[int]:
         """Frames that are decoded already, for they were needed to measure the file's range."""
         return frozenset(self._reader.predecoded)
 
-    def shared_range(self) -> Range | None:
+    def shared_range(self) -> ValueRange | None:
         """What all frames without a window share; None where none has asked for it yet."""
         return self._reader.range
 
-    def share_range(self, found: Range | None) -> None:
+    def take_shared_range(self, found: ValueRange | None) -> None:
         """Take over what was measured when the file was opened elsewhere."""
         self._reader.range = found
 
-    def origins(self, index: int) -> Origins:
+    def provenance(self, index: int) -> Provenance:
         """Where the rules of a frame come from, in words."""
-        return read_origins(FrameAttributes(self._reader.header.attributes, index))
+        return read_provenance(FrameAttributes(self._reader.header.attributes, index))
 
 
-def decode(file: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> Image:
+def decode(file: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> DicomImage:
     """Read the header of an open file and make its frames available.
 
     `max_bytes` bounds what an inflated data set or a decoded frame may take; `extra` are keywords beyond the
@@ -121,7 +121,7 @@ def decode(file: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> 
     layout = data.layout
     notes = (*header.encoding.notes, *notes, *element_notes, *sampling_notes, *syntax_notes, *data.notes)
     reader = _Reader(header, data, layout, notes, is_label_map(header.attributes))
-    return Image(instance, patient, data.frame_count, layout, reader)
+    return DicomImage(instance, patient, data.frame_count, layout, reader)
 
 
 class NoImage(InputError):
@@ -143,7 +143,7 @@ class _Reader:
     is_label_map: bool
     options: ImageOptions = DEFAULT_OPTIONS
     palette: tuple[NDArray[np.uint16], int] | None = None
-    range: Range | None = None
+    range: ValueRange | None = None
     """What all frames without a window share, once one has asked for it."""
     predecoded: dict[int, Decoded] = field(default_factory=dict)
 
@@ -151,13 +151,13 @@ class _Reader:
         """Decode one frame and join it with what the header says of it."""
         view = FrameAttributes(self.header.attributes, index)
         aspect, notes = read_aspect(view)
-        grey: tuple[Grey, ...] = ()
-        if self.layout.is_grey:
-            grey, grey_notes = self._grey(view)
-            notes = (*notes, *grey_notes)
+        grayscale: tuple[GrayscaleTransform, ...] = ()
+        if self.layout.is_grayscale:
+            grayscale, grayscale_notes = self._grayscale(view)
+            notes = (*notes, *grayscale_notes)
         big_endian = self.header.encoding.big_endian
-        palette, palette_notes = read_supplement(view, big_endian=big_endian) if grey else (self.palette, ())
-        detail = FULL_DETAIL if palette else self._detail(aspect, grey)
+        palette, palette_notes = read_supplement(view, big_endian=big_endian) if grayscale else (self.palette, ())
+        detail = FULL_DETAIL if palette else self._detail(aspect, grayscale)
         decoded = self.predecoded.pop(index, None) or self.data.decode(index, detail)
         if self.layout.is_palette and self.palette is None:
             palette = self.palette = read_palette(self.header.attributes, big_endian=big_endian)
@@ -169,22 +169,22 @@ class _Reader:
             photometric_interpretation=decoded.photometric_interpretation,
             source_shape=(self.layout.rows, self.layout.columns),
             digest=decoded.digest,
-            likeness=self._likeness(decoded, inverted=bool(grey) and grey[0].inverted),
+            perceptual_hash=self._perceptual_hash(decoded, inverted=bool(grayscale) and grayscale[0].inverted),
             stream_digest=decoded.stream_digest,
             grid=decoded.grid,
             step=decoded.step,
-            grey=grey,
+            grayscale=grayscale,
             palette=entries,
             palette_first=first,
             aspect=aspect,
             position=read_position(self.header.attributes, view, index=index, count=self.data.frame_count),
-            icc_profile=None if self.layout.is_grey else read_icc_profile(self.header.attributes),
+            icc_profile=None if self.layout.is_grayscale else read_icc_profile(self.header.attributes),
             decoder=decoded.decoder,
             is_label_map=self.is_label_map,
             notes=tuple(dict.fromkeys((*self.notes, *decoded.notes, *notes, *palette_notes))),
         )
 
-    def _likeness(self, decoded: Decoded, *, inverted: bool) -> int | None:
+    def _perceptual_hash(self, decoded: Decoded, *, inverted: bool) -> int | None:
         """What the frame looks like in grey, whatever window it is drawn with."""
         overview = decoded.overview
         if overview is None:
@@ -194,14 +194,14 @@ class _Reader:
             entries, first = self.palette
             pixels = apply_palette(pixels, palette=entries, first=first, depth=8)
         is_luma = decoded.photometric_interpretation.startswith(("YBR_FULL", "YBR_PARTIAL"))
-        return perceptual_hash(replace(overview, pixels=to_grey(pixels, is_luma=is_luma)), inverted=inverted)
+        return perceptual_hash(replace(overview, pixels=to_grayscale(pixels, is_luma=is_luma)), inverted=inverted)
 
     @property
     def _is_averageable(self) -> bool:
         """Samples are no single bits, no floats, and not wider than what is averaged fast."""
         return self.layout.bits_stored >= 8 and self.layout.kind == "integer" and self.layout.bits_allocated <= 16
 
-    def _grey(self, view: FrameAttributes) -> tuple[tuple[Grey, ...], tuple[str, ...]]:
+    def _grayscale(self, view: FrameAttributes) -> tuple[tuple[GrayscaleTransform, ...], tuple[str, ...]]:
         """The rules of a frame: one for each window asked for, else the file's own."""
         modality, stated, notes = self._stated(view)
         inverted = read_inversion(self.header.attributes, self.layout)
@@ -219,7 +219,7 @@ class _Reader:
         lossy = padding is not None and is_lossy(self.header.attributes, self.data.syntax)
         return padding_noise(self.layout) if lossy else 0
 
-    def _detail(self, aspect: float, grey: tuple[Grey, ...]) -> Detail:
+    def _detail(self, aspect: float, grayscale: tuple[GrayscaleTransform, ...]) -> Detail:
         """How much of a frame must be decoded for a thumbnail of it."""
         layout, options = self.layout, self.options
         has_names = layout.is_palette or self.is_label_map
@@ -229,15 +229,15 @@ class _Reader:
         shape = (layout.rows, layout.columns)
         geometry = plan_geometry(shape, aspect=aspect, size=options.size, fit=options.fit)
         reduction = 0
-        if all(may_be_averaged(rule, bits_stored=layout.bits_stored) for rule in grey):
+        if all(may_be_averaged(rule, bits_stored=layout.bits_stored) for rule in grayscale):
             spare = min_oversampling(self.data.syntax, bits_stored=layout.bits_stored, draft=draft)
-            reduction = spare_halvings(geometry, spare=spare)
-        shrink, tolerance = shrink_of(geometry), 0.0
+            reduction = max_halvings(geometry, spare=spare)
+        shrink, tolerance = reduction_factor(geometry), 0.0
         if options.depth == 8 and shrink >= HIDING_SHRINK:
-            tolerance = min(map(stored_values_per_grey, grey), default=0.0) * (4 if draft else 1)
+            tolerance = min(map(stored_values_per_gray, grayscale), default=0.0) * (4 if draft else 1)
         return Detail(reduction, tolerance, shrink)
 
-    def _shared_range(self) -> Range:
+    def _shared_range(self) -> ValueRange:
         """One range for all frames: as the header gives it, else as measured."""
         if self.range is None:
             first = FrameAttributes(self.header.attributes, 0)
@@ -245,9 +245,9 @@ class _Reader:
             rule = read_range(first, self.layout, rescaled=modality != Rescale())
             if isinstance(rule, RangeRule):
                 rule = limit_to_grayscale(rule, first, modality, big_endian=self.header.encoding.big_endian)
-            if isinstance(rule, Range) and self._has_deeper_pixels(first):
+            if isinstance(rule, ValueRange) and self._has_deeper_pixels(first):
                 rule = RangeRule()
-            self.range = rule if isinstance(rule, Range) else self._measure(rule, modality)
+            self.range = rule if isinstance(rule, ValueRange) else self._measure(rule, modality)
         return self.range
 
     def _has_deeper_pixels(self, first: FrameAttributes) -> bool:
@@ -264,7 +264,7 @@ class _Reader:
             self.predecoded[0] = decoded
         return decoded.bits_stored > self.layout.bits_stored
 
-    def _measure(self, rule: RangeRule, modality: Rescale | LookupTable) -> Range:
+    def _measure(self, rule: RangeRule, modality: Rescale | LookupTable) -> ValueRange:
         frame_count = self.data.frame_count
         full = (self.layout.rows, self.layout.columns)
         padding, _ = read_padding(self.header.attributes, self.layout)

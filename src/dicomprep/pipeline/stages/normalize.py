@@ -8,7 +8,7 @@ from dicomprep.config import ImageOptions
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Normalized, Pixels
 from dicomprep.pixels.color import apply_palette, convert_ybr_full, convert_ybr_partial, scale_color, to_srgb
-from dicomprep.pixels.intensity import describe_grey, draw_grey
+from dicomprep.pixels.intensity import describe_grayscale, draw_grayscale
 
 __all__ = ["normalize"]
 
@@ -19,7 +19,7 @@ def normalize(frame: Frame, options: ImageOptions) -> Normalized:
     Raises InputError `unsupported_pixels` for a photometric interpretation that has no rule.
     """
     intensity: dict[str, Any]
-    if frame.grey:
+    if frame.grayscale:
         pixels, intensity = _draw_windows(frame, options)
         if frame.palette is not None:
             pixels = _add_colors(pixels, frame, frame.palette, options)
@@ -52,20 +52,23 @@ def normalize(frame: Frame, options: ImageOptions) -> Normalized:
 def _draw_windows(frame: Frame, options: ImageOptions) -> tuple[Pixels, dict[str, Any]]:
     """Grey by one rule, or RGB by three."""
     bits, depth = frame.bits_stored, options.depth
-    drawn = [draw_grey(frame.pixels, grey=grey, bits_stored=bits, depth=depth) for grey in frame.grey]
+    drawn = [
+        draw_grayscale(frame.pixels, grayscale=grayscale, bits_stored=bits, depth=depth)
+        for grayscale in frame.grayscale
+    ]
     if len(drawn) == 1:
-        return drawn[0], describe_grey(frame.grey[0])
-    return np.stack(drawn, axis=-1), {"channels": [describe_grey(grey) for grey in frame.grey]}
+        return drawn[0], describe_grayscale(frame.grayscale[0])
+    return np.stack(drawn, axis=-1), {"channels": [describe_grayscale(grayscale) for grayscale in frame.grayscale]}
 
 
-def _add_colors(grey: Pixels, frame: Frame, palette: Pixels, options: ImageOptions) -> Pixels:
+def _add_colors(grayscale: Pixels, frame: Frame, palette: Pixels, options: ImageOptions) -> Pixels:
     """RGB: the colours of a supplemental palette where stored values have one, grey below (PS3.3 C.8.16.2.1.1.1)."""
     colors = apply_palette(frame.pixels, palette=palette, first=frame.palette_first, depth=options.depth)
     colored = frame.pixels >= frame.palette_first
-    padding = frame.grey[0].padding
+    padding = frame.grayscale[0].padding
     if padding is not None:
         colored &= (frame.pixels < padding[0]) | (frame.pixels > padding[1])
-    rgb = grey if grey.ndim == 3 else np.repeat(grey[..., np.newaxis], 3, axis=-1)
+    rgb = grayscale if grayscale.ndim == 3 else np.repeat(grayscale[..., np.newaxis], 3, axis=-1)
     return np.where(colored[..., np.newaxis], colors, rgb)
 
 

@@ -32,7 +32,7 @@ def write(
         digest=digest_bytes(content),
         transform=_as_json(thumbnail.transform),
         source_digest=frame.digest,
-        likeness=frame.likeness,
+        perceptual_hash=frame.perceptual_hash,
         stream_digest=frame.stream_digest,
     )
 
