@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dicomprep.database.writes.labels import add_label
-from dicomprep.database.writes.predictions import add_scores, summarize
+from dicomprep.database.writes.predictions import Score, add_scores, summarize
 from dicomprep.database.writes.releases import add_releases
 from dicomprep.database.writes.store import Store
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
@@ -253,7 +253,7 @@ def store(place: Place) -> Iterator[Store]:
 def test_predictions_and_releases_go_along(place: Place, store: Store) -> None:
     ids = dict(place.rows("SELECT filename, id FROM images"))
     with store.transaction() as connection:
-        add_scores(connection, "m", [(ids["p0/a"], "Mass", 0.9), (ids["p0/a"], "Clear", 0.1)])
+        add_scores(connection, "m", [Score(ids["p0/a"], "Mass", 0.9), Score(ids["p0/a"], "Clear", 0.1)])
         summarize(connection)
     place.execute("UPDATE frames SET burned_in = 'high'")
     add_releases(store, [ids["p0/a"]], person="Zoë")

@@ -15,6 +15,7 @@ from dicomprep.database import bulk
 from dicomprep.database.bulk import PIECE, any_of, look_up
 from dicomprep.database.queries import runs
 from dicomprep.database.schema import files, frames
+from dicomprep.database.writes.rows import InputRow
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
@@ -224,9 +225,9 @@ def test_counts_agree_with_the_views(place: Place, store: Store) -> None:
 
 def test_the_statements_suit_postgresql() -> None:
     dialect = PGDialect_psycopg(paramstyle="format")
-    insert = bulk._insert_text(files, ("root", "path"), dialect, replace=True)
+    insert, _ = bulk._insertion(files, InputRow, ("root", "path"), dialect, replace=True)
     assert insert.count("%s") == len(files.columns) - 3
     assert "DO UPDATE" in insert
     assert "RETURNING" not in insert
-    assert "DO NOTHING" in bulk._insert_text(files, ("root", "path"), dialect, replace=False)
+    assert "DO NOTHING" in bulk._insertion(files, InputRow, ("root", "path"), dialect, replace=False)[0]
     assert bulk._query_text(_IDS, dialect).count("%s") == 1 + PIECE

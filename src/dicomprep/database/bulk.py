@@ -3,20 +3,22 @@
 Past SQLAlchemy's handling of each value, a row costs hardly more than the database itself takes for it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from functools import lru_cache
-from typing import Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Dialect, Select, Table, bindparam, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 __all__ = ["any_of", "insert", "look_up"]
 
 PIECE = 256
-"""So many values are looked up by one statement: always as many, so that the database prepares it once."""
-
-RESOLVED_LATER = ("id", "joined_id", "drawn_split", "duplicate_of", "absent_since")
-"""Columns that are not inserted, and that stay what they are in a row that is replaced."""
+"""Values looked up by one statement: always as many, so that the database prepares it once."""
 
 
 def any_of(column: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -41,18 +43,20 @@ def look_up(
 def insert(
     connection: Connection,
     table: Table,
-    rows: list[tuple[object, ...]],
+    rows: "Sequence[DataclassInstance]",
     *,
     key: tuple[str, ...],
     replace: bool,
 ) -> None:
-    """Insert rows, each the table's columns in their order without those of `RESOLVED_LATER`.
+    """Insert rows: dataclasses of one type, whose fields are called like the columns they are for.
 
-    Of rows with the same `key` only one stays: the one that was there, or with `replace` the new one: under the old id,
-    with its `attempts` counted.
+    A field whose type is a named tuple is for the columns that are called like the tuple's fields. Of rows with the
+    same `key` only one stays: the one that was there, or with `replace` the new one: under the old id, with its
+    `attempts` counted. Columns that the type has no field for keep their values.
     """
     if rows:
-        connection.exec_driver_sql(_insert_text(table, key, connection.dialect, replace=replace), rows)
+        statement, values = _insertion(table, type(rows[0]), key, connection.dialect, replace=replace)
+        connection.exec_driver_sql(statement, [values(row) for row in rows])
 
 
 @lru_cache(maxsize=64)
@@ -61,9 +65,15 @@ def _query_text(query: Select[Any], dialect: Dialect) -> str:
 
 
 @lru_cache(maxsize=64)
-def _insert_text(table: Table, key: tuple[str, ...], dialect: Dialect, *, replace: bool) -> str:
+def _insertion(
+    table: Table, kind: "type[DataclassInstance]", key: tuple[str, ...], dialect: Dialect, *, replace: bool
+) -> tuple[str, Callable[[object], tuple[object, ...]]]:
+    """A statement that inserts rows of a type, and what takes a row's values in the order of its parameters."""
+    places = _places(kind)
+    names = [column.name for column in table.columns if column.name in places]  # SQLAlchemy's order, too
+    if len(names) < len(places):
+        raise TypeError(f"{table.name} has no columns {places.keys() - set(names)}")
     statement = (sqlite if dialect.name == "sqlite" else postgresql).insert(table).inline()
-    names = [column.name for column in table.columns if column.name not in RESOLVED_LATER]
     changes: dict[str, Any] = {name: statement.excluded[name] for name in names if name not in key}
     if "attempts" in changes:
         changes["attempts"] = table.c.attempts + literal_column("1")
@@ -71,4 +81,13 @@ def _insert_text(table: Table, key: tuple[str, ...], dialect: Dialect, *, replac
         statement = statement.on_conflict_do_update(index_elements=key, set_=changes)
     else:
         statement = statement.on_conflict_do_nothing(index_elements=key)
-    return str(statement.compile(dialect=dialect, column_keys=names))
+    return str(statement.compile(dialect=dialect, column_keys=names)), attrgetter(*(places[name] for name in names))
+
+
+def _places(kind: "type[DataclassInstance]") -> dict[str, str]:
+    """Where the value of each column is in a row."""
+    places: dict[str, str] = {}
+    for field in fields(kind):
+        parts: tuple[str, ...] | None = getattr(field.type, "_fields", None)
+        places |= {field.name: field.name} if parts is None else {part: f"{field.name}.{part}" for part in parts}
+    return places

@@ -12,7 +12,7 @@ from dicomprep.database.queries import labeling
 from dicomprep.database.queries.exchange import scores
 from dicomprep.database.queries.frames import class_names
 from dicomprep.database.queries.series import HiddenScore, hidden_scores
-from dicomprep.database.writes.predictions import add_scores, summarize
+from dicomprep.database.writes.predictions import Score, add_scores, summarize
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling
@@ -68,7 +68,8 @@ def import_predictions(db: str, file: Path, *, model: str | None) -> Predictions
         try:
             with store.transaction() as connection:
                 for name in sorted({key[0] for key in rows}):
-                    add_scores(connection, name, [(*key[1:], said[0]) for key, said in rows.items() if key[0] == name])
+                    of_model = [Score(key[1], key[2], said[0]) for key, said in rows.items() if key[0] == name]
+                    add_scores(connection, name, of_model)
                 summarize(connection)
         finally:
             store.close()

@@ -1,9 +1,10 @@
 """Writing the catalogue: every image gets its place in the order of labelling and in its series, once."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, exists, func, select, text
 
@@ -21,18 +22,47 @@ SLOTS = 2**21
 
 DRAWS = 1_000_000
 
+
+class _NewImage(NamedTuple):
+    frame_id: int
+    frame_number: int
+    file_id: int
+    group_id: int
+    study_id: str
+    modality: str | None
+    series_instance_uid: str | None
+    frame_count: int
+    instance_number: int | None
+
+
+@dataclass(slots=True, kw_only=True)
+class CatalogueRow:
+    """A row of `catalogue` for an image that nobody has labeled."""
+
+    frame_id: int
+    group_id: int
+    study_id: str
+    modality: str | None
+    series: int
+    slot: int
+    position: float
+    draw: int
+    wanted: int = 1
+    votes: int = 0
+    disputed: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class CatalogueCountRow:
+    """A row of `catalogue_counts`."""
+
+    group_id: int
+    frames: int
+
+
+_OF_FRAMES = {"frame_id": frames.c.id, "frame_number": frames.c.frame_number, "file_id": files.c.id}
 _NEW = (
-    select(
-        frames.c.id,
-        frames.c.frame_number,
-        files.c.id,
-        files.c.group_id,
-        files.c.study_id,
-        files.c.modality,
-        files.c.series_instance_uid,
-        files.c.frame_count,
-        files.c.instance_number,
-    )
+    select(*(_OF_FRAMES[name] if name in _OF_FRAMES else files.c[name] for name in _NewImage._fields))
     .select_from(frames.join(files).join(groups))
     .where(files.c.duplicate_of.is_(None))
     .order_by(frames.c.id)
@@ -41,7 +71,7 @@ _IN_CATALOGUE = exists().where(catalogue.c.frame_id == frames.c.id)
 _DUPLICATES = select(frames.c.id).select_from(frames.join(files)).where(files.c.duplicate_of.is_not(None))
 _COUNTS = select(catalogue_counts.c.group_id, catalogue_counts.c.frames).where(any_of(catalogue_counts.c.group_id))
 
-_TAKE_OVER_LABELS = text("""
+_REFRESH_LABELS = text("""
 UPDATE catalogue SET
     votes = (SELECT count(*) FROM standing WHERE standing.frame_id = catalogue.frame_id),
     disputed = (SELECT count(DISTINCT label) FROM standing WHERE standing.frame_id = catalogue.frame_id),
@@ -53,7 +83,7 @@ WHERE frame_id BETWEEN :first AND :last AND frame_id IN (SELECT frame_id FROM st
 
 def refresh_labels(connection: Connection, frame_ids: Sequence[int]) -> None:
     """Let the catalogue say what is `current_labels` of images that got labels otherwise than by new events."""
-    connection.execute(_TAKE_OVER_LABELS, [{"first": frame_id, "last": frame_id} for frame_id in frame_ids])
+    connection.execute(_REFRESH_LABELS, [{"first": frame_id, "last": frame_id} for frame_id in frame_ids])
 
 
 def add_images(connection: Connection) -> int:
@@ -62,56 +92,54 @@ def add_images(connection: Connection) -> int:
     The first image of every patient comes before the second of any, in a shuffled order that stays.
     """
     newest = connection.execute(select(func.max(catalogue.c.frame_id))).scalar() or 0
-    rows = connection.execute(_NEW.where(frames.c.id > newest).limit(CHUNK)).all()
-    if rows:
-        _take(connection, rows)
-    return len(rows)
+    new = [_NewImage(*row) for row in connection.execute(_NEW.where(frames.c.id > newest).limit(CHUNK))]
+    if new:
+        _add(connection, new)
+    return len(new)
 
 
 def reconcile_duplicates(connection: Connection) -> None:
     """Leave out what has turned out to be a duplicate and has no label; take in what is none any more."""
     connection.execute(delete(catalogue).where(catalogue.c.votes == 0, catalogue.c.frame_id.in_(_DUPLICATES)))
     newest = connection.execute(select(func.max(catalogue.c.frame_id))).scalar() or 0
-    missed = connection.execute(_NEW.where(frames.c.id < newest, ~_IN_CATALOGUE)).all()
+    missed = [_NewImage(*row) for row in connection.execute(_NEW.where(frames.c.id < newest, ~_IN_CATALOGUE))]
     if missed:
-        _take(connection, missed)
+        _add(connection, missed)
 
 
-def _take(connection: Connection, rows: Sequence[Any]) -> None:
-    by_group: dict[int, list[Any]] = defaultdict(list)
-    for row in rows:
-        by_group[row[3]].append(row)
+def _add(connection: Connection, new: Sequence[_NewImage]) -> None:
+    by_group: dict[int, list[_NewImage]] = defaultdict(list)
+    for image in new:
+        by_group[image.group_id].append(image)
     before: dict[int, int] = dict(look_up(connection, _COUNTS, list(by_group)))
-    places = [place for group_id, members in by_group.items() for place in _places(members, before.get(group_id, 0))]
-    places.sort()
-    insert(connection, catalogue, places, key=("frame_id",), replace=False)
-    counts: list[tuple[object, ...]] = [
-        (group_id, before.get(group_id, 0) + len(members)) for group_id, members in by_group.items()
+    rows = [row for group_id, images in by_group.items() for row in _rows(images, before.get(group_id, 0))]
+    rows.sort(key=lambda row: row.frame_id)
+    insert(connection, catalogue, rows, key=("frame_id",), replace=False)
+    counts = [
+        CatalogueCountRow(group_id=group_id, frames=before.get(group_id, 0) + len(images))
+        for group_id, images in by_group.items()
     ]
     insert(connection, catalogue_counts, counts, key=("group_id",), replace=True)
-    connection.execute(_TAKE_OVER_LABELS, {"first": rows[0][0], "last": rows[-1][0]})
+    connection.execute(_REFRESH_LABELS, {"first": new[0].frame_id, "last": new[-1].frame_id})
 
 
-def _places(members: Sequence[Any], before: int) -> Iterable[tuple[object, ...]]:
-    """The columns of `catalogue` for new images of one patient, who has `before` images in it."""
-    shuffled = sorted((_number(f"frame {row[0]}"), row) for row in members)
-    for rank, (drawn, row) in enumerate(shuffled, before):
-        (
-            frame_id,
-            frame_number,
-            file_id,
-            group_id,
-            study_id,
-            modality,
-            series_uid,
-            frame_count,
-            instance_number,
-        ) = row
-        position = rank + (drawn % DRAWS) / DRAWS
-        slot = max(-(2**40), min(2**40, instance_number or 0)) * SLOTS + frame_number
-        series = series_uid if series_uid and frame_count == 1 else file_id  # a cine is a series of its own
-        place = (_signed(_number(f"series {series}")), slot, position, drawn // DRAWS % DRAWS)
-        yield (frame_id, group_id, study_id, modality, *place, 1, 0, 0, None, None)
+def _rows(images: Sequence[_NewImage], before: int) -> Iterator[CatalogueRow]:
+    """The rows of new images of one patient, who has `before` images in the catalogue."""
+    shuffled = sorted((_number(f"frame {image.frame_id}"), image) for image in images)
+    for rank, (drawn, image) in enumerate(shuffled, before):
+        slot = max(-(2**40), min(2**40, image.instance_number or 0)) * SLOTS + image.frame_number
+        is_cine = not image.series_instance_uid or image.frame_count != 1  # a series of its own
+        series = image.file_id if is_cine else image.series_instance_uid
+        yield CatalogueRow(
+            frame_id=image.frame_id,
+            group_id=image.group_id,
+            study_id=image.study_id,
+            modality=image.modality,
+            series=_signed(_number(f"series {series}")),
+            slot=slot,
+            position=rank + (drawn % DRAWS) / DRAWS,
+            draw=drawn // DRAWS % DRAWS,
+        )
 
 
 def _number(words: str) -> int:

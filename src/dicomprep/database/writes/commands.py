@@ -1,7 +1,6 @@
 """What annotators did by the pages, in order: what is sent twice counts once, and an undo finds the last."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
 
@@ -9,6 +8,7 @@ from dicomprep.database.page_schema import commands, skips
 from dicomprep.database.queries.labeling import newest_event
 from dicomprep.database.schema import frames, labels
 from dicomprep.database.writes.labels import pass_image, undo_label
+from dicomprep.database.writes.rows import now
 
 __all__ = ["Command", "find_command", "note_command", "show_again", "undo_last"]
 
@@ -47,7 +47,7 @@ def note_command(connection: Connection, done: Command, *, annotator: str, key: 
         "event_id": connection.execute(select(func.max(labels.c.id)).where(labels.c.annotator == annotator)).scalar()
         or 0,
         "undone": 0,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": now(),
     }
     connection.execute(commands.insert().values(row))
 

@@ -6,37 +6,20 @@ from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
 
-import xxhash
 from sqlalchemy import Connection, Select, bindparam, func, literal_column, select, update
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, labels
 from dicomprep.database.writes.groups import Move, join_groups
-from dicomprep.models import Outcome, Status
+from dicomprep.database.writes.rows import InputRow
 
-__all__ = ["MAX_GROUPS_PER_IMAGE", "DuplicateKeys", "Duplicates", "duplicate_keys"]
+__all__ = ["MAX_GROUPS_PER_IMAGE", "Duplicates"]
 
 MAX_GROUPS_PER_IMAGE = 4
 """An image that more patients have is a test pattern or a form, and joins nobody."""
 
-LIKE_BITS = 3
-"""So many bits of a perceptual hash may differ in an instance that was compressed again."""
-
-DuplicateKeys = tuple[bytes | None, int | None]
-"""Of an input: its pixels' digest, and a hash of its SOP Instance UID and instance number; None joins nobody."""
-
-
-def duplicate_keys(outcome: Outcome) -> DuplicateKeys:
-    """What the duplicates of an input are found by; nothing where its picture tells no patient from another."""
-    written, instance = outcome.written, outcome.instance
-    if outcome.status is not Status.DONE or all(w.perceptual_hash is None for w in written):
-        return None, None
-    digests = [w.source_digest for w in written]
-    pixels = digests[0] if len(digests) == 1 else xxhash.xxh3_128_digest(b"".join(digests))
-    if not instance.sop_instance_uid:
-        return pixels or None, None
-    text = f"{instance.sop_instance_uid}\0{instance.instance_number}"
-    return pixels or None, xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogateescape")) - 2**63
+MAX_DIFFERING_BITS = 3
+"""Bits of a perceptual hash that may differ in an instance that was compressed again."""
 
 
 @dataclass(slots=True)
@@ -76,8 +59,8 @@ def _names() -> Select[Any]:
     return select(names.c.original, names.c.name).where(names.c.name.is_not(None))
 
 
-def _first_likeness() -> Select[Any]:
-    """(file, likeness) of the first frame of each file that has one."""
+def _first_hash() -> Select[Any]:
+    """(file, perceptual hash) of the first frame of each file that has one."""
     number = func.min(frames.c.frame_number).label("number")
     known = select(frames.c.file_id, number).where(frames.c.likeness.is_not(None), any_of(frames.c.file_id))
     first = known.group_by(frames.c.file_id).subquery()
@@ -93,7 +76,7 @@ _BY_ID = select(*_COLUMNS).where(any_of(files.c.id))
 _BY_ORIGINAL = select(*_COLUMNS).where(any_of(files.c.duplicate_of))
 _PIXELS_MET = select(files.c.pixel_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.pixel_key))
 _INSTANCES_MET = select(files.c.instance_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.instance_key))
-_LIKENESS = _first_likeness()
+_FIRST_HASHES = _first_hash()
 _LABELED = (
     select(frames.c.file_id)
     .select_from(frames.join(labels, labels.c.frame_id == frames.c.id))
@@ -124,14 +107,14 @@ class Duplicates:
     _pairs: list[tuple[_Member, _Member]] = field(default_factory=list)
     """(duplicate, original) that were found."""
 
-    def find_duplicates(self, batch: Sequence[tuple[str, str, DuplicateKeys]]) -> None:
-        """Note which keys of a batch (root, path, keys of each input) occur more than once."""
-        pixels = [(keys[0], root, path) for root, path, keys in batch if keys[0] is not None]
-        instances = [(keys[1], root, path) for root, path, keys in batch if keys[1] is not None]
-        met = set(look_up(self.connection, _PIXELS_MET, list({row[0] for row in pixels})))
-        self.pixels = {key for key, n in Counter(row[0] for row in met | set(pixels)).items() if n > 1 and key}
-        known = set(look_up(self.connection, _INSTANCES_MET, list({row[0] for row in instances})))
-        self.instances = {key for key, n in Counter(row[0] for row in known | set(instances)).items() if n > 1}
+    def find_duplicates(self, batch: Sequence[InputRow]) -> None:
+        """Note which keys of a batch occur more than once, in it or in what is recorded."""
+        pixels = {(row.keys.pixel_key, row.root, row.path) for row in batch if row.keys.pixel_key is not None}
+        instances = {(row.keys.instance_key, row.root, row.path) for row in batch if row.keys.instance_key is not None}
+        pixels |= set(look_up(self.connection, _PIXELS_MET, list({row[0] for row in pixels})))
+        instances |= set(look_up(self.connection, _INSTANCES_MET, list({row[0] for row in instances})))
+        self.pixels = {key for key, n in Counter(row[0] for row in pixels).items() if n > 1 and key}
+        self.instances = {key for key, n in Counter(row[0] for row in instances).items() if n > 1}
 
     def resolve(self, remade: Sequence[int]) -> None:
         """Hide what is a duplicate, release what is none any more, join the groups of duplicates.
@@ -164,11 +147,11 @@ class Duplicates:
         if not hidden:
             return
         originals = {m.id: m for m in self._members(_BY_ID, sorted({m.duplicate_of or 0 for m in hidden}))}
-        likeness = self._likeness([m.id for m in (*hidden, *originals.values())])
+        hashes = self._perceptual_hashes([m.id for m in (*hidden, *originals.values())])
         for duplicate in {m.id: m for m in hidden}.values():
             original = originals[duplicate.duplicate_of or 0]
             pending = original.pixel_key is not None and duplicate.fingerprint != original.fingerprint
-            if pending or _is_same_image(duplicate, original, likeness):
+            if pending or _is_same_image(duplicate, original, hashes):
                 continue
             self.connection.execute(_HIDE, {"duplicate": duplicate.id, "original": None})
             self.surfaced.add(duplicate.id)
@@ -182,12 +165,12 @@ class Duplicates:
         """Of all that say they are one instance, those are that look so; the UID of the others says nothing."""
         found = _grouped(self._members(_BY_INSTANCE, sorted(self.instances)), "instance_key")
         groups = [members for members in found if len(members) > 1]
-        likeness = self._likeness([member.id for members in groups for member in members])
+        hashes = self._perceptual_hashes([member.id for members in groups for member in members])
         same: list[list[_Member]] = []
         others: list[dict[str, int]] = []
         for members in groups:
             holder, *newcomers = sorted(members, key=self._rank)
-            alike = [_is_same_image(member, holder, likeness) for member in newcomers]
+            alike = [_is_same_image(member, holder, hashes) for member in newcomers]
             same.append([holder, *compress(newcomers, alike)])
             others += [{"newcomer": m.id} for m, is_alike in zip(newcomers, alike, strict=True) if not is_alike]
         self._hide(same)
@@ -220,9 +203,9 @@ class Duplicates:
         """
         return member.run_id == self.run_id, member.attempts == 1, member.root, member.path
 
-    def _likeness(self, file_ids: Sequence[int]) -> dict[int, int]:
+    def _perceptual_hashes(self, file_ids: Sequence[int]) -> dict[int, int]:
         """What the first frame of each file looks like, where that is known."""
-        return dict(look_up(self.connection, _LIKENESS, file_ids))
+        return dict(look_up(self.connection, _FIRST_HASHES, file_ids))
 
     def _join(self) -> None:
         """Put the groups of duplicates on one side, but for images that too many share."""
@@ -244,7 +227,7 @@ class Duplicates:
         return [_Member(*row) for row in look_up(self.connection, query, list(values))]  # type: ignore[arg-type]
 
 
-def _is_same_image(one: _Member, other: _Member, likeness: Mapping[int, int]) -> bool:
+def _is_same_image(one: _Member, other: _Member, hashes: Mapping[int, int]) -> bool:
     """The same pixels, or the same instance of one series that looks the same and that a lossy codec has changed.
 
     Now, or before the file was decompressed. Without one other values are another image, whatever UID somebody wrote.
@@ -256,9 +239,9 @@ def _is_same_image(one: _Member, other: _Member, likeness: Mapping[int, int]) ->
     alike = alike and bool(one.is_lossy or other.is_lossy)
     if not alike or (one.sop_instance_uid, one.instance_number) != (other.sop_instance_uid, other.instance_number):
         return False
-    if one.id not in likeness or other.id not in likeness:
+    if one.id not in hashes or other.id not in hashes:
         return False
-    return ((likeness[one.id] ^ likeness[other.id]) & (2**64 - 1)).bit_count() <= LIKE_BITS
+    return ((hashes[one.id] ^ hashes[other.id]) & (2**64 - 1)).bit_count() <= MAX_DIFFERING_BITS
 
 
 def _grouped(members: Iterable[_Member], name: str) -> list[list[_Member]]:

@@ -3,7 +3,6 @@
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
@@ -11,6 +10,7 @@ from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.page_schema import current_labels
 from dicomprep.database.schema import labels
 from dicomprep.database.writes.labels import enter_annotator
+from dicomprep.database.writes.rows import now
 
 __all__ = ["GivenLabel", "LabelsAdded", "add_labels"]
 
@@ -69,13 +69,9 @@ def add_labels(
         enter_annotator(connection, annotator)
     added = [*new, *(one for one, _ in replaced)]
     rows = [
-        {"frame_id": one.frame_id, "label": one.label, "annotator": one.annotator, "created_at": _now()}
+        {"frame_id": one.frame_id, "label": one.label, "annotator": one.annotator, "created_at": now()}
         for one in sorted(added, key=lambda one: one.row)
     ]
     if rows:
         connection.execute(labels.insert(), rows)
     return LabelsAdded(len(rows), unchanged, replaced, older)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -30,6 +30,34 @@ _CHANGE = (
 )
 
 
+@dataclass(slots=True, kw_only=True)
+class GroupRow:
+    """A row of `groups`, without what is resolved later: its id and what it is joined with."""
+
+    key: str
+    kind: str
+    split: str
+    run_id: int
+
+
+@dataclass(slots=True, kw_only=True)
+class AliasRow:
+    """A row of `aliases`."""
+
+    key: str
+    kind: str
+    group_id: int
+
+
+@dataclass(slots=True, kw_only=True)
+class LinkRow:
+    """A row of `links`."""
+
+    group_id: int
+    other_id: int
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """A group that changed its side."""
@@ -66,14 +94,15 @@ def ensure_groups(
     kinds = {key: kind for key, kind, *_ in distinct if key not in former}
     ids = dict(look_up(connection, _GROUPS, list(kinds)))
     new = [key for key in kinds if key not in ids]
-    rows: list[tuple[object, ...]] = [(key, kinds[key], assign(kinds[key], key), run_id) for key in new]
+    rows = [GroupRow(key=key, kind=kinds[key], split=assign(kinds[key], key), run_id=run_id) for key in new]
     insert(connection, groups, rows, key=("key",), replace=False)
     ids |= former | dict(look_up(connection, _GROUPS, new))
     known_as = {(key, "key", ids[key]) for key in former}
     known_as |= {(issuerless, "issuer", ids[key]) for key, _, _, issuerless, _ in distinct if issuerless}
     known_as |= {(study, "study", ids[key]) for key, _, _, _, study in distinct if study and study != key}
     known_as -= {(row[0], row[1], row[2]) for row in look_up(connection, _ALIASES, list({row[0] for row in known_as}))}
-    insert(connection, aliases, sorted(known_as), key=("key", "kind", "group_id"), replace=False)
+    added = [AliasRow(key=key, kind=kind, group_id=group_id) for key, kind, group_id in sorted(known_as)]
+    insert(connection, aliases, added, key=("key", "kind", "group_id"), replace=False)
     changed = {ids[key] for key in new} | {row[2] for row in known_as}
     return ids, resolve(connection, changed, run_id=run_id)
 
@@ -85,11 +114,10 @@ def join_groups(
 
     Why is remembered, so that it can be taken back. `run_id` is this run; groups it recorded first may still be placed.
     """
-    rows: list[tuple[object, ...]] = [(*sorted(pair), reason) for pair in {*pairs} if pair[0] != pair[1] and all(pair)]
-    if not rows:
-        return []
-    insert(connection, links, sorted(rows, key=str), key=("group_id", "other_id", "reason"), replace=False)
-    return resolve(connection, {int(str(number)) for row in rows for number in row[:2]}, run_id=run_id)
+    found = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1] and all(pair)})
+    rows = [LinkRow(group_id=one, other_id=other, reason=reason) for one, other in found]
+    insert(connection, links, rows, key=("group_id", "other_id", "reason"), replace=False)
+    return resolve(connection, {number for pair in found for number in pair}, run_id=run_id)
 
 
 def forget_lost_kin(connection: Connection) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
@@ -11,9 +11,37 @@ from dicomprep.database.bulk import insert
 from dicomprep.database.page_schema import annotators, catalogue, classes, reservations, skips
 from dicomprep.database.queries.labeling import Event
 from dicomprep.database.schema import frames, labels
+from dicomprep.database.writes.rows import now
 from dicomprep.errors import LabelError
 
 __all__ = ["add_classes", "add_label", "ask_for_more", "pass_image", "release", "reserve", "undo_label"]
+
+
+@dataclass(slots=True, kw_only=True)
+class SkipRow:
+    """A row of `skips`."""
+
+    frame_id: int
+    annotator: str
+    created_at: str
+
+
+@dataclass(slots=True, kw_only=True)
+class ReservationRow:
+    """A row of `reservations`."""
+
+    frame_id: int
+    annotator: str
+    until: float
+    """Seconds since 1970."""
+
+
+@dataclass(slots=True, kw_only=True)
+class AnnotatorRow:
+    """A row of `annotators`."""
+
+    name: str
+    created_at: str
 
 
 def add_label(
@@ -26,7 +54,7 @@ def add_label(
     if connection.execute(select(frames.c.id).where(frames.c.id == frame_id)).first() is None:
         raise LabelError(f"There is no image {frame_id}.")
     enter_annotator(connection, annotator)
-    row = {"frame_id": frame_id, "label": label, "annotator": annotator, "created_at": _now(), "undoes": undoes}
+    row = {"frame_id": frame_id, "label": label, "annotator": annotator, "created_at": now(), "undoes": undoes}
     connection.execute(labels.insert().values(row))
     held = (reservations.c.frame_id == frame_id) & (reservations.c.annotator == annotator)
     connection.execute(delete(reservations).where(held))
@@ -47,7 +75,8 @@ def pass_image(connection: Connection, frame_id: int, *, annotator: str, again: 
     if again:
         connection.execute(delete(skips).where(mine))
     else:
-        insert(connection, skips, [(frame_id, annotator, _now())], key=("frame_id", "annotator"), replace=True)
+        row = SkipRow(frame_id=frame_id, annotator=annotator, created_at=now())
+        insert(connection, skips, [row], key=("frame_id", "annotator"), replace=True)
 
 
 def ask_for_more(connection: Connection, frame_id: int, *, share: float, raters: int) -> None:
@@ -61,7 +90,10 @@ def reserve(connection: Connection, frame_ids: Sequence[int], *, annotator: str,
     until = time.time() + seconds
     theirs = reservations.c.frame_id.in_(frame_ids) & (reservations.c.annotator != annotator)
     connection.execute(delete(reservations).where(theirs))
-    rows: list[tuple[object, ...]] = [(f, annotator, until + place / 1000) for place, f in enumerate(frame_ids)]
+    rows = [
+        ReservationRow(frame_id=frame_id, annotator=annotator, until=until + place / 1000)
+        for place, frame_id in enumerate(frame_ids)
+    ]
     insert(connection, reservations, rows, key=("frame_id", "annotator"), replace=True)
 
 
@@ -73,16 +105,12 @@ def release(connection: Connection, annotator: str | None = None) -> None:
 
 def enter_annotator(connection: Connection, name: str) -> None:
     """Note that somebody labels under this name."""
-    insert(connection, annotators, [(name, _now())], key=("name",), replace=False)
+    insert(connection, annotators, [AnnotatorRow(name=name, created_at=now())], key=("name",), replace=False)
 
 
 def add_classes(connection: Connection, names: Sequence[str]) -> None:
     """Append classes to the list, except those that it has."""
     known = set(connection.execute(select(classes.c.name)).scalars())
-    rows: list[dict[str, Any]] = [{"name": name, "created_at": _now()} for name in names if name not in known]
+    rows: list[dict[str, Any]] = [{"name": name, "created_at": now()} for name in names if name not in known]
     if rows:
         connection.execute(classes.insert(), rows)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

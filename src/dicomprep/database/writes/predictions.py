@@ -1,18 +1,46 @@
 """Writing what models say of images: every score as it was given, and one row an image for the pages."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select, text
 
 from dicomprep.database.bulk import insert
 from dicomprep.database.page_schema import models, prediction_summary
 from dicomprep.database.schema import predictions
+from dicomprep.database.writes.rows import now
 
 __all__ = ["Score", "add_scores", "compare_with_labels", "summarize"]
 
-Score = tuple[int, str, float]
-"""An image, a class, and how likely a model finds it."""
+
+class Score(NamedTuple):
+    """How likely a model finds a class in an image."""
+
+    frame_id: int
+    label: str
+    score: float
+
+
+@dataclass(slots=True, kw_only=True)
+class PredictionRow:
+    """A row of `predictions`, without its id."""
+
+    frame_id: int
+    model: str
+    label: str
+    score: float
+    created_at: str
+
+
+@dataclass(slots=True, kw_only=True)
+class ModelRow:
+    """A row of `models`: for which of its scores there is a summary."""
+
+    name: str
+    scored_at: str
+    scores: int
+
 
 _FIND = {"sqlite": "instr", "postgresql": "strpos"}
 
@@ -44,8 +72,11 @@ WHERE {which} AND frame_id IN (SELECT frame_id FROM standing)
 
 def add_scores(connection: Connection, model: str, scores: Sequence[Score]) -> None:
     """Record what a model says; what it said before of the same image and class is replaced."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    rows: list[tuple[object, ...]] = [(frame_id, model, name, score, now) for frame_id, name, score in scores]
+    created_at = now()
+    rows = [
+        PredictionRow(frame_id=frame_id, model=model, label=label, score=score, created_at=created_at)
+        for frame_id, label, score in scores
+    ]
     insert(connection, predictions, rows, key=("frame_id", "model", "label"), replace=True)
 
 
@@ -64,7 +95,8 @@ def summarize(connection: Connection) -> None:
         connection.execute(delete(prediction_summary).where(prediction_summary.c.model == model))
         connection.execute(_SUMMARIZE, {"model": model})
         connection.execute(compare, {"model": model})
-        insert(connection, models, [(model, scored_at, scores)], key=("name",), replace=True)
+        summarized = ModelRow(name=model, scored_at=scored_at, scores=scores)
+        insert(connection, models, [summarized], key=("name",), replace=True)
 
 
 def compare_with_labels(connection: Connection, frame_ids: Sequence[int]) -> None:

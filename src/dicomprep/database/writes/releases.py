@@ -1,7 +1,6 @@
 """Who released which frame: a log, nothing of which is ever overwritten."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from sqlalchemy import select
 
@@ -9,6 +8,7 @@ from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.connection import write_meta
 from dicomprep.database.queries.releases import HOLDS
 from dicomprep.database.schema import frames, releases
+from dicomprep.database.writes.rows import now
 from dicomprep.database.writes.store import Store
 
 __all__ = ["add_releases", "hold_back"]
@@ -24,11 +24,11 @@ def hold_back(store: Store, *, on: bool) -> None:
 
 def add_releases(store: Store, frame_ids: Sequence[int], *, person: str, released: bool = True) -> int:
     """Record that `person` has looked at frames and releases them, or takes that back; how many there are."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    created_at = now()
     with store.transaction() as connection:
         digests = dict(look_up(connection, _DIGESTS, frame_ids))
         rows = [
-            {"frame_id": i, "digest": d, "released": int(released), "person": person, "created_at": now}
+            {"frame_id": i, "digest": d, "released": int(released), "person": person, "created_at": created_at}
             for i, d in digests.items()
         ]
         if rows:

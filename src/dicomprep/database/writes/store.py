@@ -5,7 +5,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +32,11 @@ from dicomprep.database.queries.concerns import (
 from dicomprep.database.queries.roots import lie_in
 from dicomprep.database.schema import files, frames, runs
 from dicomprep.database.sqlite import BUSY_SECONDS, Patience
-from dicomprep.database.writes.duplicates import Duplicates, duplicate_keys
+from dicomprep.database.writes.duplicates import Duplicates
 from dicomprep.database.writes.groups import Move, ensure_groups, join_groups
 from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.recovery import add_pending_deletions, clear_pending_deletions
-from dicomprep.database.writes.rows import file_row, frame_rows, late_columns
+from dicomprep.database.writes.rows import frame_rows, input_row, now
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Source, Status
 from dicomprep.privacy.keys import find_key, fingerprint_key, load_key, make_key, save_key
@@ -125,7 +124,7 @@ class Store:
         row: dict[str, Any] = dict.fromkeys(
             ("interrupted", "found", "processed", "unchanged", "other_files", "frames"), 0
         )
-        row |= {"started_at": _now(), "version": version, "root": readable_path(root), "seconds": 0.0}
+        row |= {"started_at": now(), "version": version, "root": readable_path(root), "seconds": 0.0}
         with self.transaction() as connection:
             statement = runs.insert().values(**row, options=json.dumps(options, sort_keys=True, default=str))
             return int(connection.execute(statement.returning(runs.c.id)).scalar_one())
@@ -133,7 +132,7 @@ class Store:
     def finish_run(self, run_id: int, **counts: float) -> None:
         """Record how a run ended."""
         with self.transaction() as connection:
-            connection.execute(update(runs).where(runs.c.id == run_id).values(finished_at=_now(), **counts))
+            connection.execute(update(runs).where(runs.c.id == run_id).values(finished_at=now(), **counts))
             clear_pending_deletions(connection)
 
     def record(
@@ -153,20 +152,24 @@ class Store:
         with self.transaction() as connection:
             group_ids, moves = ensure_groups(connection, [o.instance for o in outcomes], assign, run_id)
             kept = _keep_labelled(connection, outcomes, group_ids, run_id)
-            keys = [duplicate_keys(outcome) for outcome in outcomes]
             rows = [
-                (*file_row(o, kept.get(o.task.source.path, group_ids), run_id, fingerprint), *key, *late_columns(o))
-                for o, key in zip(outcomes, keys, strict=True)
+                input_row(
+                    o,
+                    group_ids=kept.get(o.task.source.path, group_ids),
+                    run_id=run_id,
+                    fingerprint=fingerprint,
+                )
+                for o in outcomes
             ]
             pictures = Pictures(connection, run_id)
-            pictures.note_known(str(rows[0][0]), [str(row[1]) for row in rows])
-            again = [str(row[1]) for row, o in zip(rows, outcomes, strict=True) if o.task.recorded]
-            sides = sides_of_labelled(connection, str(rows[0][0]), again)
+            root, paths = rows[0].root, [row.path for row in rows]
+            pictures.note_known(root, paths)
+            again = [row.path for row, o in zip(rows, outcomes, strict=True) if o.task.recorded]
+            sides = sides_of_labelled(connection, root, again)
             duplicates = Duplicates(connection, run_id)
-            duplicates.find_duplicates([(str(row[0]), str(row[1]), key) for row, key in zip(rows, keys, strict=True)])
+            duplicates.find_duplicates(rows)
             insert(connection, files, rows, key=("root", "path"), replace=True)
-            paths = [row[1] for row in rows]
-            recorded = look_up(connection, _RECORDED, paths, rows[0][0])
+            recorded = look_up(connection, _RECORDED, paths, root)
             known = {path: (file_id, attempts) for path, file_id, attempts in recorded}
             ids = [known[path][0] for path in paths]
             before = [file_id for file_id, attempts in known.values() if attempts > 1]
@@ -286,7 +289,3 @@ def _make_place(folder: Path, path: str, access: int) -> None:
         raise disk_fault(f"The folder {folder} cannot be made", error) from error
     with suppress(OSError):  # SQLite will say it
         make_file(os.path.realpath(path), access)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
