@@ -12,11 +12,19 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from dicomprep.dicom.fast_scan import OVERLAY_BIT_POSITIONS, OVERLAY_ROWS, TAGS
-from dicomprep.dicom.numbers import MOST_BYTES, format_number, salvage_numbers
-from dicomprep.dicom.values import MOST_KEPT, dictionary_representation, read_raw_values, truncate_to_first
+from dicomprep.dicom.numbers import MAX_VALUE_BYTES, format_number, parse_numbers
+from dicomprep.dicom.values import (
+    MAX_KEPT_BYTES,
+    dictionary_representation,
+    is_numeric_text,
+    read_raw_values,
+    to_whole,
+    truncate_to_first,
+    write_numbers,
+)
 from dicomprep.errors import ErrorCode, InputError
 
-__all__ = ["MOST_BYTES", "Attributes", "label", "read_code"]
+__all__ = ["MAX_VALUE_BYTES", "Attributes", "label", "read_code"]
 
 MOST_WRITTEN = 2**17
 """Bytes of a value that is taken as it is written: a place for each of 7,000 frames."""
@@ -109,11 +117,14 @@ class Attributes:
         return list(value) if _is_many(value) else [] if value is None or value in ("", b"") else [value]
 
     def raw(self, keyword: str) -> bytes:
-        """The value as it is written (of a text of pydicom's: in ASCII); empty if there is none or it is too long."""
+        """The value as it is written, numbers as text; empty if there is none or it is too long."""
         element = self._raw.get(_tag(keyword))
         if element is None:
             return b""
-        value = element.value if isinstance(element.value, bytes) else _written(element.value)
+        value = element.value
+        if isinstance(value, bytes) and len(value) <= MOST_WRITTEN:
+            return write_numbers(element) or value
+        value = value if isinstance(value, bytes) else _written(value)
         return value if len(value) <= MOST_WRITTEN else b""
 
     def single(self, keyword: str) -> bytes | str:
@@ -166,45 +177,52 @@ class Attributes:
     def _read_once(self, keyword: str, kind: Any, read: Callable[[], Any]) -> Any:  # noqa: ANN401
         """The same where the value is long; what there is of a short one is kept elsewhere."""
         value: object = getattr(self._raw.get(_tag(keyword)), "value", b"")
-        is_short = isinstance(value, bytes) and len(value) <= MOST_KEPT
+        is_short = isinstance(value, bytes) and len(value) <= MAX_KEPT_BYTES
         return read() if is_short else self.cached((keyword, kind), read)
 
     def _numbers(self, keyword: str, *, first: bool = False) -> tuple[float, ...]:
         try:
             values: tuple[float, ...] = self._convert(keyword, float, first=first)
         except InputError:
-            values = self._salvage_numbers(keyword, first=first)
+            values = self._read_leniently(keyword, first=first)
             if not values:
                 raise
         if not all(map(math.isfinite, values)):
-            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is no finite number")
+            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is not a finite number")
         return values
 
-    def _salvage_numbers(self, keyword: str, *, first: bool) -> tuple[float, ...]:
-        """Numbers such as `40,5` or `40 HU`, which pydicom refuses; none if any is something else."""
+    def _read_leniently(self, keyword: str, *, first: bool) -> tuple[float, ...]:
+        """Numbers such as `40,5` or `40 HU`; none if any is something else."""
         element = self._raw[_tag(keyword)]
-        values = salvage_numbers((truncate_to_first(element) if first else element).value)
+        value = (truncate_to_first(element) if first else element).value
+        written = value if isinstance(value, bytes) else _written(value)
+        try:
+            values = parse_numbers(written.decode("ascii")).values if len(written) <= MAX_VALUE_BYTES else ()
+        except ValueError:
+            return ()
         if values:
             taken = ", ".join(format_number(value) for value in values[:MOST_QUOTED])
-            self.corrections[f"{label(keyword)} is no plain number; it is taken as {taken}"] = None
+            self.corrections[f"{label(keyword)} is not a plain number; taken as {taken}"] = None
         return values
 
     def _convert(self, keyword: str, kind: Any, *, first: bool = False) -> tuple[Any, ...]:  # noqa: ANN401
         element = self._raw.get(_tag(keyword))
         if element is None:
             return ()
-        if isinstance(element.value, bytes) and len(element.value) > MOST_BYTES:
+        if isinstance(element.value, bytes) and len(element.value) > MAX_VALUE_BYTES:
             raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} has {len(element.value):,} bytes")
         wanted = truncate_to_first(element) if first else element
         plain = read_raw_values(wanted, kind)
         if plain is not None:
             return plain
+        if kind is not str and is_numeric_text(wanted):
+            raise self._malformed(keyword)
         value = self._value(keyword) if wanted is element else self._value_of(wanted, keyword)
         if value is None or value in ("", b""):
             return ()
         values: Iterable[Any] = value if _is_many(value) else (value,)
         try:
-            return tuple(kind(v) for v in values if v not in (None, ""))
+            return tuple(_converted(v, kind) for v in values if v not in (None, ""))
         except (TypeError, ValueError, OverflowError) as error:
             raise self._malformed(keyword) from error
 
@@ -228,7 +246,7 @@ class Attributes:
         """What to raise. A value is quoted only where nothing but digits and the like is in it: errors are recorded."""
         text = self.raw(keyword).decode("ascii", "replace").strip(" \0")
         quotable = dictionary_representation(_tag(keyword)) in ("IS", "DS") and _HARMLESS.fullmatch(text)
-        shown = f": {text!r} is no number" if quotable else ""
+        shown = f": {text!r} is not a number" if quotable else ""
         return InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is malformed{shown}")
 
 
@@ -253,6 +271,18 @@ def _written(value: object) -> bytes:
         return b""
     parts = value if _is_many(value) else (value,)
     return "\\".join(str(part) for part in parts).encode("ascii", "replace")  # type: ignore[attr-defined]
+
+
+def _converted(value: Any, kind: Any) -> Any:  # noqa: ANN401
+    """A value of pydicom's as text, float or integer; ValueError where it is none."""
+    if kind is str:
+        return str(value)
+    if isinstance(value, str):
+        numbers = parse_numbers(value)
+        if not numbers.is_standard:
+            raise ValueError(value)
+        (value,) = numbers.values
+    return to_whole(value) if kind is int else float(value)
 
 
 def _is_many(value: object) -> bool:

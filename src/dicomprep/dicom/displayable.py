@@ -1,4 +1,4 @@
-"""Attributes that say what an image is, where their values are terms or numbers: free text may say who somebody is.
+"""Attributes that say what an image is, where their values are terms or numbers: free text may identify somebody.
 
 For people who look at an image without asking for its header. What an attribute says beyond its terms, and a number
 that is longer than such a number is, stays behind an explicit step.
@@ -12,7 +12,7 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID_dictionary
 
 from dicomprep.dicom import vocabulary
-from dicomprep.dicom.numbers import MOST_DIGITS
+from dicomprep.dicom.numbers import MAX_DIGITS, parse_numbers
 
 __all__ = ["displayable_value"]
 
@@ -68,7 +68,14 @@ def _plain(keyword: str, value: object) -> str | None:
     return text if text in TERMS.get(keyword, ()) else None
 
 
+def _parse(text: str) -> float:
+    try:
+        return next(iter(parse_numbers(text).values), nan)
+    except ValueError:
+        return nan
+
+
 def _short_number(value: object) -> str | None:
     """To seven digits: more are no more to look at, and can hold a number of another kind."""
-    number = float(value) if isinstance(value, (int, float)) else nan
-    return f"{number:.7g}" if isfinite(number) and abs(number) < 10**MOST_DIGITS else None
+    number = float(value) if isinstance(value, (int, float)) else _parse(str(value))
+    return f"{number:.7g}" if isfinite(number) and abs(number) < 10**MAX_DIGITS else None

@@ -1,7 +1,7 @@
 """How the samples of a frame are laid out, as the Image Pixel Module says (DICOM PS3.3 C.7.6.3), and mended."""
 
 from dicomprep.dicom.attributes import Attributes, label
-from dicomprep.dicom.numbers import MOST_DIGITS, format_number
+from dicomprep.dicom.numbers import MAX_DIGITS, format_number
 from dicomprep.dicom.vocabulary import PHOTOMETRIC
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.stored import Layout
@@ -108,7 +108,7 @@ def _read_high_bit(root: Attributes, allocated: int, stored: int) -> int:
 
 def _required(root: Attributes, keyword: str) -> int:
     value = root.integer(keyword)
-    if not value or not 0 < value < 10**MOST_DIGITS:
+    if not value or not 0 < value < 10**MAX_DIGITS:
         found = "missing" if value is None else format_number(value)
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is {found}")
     return value

@@ -1,49 +1,77 @@
-"""Numbers as people and programs write them, though the standard (PS3.5 6.2, DS) wants them otherwise."""
+"""Numbers that headers hold as text (PS3.5 6.2, DS and IS), also as people write them: `0,5` or `40 HU`.
 
+One parser for all: what is drawn, what `inspect` explains and what the view `tags` holds come from the same reading.
+"""
+
+import math
 import re
-from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from dicomprep.pixels.intensity import shorten
 from dicomprep.privacy.allow_list import is_plausible
 
 __all__ = [
-    "MOST_BYTES",
-    "MOST_DIGITS",
+    "MAX_DIGITS",
+    "MAX_VALUE_BYTES",
+    "Numbers",
     "format_number",
+    "parse_numbers",
     "read_number",
     "read_numbers",
     "read_offsets",
     "read_whole",
-    "salvage_numbers",
 ]
 
-MOST_BYTES = 2**20
+MAX_VALUE_BYTES = 2**20
 """No text and no list of numbers that means anything here is longer."""
 
-MOST_FEW = 256
-"""Bytes: six numbers (DS) take 102 at most."""
+_MAX_SHORT_BYTES = 256
+"""Six numbers (DS) take 102 at most."""
 
-MOST_DIGITS = 6
-"""Before the point, in what is said of a header; more have telephone numbers and the numbers of persons."""
+MAX_DIGITS = 6
+"""Before the decimal point, in what is shown of a header; more have telephone numbers and the numbers of persons."""
 
-_NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d+|,\d{1,2}|,\d{4,})?)\s*[A-Za-z%]*[\s\0]*")
+_LENIENT = re.compile(r"([-+]?\d+(?:\.\d+|,\d{1,2}|,\d{4,})?)\s*[A-Za-z%]*", re.ASCII)
 """A decimal comma (not before three digits, which may be thousands), and a unit behind it."""
 
+_PADDING = " \0\t\r\n"
 
-def salvage_numbers(value: object) -> tuple[float, ...]:
-    r"""Numbers such as `40,5` or `40 HU`; none if any is something else.
 
-    `value` is what is written, or its parts.
+class Numbers(NamedTuple):
+    """The values of one attribute."""
 
-    >>> salvage_numbers(b"0,5\\0,5 ")
-    (0.5, 0.5)
+    values: tuple[float, ...]
+    is_standard: bool = True
+    """Written as the standard wants them; else with a decimal comma or a unit."""
+
+
+def parse_numbers(text: str) -> Numbers:
+    r"""Values as they are written, with backslashes between them; empty ones do not count.
+
+    Raises ValueError where one of them is no number. `NaN` and `1e400` are read as what they are.
+
+    >>> parse_numbers("1.5E1\\ 2 \0"), parse_numbers("0,5\\0.5 mm")
+    (Numbers(values=(15.0, 2.0), is_standard=True), Numbers(values=(0.5, 0.5), is_standard=False))
     """
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace") if len(value) <= MOST_BYTES else ""
-    parts = value.split("\\") if isinstance(value, str) else map(str, value if isinstance(value, Iterable) else ())
-    matches = [_NUMBER.fullmatch(part) for part in parts]
-    return tuple(float(match[1].replace(",", ".")) for match in matches if match) if all(matches) else ()
+    parts = [part for value in text.split("\\") if (part := value.strip(_PADDING))]
+    try:
+        return Numbers(tuple(map(_parse_standard, parts)))
+    except ValueError:
+        return Numbers(tuple(map(_parse_lenient, parts)), is_standard=False)
+
+
+def _parse_standard(text: str) -> float:
+    if "_" in text:  # which Python reads over
+        raise ValueError(text)
+    return float(text)
+
+
+def _parse_lenient(text: str) -> float:
+    match = _LENIENT.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    return float(match[1].replace(",", "."))
 
 
 def format_number(number: float) -> str:
@@ -52,7 +80,7 @@ def format_number(number: float) -> str:
     >>> format_number(512), format_number(-0.5), format_number(10**9), format_number(4917155501)
     ('512', '-0.5', '1,000,000,000', 'about 4,917,000,000')
     """
-    if abs(number) >= 10**MOST_DIGITS:
+    if abs(number) >= 10**MAX_DIGITS:
         short = shorten(number)
         return f"{'' if short == number else 'about '}{short:,.0f}"
     return str(number) if isinstance(number, int) else f"{number:g}"
@@ -71,25 +99,25 @@ def read_whole(raw: bytes, column: str) -> int | None:
 
 
 def read_numbers(raw: bytes) -> tuple[float, ...]:
-    """A few values; none where there are more than any attribute of a plane or a pixel has."""
-    return _few(raw) if len(raw) <= MOST_FEW else ()
+    """A few values; none where there are more than any attribute of a plane or a pixel has, or one is no number."""
+    return _read_short(raw) if len(raw) <= _MAX_SHORT_BYTES else ()
 
 
 @lru_cache(maxsize=4)
 def read_offsets(raw: bytes) -> tuple[float, ...]:
     """One for each frame: long, and asked for once a frame."""
-    return _parse(raw)
+    return _read(raw)
 
 
 @lru_cache(maxsize=4096)
-def _few(raw: bytes) -> tuple[float, ...]:
-    return _parse(raw)
+def _read_short(raw: bytes) -> tuple[float, ...]:
+    return _read(raw)
 
 
-def _parse(raw: bytes) -> tuple[float, ...]:
-    """All values, if all of them are finite numbers of a plausible size; else none."""
+def _read(raw: bytes) -> tuple[float, ...]:
+    """All values, if all of them are finite numbers; else none."""
     try:
-        values = tuple(float(part) for part in raw.strip(b" \0").split(b"\\")) if raw else ()
+        values = parse_numbers(raw.decode("ascii")).values
     except ValueError:
-        values = salvage_numbers(raw)
-    return values if all(abs(value) < 1e7 for value in values) else ()
+        return ()
+    return values if all(map(math.isfinite, values)) else ()

@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 
 from pydicom.charset import TEXT_VR_DELIMS, decode_bytes
 
-from dicomprep.dicom.attributes import MOST_BYTES, Attributes, label
+from dicomprep.dicom.attributes import MAX_VALUE_BYTES, Attributes, label
 from dicomprep.dicom.fast_scan import character_encodings
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance, Settings, Task
@@ -94,7 +94,7 @@ def _decode(content: bytes, encodings: list[str]) -> str:
 
 def _read(attributes: Attributes, keyword: str, character_set: bytes) -> str | None:
     content = attributes.single(keyword)
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_VALUE_BYTES:
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} has {len(content):,} bytes")
     text = content if isinstance(content, str) else decode_identity(content, character_set)
     return text.strip(" \0") or None
