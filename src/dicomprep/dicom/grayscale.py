@@ -15,7 +15,6 @@ __all__ = [
     "FrameAttributes",
     "Stated",
     "is_in_hounsfield_units",
-    "read_aspect",
     "read_inversion",
     "read_modality",
     "read_stated",
@@ -36,8 +35,6 @@ PRESET_NOT_USED = "--window by name is in Hounsfield units, which these values a
 
 Voi = Window | LookupTable | ValueRange
 Stated = tuple[Rescale | LookupTable, Window | LookupTable | None, Notes]
-ASPECT_LIMIT = 20.0
-"""Pixels that claim to be longer than this are taken as square."""
 
 
 class FrameAttributes:
@@ -192,25 +189,3 @@ def read_inversion(root: Attributes, layout: Layout) -> bool:
     if shape in ("IDENTITY", "INVERSE"):
         return shape == "INVERSE"
     return layout.photometric_interpretation == "MONOCHROME1"
-
-
-def read_aspect(frame: FrameAttributes) -> tuple[float, Notes]:
-    """Height of a pixel over its width, and what had to be corrected."""
-    measures = frame.find("PixelMeasuresSequence", "PixelSpacing")
-    for attributes, keyword in (
-        (measures, "PixelSpacing"),
-        (frame.root, "ImagerPixelSpacing"),
-        (frame.root, "NominalScannedPixelSpacing"),
-        (frame.root, "PixelAspectRatio"),
-    ):
-        try:
-            spacing = attributes.numbers(keyword)
-        except InputError as error:
-            return 1.0, (f"{error.detail}; pixels taken as square",)
-        if len(spacing) < 2:
-            continue
-        if min(spacing) > 0 and 1 / ASPECT_LIMIT <= spacing[0] / spacing[1] <= ASPECT_LIMIT:
-            return spacing[0] / spacing[1], ()
-        stated = "\\".join(map(format_number, spacing[:2]))
-        return 1.0, (f"{label(keyword)} {stated} is not possible; pixels taken as square",)
-    return 1.0, ()

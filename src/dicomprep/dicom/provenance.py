@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.grayscale import FrameAttributes
+from dicomprep.dicom.spacing import read_spacing
 from dicomprep.errors import InputError
 
 __all__ = ["Provenance", "read_provenance"]
@@ -55,7 +56,7 @@ def read_provenance(frame: FrameAttributes) -> Provenance:
         units=_read_units(frame.root, rescale) if stated else "",
         table_units=_written((table.text("ModalityLUTType") or "") if table else ""),
         shape=frame.root.text("PresentationLUTShape") or "",
-        spacing=_trace_spacing(frame),
+        spacing=_describe_spacing(frame),
         loss=_read_loss(frame.root),
     )
 
@@ -86,19 +87,12 @@ def _written(units: str) -> str:
     return _UNITS.get(units, units)
 
 
-def _trace_spacing(frame: FrameAttributes) -> str:
-    measures, place = frame.trace("PixelMeasuresSequence", "PixelSpacing")
-    for attributes, keyword, whose in (
-        (measures, "PixelSpacing", place),
-        (frame.root, "ImagerPixelSpacing", "the file, at the detector"),
-        (frame.root, "NominalScannedPixelSpacing", "the file"),
-        (frame.root, "PixelAspectRatio", "the file"),
-    ):
-        values = _numbers(attributes, keyword)
-        if len(values) >= 2:
-            unit = "" if keyword == "PixelAspectRatio" else " mm"
-            return f"{values[0]:g} high, {values[1]:g} wide{unit}: {label(keyword)} of {whose}"
-    return ""
+def _describe_spacing(frame: FrameAttributes) -> str:
+    spacing, _ = read_spacing(frame)
+    if spacing is None:
+        return ""
+    values = f"{spacing.rows:g} × {spacing.columns:g}" if spacing.is_in_mm else f"{spacing.rows:g}:{spacing.columns:g}"
+    return f"{values}{' mm' if spacing.is_in_mm else ''} ({label(spacing.keyword)} of {spacing.place})"
 
 
 def _read_loss(root: Attributes) -> str:

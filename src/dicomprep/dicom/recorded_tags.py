@@ -15,8 +15,9 @@ from dicomprep.dicom import vocabulary
 from dicomprep.dicom.attributes import Attributes, read_code
 from dicomprep.dicom.codes import REGIONS, VIEWS, read_coded
 from dicomprep.dicom.grayscale import FrameAttributes
-from dicomprep.dicom.numbers import read_number, read_numbers, read_whole
+from dicomprep.dicom.numbers import read_number, read_whole
 from dicomprep.dicom.positions import read_index
+from dicomprep.dicom.spacing import read_spacing
 from dicomprep.errors import InputError
 from dicomprep.privacy.allow_list import AGE_CAP, Tags, is_plausible
 
@@ -32,6 +33,9 @@ _KEYWORDS = (
 """What the tags are made of; the last three are only searched for words that mean a head."""
 
 MAX_EXTRA_CHARACTERS = 1024
+"""Of a text that is recorded by `--tag`."""
+
+Pair = tuple[float | None, float | None]
 
 _WORD = re.compile(r"[A-Z0-9]+")
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .,&()/+_'-]{0,63}")
@@ -50,16 +54,14 @@ _VOLUMES = frozenset({"CT", "MR", "PT"})
 
 def read_tags(root: Attributes) -> Tags:
     """The allow-list of one file. What is missing, malformed or says more than it may is None."""
-    spacing = root.raw("PixelSpacing") or root.raw("ImagerPixelSpacing") or root.raw("NominalScannedPixelSpacing")
+    frame = FrameAttributes(root, 0)
     thickness, laterality, anatomy = root.raw("SliceThickness"), b"", root
-    if "SharedFunctionalGroupsSequence" in root or "PerFrameFunctionalGroupsSequence" in root:
-        frame = FrameAttributes(root, 0)
-        measures = frame.find("PixelMeasuresSequence", "PixelSpacing")
-        spacing, thickness = measures.raw("PixelSpacing") or spacing, measures.raw("SliceThickness")
+    if frame.is_grouped:
+        thickness = frame.find("PixelMeasuresSequence", "PixelSpacing").raw("SliceThickness")
         laterality = frame.find("FrameAnatomySequence", "FrameLaterality").raw("FrameLaterality")
         anatomy = frame.find("FrameAnatomySequence", "AnatomicRegionSequence")
     values = tuple(map(root.raw, _KEYWORDS))
-    return _compose(values, spacing, thickness, laterality, *_coded(root, anatomy))._replace(
+    return _compose(values, _spacing(frame), thickness, laterality, *_coded(root, anatomy))._replace(
         rows=read_index(root, "Rows", "rows"), columns=read_index(root, "Columns", "columns")
     )
 
@@ -76,12 +78,11 @@ def _coded(root: Attributes, anatomy: Attributes) -> tuple[str, str]:
 
 @lru_cache(maxsize=1024)
 def _compose(
-    values: tuple[bytes, ...], spacing: bytes, thickness: bytes, laterality: bytes, region: str, view: str
+    values: tuple[bytes, ...], spacing: Pair, thickness: bytes, laterality: bytes, region: str, view: str
 ) -> Tags:
     """Tags of values as they are written. Kept, for the files of a series have the same."""
     raw = dict(zip(_KEYWORDS, values, strict=True))
     body_part = _body_part(raw["BodyPartExamined"]) or region or None
-    row_spacing, column_spacing = _spacing(spacing)
     lateralities = map(_laterality, (raw["ImageLaterality"], raw["Laterality"], laterality))
     return Tags(
         body_part=body_part,
@@ -99,8 +100,8 @@ def _compose(
         magnetic_field_t=read_number(raw["MagneticFieldStrength"], "magnetic_field_t"),
         repetition_time_ms=read_number(raw["RepetitionTime"], "repetition_time_ms"),
         echo_time_ms=read_number(raw["EchoTime"], "echo_time_ms"),
-        row_spacing_mm=row_spacing,
-        column_spacing_mm=column_spacing,
+        row_spacing_mm=spacing[0],
+        column_spacing_mm=spacing[1],
         slice_thickness_mm=read_number(thickness, "slice_thickness_mm"),
         series_number=read_whole(raw["SeriesNumber"], "series_number"),
         acquisition_number=read_whole(raw["AcquisitionNumber"], "acquisition_number"),
@@ -121,6 +122,8 @@ def _plain(root: Attributes, keyword: str) -> object:
     """A number or text as it is; None where there is none, or it cannot be read."""
     try:
         values = root.values(keyword)
+        if any(isinstance(v, str) for v in values) and root.representation(keyword) in ("DS", "IS"):
+            values = root.numbers(keyword)  # such as `0,5`
     except InputError:
         return None
     plain = [v if isinstance(v, (int, float)) else str(v)[:MAX_EXTRA_CHARACTERS].replace("\0", "") for v in values]
@@ -141,12 +144,14 @@ def _may_show_face(raw: dict[str, bytes], body_part: str | None) -> bool:
     return any(_HEAD.search(raw[k]) for k in ("SeriesDescription", "ProtocolName", "StudyDescription"))
 
 
-def _spacing(raw: bytes) -> tuple[float | None, float | None]:
-    """Of rows and of columns; both or neither."""
-    distances = read_numbers(raw)[:2]
-    if len(distances) < 2 or not all(is_plausible("row_spacing_mm", distance) for distance in distances):
+def _spacing(frame: FrameAttributes) -> Pair:
+    """In mm, of rows and of columns; both or neither."""
+    spacing, _ = read_spacing(frame)
+    if spacing is None or not spacing.is_in_mm:
         return None, None
-    return distances[0], distances[1]
+    if not all(is_plausible("row_spacing_mm", distance) for distance in (spacing.rows, spacing.columns)):
+        return None, None
+    return spacing.rows, spacing.columns
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.corrections import resolve_pixel_element, resolve_sampling, resolve_transfer_syntax
-from dicomprep.dicom.grayscale import FrameAttributes, Stated, read_aspect, read_inversion, read_stated, read_windows
+from dicomprep.dicom.grayscale import FrameAttributes, Stated, read_inversion, read_stated, read_windows
 from dicomprep.dicom.header import Header, read_header
 from dicomprep.dicom.layout import read_layout, require_room
 from dicomprep.dicom.padding import build_grayscale_transforms, is_lossy, padding_noise, read_padding
@@ -19,6 +19,7 @@ from dicomprep.dicom.pixel_data import PixelData
 from dicomprep.dicom.positions import read_position
 from dicomprep.dicom.provenance import Provenance, read_provenance
 from dicomprep.dicom.ranges import is_label_map, limit_to_grayscale, read_range
+from dicomprep.dicom.spacing import read_aspect
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels
 from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, reduce_resolution
