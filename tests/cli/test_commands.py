@@ -724,7 +724,7 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
         "CT",
         "Explicit VR Little Endian",
         "12×10, MONOCHROME2",
-        "window center 40, width 80, LINEAR (PS3.3 C.11.2.1.2.1)",
+        "center 40, width 80, LINEAR (PS3.3 C.11.2.1.2.1)",
     ):
         assert fact in done.stdout
     assert "4711" not in done.stdout
@@ -738,16 +738,20 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
         (
             {"WindowCenter": [40, 300], "WindowWidth": [80, 1500], "WindowCenterWidthExplanation": ["BRAIN", "BONE"]},
             [],
-            ["width 80, LINEAR", "Window Center (0028,1050) of the file, the first of 2, “BRAIN”"],
+            ["width 80, LINEAR", "Window Center (0028,1050) of the file, first of 2, “BRAIN”"],
         ),
         (
             {"WindowCenter": 40, "WindowWidth": 81},
             [],
-            ["black up to -0.5 (", "white from 79.5 (", "one of 255 grey steps is 0.314"],
+            ["black ≤ -0.5 (", "white ≥ 79.5 (", "0.314 per gray level"],
         ),
-        ({"WindowCenter": 40, "WindowWidth": 80, "VOILUTFunction": "LINEAR_EXACT"}, [], ["black up to 0 ("]),
+        ({"WindowCenter": 40, "WindowWidth": 80, "VOILUTFunction": "LINEAR_EXACT"}, [], ["black ≤ 0 ("]),
         ({"WindowCenter": 40, "WindowWidth": 80}, ["--window", "lung"], ["width 1500, LINEAR", "; --window"]),
-        ({"Modality": "MR", "RescaleSlope": 2}, [], ["no window is stated: ", "(robust)", "value = 2 × stored value"]),
+        (
+            {"Modality": "MR", "RescaleSlope": 2},
+            [],
+            ["none in header; measured", "(robust)", "value = 2 × stored value"],
+        ),
         ({"RescaleIntercept": -1024}, [], ["HU = 1 × stored value − 1024; Rescale Slope (0028,1053) and Intercept of"]),
         (
             {"SharedFunctionalGroupsSequence": [{"PixelValueTransformationSequence": [{"RescaleSlope": 3}]}]},
@@ -757,26 +761,30 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
         (
             {"PerFrameFunctionalGroupsSequence": [{"FrameVOILUTSequence": [{"WindowCenter": 9, "WindowWidth": 7}]}]},
             [],
-            ["window center 9, width 7", "of this frame"],
+            ["center 9, width 7", "of this frame"],
         ),
         (
             {"PixelSpacing": [2, 1]},
             [],
-            ["2 high, 1 wide mm: Pixel Spacing (0028,0030)", "2 times as high as wide square"],
+            ["2 × 1 mm (Pixel Spacing (0028,0030) of the file)", "pixel aspect ratio 2:1 made square"],
         ),
         (
             {"PhotometricInterpretation": "MONOCHROME1"},
             [],
-            ["bright: MONOCHROME1", "white up to", "none that can be used: values are taken as they are stored"],
+            ["MONOCHROME1: low values bright", "white ≤", "none in header (stored values are used as they are)"],
         ),
         (
             {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "IDENTITY"},
             [],
-            ["dark: MONOCHROME1, by Presentation LUT Shape (2050,0020) IDENTITY"],
+            ["MONOCHROME1, Presentation LUT Shape (2050,0020) IDENTITY: low values dark"],
         ),
-        ({"WindowCenter": 40, "WindowWidth": 0}, [], ["no window can be used: ", "Window Width (0028,1051) 0 is not"]),
+        (
+            {"WindowCenter": 40, "WindowWidth": 0},
+            [],
+            ["not usable; measured", "Window Width (0028,1051) 0 is not"],
+        ),
         ({"VOILUTSequence": [{"LUTDescriptor": [2, 0, 16]}]}, [], ["VOI LUT Sequence (0028,3010) is not used: it"]),
-        ({"PixelPaddingValue": 7}, [], ["stored values 7 … 7, ", " of all pixels, are drawn as background"]),
+        ({"PixelPaddingValue": 7}, [], ["stored values 7 … 7 (", " of the pixels), drawn as background"]),
         (
             {
                 "LossyImageCompression": "01",
@@ -784,7 +792,7 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
                 "LossyImageCompressionMethod": "ISO_10918_1",
             },
             [],
-            ["native; compressed with loss 10:1 (ISO_10918_1)"],
+            ["native; lossy compression 10:1 (ISO_10918_1)"],
         ),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -15,6 +16,9 @@ from pydicom.uid import (
 )
 
 from dicomprep import process_dicom
+from dicomprep.checks.inspect import inspect_file
+from dicomprep.config import ImageOptions
+from dicomprep.dicom.displayable import displayable_value
 from dicomprep.dicom.header import read_header
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pipeline.stages.decode import decode
@@ -217,19 +221,80 @@ def test_a_damaged_vr_does_not_make_a_data_set_implicit(tmp_path: Path) -> None:
 # Numbers with a comma
 
 
-@pytest.mark.parametrize(("written", "spacing"), [("0,5\\0,25", (0.5, 0.25)), ("0.5 mm\\0.25 mm", (0.5, 0.25))])
-def test_a_spacing_is_the_same_for_the_image_and_for_its_tags(
-    tmp_path: Path, written: str, spacing: tuple[float, float]
-) -> None:
-    path = make_dicom(tmp_path / "a.dcm", PICTURE, **WINDOW)
-    value = written.encode() + b" " * (len(written) % 2)
-    element = struct.pack("<2H2sH", 0x0028, 0x0030, b"DS", len(value)) + value
-    put_before(path, element, tag=(0x0028, 0x0100), order="<")
+SPACINGS = {
+    "0,5\\0,25": (0.5, 0.25),
+    "0.5 mm\\0.25 mm": (0.5, 0.25),
+    "5E-1\\2.5e-01 ": (0.5, 0.25),
+    " 0.5 \\ .25\0": (0.5, 0.25),
+    "0.5\\0.25\\": (0.5, 0.25),
+    "+0.5\\0.25\\1": (0.5, 0.25),
+    "0,50\\0.25": (0.5, 0.25),
+    "0_5\\0.25": (None, None),
+    "0.5": (None, None),
+    "NaN\\0.25": (None, None),
+    "1e400\\0.25": (None, None),
+    "0\\0": (None, None),
+    "-0.5\\0.25": (None, None),
+    "0.5\\50": (None, None),
+    "0,5;0,25": (None, None),
+    "0.5\\0.2 5": (None, None),
+    "": (None, None),
+}
+"""What is written, and what it says."""
+
+
+def with_spacing(path: Path, vr: bytes, value: bytes) -> Path:
+    element = struct.pack("<2H2sH", 0x0028, 0x0030, vr, len(value)) + value
+    put_before(make_dicom(path, PICTURE, **WINDOW), element, tag=(0x0028, 0x0100), order="<")
+    return path
+
+
+def spacing_by_room(path: Path) -> tuple[tuple[float | None, float | None], tuple[int, int], str]:
+    """In the view `tags`, in the image, in `inspect`."""
     with open_source(str(path)) as file:
         tags = read_header(file, max_bytes=2**20).instance().tags
-    assert (tags.row_spacing_mm, tags.column_spacing_mm) == spacing
     (frame,) = process_dicom(path, size=64)
-    assert frame.transform["geometry"]["scaled_shape"] == (64, 32)
+    rows = dict(inspect_file(path, ImageOptions(), frame_number=0, max_bytes=2**20).rows)
+    return (
+        (tags.row_spacing_mm, tags.column_spacing_mm),
+        frame.transform["geometry"]["scaled_shape"],
+        rows["Pixel spacing"],
+    )
+
+
+@pytest.mark.parametrize(("written", "spacing"), SPACINGS.items())
+def test_a_spacing_is_the_same_for_the_image_for_its_tags_and_for_inspect(
+    tmp_path: Path, written: str, spacing: tuple[float | None, float | None]
+) -> None:
+    path = with_spacing(tmp_path / "Große Aufnahme.dcm", b"DS", written.encode() + b" " * (len(written) % 2))
+    recorded, shape, explained = spacing_by_room(path)
+    assert recorded == spacing
+    assert tuple(shape) == ((64, 64) if spacing == (None, None) else (64, 32))
+    assert explained.startswith("none in header" if spacing == (None, None) else "0.5 × 0.25 mm")
+
+
+def test_a_spacing_of_binary_numbers_is_recorded_as_it_is_drawn(tmp_path: Path) -> None:
+    path = with_spacing(tmp_path / "a.dcm", b"FD", struct.pack("<2d", 0.5, 0.25))
+    assert spacing_by_room(path)[0] == (0.5, 0.25)
+    assert tuple(spacing_by_room(path)[1]) == (64, 32)
+
+
+def test_a_malformed_spacing_is_not_explained_by_another(tmp_path: Path) -> None:
+    """Pixel Spacing that cannot be read makes pixels square: `inspect` must not name the detector's."""
+    path = make_dicom(tmp_path / "a.dcm", PICTURE, **WINDOW, ImagerPixelSpacing=[0.5, 0.25])
+    value = b"wide\\low "
+    put_before(path, struct.pack("<2H2sH", 0x0028, 0x0030, b"DS", len(value)) + value, tag=(0x0028, 0x0100), order="<")
+    recorded, shape, explained = spacing_by_room(path)
+    assert (recorded, tuple(shape)) == ((None, None), (64, 64))
+    assert "detector" not in explained
+
+
+def test_what_is_recorded_by_keyword_is_read_as_what_is_drawn(tmp_path: Path) -> None:
+    path = with_spacing(tmp_path / "a.dcm", b"DS", b"0,5\\0,25 ")
+    with open_source(str(path)) as file:
+        extra = read_header(file, max_bytes=2**20, extra=("PixelSpacing",)).instance().extra_tags
+    assert extra == '{"PixelSpacing":[0.5,0.25]}'
+    assert displayable_value(pydicom.dcmread(path)["PixelSpacing"]) == "0.5\\0.25"
 
 
 # Reasons in the words of the field

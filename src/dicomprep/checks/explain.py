@@ -1,8 +1,9 @@
-"""What was done to a frame, step by step, in words and numbers that a physicist can check."""
+"""What was done to a frame, step by step, in words and numbers that a medical physicist can check."""
 
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.grayscale import PRESET_NOT_USED
@@ -36,24 +37,24 @@ def explain_image(image: DicomImage) -> Rows:
     yield "Transfer syntax", name_syntax(instance.transfer_syntax or "")
     yield "Frames", str(image.frame_count)
     sign = "float" if layout.kind == "float" else "signed" if layout.signed else "unsigned"
-    where = "" if layout.high_bit == layout.bits_stored - 1 else f", High Bit {layout.high_bit}"
-    bits = f"{layout.bits_stored} of {layout.bits_allocated} bits{where}, {sign}"
+    high_bit = "" if layout.high_bit == layout.bits_stored - 1 else f", high bit {layout.high_bit}"
+    bits = f"{layout.bits_stored} of {layout.bits_allocated} bits stored{high_bit}, {sign}"
     yield "Pixels", f"{layout.rows}×{layout.columns}, {layout.photometric_interpretation}, {bits}"
 
 
 def explain_frame(frame: Frame, provenance: Provenance, options: ImageOptions) -> Rows:
-    """From stored values to grey or colour."""
-    decoded = f", at 1/{frame.grid.step} of its rows and columns" if frame.grid.step > 1 else ""
-    yield "Decoded by", frame.decoder + decoded + (f"; {provenance.loss}" if provenance.loss else "")
+    """From stored values to gray or color."""
+    reduced = f", at 1/{frame.grid.step} of its rows and columns" if frame.grid.step > 1 else ""
+    yield "Decoder", frame.decoder + reduced + (f"; {provenance.loss}" if provenance.loss else "")
     yield "Stored values", f"{frame.pixels.min()} … {frame.pixels.max()}"
     for grayscale in frame.grayscale:
         yield from _explain_grayscale(grayscale, frame, provenance, options)
     if frame.palette is not None:
         entries = f"{len(frame.palette)} entries from stored value {frame.palette_first}"
-        yield "Palette", f"{entries}; values beyond take the first or last (PS3.3 C.7.6.3.1.5)"
+        yield "Palette", f"{entries}; values outside take the first or last entry (PS3.3 C.7.6.3.1.5)"
     elif not frame.grayscale:
-        yield "Colour", f"{frame.photometric_interpretation} after decoding, {frame.bits_stored} bits"
-    yield "Pixel shape", provenance.spacing or "nothing is said of it; taken as square"
+        yield "Color", f"{frame.photometric_interpretation} after decoding, {frame.bits_stored} bits"
+    yield "Pixel spacing", provenance.spacing or "none in header (square pixels assumed)"
     for note in frame.notes:
         yield "Note", note
 
@@ -65,9 +66,9 @@ def explain_thumbnail(thumbnail: Thumbnail, aspect: float) -> Rows:
         yield "ICC profile", intensity["icc"]
     crop, scaled, offset = geometry["crop_shape"], geometry["scaled_shape"], geometry["offset"]
     shrinks, grows = (any(a > b for a, b in zip(*pair, strict=True)) for pair in ((crop, scaled), (scaled, crop)))
-    how = " then ".join(["means over areas"] * shrinks + ["cubic"] * grows) or "as it is"
-    square = f", which makes pixels {aspect:g} times as high as wide square" if aspect != 1 else ""
-    yield "Scaled", f"{crop[0]}×{crop[1]} to {scaled[0]}×{scaled[1]} ({how}){square}"
+    method = ", then ".join(["area averaging"] * shrinks + ["bicubic"] * grows) or "unchanged"
+    square = f"; pixel aspect ratio {aspect:g}:1 made square" if aspect != 1 else ""
+    yield "Resized", f"{crop[0]}×{crop[1]} to {scaled[0]}×{scaled[1]} ({method}){square}"
     yield "Placed", f"at row {offset[0]}, column {offset[1]} of {geometry['size']}×{geometry['size']}"
 
 
@@ -76,50 +77,59 @@ def _explain_grayscale(
 ) -> Rows:
     unit = provenance.table_units if isinstance(grayscale.modality, LookupTable) else provenance.units
     units = f" {unit}" if unit else ""
-    yield "Modality rule", _explain_modality(grayscale.modality, provenance)
-    asked = bool(options.windows) and PRESET_NOT_USED not in frame.notes
-    yield "VOI rule", _explain_voi(grayscale.voi, units, provenance, asked=asked)
-    drawn = draw_grayscale(frame.pixels, grayscale=grayscale, bits_stored=frame.bits_stored, depth=8)
-    padding = np.zeros(drawn.shape, bool)
+    yield _explain_modality(grayscale.modality, provenance)
+    is_users = bool(options.windows) and PRESET_NOT_USED not in frame.notes
+    yield _explain_voi(grayscale.voi, units, provenance, is_users=is_users)
+    padding = np.zeros(frame.pixels.shape, bool)
     if grayscale.padding is not None:
         padding = (frame.pixels >= grayscale.padding[0]) & (frame.pixels <= grayscale.padding[1])
-    measured = drawn[~padding]
-    ends = linear_ends(grayscale.voi)
-    if ends is not None and measured.size:
-        first, last = ("white", "black") if grayscale.inverted else ("black", "white")
-        low, high = (np.mean(measured == level) for level in ((255, 0) if grayscale.inverted else (0, 255)))
-        step = f"; one of 255 grey steps is {(ends[1] - ends[0]) / 255:.3g}{units}" if ends[1] > ends[0] else ""
-        shares = f"{first} up to {ends[0]:g}{units} ({low:.1%} of the pixels{' but padding' if padding.any() else ''})"
-        yield "Shown", f"{shares}, {last} {'from' if step else 'above'} {ends[1]:g}{units} ({high:.1%}){step}"
-    label = frame.photometric_interpretation
-    shape = f", by Presentation LUT Shape (2050,0020) {provenance.shape}" if provenance.shape else ""
-    yield "Low values", f"{'bright' if grayscale.inverted else 'dark'}: {label}{shape}"
+    yield from _explain_display(grayscale, frame, padding, units)
+    yield "Polarity", _explain_polarity(grayscale, frame, provenance)
     if grayscale.padding is not None:
-        share = f"{padding.mean():.1%} of all pixels"
-        yield (
-            "Padding",
-            f"stored values {grayscale.padding[0]} … {grayscale.padding[1]}, {share}, are drawn as background",
-        )
+        values = f"stored values {grayscale.padding[0]} … {grayscale.padding[1]}"
+        yield "Pixel padding", f"{values} ({padding.mean():.1%} of the pixels), drawn as background"
 
 
-def _explain_modality(modality: Rescale | LookupTable, provenance: Provenance) -> str:
+def _explain_display(grayscale: GrayscaleTransform, frame: Frame, padding: NDArray[np.bool_], units: str) -> Rows:
+    """Which values are black and white, and how many pixels are clipped."""
+    ends = linear_ends(grayscale.voi)
+    drawn = draw_grayscale(frame.pixels, grayscale=grayscale, bits_stored=frame.bits_stored, depth=8)[~padding]
+    if ends is None or drawn.size == 0:
+        return
+    first, last = ("white", "black") if grayscale.inverted else ("black", "white")
+    low, high = (np.mean(drawn == level) for level in ((255, 0) if grayscale.inverted else (0, 255)))
+    step = f"; {(ends[1] - ends[0]) / 255:.3g}{units} per gray level" if ends[1] > ends[0] else ""
+    of = "pixels without padding" if padding.any() else "pixels"
+    lower = f"{first} ≤ {ends[0]:g}{units} ({low:.1%} of the {of})"
+    yield "Display range", f"{lower}, {last} {'≥' if step else '>'} {ends[1]:g}{units} ({high:.1%}){step}"
+
+
+def _explain_polarity(grayscale: GrayscaleTransform, frame: Frame, provenance: Provenance) -> str:
+    shape = f", Presentation LUT Shape (2050,0020) {provenance.shape}" if provenance.shape else ""
+    return f"{frame.photometric_interpretation}{shape}: low values {'bright' if grayscale.inverted else 'dark'}"
+
+
+def _explain_modality(modality: Rescale | LookupTable, provenance: Provenance) -> tuple[str, str]:
     if isinstance(modality, LookupTable):
-        return f"a table of {len(modality.values)} entries from {modality.first}; {provenance.modality_table}"
+        entries = f"{len(modality.values)} entries from {modality.first}"
+        return "Modality LUT", f"{entries}; {provenance.modality_table}"
     if not provenance.rescale:
-        return "none that can be used: values are taken as they are stored"
+        return "Rescale", "none in header (stored values are used as they are)"
     sign = "−" if modality.intercept < 0 else "+"
     shift = f" {sign} {abs(modality.intercept):g}" if modality.intercept else ""
     formula = f"{modality.slope:g} × stored value{shift}"
-    return f"{provenance.units or 'value'} = {formula}; {provenance.rescale}"
+    return "Rescale", f"{provenance.units or 'value'} = {formula}; {provenance.rescale}"
 
 
-def _explain_voi(voi: Window | LookupTable | ValueRange, units: str, provenance: Provenance, *, asked: bool) -> str:
+def _explain_voi(
+    voi: Window | LookupTable | ValueRange, units: str, provenance: Provenance, *, is_users: bool
+) -> tuple[str, str]:
     if isinstance(voi, LookupTable):
-        return (
-            f"a table of {len(voi.values)} entries of {voi.bits} bits from {voi.first}{units}; {provenance.voi_table}"
-        )
+        entries = f"{len(voi.values)} entries of {voi.bits} bits from {voi.first}{units}"
+        return "VOI LUT", f"{entries}; {provenance.voi_table}"
     if isinstance(voi, Window):
-        section, whose = SECTIONS[voi.function], "--window" if asked else provenance.window
-        return f"window center {voi.center:g}, width {voi.width:g}{units}, {voi.function} (PS3.3 {section}); {whose}"
-    none = "no window can be used" if provenance.window or provenance.voi_table else "no window is stated"
-    return f"{none}: {voi.low:g} … {voi.high:g}{units} ({voi.rule})"
+        function = f"{voi.function} (PS3.3 {SECTIONS[voi.function]})"
+        source = "--window" if is_users else provenance.window
+        return "Window", f"center {voi.center:g}, width {voi.width:g}{units}, {function}; {source}"
+    none = "not usable" if provenance.window or provenance.voi_table else "none in header"
+    return "Window", f"{none}; measured range {voi.low:g} … {voi.high:g}{units} ({voi.rule})"

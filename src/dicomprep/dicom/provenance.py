@@ -33,7 +33,7 @@ class Provenance:
     shape: str
     """Presentation LUT Shape; empty where it is not stated."""
     spacing: str
-    """Height and width of a pixel, and the attribute that says so; empty where none does."""
+    """Between rows and between columns, and the attribute that says so; empty where none does."""
     loss: str
     """What an earlier lossy compression did; empty where nothing is said of one."""
 
@@ -74,7 +74,7 @@ def _trace_voi(frame: FrameAttributes) -> tuple[str, str]:
 
 
 def _first_of(keyword: str, place: str, count: int) -> str:
-    return f"{label(keyword)} of {place}" + (f", the first of {count}" if count > 1 else "")
+    return f"{label(keyword)} of {place}" + (f", first of {count}" if count > 1 else "")
 
 
 def _read_units(root: Attributes, rescale: Attributes) -> str:
@@ -100,7 +100,7 @@ def _read_loss(root: Attributes) -> str:
         return ""
     ratios = ", ".join(f"{ratio:g}:1" for ratio in _numbers(root, "LossyImageCompressionRatio"))
     method = root.text("LossyImageCompressionMethod")
-    return " ".join(filter(None, ["compressed with loss", ratios, f"({method})" if method else ""]))
+    return " ".join(filter(None, ["lossy compression", ratios, f"({method})" if method else ""]))
 
 
 def _numbers(attributes: Attributes, keyword: str) -> tuple[float, ...]:
