@@ -50,6 +50,7 @@ FAULTS: dict[str, Callable[[], object]] = {
     "sleep": lambda: time.sleep(1000),
     "memory": _eat_memory,
     "raise": _raise(RuntimeError("a bug of ours")),
+    "starve": _raise(MemoryError()),
     "leave": _raise(SystemExit(0)),
     "disk": _raise(EnvironmentFault("no space left")),
 }
@@ -94,7 +95,24 @@ def _answer_and_die(_detail: str, _heartbeat: Heartbeat) -> bytes:
     return bytes(2**26)
 
 
-ACTS = {"nap": _nap, "beats": _beat, "deaf": _turn_deaf, "hoard": _hoard, "torn": _answer_and_die}
+def _answer_at_length(megabytes: str, _heartbeat: Heartbeat) -> bytes:
+    return bytes([len(megabytes)]) * (int(megabytes) * 2**20)
+
+
+def _take(megabytes: str, _heartbeat: Heartbeat) -> None:
+    """Memory that is given back at once."""
+    bytearray(int(megabytes) * 2**20)
+
+
+ACTS = {
+    "nap": _nap,
+    "beats": _beat,
+    "deaf": _turn_deaf,
+    "hoard": _hoard,
+    "torn": _answer_and_die,
+    "large": _answer_at_length,
+    "take": _take,
+}
 HOARD: list[bytearray] = []
 
 

@@ -51,7 +51,8 @@ def preprocess(dicom_dir: str | Path, **options: Any) -> Result:  # noqa: ANN401
 
     Options are those of the command line: `output_dir`, `db`, `workers`, `size`, `window`, `timeout` and so on.
     Raises ConfigError for wrong ones and EnvironmentFault where disk or database fail. Bad files do not raise:
-    they are counted in the result and recorded in the database.
+    they are counted in the result and recorded in the database. Where this process is a daemon, which may have no
+    workers, it does the files itself, one at a time.
     """
     preload()
     from dicomprep.pipeline.run import run

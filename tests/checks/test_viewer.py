@@ -52,7 +52,7 @@ def rows_of(viewer: Viewer, path: str) -> int:
 
 def worker(viewer: Viewer) -> int:
     """The process that is at work, once there is one."""
-    slots: Callable[[], list[object]] = lambda: [s for s in (viewer._engine and viewer._engine._slots) or [] if s.tasks]  # noqa: E731
+    slots: Callable[[], list[object]] = lambda: [s for s in (viewer._engine and viewer._engine._slots) or [] if s.jobs]  # noqa: E731
     assert wait_until(lambda: bool(slots()), 30)
     return int(slots()[0].process.pid)  # type: ignore[attr-defined]
 
@@ -94,7 +94,7 @@ def test_a_late_answer_is_nobodys(viewer: Viewer, files: list[str]) -> None:
     """One that comes of a question which nobody waits for any more."""
     assert rows_of(viewer, files[0]) == 4
     assert viewer._engine is not None
-    viewer._engine.submit(viewing.Question(-1, ViewFrame(files[1], 0)))
+    viewer._engine.submit(ViewFrame(files[1], 0))
     assert [rows_of(viewer, path) for path in files[2:]] == [6, 7, 8, 9]
 
 

@@ -27,14 +27,14 @@ KINDS: dict[str, tuple[Callable[[int], Mutant], int, int]] = {
 def deaths(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Exit codes of workers that did not leave by themselves."""
     codes: list[Any] = []
-    bury = LocalEngine._bury
+    handle_exit = LocalEngine._handle_exit
 
     def count(engine: LocalEngine, slot: Any) -> list[Any]:
-        answers = bury(engine, slot)
+        answers = handle_exit(engine, slot)
         codes.extend([slot.process.exitcode] if slot.process.exitcode else [])
         return answers
 
-    monkeypatch.setattr(LocalEngine, "_bury", count)
+    monkeypatch.setattr(LocalEngine, "_handle_exit", count)
     return codes
 
 

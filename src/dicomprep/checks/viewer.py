@@ -1,32 +1,30 @@
 """Looking into source files for the pages, in a process of its own: a hostile file can only end that.
 
-This side knows no decoder. What is asked is done by `rendering.answer`, which the process loads.
+This side knows no decoder. What is asked is done by `viewer_worker.answer`, which the process loads.
 """
 
 import threading
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
-from dicomprep.engines.local import LocalEngine
-from dicomprep.engines.worker import Casualty, Limits
+from dicomprep.engines.base import Answer, Engine, Limits, TaskFailure
+from dicomprep.engines.select import open_engine
 from dicomprep.storage.base import ImageStore
 
 __all__ = [
-    "Answer",
     "Explain",
     "FrameView",
     "MeasureGreys",
-    "Question",
     "ReadTags",
     "Refusal",
     "ViewFrame",
     "Viewer",
 ]
 
-RENDERING = "dicomprep.checks.viewer_worker:answer"
-SECONDS = 30.0
-BYTES = 2 * 2**30
+VIEWER_WORK = "dicomprep.checks.viewer_worker:answer"
+
+SECONDS, BYTES = 30.0, 2 * 2**30
+"""What one question may take, of time and of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,37 +75,19 @@ class Refusal:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A task and its number: answers are told apart by that, never by when they come."""
-
-    number: int
-    task: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the process says to the question of this number."""
-
-    number: int
-    value: Any
-
-
 class Viewer:
     """Answers one question at a time; may be asked from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._engine: LocalEngine | None = None
-        self._numbers = count(1)
+        self._engine: Engine[Any, Any] | None = None
 
     def ask(self, task: object) -> Any:  # noqa: ANN401  (what the task says)
         """The answer, or a Refusal; EnvironmentFault where no process can be kept alive."""
         with self._lock:
-            question = Question(next(self._numbers), task)
             try:
-                return self._answer(question)
-            except BaseException:  # what was asked and not answered must not be answered to the next one
+                return self._answer(task)
+            except BaseException:  # nobody waits for it any more: let it not keep the next one waiting
                 self._end()
                 raise
 
@@ -116,18 +96,23 @@ class Viewer:
         with self._lock:
             self._end()
 
-    def _answer(self, question: Question) -> Any:  # noqa: ANN401
+    def _answer(self, task: object) -> Any:  # noqa: ANN401
         if self._engine is None:
-            self._engine = LocalEngine(RENDERING, None, workers=1, limits=Limits(SECONDS, BYTES))
-        self._engine.submit(question)
+            self._engine = open_engine(VIEWER_WORK, None, workers=1, limits=Limits(SECONDS, BYTES))
+        self._engine.submit(task)
         while True:
             for answer in self._engine.poll(SECONDS):
-                if isinstance(answer, Casualty) and answer.task == question:
-                    return Refusal(answer.code, answer.detail.strip().rpartition("\n")[2])
-                if isinstance(answer, Answer) and answer.number == question.number:
-                    return answer.value
+                if answer.task is task:  # and of none that was asked before
+                    return _result_of(answer)
 
     def _end(self) -> None:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+
+
+def _result_of(answer: Answer[Any, Any]) -> Any:  # noqa: ANN401
+    failure = answer.result
+    if isinstance(failure, TaskFailure):
+        return Refusal(failure.code, failure.detail.strip().rpartition("\n")[2])
+    return failure

@@ -14,7 +14,7 @@ from pydicom import dcmread
 from pydicom.dataelem import DataElement
 
 from dicomprep.checks.inspect import inspect_file
-from dicomprep.checks.viewer import Answer, Explain, FrameView, MeasureGreys, Question, ReadTags, Refusal, ViewFrame
+from dicomprep.checks.viewer import Explain, FrameView, MeasureGreys, ReadTags, Refusal, ViewFrame
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.displayable import displayable_value
 from dicomprep.errors import ConfigError, EnvironmentFault, InputError
@@ -67,13 +67,9 @@ class _Opened:
 _opened = _Opened()
 
 
-def answer(question: Question, _settings: object, _heartbeat: Callable[[], None]) -> Answer:
-    """Do what a question of `viewing` asks for, under its number; a Refusal where the file does not allow it."""
-    return Answer(question.number, _do(question.task))
-
-
-def _do(task: Any) -> Any:  # noqa: ANN401  (what the task says)
-    deeds: dict[type, Callable[[Any], Any]] = {
+def answer(task: Any, _settings: object, _heartbeat: Callable[[], None]) -> Any:  # noqa: ANN401  (what the task says)
+    """Do what a task of `viewer` asks for; a Refusal where the file does not allow it."""
+    actions: dict[type, Callable[[Any], Any]] = {
         ViewFrame: view_frame,
         ReadTags: read_tags,
         Explain: explain,
@@ -81,7 +77,7 @@ def _do(task: Any) -> Any:  # noqa: ANN401  (what the task says)
     }
     try:
         with warnings.catch_warnings(action="ignore"):
-            return deeds[type(task)](task)
+            return actions[type(task)](task)
     except InputError as error:
         return Refusal(error.code, error.detail)
 

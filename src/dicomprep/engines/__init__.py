@@ -1,1 +1,1 @@
-"""How work reaches workers. An engine knows nothing of DICOM: it takes tasks, and gives results or casualties."""
+"""How work reaches workers. An engine knows nothing of DICOM: it takes tasks and gives answers (`base`)."""

@@ -8,10 +8,10 @@ import threading
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver, process, resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
-__all__ = ["CONTEXT", "launching", "prepare"]
+__all__ = ["CONTEXT", "launching", "may_start_processes", "prepare"]
 
 WORKER_ENVIRONMENT = {
     # no thread pools of their own: the processes are the parallelism
@@ -32,12 +32,17 @@ _ONE_AT_A_TIME = threading.RLock()
 """What is changed meanwhile belongs to all threads of this process."""
 
 
+def may_start_processes() -> bool:
+    """Whether this process may have children: daemons may not, such as the workers of a pool or of Celery."""
+    return not multiprocessing.current_process().daemon
+
+
 def prepare(work: str) -> None:
     """Begin to load what `work` (`module:function`) needs, in the process that workers will be copies of.
 
     It takes most of a second, and can be done while this process is still loading its own.
     """
-    if sys.platform == "win32":
+    if sys.platform == "win32" or not may_start_processes():
         return
     _SERVER.set_forkserver_preload([work.partition(":")[0]])
     with launching():
@@ -47,7 +52,7 @@ def prepare(work: str) -> None:
 @contextmanager
 def launching() -> Iterator[None]:
     """Within, processes may be started: with their own environment, no signals, and nothing of the caller's script."""
-    with _ONE_AT_A_TIME, _own_server(), _plain_main(), _worker_environment(), _undisturbed(), _may_have_children():
+    with _ONE_AT_A_TIME, _own_server(), _plain_main(), _worker_environment(), _undisturbed():
         yield
 
 
@@ -71,21 +76,6 @@ def _plain_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-@contextmanager
-def _may_have_children() -> Iterator[None]:
-    """Let a worker of somebody else's pool (multiprocessing, Celery) have workers of its own.
-
-    Daemons may have none, for these would outlive them. Ours do not: each ends when its lifeline does.
-    """
-    configuration: dict[str, Any] = process.current_process()._config  # type: ignore[attr-defined]
-    before = configuration.get("daemon")
-    configuration["daemon"] = False
-    try:
-        yield
-    finally:
-        configuration["daemon"] = before
 
 
 def _forget_the_server() -> None:

@@ -3,25 +3,31 @@
 import signal
 import time
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from dicomprep.engines.allowance import FILES_OF_PARENT, FILES_OF_WORKER, require_files
+from dicomprep.engines.base import Answer, EngineFault, Limits, TaskDone, TaskFailure, WorkerExited, WorkerReady
 from dicomprep.engines.forkserver import CONTEXT, launching, prepare
-from dicomprep.engines.worker import Alive, Casualty, Fault, Limits, Retired, is_readable, serve
+from dicomprep.engines.worker import is_readable, serve
 from dicomprep.errors import EnvironmentFault, ErrorCode
 
 __all__ = ["LocalEngine"]
 
-QUEUED_TASKS, QUEUED_BYTES = 32, 16 * 2**20
-"""A worker is given so much ahead, some hundredths of a second: enough not to wait, not so much that others run dry."""
+MAX_QUEUED_TASKS, MAX_QUEUED_BYTES = 32, 16 * 2**20
+"""Given ahead to one worker, some hundredths of a second: enough not to wait, not so much that others run dry."""
 
 NAP_SECONDS = 0.004
-"""So long answers are left to come together: to be woken for each of them takes longer than to deal with it."""
+"""How long answers are left to come together: to be woken for each of them takes longer than to deal with it."""
+
+START_SECONDS = 60.0
+"""What a worker is given at least to load its work."""
 
 GRACE_SECONDS = 5.0
 """What a worker is given beyond its own limit before it is killed from here."""
@@ -29,29 +35,57 @@ GRACE_SECONDS = 5.0
 STOP_SECONDS = 3.0
 """What a worker is given to finish its task when the run is stopped."""
 
-IDLE_DEATHS = 5
-"""Workers that die before they do anything: after so many in a row, no more are started."""
+MAX_IDLE_EXITS = 5
+"""Workers in a row that die before they do anything; after them, no more are started."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A task on its way: its number, not its place, says which one an answer is for."""
+
+    number: int
+    task: Any
+    input_bytes: int
+    has_crashed: bool = False
+    """Its worker died once; it is tried again in a fresh one."""
 
 
 @dataclass(slots=True, eq=False)
 class _Slot:
+    """A worker as it is seen from here."""
+
     process: BaseProcess
     connection: Connection
     lifeline: Connection
     """Never written to: that it closes tells the worker of this process's end."""
-    tasks: deque[Any] = field(default_factory=deque)
-    """Given and not yet answered; the first is the one at work."""
-    weight: int = 0
-    heard: float = field(default_factory=time.monotonic)
-    overdue: bool = False
+    jobs: dict[int, _Job] = field(default_factory=dict)
+    """Given and not yet answered, by number; workers do them in the order given, so the first is the one at work."""
+    input_bytes: int = 0
+    heard_at: float = field(default_factory=time.monotonic)
+    is_ready: bool = False
+    is_overdue: bool = False
+
+    def add(self, jobs: Iterable[_Job]) -> None:
+        """Take on jobs."""
+        for job in jobs:
+            self.jobs[job.number] = job
+            self.input_bytes += job.input_bytes
+
+    def remove(self, number: int) -> _Job:
+        """Give up the job of this number."""
+        job = self.jobs.pop(number)
+        self.input_bytes -= job.input_bytes
+        return job
 
 
 class LocalEngine:
     """Runs `work(task, settings, heartbeat)`, named as `module:function`, in `workers` processes.
 
-    `submit` while `wants_more`, `poll` for results and casualties until `idle`. A task whose worker dies is tried
-    once more in a fresh worker, then given up; the worker's other tasks are done by others.
+    A task whose worker dies is tried once more in a fresh worker, then given up; the worker's other tasks are done by
+    others.
     """
+
+    isolates_tasks: ClassVar[bool] = True
 
     def __init__(self, work: str, settings: object, *, workers: int, limits: Limits) -> None:
         self._work, self._settings, self._workers, self._limits = work, settings, workers, limits
@@ -60,57 +94,49 @@ class LocalEngine:
         self._slots: list[_Slot] = []
         # where `close` is interrupted: the interpreter waits for processes that it could not end by SIGTERM, for ever
         Finalize(self, _kill, args=(self._slots,), exitpriority=10)
-        self._pending: deque[tuple[Any, int]] = deque()
-        self._weights: dict[int, int] = {}
-        self._suspects: deque[tuple[Any, int]] = deque()
-        self._crashed: set[int] = set()
-        self._idle_deaths = 0
-        self._stopping = False
+        self._numbers = count()
+        self._pending: deque[_Job] = deque()
+        self._suspects: deque[_Job] = deque()
+        self._idle_exits = 0
+        self._is_stopping = False
         self._kill_at = float("inf")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def wants_more(self) -> bool:
         """Whether another task would not have to wait long."""
-        return not self._stopping and len(self._pending) < QUEUED_TASKS
+        return not self._is_stopping and len(self._pending) < MAX_QUEUED_TASKS
 
     @property
     def idle(self) -> bool:
-        """Whether every task submitted has been answered."""
-        return not self._pending and not self._suspects and not any(slot.tasks for slot in self._slots)
+        """Whether every task submitted has been answered or dropped."""
+        return not self._pending and not self._suspects and not any(slot.jobs for slot in self._slots)
 
-    def submit(self, task: object, weight: int = 0) -> None:
-        """Take a task; `weight` is the bytes of its input, so that heavy ones are not piled on one worker."""
-        self._pending.append((task, weight))
+    def submit(self, task: object, input_bytes: int = 0) -> None:
+        """Take a task; `input_bytes` is the size of what it reads, so that heavy ones are not piled on one worker."""
+        self._pending.append(_Job(next(self._numbers), task, input_bytes))
 
-    def poll(self, seconds: float = 0.2) -> list[Any]:
-        """Hand out tasks, wait up to `seconds` and return what was answered: results and casualties.
+    def poll(self, seconds: float) -> list[Answer[Any, Any]]:
+        """Hand out tasks, wait up to `seconds` and give what was answered.
 
         Raises EnvironmentFault where a worker met one or no worker can be kept alive.
         """
-        if not self._stopping:
+        if not self._is_stopping:
             self._hand_out()
         ready = wait([slot.connection for slot in self._slots], seconds) if self._slots else []
-        if ready and min(len(slot.tasks) for slot in self._slots) > 2:  # nobody is waiting for this process
+        if ready and min(len(slot.jobs) for slot in self._slots) > 2:  # nobody is waiting for this process
             time.sleep(NAP_SECONDS)
-        answers: list[Any] = []
+        answers: list[Answer[Any, Any]] = []
         for slot in [slot for slot in self._slots if slot.connection in ready]:
-            alive = self._receive(slot, answers)
-            if not alive:
-                answers += self._bury(slot)
+            if not self._receive(slot, answers):
+                answers += self._handle_exit(slot)
         self._kill_overdue()
         return answers
 
     def stop(self) -> None:
-        """Let workers finish what they are at, for some seconds, and drop the rest; once."""
-        if self._stopping:
+        """Let workers finish what they are at, for some seconds, and drop what waits; once."""
+        if self._is_stopping:
             return
-        self._stopping = True
+        self._is_stopping = True
         self._kill_at = time.monotonic() + STOP_SECONDS
         self._pending.clear()
         self._suspects.clear()
@@ -132,98 +158,98 @@ class LocalEngine:
         while self._suspects:  # each gets a fresh worker, so that no earlier damage is laid at its door
             self._send(self._start(), [self._suspects.popleft()])
         while self._pending:
-            slot = min(self._slots, key=lambda s: (s.weight, len(s.tasks)), default=None)
-            if (slot is None or slot.tasks) and len(self._slots) < self._workers:
+            slot = min(self._slots, key=lambda s: (s.input_bytes, len(s.jobs)), default=None)
+            if (slot is None or slot.jobs) and len(self._slots) < self._workers:
                 slot = self._start()
-            if slot is None or len(slot.tasks) > QUEUED_TASKS // 2 or slot.weight > QUEUED_BYTES:
+            if slot is None or len(slot.jobs) > MAX_QUEUED_TASKS // 2 or slot.input_bytes > MAX_QUEUED_BYTES:
                 return
-            batch, weight = [self._pending.popleft()], slot.weight
-            while self._pending and len(batch) + len(slot.tasks) < QUEUED_TASKS and weight < QUEUED_BYTES:
-                if len(self._pending) < self._workers:
-                    break
-                batch.append(self._pending.popleft())
-                weight += batch[-1][1]
-            self._send(slot, batch)
+            self._send(slot, self._next_jobs(slot))
 
-    def _send(self, slot: _Slot, batch: list[tuple[Any, int]]) -> None:
-        if not slot.tasks:
-            slot.heard = time.monotonic()
-        for task, weight in batch:
-            self._weights[id(task)] = weight
-            slot.tasks.append(task)
-            slot.weight += weight
+    def _next_jobs(self, slot: _Slot) -> list[_Job]:
+        """As many as a worker is to be given; where few are left, one, so that all workers have some."""
+        jobs, input_bytes = [self._pending.popleft()], slot.input_bytes
+        while len(self._pending) >= self._workers:
+            if len(jobs) + len(slot.jobs) >= MAX_QUEUED_TASKS or input_bytes >= MAX_QUEUED_BYTES:
+                break
+            jobs.append(self._pending.popleft())
+            input_bytes += jobs[-1].input_bytes
+        return jobs
+
+    def _send(self, slot: _Slot, jobs: list[_Job]) -> None:
+        if not slot.jobs:
+            slot.heard_at = time.monotonic()
+        slot.add(jobs)
         with suppress(BrokenPipeError, ConnectionResetError):  # its death is seen when it is polled
-            slot.connection.send([task for task, _ in batch])
+            slot.connection.send([(job.number, job.task) for job in jobs])
 
-    def _receive(self, slot: _Slot, answers: list[Any]) -> bool:
+    def _receive(self, slot: _Slot, answers: list[Answer[Any, Any]]) -> bool:
         """Take what a worker has sent; False where it is gone."""
-        slot.heard = time.monotonic()
+        slot.heard_at = time.monotonic()
         try:
             while is_readable(slot.connection):
-                message = slot.connection.recv()
-                if isinstance(message, Fault):
-                    raise EnvironmentFault(message.message)
-                if isinstance(message, Retired):
-                    self._requeue(slot)
-                elif not isinstance(message, Alive):
-                    self._finish(slot)
-                    answers.append(message)
+                self._handle_message(slot, slot.connection.recv(), answers)
         except (EOFError, OSError):  # also in the middle of an answer
             return False
         return True
 
-    def _finish(self, slot: _Slot) -> Any:  # noqa: ANN401
-        """The first task of a worker is done with."""
-        task = slot.tasks.popleft()
-        slot.weight -= self._weights.pop(id(task), 0)
-        self._crashed.discard(id(task))
-        self._idle_deaths = 0
-        return task
+    def _handle_message(self, slot: _Slot, message: object, answers: list[Answer[Any, Any]]) -> None:
+        if isinstance(message, TaskDone):
+            self._idle_exits = 0
+            answers.append(Answer(slot.remove(message.number).task, message.result))
+        elif isinstance(message, EngineFault):
+            raise EnvironmentFault(message.message)
+        elif isinstance(message, WorkerExited):
+            self._requeue(slot)
+        elif isinstance(message, WorkerReady):
+            slot.is_ready = True
 
     def _requeue(self, slot: _Slot) -> None:
-        while slot.tasks:
-            task = slot.tasks.pop()
-            self._pending.appendleft((task, self._weights.pop(id(task), 0)))
-        slot.weight = 0
+        """Put what a worker was given and has not answered before all that waits."""
+        for number in reversed(list(slot.jobs)):
+            job = slot.remove(number)
+            (self._suspects if job.has_crashed else self._pending).appendleft(job)
 
-    def _bury(self, slot: _Slot) -> list[Casualty]:
-        """A worker died: judge the task it was at, and give its others to the living."""
+    def _handle_exit(self, slot: _Slot) -> list[Answer[Any, Any]]:
+        """A worker is gone: judge the task it was at, and give its others to the living."""
         self._slots.remove(slot)
         slot.connection.close()
         slot.lifeline.close()
         slot.process.join(GRACE_SECONDS)
-        if self._stopping:
+        if self._is_stopping:
             return []
-        if not slot.tasks:
-            self._idle_deaths += slot.process.exitcode != 0
-            if self._idle_deaths > IDLE_DEATHS:
-                raise EnvironmentFault(f"Worker processes die at once ({_cause(slot.process.exitcode)}).")
-            return []
-        task, weight = slot.tasks[0], self._weights.get(id(slot.tasks[0]), 0)
-        timed_out = slot.overdue or slot.process.exitcode == -getattr(signal, "SIGALRM", 0)
-        if timed_out or id(task) in self._crashed:
-            self._finish(slot)
+        if not slot.jobs or not slot.is_ready:
+            self._count_idle_exit(slot)
             self._requeue(slot)
-            return [self._judge(task, slot, timed_out=timed_out)]
-        slot.tasks.popleft()
+            return []
+        job = slot.remove(next(iter(slot.jobs)))
         self._requeue(slot)
-        self._crashed.add(id(task))
-        self._suspects.append((task, weight))
+        timed_out = slot.is_overdue or slot.process.exitcode == -getattr(signal, "SIGALRM", 0)
+        if timed_out or job.has_crashed:
+            self._idle_exits = 0
+            return [Answer(job.task, self._explain_exit(slot, timed_out=timed_out))]
+        job.has_crashed = True
+        self._suspects.append(job)
         return []
 
-    def _judge(self, task: object, slot: _Slot, *, timed_out: bool) -> Casualty:
+    def _count_idle_exit(self, slot: _Slot) -> None:
+        """EnvironmentFault where workers die again and again before they do anything."""
+        self._idle_exits += slot.process.exitcode != 0
+        if self._idle_exits > MAX_IDLE_EXITS:
+            raise EnvironmentFault(f"Worker processes die at once ({_describe_exit(slot.process.exitcode)}).")
+
+    def _explain_exit(self, slot: _Slot, *, timed_out: bool) -> TaskFailure:
         if timed_out:
-            message = f"no frame was finished within {self._limits.seconds:g} s"
-            return Casualty(task, ErrorCode.TIMEOUT, message)
-        message = f"it killed its worker twice ({_cause(slot.process.exitcode)})"
-        return Casualty(task, ErrorCode.WORKER_CRASHED, message, quarantined=True)
+            return TaskFailure(ErrorCode.TIMEOUT, f"no frame was finished within {self._limits.seconds:g} s")
+        detail = f"it killed its worker twice ({_describe_exit(slot.process.exitcode)})"
+        return TaskFailure(ErrorCode.WORKER_CRASHED, detail, quarantined=True)
 
     def _kill_overdue(self) -> None:
         """Where the worker's own alarm could not end it: stuck in the kernel, or a system without alarms."""
         now = time.monotonic()
         for slot in self._slots:
-            if now > self._kill_at or (slot.tasks and slot.heard < now - self._limits.seconds - GRACE_SECONDS):
-                slot.overdue = True
+            allowed = self._limits.seconds if slot.is_ready else max(START_SECONDS, self._limits.seconds)
+            if now > self._kill_at or (slot.jobs and slot.heard_at < now - allowed - GRACE_SECONDS):
+                slot.is_overdue = True
                 slot.process.kill()
 
     def _start(self) -> _Slot:
@@ -252,7 +278,7 @@ def _kill(slots: list[_Slot]) -> None:
         slot.process.kill()
 
 
-def _cause(exitcode: int | None) -> str:
+def _describe_exit(exitcode: int | None) -> str:
     """What ended a process, in words."""
     if exitcode is None or exitcode >= 0:
         return f"exit code {exitcode}"

@@ -1,4 +1,4 @@
-"""A worker process: takes tasks from a connection, gives results, and dies alone."""
+"""A worker process: takes numbered tasks from a connection, sends what came of each, and dies alone."""
 
 import os
 import select
@@ -10,55 +10,40 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, Self
 
+from dicomprep.engines.base import (
+    EngineFault,
+    Heartbeat,
+    Limits,
+    TaskDone,
+    TaskFailure,
+    Work,
+    WorkerExited,
+    WorkerReady,
+)
 from dicomprep.errors import EnvironmentFault, ErrorCode
 
-__all__ = ["Alive", "Casualty", "Fault", "Limits", "Retired", "Work", "is_readable", "serve"]
-
-Work = Callable[[Any, Any, Callable[[], None]], Any]
-"""work(task, settings, heartbeat) → result; it calls `heartbeat` whenever a part of the task is finished."""
+__all__ = ["attempt", "is_readable", "load_work", "serve"]
 
 HEARTBEAT_SECONDS = 1.0
+"""Between two heartbeats that are sent; more of them would only wake the parent."""
+
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a task may cost."""
-
-    seconds: float
-    """Without a heartbeat."""
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Casualty:
-    """A task that gave no result, and why."""
-
-    task: Any
-    code: ErrorCode
-    detail: str
-    quarantined: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """The surroundings failed: nothing more can be done by anyone."""
-
-    message: str
-
-
-class Alive:
-    """Sent now and then during a long task."""
-
-
-class Retired:
-    """The worker leaves by itself; what it had not begun is for others."""
+def load_work(name: str) -> Work:
+    """The function that `module:function` names; EnvironmentFault where it, or what it needs, cannot be loaded."""
+    module, _, function = name.partition(":")
+    try:
+        work: Work = getattr(import_module(module), function)
+    except Exception as error:
+        what = f"{module} cannot be loaded ({type(error).__name__}: {error})"
+        raise EnvironmentFault(f"{what}. Install dicomprep and what it needs again.") from error
+    return work
 
 
 def serve(connection: Connection, lifeline: Connection, work: str, settings: object, limits: Limits) -> None:
@@ -69,26 +54,40 @@ def serve(connection: Connection, lifeline: Connection, work: str, settings: obj
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the parent decides what ends
         signal.signal(number, signal.SIG_IGN)
     _end_with(lifeline)
-    module, _, function = work.partition(":")
-    do: Work = getattr(import_module(module), function)
-    if "cv2" in sys.modules:  # no environment variable keeps it from making a thread for every core
-        sys.modules["cv2"].setNumThreads(1)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        try:
+            do = load_work(work)
+        except EnvironmentFault as fault:
+            connection.send(EngineFault(str(fault)))
+            return
+        if "cv2" in sys.modules:  # no environment variable keeps it from making a thread for every core
+            sys.modules["cv2"].setNumThreads(1)
+        _serve_tasks(connection, do, settings, limits)
+
+
+def _serve_tasks(connection: Connection, work: Work, settings: object, limits: Limits) -> None:
+    """Do what is received until that is None, or until this process has seen enough."""
     ceiling = _limit_memory(limits.bytes)
     clock = _Clock(connection, limits.seconds)
-    waiting: deque[Any] = deque()
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while True:
-            while not waiting or is_readable(connection):
-                message = connection.recv()
-                if message is None:
-                    return
-                waiting.extend(message)
-            answer = _answer(do, waiting.popleft(), settings, clock)
-            connection.send(answer)
-            worn = isinstance(answer, Casualty) or _data_bytes() > ceiling - limits.bytes // 2
-            if worn:
-                connection.send(Retired())
+    waiting: deque[tuple[int, Any]] = deque()
+    connection.send(WorkerReady())
+    while True:
+        while not waiting or is_readable(connection):
+            message = connection.recv()
+            if message is None:
                 return
+            waiting.extend(message)
+        number, task = waiting.popleft()
+        try:
+            with clock:
+                result = attempt(work, task, settings, clock.beat)
+        except EnvironmentFault as fault:
+            connection.send(EngineFault(str(fault)))
+            return
+        connection.send(TaskDone(number, result))
+        if isinstance(result, TaskFailure) or _data_bytes() > ceiling - limits.bytes // 2:
+            connection.send(WorkerExited())
+            return
 
 
 def is_readable(connection: Connection) -> bool:
@@ -100,21 +99,19 @@ def is_readable(connection: Connection) -> bool:
     return len(watch.poll(0)) > 0
 
 
-def _answer(work: Work, task: object, settings: object, clock: "_Clock") -> object:
-    clock.beat()
+def attempt(work: Work, task: object, settings: object, heartbeat: Callable[[], None]) -> object:
+    """What the work returns, or a TaskFailure for what it raises; but EnvironmentFault and Ctrl-C go on."""
     try:
-        return work(task, settings, clock.beat)
-    except EnvironmentFault as error:
-        return Fault(str(error))
+        return work(task, settings, heartbeat)
+    except (EnvironmentFault, KeyboardInterrupt):
+        raise
     except MemoryError:
-        return Casualty(task, ErrorCode.OUT_OF_MEMORY, "it needs more memory than a file may take")
-    except BaseException as error:  # noqa: BLE001  (the worker's boundary: also Rust panics and SystemExit end here)
-        return Casualty(task, ErrorCode.INTERNAL, _trace(error))
-    finally:
-        clock.stop()
+        return TaskFailure(ErrorCode.OUT_OF_MEMORY, "it needs more memory than a file may take")
+    except BaseException as error:  # noqa: BLE001  (the boundary of a task: also Rust panics and SystemExit end here)
+        return TaskFailure(ErrorCode.INTERNAL, _describe_trace(error))
 
 
-def _trace(error: BaseException) -> str:
+def _describe_trace(error: BaseException) -> str:
     """Where an error came from, without its message: that may quote what a file holds, and this is recorded."""
     lines: list[str] = []
     at: BaseException | None = error
@@ -130,19 +127,23 @@ class _Clock:
     """Ends this process by SIGALRM, even inside C, when a task goes on for too long without a heartbeat."""
 
     def __init__(self, connection: Connection, seconds: float) -> None:
-        self._connection, self._seconds, self._told = connection, seconds, time.monotonic()
+        self._connection, self._seconds, self._sent_at = connection, seconds, time.monotonic()
         if hasattr(signal, "SIGALRM"):
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
+    def __enter__(self) -> Self:
+        self.beat()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._set(0)
+        self._sent_at = time.monotonic()
+
     def beat(self) -> None:
         self._set(self._seconds)
-        if time.monotonic() - self._told > HEARTBEAT_SECONDS:
-            self._connection.send(Alive())
-            self._told = time.monotonic()
-
-    def stop(self) -> None:
-        self._set(0)
-        self._told = time.monotonic()
+        if time.monotonic() - self._sent_at > HEARTBEAT_SECONDS:
+            self._connection.send(Heartbeat())
+            self._sent_at = time.monotonic()
 
     def _set(self, seconds: float) -> None:
         if hasattr(signal, "setitimer"):

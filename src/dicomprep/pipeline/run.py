@@ -20,10 +20,10 @@ from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.database.writes.recovery import pending_deletions
 from dicomprep.database.writes.releases import hold_back
 from dicomprep.database.writes.store import Store
-from dicomprep.engines.local import LocalEngine
-from dicomprep.engines.worker import Limits
+from dicomprep.engines.base import Engine, Limits
+from dicomprep.engines.select import INLINE_WARNING, count_workers, open_engine
 from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
-from dicomprep.models import Settings, Source
+from dicomprep.models import Outcome, Settings, Source, Task
 from dicomprep.pipeline.absence import Search, count_below, note_absent, prune
 from dicomprep.pipeline.changed_options import explain_changes
 from dicomprep.pipeline.concerns import concerns
@@ -63,7 +63,7 @@ def run(
     if sources is None and not config.dicom_dir.is_dir():
         raise ConfigError(_why_no_folder(config.dicom_dir))
     connect(config.db).dispose()
-    listener = listener or ProgressListener()
+    config, listener = replace(config, workers=count_workers(config.workers)), listener or ProgressListener()
     _warn_of_tags(config, listener)
     output_dir = config.output_dir.absolute()
     with ExitStack() as stack:
@@ -85,7 +85,7 @@ def run(
         run_id = _begin(replace(config, output_dir=output_dir), tree, store, listener)
         rules = config.fingerprint(), config.splits
         ledger = Ledger(store, run_id, *rules, key, images, durable=config.durable)
-        engine = stack.enter_context(_engine(config, images, key, work))
+        engine = stack.enter_context(closing(_engine(config, images, key, work, listener)))
         listener.on_start(result, config.workers)
         loop = RunLoop(
             result, listener, Planner(store, config, key), engine, FrameRangeMerger(config.workers), Recorder(ledger)
@@ -193,12 +193,17 @@ def _warn_of_missing(store: Store, images: LocalImages, listener: ProgressListen
         listener.on_warning(f"{message}, such as {missing[0]}: dicomprep verify --repair makes them again.")
 
 
-def _engine(config: Config, images: LocalImages, key: bytes, work: str) -> LocalEngine:
+def _engine(
+    config: Config, images: LocalImages, key: bytes, work: str, listener: ProgressListener
+) -> Engine[Task, Outcome]:
     max_bytes, timeout = config.budget.max_memory * 2**20, config.budget.timeout
     settings = Settings(
         config.image, config.splits, images, key, max_bytes, config.workers, config.privacy.tag, timeout
     )
-    return LocalEngine(work, settings, workers=config.workers, limits=Limits(timeout, max_bytes))
+    engine = open_engine(work, settings, workers=config.workers, limits=Limits(timeout, max_bytes))
+    if not engine.isolates_tasks:
+        listener.on_warning(INLINE_WARNING)
+    return engine
 
 
 def _warn_of_tags(config: Config, listener: ProgressListener) -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from dicomprep.dicom.sniff import read_series_uids
-from dicomprep.engines.local import LocalEngine
-from dicomprep.engines.worker import Casualty
+from dicomprep.engines.base import Answer, Engine, TaskFailure
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance, Outcome, Source, Status, Task
 from dicomprep.pipeline.frame_ranges import FrameRangeMerger
@@ -46,7 +45,7 @@ class RunLoop:
     result: Result
     listener: ProgressListener
     planner: Planner
-    engine: LocalEngine
+    engine: Engine[Task, Outcome]
     merger: FrameRangeMerger
     recorder: Recorder
     ready: deque[Task] = field(default_factory=deque)
@@ -97,9 +96,9 @@ class RunLoop:
         self._report_progress()
         return True
 
-    def _collect(self, answers: list[Outcome | Casualty]) -> None:
+    def _collect(self, answers: list[Answer[Task, Outcome]]) -> None:
         """Count what came back, and record it when enough has come together."""
-        outcomes = [_outcome_of(answer) if isinstance(answer, Casualty) else answer for answer in answers]
+        outcomes = [_outcome_of(answer) for answer in answers]
         self.digests += [outcome for outcome in outcomes if outcome.task.digest_only]
         for outcome in outcomes:
             if not outcome.task.digest_only:
@@ -187,14 +186,17 @@ class RunLoop:
         patience.seconds = min(patience.seconds, INTERRUPTED_PATIENCE_SECONDS)
 
 
-def _outcome_of(casualty: Casualty) -> Outcome:
-    """What is recorded of a file that took its worker along."""
-    status = Status.QUARANTINED if casualty.quarantined else Status.FAILED
-    source, digest, about = casualty.task.source, b"", Instance()
-    if casualty.code is not ErrorCode.TIMEOUT:  # what hangs a worker might hang this process too
+def _outcome_of(answer: Answer[Task, Outcome]) -> Outcome:
+    """What came of a file, also where its task gave no result: that may have taken its worker along."""
+    failure = answer.result
+    if not isinstance(failure, TaskFailure):
+        return failure
+    status = Status.QUARANTINED if failure.quarantined else Status.FAILED
+    source, digest, about = answer.task.source, b"", Instance()
+    if failure.code is not ErrorCode.TIMEOUT:  # what hangs a worker might hang this process too
         with suppress(InputError, OSError), open_at(source.root, source.path, linked=source.linked) as file:
             about, digest = read_series_uids(file.head()), file.digest()
-    return Outcome(casualty.task, status, casualty.code, casualty.detail, instance=about, digest=digest)
+    return Outcome(answer.task, status, failure.code, failure.detail, instance=about, digest=digest)
 
 
 @contextmanager
