@@ -9,6 +9,10 @@ from dicomprep.config import GroupBy, Splits
 from dicomprep.privacy.keys import keyed_hash
 
 __all__ = [
+    "SPLIT_NAMES",
+    "TEST",
+    "TRAIN",
+    "VAL",
     "assign_split",
     "former_group_key",
     "identify_group",
@@ -16,6 +20,8 @@ __all__ = [
     "key_without_issuer",
     "plain_identity",
 ]
+
+TRAIN, VAL, TEST = SPLIT_NAMES = ("train", "val", "test")
 
 _PLACEHOLDERS = (
     "ANON ANONYM ANONYMISED ANONYMIZED ANONYMOUS ANONYMOUSPATIENT ANONPATIENT DEFAULT DEID DEIDENTIFIED "
@@ -94,8 +100,8 @@ def assign_split(key: bytes, splits: Splits, *, group_kind: str, group_key: str)
     if group_kind != splits.group_by and not splits.test_unidentified and train + val > 0:
         draw *= train + val
     if draw < train:
-        return "train"
-    return "val" if draw < train + val else "test"
+        return TRAIN
+    return VAL if draw < train + val else TEST
 
 
 def plain_identity(text: str) -> str:

@@ -17,7 +17,7 @@ from dicomprep import EnvironmentFault
 from dicomprep.database import sqlite
 from dicomprep.database.connection import connect, migrate, read_meta, reading, write_meta
 from dicomprep.database.migrations import MIGRATIONS, SCHEMA_VERSION
-from dicomprep.database.queries import runs
+from dicomprep.database.queries import counts
 from dicomprep.database.queries.labeling import count_labels
 from dicomprep.database.writes import store as storing
 from dicomprep.database.writes.labels import add_label
@@ -132,7 +132,7 @@ def test_labels_are_taken_while_a_run_inserts(place: Place, thorough: bool, note
 
     def look() -> None:
         with reading(reader) as connection:
-            runs.count_frames(connection)
+            counts.count_frames(connection)
             count_labels(connection)
         next(shown)
 

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from dicomprep.database import bulk
 from dicomprep.database.bulk import PIECE, any_of, look_up
-from dicomprep.database.queries import runs
+from dicomprep.database.queries import counts
 from dicomprep.database.schema import files, frames
 from dicomprep.database.writes.rows import InputRow
 from dicomprep.database.writes.store import Store
@@ -219,7 +219,7 @@ def test_counts_agree_with_the_views(place: Place, store: Store) -> None:
     record(store, *outcomes)
     for what, view in {"status": "inputs", "error_code": "inputs", "split": "images", "modality": "images"}.items():
         with store.transaction() as connection:
-            counted = runs.count_by(connection, what)
+            counted = counts.count_by(connection, what)
         assert counted == dict(place.rows(f"SELECT {what}, count(*) FROM {view} WHERE {what} IS NOT NULL GROUP BY 1"))
 
 

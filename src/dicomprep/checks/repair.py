@@ -16,7 +16,7 @@ from dicomprep.config import Config
 from dicomprep.database.connection import read_meta
 from dicomprep.database.queries import verify as verify_queries
 from dicomprep.database.queries.concerns import changed_side
-from dicomprep.database.queries.roots import last_options
+from dicomprep.database.queries.runs import last_options
 from dicomprep.database.writes.groups import forget_lost_kin
 from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.database.writes.store import Store

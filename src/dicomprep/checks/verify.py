@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from dicomprep.checks.orphans import Leftovers
 from dicomprep.config import Config
 from dicomprep.database.connection import connect, database_folder, displayed_database, migrate, read_meta, reading
-from dicomprep.database.queries import runs
+from dicomprep.database.queries import counts, runs
 from dicomprep.database.queries import verify as verify_queries
 from dicomprep.errors import ConfigError
 from dicomprep.models import Status
@@ -190,7 +190,7 @@ def _look_at_images(engine: Engine, db: str, findings: Findings, progress: Progr
         return [look_at(images, row.thumbnail_path, row.size, row.digest) for row in rows]
 
     with reading(engine) as connection:
-        total = runs.count_frames(connection)
+        total = counts.count_frames(connection)
     with ThreadPoolExecutor(READERS, "dicomprep reader") as readers:
         for rows in _frames(engine, db):
             pieces = [rows[start : start + PIECE] for start in range(0, len(rows), PIECE)]

@@ -15,7 +15,9 @@ from dicomprep.checks.inspect import inspect_file, render_in_terminal
 from dicomprep.cli.console import print_notes, print_section, print_table, printable
 from dicomprep.config import ImageOptions
 from dicomprep.database.connection import connect, migrate, reading
-from dicomprep.database.queries import runs
+from dicomprep.database.queries.counts import count_by, count_groups
+from dicomprep.database.queries.failures import list_failures
+from dicomprep.database.queries.runs import last_runs
 from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.exchange.cells import neutral_cell
@@ -42,15 +44,15 @@ def print_status(db: str) -> None:
             ("Images by modality", "modality"),
             ("Images by split", "split"),
         ):
-            print_table(title, runs.count_by(connection, what))
-        print_table("Patients by split", runs.count_groups(connection))
+            print_table(title, count_by(connection, what))
+        print_table("Patients by split", count_groups(connection))
         for kind, count in count_waiting(connection).items():
             if count:
                 images = f"image{'s' * (count != 1)}"
                 print(f"The {kind}s of {count:,} {images} wait for a picture that is not there now.")
         print_notes("To be known", (*concerns(connection), *unreachable_roots(connection)))
         print("Last runs")
-        for run in runs.last_runs(connection, LAST_RUNS):
+        for run in last_runs(connection, LAST_RUNS):
             state = "interrupted" if run.interrupted else "finished" if run.finished_at else "broke off"
             counts = f"{run.found:,} found, {run.processed:,} processed, {run.frames:,} images in {run.seconds:.1f} s"
             print(f"  {run.started_at[:19].replace('T', ' ')}  {state}: {counts}\n    {printable(run.root)}")
@@ -62,7 +64,7 @@ def print_failures(db: str) -> None:
     engine = connect(db, must_exist=True)
     migrate(engine)
     with reading(engine) as connection:
-        failures = list(runs.list_failures(connection))
+        failures = list(list_failures(connection))
     engine.dispose()  # before whoever reads this takes their time: a run could not write meanwhile
     for failure in failures:
         detail = printable(failure.error_detail.strip().rpartition("\n")[2])

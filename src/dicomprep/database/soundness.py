@@ -15,6 +15,7 @@ from dicomprep.database.errors import database_fault
 from dicomprep.database.queries.verify import unsound
 from dicomprep.errors import ConfigError, DicomprepError, EnvironmentFault, ErrorCode
 from dicomprep.models import Status
+from dicomprep.splits import SPLIT_NAMES
 
 __all__ = ["damage_fault"]
 
@@ -27,7 +28,7 @@ _OBJECTS = {("runs", "options"), ("frames", "transform"), ("files", "extra_tags"
 _WORDS: dict[tuple[str, str], Iterable[str]] = {
     ("files", "status"): Status,
     ("files", "error_code"): ErrorCode,
-    ("groups", "split"): ("train", "val", "test"),
+    ("groups", "split"): SPLIT_NAMES,
 }
 _REMEDY = "Restore a copy, or choose another: its images are then made again"
 

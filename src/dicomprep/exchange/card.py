@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dicomprep.database.queries.frames import SPLITS
 from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.exchange.rows import Rows
+from dicomprep.splits import SPLIT_NAMES
 from dicomprep.version import VERSION
 
 __all__ = ["describe_export"]
@@ -41,7 +41,7 @@ _JOINERS = "\u200c\u200d"
 
 def describe_export(rows: Rows, kind: Format, options: ExportOptions, *, made: dict[str, Any]) -> str:
     """The card, with the head that Hugging Face reads; `made` has the classes and what shaped the images."""
-    splits = [split for split in SPLITS if split in set(_values(rows, "split"))]
+    splits = [split for split in SPLIT_NAMES if split in set(_values(rows, "split"))]
     parts = [
         _head(kind, options, splits),
         f"# A data set of {len(rows):,} medical images\n",

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlalchemy import Connection
 
 from dicomprep.config import Splits
-from dicomprep.database.queries import runs
+from dicomprep.database.queries import counts
 from dicomprep.database.queries.audit import count_by_kind, last_split
 from dicomprep.database.queries.concerns import changed_side
 from dicomprep.database.queries.roots import count_recorded, recorded_roots
 from dicomprep.database.writes.absent import count_absent
+from dicomprep.splits import SPLIT_NAMES
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Part
 
@@ -20,8 +21,6 @@ __all__ = ["absent_inputs", "concerns", "last_splits", "percentages", "unreachab
 
 FEW_PATIENTS = 5
 """What is measured on fewer says little."""
-
-NAMES = ("train", "val", "test")
 
 
 def concerns(connection: Connection, *, of_run: bool = False) -> tuple[str, ...]:
@@ -36,7 +35,7 @@ def concerns(connection: Connection, *, of_run: bool = False) -> tuple[str, ...]
         patients[split] += count
     if not patients:
         return tuple(absent_inputs(connection))
-    images = {split: count for split, count in runs.count_by(connection, "split").items() if count}
+    images = {split: count for split, count in counts.count_by(connection, "split").items() if count}
     known = sum(count for kind, _, count in kinds if kind == options.group_by)
     return (
         *_division(options, patients, images),
@@ -97,7 +96,7 @@ def _division(options: Splits, patients: Mapping[str, int], images: Mapping[str,
             return
         if sum(share > 0 for share in options.shares) > 1:
             yield f"All images (100 %) are in {only}. If the groups are not patients, {_AGAIN}"
-    asked = [name for name, share in zip(NAMES, options.shares, strict=True) if share]
+    asked = [name for name, share in zip(SPLIT_NAMES, options.shares, strict=True) if share]
     few = [f"{name} {patients.get(name, 0):,}" for name in asked if patients.get(name, 0) < FEW_PATIENTS]
     if few:
         yield f"Splits with fewer than {FEW_PATIENTS} patients: {', '.join(few)}. A figure measured there says little."

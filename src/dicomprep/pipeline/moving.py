@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from dicomprep.database.queries.runs import Recorded, find_recorded
+from dicomprep.database.queries.inputs import RecordedPlace, find_recorded
 from dicomprep.storage.paths import actual_path, readable_path
 
 __all__ = ["Moves"]
@@ -48,8 +48,8 @@ class _Missing:
     """How many are recorded, those in their places included."""
 
     @classmethod
-    def among(cls, files: Sequence[Recorded]) -> "_Missing":
-        entries = sorted((path[::-1], file_id) for file_id, root, path in files if _is_gone(root, path))
+    def among(cls, files: Sequence[RecordedPlace]) -> "_Missing":
+        entries = sorted((file.path[::-1], file.id) for file in files if _is_gone(file.root, file.path))
         return cls(entries, len(files))
 
     def take(self, path: str) -> int | None:

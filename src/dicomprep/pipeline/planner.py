@@ -8,7 +8,14 @@ from itertools import groupby
 from sqlalchemy import Connection
 
 from dicomprep.config import Config, Names
-from dicomprep.database.queries.runs import any_files, find_given_names, find_taken_names, find_up_to_date
+from dicomprep.database.queries.inputs import (
+    GivenName,
+    RecordedVersion,
+    any_files,
+    find_given_names,
+    find_taken_names,
+    find_up_to_date,
+)
 from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ErrorCode
@@ -26,11 +33,6 @@ from dicomprep.storage.naming import (
 from dicomprep.storage.paths import readable_path
 
 __all__ = ["Planner"]
-
-_Settled = tuple[int, int, int | None, int, bytes]
-"""Size, mtime_ns, ctime_ns, id and digest, as recorded."""
-_Names = tuple[str, str, str]
-"""study_id, name, and what the folder is called where it stands for a patient: empty where that is study_id."""
 
 
 @dataclass(slots=True)
@@ -70,13 +72,13 @@ class Planner:
         root, due = sources[0].root, {readable_path(source.path): source for source in sources}
         with self.store.transaction() as connection:
             if self._any_recorded:
-                settled = find_up_to_date(connection, root, list(due), fingerprint=self._fingerprint)
-                due = {path: s for path, s in due.items() if not _is_unchanged(s, settled.get(path))}
-                self._doubt({path: s for path, s in due.items() if path in settled}, settled)
+                up_to_date = find_up_to_date(connection, root, list(due), fingerprint=self._fingerprint)
+                due = {path: s for path, s in due.items() if not _is_unchanged(s, up_to_date.get(path))}
+                self._doubt({path: s for path, s in due.items() if path in up_to_date}, up_to_date)
             self.unchanged += len(sources) - len(due)
             given = find_given_names(connection, root, list(due)) if self._any_recorded else {}
             mark_stale(connection, readable_path(root), [p for p in given if (root, due[p].path) not in self._doubted])
-            names = {path: names for path, names in given.items() if not self._is_misnamed(names[1])}
+            names = {path: names for path, names in given.items() if not self._is_misnamed(names.name)}
             names |= self._name(connection, {path: source for path, source in due.items() if path not in names})
         tasks = []
         for path, source in due.items():
@@ -85,19 +87,19 @@ class Planner:
             tasks.append(Task(source, *names[path], digest_only=ask, recorded=path in given))
         return tasks
 
-    def _doubt(self, sources: Mapping[str, Source], settled: Mapping[str, _Settled]) -> None:
+    def _doubt(self, sources: Mapping[str, Source], recorded: Mapping[str, RecordedVersion]) -> None:
         """Keep what is recorded of files that may be the same still."""
         for path, source in sources.items():
-            size, mtime_ns, _, file_id, digest = settled[path]
-            if (source.size, source.mtime_ns) == (size, mtime_ns) and digest:
-                self._doubted[source.root, source.path] = file_id, digest
+            known = recorded[path]
+            if (source.size, source.mtime_ns) == (known.size, known.mtime_ns) and known.digest:
+                self._doubted[source.root, source.path] = known.id, known.digest
 
     def resolve(self, outcomes: Sequence[Outcome]) -> list[Task]:
         """The tasks of files whose digests are known now: those that only moved are recorded as such."""
-        outcomes, changed = self._settle_doubts(outcomes)
+        outcomes, changed = self._resolve_doubts(outcomes)
         return changed + self._resolve_new(outcomes)
 
-    def _settle_doubts(self, outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Task]]:
+    def _resolve_doubts(self, outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Task]]:
         """Files that turn out to be the same are unchanged; (outcomes of new files, tasks of those that changed)."""
         new, same, changed = [], [], []
         for outcome in outcomes:
@@ -149,17 +151,16 @@ class Planner:
         """Whether names that tell of the source are asked for and this one is hashed, or the reverse."""
         return is_hashed(name) != (self.config.image.names is Names.HASH)
 
-    def _name(self, connection: Connection, sources: Mapping[str, Source]) -> dict[str, _Names]:
+    def _name(self, connection: Connection, sources: Mapping[str, Source]) -> dict[str, GivenName]:
         """What new sources shall be called, by their readable paths as these are."""
         wishes = {path: self._wish(source) for path, source in sources.items()}
-        names: dict[str, _Names] = {}
+        names: dict[str, GivenName] = {}
         for option in (_plain_name, _own_name_below_root, _own_name):
-            left = {path: option(wishes[path][1], source) for path, source in sources.items() if path not in names}
+            left = {path: option(wishes[path].name, source) for path, source in sources.items() if path not in names}
             if not left:
                 break
             for path, name in self._claim(connection, left):
-                study_id, _, folder = wishes[path]
-                names[path] = study_id, name, folder
+                names[path] = wishes[path]._replace(name=name)
         return names
 
     def _claim(self, connection: Connection, wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -178,20 +179,20 @@ class Planner:
             self._claimed[name] = stem
             yield path, wanted[path]
 
-    def _wish(self, source: Source) -> _Names:
+    def _wish(self, source: Source) -> GivenName:
         if self.config.image.names is Names.HASH:
-            return *hashed_name(self.key, source.path), ""
+            return GivenName(*hashed_name(self.key, source.path), "")
         root = os.path.basename(source.root)
         study_id, name = source_name(root, source.path)
         folder = group_folder(root, source.path)
-        return study_id, name, folder if folder != study_id else ""
+        return GivenName(study_id, name, folder if folder != study_id else "")
 
 
-def _is_unchanged(source: Source, recorded: _Settled | None) -> bool:
+def _is_unchanged(source: Source, recorded: RecordedVersion | None) -> bool:
     """Whether a file is the one that was recorded, by all that its folder says of it."""
-    if recorded is None or (source.size, source.mtime_ns) != recorded[:2]:
+    if recorded is None or (source.size, source.mtime_ns) != (recorded.size, recorded.mtime_ns):
         return False
-    return recorded[2] is None or not source.ctime_ns or recorded[2] == source.ctime_ns
+    return recorded.ctime_ns is None or not source.ctime_ns or recorded.ctime_ns == source.ctime_ns
 
 
 def _plain_name(name: str, _source: Source) -> str:

@@ -8,9 +8,8 @@ from typing import Any
 
 from dicomprep.config import Config
 from dicomprep.database.connection import connect, displayed_database, read_meta
-from dicomprep.database.queries import runs
-from dicomprep.database.queries.roots import last_options
-from dicomprep.database.queries.runs import images_folder
+from dicomprep.database.queries import failures
+from dicomprep.database.queries.runs import images_folder, last_options
 from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
@@ -30,13 +29,13 @@ def due_runs(
     store = Store(db)
     try:
         with store.transaction() as connection:
-            roots = runs.roots_of_failures(connection, codes)
+            roots = failures.roots_of_failures(connection, codes)
             options = {root: last_options(connection, root) for root in roots}
             output_dir = images_folder(connection, db)
             require_claimed(output_dir, data_set=read_meta(connection, "key_check") or "")
         for root in roots:
             with store.transaction() as connection:
-                paths = runs.paths_of_failures(connection, root, codes)
+                paths = failures.paths_of_failures(connection, root, codes)
                 mark_stale(connection, root, paths)
             config = recorded_config(options[root], root, db, output_dir, {"workers": workers, **changes})
             yield config, recorded_sources(root, paths, follow_links=config.follow_links), len(paths)

@@ -12,9 +12,10 @@ from filelock import FileLock, Timeout
 from dicomprep.addresses import is_sqlite_path
 from dicomprep.config import Config
 from dicomprep.database.connection import connect, displayed_database, former_key_file, key_file, read_meta
-from dicomprep.database.queries import runs
+from dicomprep.database.queries import counts
+from dicomprep.database.queries.failures import count_failures
 from dicomprep.database.queries.overview import sample_places
-from dicomprep.database.queries.roots import count_failures, is_doubled, recorded_roots
+from dicomprep.database.queries.roots import is_doubled, recorded_roots
 from dicomprep.database.writes.groups import bind_unit
 from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.database.writes.recovery import pending_deletions
@@ -131,10 +132,10 @@ def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part])
     """What the database holds now, and what became of labels."""
     result.followed, result.returned, result.moved_groups = store.followed, store.returned, store.moved_groups
     with store.transaction() as connection:
-        result.total_frames = runs.count_frames(connection)
-        result.duplicates = runs.count_duplicates(connection)
-        result.frames_by_split = runs.count_by(connection, "split")
-        result.groups_by_split = runs.count_groups(connection)
+        result.total_frames = counts.count_frames(connection)
+        result.duplicates = counts.count_duplicates(connection)
+        result.frames_by_split = counts.count_by(connection, "split")
+        result.groups_by_split = counts.count_groups(connection)
         result.concerns = concerns(connection, of_run=True)
         result.waiting = count_waiting(connection, run_id=run_id)
         result.unchanged_codes = count_failures(connection, parts) - result.codes

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.database.connection import open_for_reading
-from dicomprep.database.queries.frames import POSITIONS, failed_files, strays
+from dicomprep.database.queries.frames import POSITIONS, FailedFile, failed_files, failed_files_beside
 from dicomprep.database.queries.runs import images_folder
 from dicomprep.database.queries.series import series_frames
 from dicomprep.errors import ExportError
@@ -83,10 +83,10 @@ class _Slice(NamedTuple):
 class _Read(NamedTuple):
     images: LocalImages
     slices: list[_Slice]
-    failed: list[tuple[str, int | None, str | None]]
+    failed: list[FailedFile]
     held: list[str]
     """Names of slices that are held back."""
-    unknown: list[tuple[str, str | None]]
+    unknown: list[FailedFile]
     """Failed files that may be of the series."""
 
 
@@ -105,7 +105,7 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
         raise ExportError(f"{db} holds no series {series_key}.")
     try:
         _require_complete(failed)
-        for path, code in unknown:
+        for path, _, code in unknown:
             warnings.warn(
                 f"{path} failed ({code}) and may be a slice of {series_key}: its header was not read.", stacklevel=2
             )
@@ -133,7 +133,7 @@ def _read_slices(db: str, series_key: str) -> _Read:
         rows = [(held, _slice(row)) for held, row in series_frames(connection, series_key, [*READ, *PLACES])]
         uids = {one.series_uid for _, one in rows if one.series_uid} or {series_key}
         failed = [file for uid in sorted(uids) for file in failed_files(connection, uid)]
-        unknown = [file for uid in sorted(uids) for file in strays(connection, uid)]
+        unknown = [file for uid in sorted(uids) for file in failed_files_beside(connection, uid)]
     held_ones = [one.filename for held, one in rows if held]
     return _Read(images, [one for held, one in rows if not held], failed, held_ones, unknown)
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from dicomprep.addresses import is_sqlite_path
 from dicomprep.checks.viewer import Explain, Refusal
 from dicomprep.database.queries import overview
-from dicomprep.database.queries.overview import Cause, causes, failed_inputs, find_input
+from dicomprep.database.queries.failures import Cause, causes, failed_inputs, find_input
 from dicomprep.errors import ErrorCode, LabelError
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import place_within

@@ -14,7 +14,7 @@ from dicomprep.database.queries import gallery
 from dicomprep.database.queries.gallery import Filter, find_anchors, find_origin, label_events, list_tiles, transform_of
 from dicomprep.database.queries.labeling import describe, neighbours
 from dicomprep.database.queries.predictions import find_predictions
-from dicomprep.database.queries.runs import find_digests
+from dicomprep.database.queries.thumbnails import find_digests
 from dicomprep.web.bodies import query_number
 from dicomprep.web.site import PageContext, image_not_found
 

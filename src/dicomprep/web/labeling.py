@@ -21,7 +21,7 @@ from dicomprep.database.queries.labeling import (
     spare_images,
 )
 from dicomprep.database.queries.predictions import find_predictions
-from dicomprep.database.queries.runs import find_digests
+from dicomprep.database.queries.thumbnails import find_digests
 from dicomprep.database.writes.commands import Command, find_command, note_command, show_again, undo_last
 from dicomprep.database.writes.labels import add_classes, add_label, ask_for_more, pass_image, release, reserve
 from dicomprep.errors import LabelError

@@ -12,7 +12,9 @@ from starlette.routing import Route
 
 from dicomprep.checks.viewer import MeasureGreys, Refusal
 from dicomprep.database.queries import overview, runs
+from dicomprep.database.queries.counts import count_by, count_groups
 from dicomprep.database.queries.labeling import count_labels, ratings
+from dicomprep.database.queries.thumbnails import find_digests
 from dicomprep.web.agreement import cohen_kappa, fleiss_kappa, kappa_in_words
 from dicomprep.web.charts import bars, columns
 from dicomprep.web.site import PageContext
@@ -45,7 +47,7 @@ class Overview:
     def agreement(self, request: Request) -> Response:
         """Kappas, and the images on which annotators differ."""
         values = measure_agreement(self._context)
-        values["digests"] = self._context.ask(runs.find_digests, [frame_id for frame_id, _ in values["differing"]])
+        values["digests"] = self._context.ask(find_digests, [frame_id for frame_id, _ in values["differing"]])
         return self._context.page("agreement.html", request, **values)
 
     def _measure(self) -> list[int]:
@@ -74,11 +76,11 @@ def charts(context: PageContext, greys: list[int]) -> list[Markup]:
             labels[name or "none of the classes"] += count
     total = sum(greys) or 1
     return [
-        bars("Inputs by state", ask(runs.count_by, "status")),
-        bars("Failed and skipped inputs by reason", ask(runs.count_by, "error_code")),
-        bars("Images by modality", ask(runs.count_by, "modality")),
-        bars("Images by split", ask(runs.count_by, "split")),
-        bars("Patients by split", ask(runs.count_groups)),
+        bars("Inputs by state", ask(count_by, "status")),
+        bars("Failed and skipped inputs by reason", ask(count_by, "error_code")),
+        bars("Images by modality", ask(count_by, "modality")),
+        bars("Images by split", ask(count_by, "split")),
+        bars("Patients by split", ask(count_groups)),
         bars("Images by label", dict(labels.most_common())),
         columns("Images a second, by run", speeds, unit="images/s", every=max(1, len(speeds) // 4)),
         columns("Size of the sources", [(_format_size(4**n), count) for n, count in ask(overview.sizes)]),

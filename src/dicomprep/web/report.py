@@ -7,8 +7,7 @@ from markupsafe import Markup
 
 from dicomprep.addresses import resolve_database
 from dicomprep.database.connection import connect
-from dicomprep.database.queries import runs
-from dicomprep.database.queries.runs import images_folder
+from dicomprep.database.queries.runs import images_folder, last_runs
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.sync import drafted, require_place
 from dicomprep.version import VERSION
@@ -37,7 +36,7 @@ def write_report(db: str, out: Path) -> None:
         known = {name: f"annotator {number}" for number, name in enumerate(names, 1)}
         agreement["cohen"] = [(known[one], known[other], *rest) for one, other, *rest in agreement["cohen"]]
         made = charts(context, measure_gray_levels(context))
-        newest = context.ask(runs.last_runs, MAX_RUNS)
+        newest = context.ask(last_runs, MAX_RUNS)
         style = Markup(files("dicomprep.web").joinpath("static/pages.css").read_text("utf-8"))  # noqa: S704
         html = context.render("report.html", charts=made, runs=newest, style=style, version=VERSION, **agreement)
     finally:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dicomprep.database.connection import connect, database_folder, key_file, migrate, reading
-from dicomprep.database.queries import labeling, runs
+from dicomprep.database.queries import counts, labeling, runs
 from dicomprep.database.queries.predictions import model_names
 from dicomprep.database.writes.predictions import summarize
 from dicomprep.database.writes.store import Store
@@ -88,7 +88,7 @@ def _find_output(db: str) -> tuple[Path, int]:
     engine = connect(db, must_exist=True)
     migrate(engine)
     with reading(engine) as connection:
-        recorded, count = runs.output_dir(connection), runs.count_frames(connection)
+        recorded, count = runs.output_dir(connection), counts.count_frames(connection)
     engine.dispose()
     if recorded is None or count == 0:
         raise ConfigError(f"The database {db} holds no image yet; `dicomprep preprocess DICOM_DIR` makes them.")

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dicomprep.database.queries.runs import find_thumbnail
+from dicomprep.database.queries.thumbnails import find_thumbnail
 from dicomprep.errors import EnvironmentFault, LabelError
 from dicomprep.storage.base import ImageStore
 from dicomprep.storage.source import digest_bytes

@@ -6,10 +6,10 @@ from dicomprep.checks.audit.section import Ground, Section
 from dicomprep.database.kinship import MOST_OF_A_STUDY, MOST_PATIENTS
 from dicomprep.database.queries import audit as queries
 from dicomprep.pipeline.concerns import concerns, last_splits, percentages, unreachable_roots
+from dicomprep.splits import SPLIT_NAMES
 
 __all__ = ["classes", "patients", "shares"]
 
-NAMES = ("train", "val", "test")
 BOUND = 4.0
 """Standard deviations of a binomial draw: a fair one is beyond it once in 16,000 times."""
 
@@ -43,7 +43,7 @@ def patients(ground: Ground) -> Section:
             f"{shared:,} Study Instance UIDs are in two splits and of more than {MOST_OF_A_STUDY} patients each: "
             "they are made up, so nobody was joined by them."
         )
-    rows = [(name, by_split[name], images.get(name, 0)) for name in NAMES]
+    rows = [(name, by_split[name], images.get(name, 0)) for name in SPLIT_NAMES]
     return Section(
         "patients", "Patients by split", ("split", "patients", "images"), rows, divided + torn + crowded, tuple(notes)
     )
@@ -57,8 +57,8 @@ def shares(ground: Ground) -> Section:
         if kind == options.group_by:
             counts[split] += count
     total, rows, outside = counts.total(), [], []
-    got = percentages([counts[name] for name in NAMES], digits=2)
-    for name, share, part in zip(NAMES, options.shares, got, strict=True):
+    got = percentages([counts[name] for name in SPLIT_NAMES], digits=2)
+    for name, share, part in zip(SPLIT_NAMES, options.shares, got, strict=True):
         bound = BOUND * (total * share * (1 - share)) ** 0.5
         difference = counts[name] - total * share
         if abs(difference) > bound + 0.5:
@@ -79,14 +79,14 @@ def classes(ground: Ground) -> Section:
     for label, split, count in queries.count_classes(ground.connection):
         table[label][split] += count
     rows: list[tuple[str | int | float, ...]] = [
-        (label, *(counts[name] for name in NAMES)) for label, counts in sorted(table.items())
+        (label, *(counts[name] for name in SPLIT_NAMES)) for label, counts in sorted(table.items())
     ]
     notes = tuple(
         f"No image of {label} is in {name}."
         for label, *counts in rows
-        for name, n in zip(NAMES, counts, strict=True)
+        for name, n in zip(SPLIT_NAMES, counts, strict=True)
         if not n
     )
     return Section(
-        "classes", "Labelled images", ("class", *NAMES), rows, notes=notes or (() if rows else ("No labels.",))
+        "classes", "Labelled images", ("class", *SPLIT_NAMES), rows, notes=notes or (() if rows else ("No labels.",))
     )

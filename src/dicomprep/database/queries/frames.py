@@ -3,31 +3,33 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, select, tuple_
 
 from dicomprep.database.conditions import parse_condition
+from dicomprep.database.queries.failures import is_failure, is_without_images
 from dicomprep.database.queries.releases import may_leave
 from dicomprep.database.schema import files, frames, images, runs
 from dicomprep.errors import ConfigError
+from dicomprep.models import Status
 from dicomprep.privacy.allow_list import Tags
+from dicomprep.splits import SPLIT_NAMES
 
 __all__ = [
     "COLUMNS",
     "KEYS",
     "POSITIONS",
-    "SPLITS",
     "Choice",
+    "FailedFile",
+    "RecordedFrame",
     "class_names",
     "failed_files",
+    "failed_files_beside",
     "find_frame",
     "image_options",
     "select_frames",
-    "strays",
 ]
-
-SPLITS = ("train", "val", "test")
 
 COLUMNS: dict[str, ColumnElement[Any]] = {
     **{column.name: column for column in images.columns},
@@ -50,7 +52,6 @@ POSITIONS = ("slice_position_mm", "image_orientation", "stack_position", "tempor
 KEYS = ("study_key", "series_key")
 COLUMNS |= {name: files.c[name] for name in (*KEYS, *Tags._fields)} | {name: frames.c[name] for name in POSITIONS}
 
-_FAILED = ("failed", "quarantined", "unstable")
 _UNCOMPARABLE = ("digest", "transform", "root")
 
 
@@ -71,8 +72,8 @@ class Choice:
 
     def __post_init__(self) -> None:
         for split in self.split:
-            if split not in SPLITS:
-                raise ConfigError(f"--split {split}: choose from {', '.join(SPLITS)}.")
+            if split not in SPLIT_NAMES:
+                raise ConfigError(f"--split {split}: choose from {', '.join(SPLIT_NAMES)}.")
         if self.where is not None:
             self.condition()
 
@@ -112,34 +113,53 @@ def image_options(connection: Connection) -> list[dict[str, Any]]:
     return [json.loads(text) for text in different]
 
 
-def find_frame(connection: Connection, which: int | str) -> tuple[int, str, str, str] | None:
-    """(id, filename, thumbnail_path, transform as JSON) of the frame with this id or file name."""
+class RecordedFrame(NamedTuple):
+    """A frame that was asked for by its id or its name."""
+
+    id: int
+    filename: str
+    thumbnail_path: str
+    transform: str
+    """As JSON."""
+
+
+class FailedFile(NamedTuple):
+    """A file of a series, or that may be of it, of which no image, or not every one, could be made."""
+
+    path: str
+    instance_number: int | None
+    error_code: str | None
+
+
+def find_frame(connection: Connection, which: int | str) -> RecordedFrame | None:
+    """The frame with this id or file name."""
     condition = frames.c.filename == which if isinstance(which, str) else frames.c.id == which
-    columns = (frames.c.id, frames.c.filename, frames.c.thumbnail_path, frames.c.transform)
+    columns = (frames.c[name] for name in RecordedFrame._fields)
     row = connection.execute(select(*columns).where(condition)).first()
-    return None if row is None else (row[0], row[1], row[2], row[3])
+    return None if row is None else RecordedFrame(*tuple(row))
 
 
-def failed_files(connection: Connection, series_uid: str) -> list[tuple[str, int | None, str | None]]:
-    """(path, Instance Number, reason) of files of a series of which no image, or not every one, could be made.
+def failed_files(connection: Connection, series_uid: str) -> list[FailedFile]:
+    """Files of a series of which no image, or not every one, could be made.
 
     What holds no image is among them if it is of the class that the images of the series have.
     """
     of_images = select(files.c.sop_class_uid).where(files.c.series_instance_uid == series_uid, files.c.frames > 0)
-    empty = (files.c.status == "skipped") & files.c.sop_class_uid.in_(of_images)
-    wrong = files.c.status.in_((*_FAILED, "partial")) | empty
-    columns = (files.c.path, files.c.instance_number, files.c.error_code)
+    empty = (files.c.status == Status.SKIPPED) & files.c.sop_class_uid.in_(of_images)
+    wrong = is_failure() | empty
+    columns = (files.c[name] for name in FailedFile._fields)
     statement = select(*columns).where(wrong, files.c.series_instance_uid == series_uid).order_by(files.c.id)
-    return [(path, number, code) for path, number, code in connection.execute(statement)]
+    return [FailedFile(*row) for row in connection.execute(statement)]
 
 
-def strays(connection: Connection, series_uid: str) -> list[tuple[str, str | None]]:
-    """(path, reason) of failed files of which nobody knows the series, in folders in which images of this one lie."""
+def failed_files_beside(connection: Connection, series_uid: str) -> list[FailedFile]:
+    """Failed files of which nobody knows the series, in folders in which images of this one lie."""
     folders = select(files.c.root, files.c.study_id).where(files.c.series_instance_uid == series_uid).distinct()
     beside = tuple_(files.c.root, files.c.study_id).in_(folders)
-    unknown = files.c.status.in_(_FAILED) & files.c.series_instance_uid.is_(None)
-    statement = select(files.c.path, files.c.error_code).where(unknown, beside).order_by(files.c.id)
-    return [(path, code) for path, code in connection.execute(statement)]
+    unknown = is_without_images() & files.c.series_instance_uid.is_(None)
+    columns = (files.c[name] for name in FailedFile._fields)
+    statement = select(*columns).where(unknown, beside).order_by(files.c.id)
+    return [FailedFile(*row) for row in connection.execute(statement)]
 
 
 def _joined(*columns: ColumnElement[Any]) -> Select[Any]:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 
 from dicomprep.database.page_schema import models, prediction_summary
 from dicomprep.database.schema import files, frames, groups
+from dicomprep.splits import TEST
 
 __all__ = ["find_predictions", "model_names"]
 
@@ -16,7 +17,7 @@ def find_predictions(connection: Connection, frame_ids: Sequence[int], *, model:
         return {}
     statement = select(prediction_summary.c.frame_id, prediction_summary.c.label, prediction_summary.c.score)
     statement = statement.join(frames, frames.c.id == prediction_summary.c.frame_id).join(files).join(groups)
-    statement = statement.where(groups.c.split != "test", prediction_summary.c.model == model)
+    statement = statement.where(groups.c.split != TEST, prediction_summary.c.model == model)
     statement = statement.where(prediction_summary.c.frame_id.in_(frame_ids))
     return {frame_id: (label, score) for frame_id, label, score in connection.execute(statement)}
 

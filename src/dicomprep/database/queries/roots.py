@@ -1,21 +1,15 @@
 """Below which folders inputs are recorded, and which of them lie in a part of one."""
 
-from collections import Counter
-from collections.abc import Sequence
-
-from sqlalchemy import ColumnElement, Connection, bindparam, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from dicomprep.database.bulk import PIECE, any_of, look_up
-from dicomprep.database.schema import files, runs
-from dicomprep.models import Status
+from dicomprep.database.schema import files
 from dicomprep.storage.roots import Part
 
 __all__ = [
-    "count_failures",
     "count_made_otherwise",
     "count_recorded",
     "is_doubled",
-    "last_options",
     "lie_in",
     "recorded_roots",
 ]
@@ -50,17 +44,6 @@ def count_recorded(connection: Connection, part: Part) -> int:
     return int(connection.execute(select(func.count()).select_from(files).where(lie_in(part))).scalar_one())
 
 
-def count_failures(connection: Connection, parts: Sequence[Part]) -> Counter[str]:
-    """How many inputs failed, by reason."""
-    unsuccessful = files.c.status.not_in([Status.DONE, Status.SKIPPED])
-    counts: Counter[str] = Counter()
-    for part in parts:
-        statement = select(files.c.error_code, func.count()).where(lie_in(part), unsuccessful)
-        for code, count in connection.execute(statement.group_by(files.c.error_code)):
-            counts[code or ""] += count
-    return counts
-
-
 def count_made_otherwise(connection: Connection, part: Part, fingerprint: str) -> int:
     """How many inputs in a part were recorded under another fingerprint.
 
@@ -72,12 +55,3 @@ def count_made_otherwise(connection: Connection, part: Part, fingerprint: str) -
         return 0
     others = select(func.count()).select_from(files).where(recorded, files.c.fingerprint != fingerprint)
     return int(connection.execute(others).scalar_one())
-
-
-def last_options(connection: Connection, root: str) -> str | None:
-    """The options, as JSON, of the newest run of a root, a part of it, or a folder around it."""
-    inside = func.substr(runs.c.root, 1, len(root) + 1) == f"{root}/"
-    around = func.substr(literal(root), 1, func.length(runs.c.root) + 1) == runs.c.root.concat("/")
-    overlapping = or_(runs.c.root == root, inside, around, runs.c.root == "/")
-    statement = select(runs.c.options).where(overlapping).order_by(runs.c.id.desc()).limit(1)
-    return connection.execute(statement).scalar()

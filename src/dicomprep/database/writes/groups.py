@@ -12,6 +12,7 @@ from dicomprep.database.kinship import Kin, find_kin
 from dicomprep.database.schema import aliases, files, frames, groups, labels, links
 from dicomprep.errors import ConfigError
 from dicomprep.models import Instance
+from dicomprep.splits import TEST
 
 __all__ = ["Move", "bind_unit", "ensure_groups", "forget_lost_kin", "join_groups", "resolve", "take_back"]
 
@@ -173,12 +174,12 @@ def _sides(members: Sequence[Kin], head: Kin, labelled: set[int], run_id: int | 
     if labelled.isdisjoint(group.id for group in members):
         return dict.fromkeys(members, head.drawn)
     fixed = [group for group in members if group.run_id != run_id or run_id is None or group.id in labelled]
-    side = min(fixed, key=lambda group: (group.split == "test", group.key)).split
+    side = min(fixed, key=lambda group: (group.split == TEST, group.key)).split
     return {group: group.split if group in fixed else side for group in members}
 
 
 def _standing(group: Kin) -> tuple[bool, str]:
-    return group.drawn == "test", group.key
+    return group.drawn == TEST, group.key
 
 
 def _find_former(connection: Connection, former_keys: Mapping[str, str]) -> dict[str, int]:

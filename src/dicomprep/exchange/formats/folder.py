@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dicomprep.database.queries.frames import SPLITS
 from dicomprep.exchange.formats.csv import write_csv
 from dicomprep.exchange.rows import Part
+from dicomprep.splits import SPLIT_NAMES
 from dicomprep.storage.access import make_file, make_folder
 from dicomprep.storage.naming import fit_for_any_system, folded_name
 
@@ -42,7 +42,7 @@ def remove_files(folder: Path, shard: Path) -> None:
 def remove_strays(folder: Path, tables: Sequence[Path]) -> None:
     """Remove images that no table names: they are of an export that broke off, and may have another label by now."""
     named = set().union(*map(_files, tables))
-    strays = {path.relative_to(folder).as_posix() for split in SPLITS for path in (folder / split).glob("*/*")}
+    strays = {path.relative_to(folder).as_posix() for split in SPLIT_NAMES for path in (folder / split).glob("*/*")}
     _remove(folder, strays - named)
 
 
