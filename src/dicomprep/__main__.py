@@ -1,11 +1,11 @@
 """`dicomprep` and `python -m dicomprep`."""
 
 import os
-import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from dicomprep.engines.allowance import claim
+from dicomprep.engines.interrupts import end_silently, ignore_at_end
 from dicomprep.errors import EnvironmentFault
 
 __all__ = ["main"]
@@ -13,24 +13,24 @@ __all__ = ["main"]
 
 def main(arguments: Iterable[str] | None = None) -> None:
     """Run the command line as this process: Ctrl-C while it is being loaded, or is ending, is no traceback."""
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        with end_silently():
+            run = _load()
+        run(arguments)
+    finally:
+        ignore_at_end()
+
+
+def _load() -> Callable[[Iterable[str] | None], None]:
     _open_closed_streams()
     try:
         claim()
     except EnvironmentFault as error:
-        sys.exit(_refuse(error))
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(3)
     from dicomprep.cli.app import main as run
 
-    signal.signal(signal.SIGINT, before)
-    try:
-        run(arguments)
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _refuse(error: EnvironmentFault) -> int:
-    print(f"Error: {error}", file=sys.stderr)
-    return 3
+    return run
 
 
 def _open_closed_streams() -> None:

@@ -607,10 +607,9 @@ def test_an_interrupt_while_workers_are_being_prepared_is_no_traceback(place: De
 
 def test_an_interrupt_while_a_dataclass_is_made_is_no_death_by_signal(tmp_path: Path) -> None:
     (tmp_path / "interrupted.py").write_text(
-        "from dicomprep import cli, console\n"
-        "from dicomprep.commands import preprocess\n"
+        "from dicomprep.cli import app, console, preprocess\n"
         "preprocess.run_and_report = lambda *_: exec('raise KeyboardInterrupt')\n"
-        "cli.main(['preprocess', '.'])\n"
+        "app.main(['preprocess', '.'])\n"
     )
     done = call([sys.executable, "-m", "interrupted"], tmp_path)
     assert (done.returncode, done.stderr) == (130, "Error: Interrupted.\n")
@@ -619,14 +618,15 @@ def test_an_interrupt_while_a_dataclass_is_made_is_no_death_by_signal(tmp_path: 
 def test_an_interrupt_that_falls_into_a_finalizer_ends_the_run_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "interrupted.py").write_text(
         "import os, signal\n"
-        "from dicomprep import cli, pipeline\n"
+        "from dicomprep.cli import app\n"
+        "from dicomprep.pipeline import run as pipeline\n"
         "class Fragile:\n"
         "    def __del__(self): os.kill(os.getpid(), signal.SIGINT)\n"
         "def run(*_, **__):\n"
         "    Fragile()\n"
         "    raise AssertionError('it went on')\n"
         "pipeline.run = run\n"
-        "cli.main(['preprocess', '.'])\n"
+        "app.main(['preprocess', '.'])\n"
     )
     done = call([sys.executable, "-m", "interrupted"], tmp_path)
     assert (done.returncode, done.stderr) == (130, "Error: Interrupted. The same command goes on from here.\n")

@@ -274,7 +274,7 @@ HOLDING = """
     import sys
     from pathlib import Path
     from tests import faulty
-    from dicomprep import pipeline
+    from dicomprep.pipeline import run as pipeline
     from dicomprep.config import Config
     base = Path(sys.argv[1])
     pipeline.run(Config.of(base / "in", output_dir=base / "out", db=sys.argv[2], workers=1), work=faulty.PROCESS)

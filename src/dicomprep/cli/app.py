@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import sys
 from collections.abc import Iterable, Mapping
 from io import TextIOWrapper
@@ -26,6 +25,7 @@ from dicomprep.cli.report import report
 from dicomprep.cli.retry import retry
 from dicomprep.cli.status import status
 from dicomprep.cli.verify import verify
+from dicomprep.engines.interrupts import ignore_at_end
 from dicomprep.errors import (
     ConfigError,
     DicomprepError,
@@ -66,10 +66,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     except (EnvironmentFault, ExportError) as error:
         _leave(3, error)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending already
-        # An interrupt within exec(), as dataclasses use it when a module is loaded, makes the interpreter end itself
-        # by SIGINT in place of the code given to sys.exit(), until another exec() succeeds.
-        exec("")  # noqa: S102
+        ignore_at_end()
         _leave(130, "Interrupted.")
     except BrokenPipeError:  # whoever read the output has seen enough
         _discard_output()

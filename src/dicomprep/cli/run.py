@@ -1,17 +1,13 @@
 """A run as a command: what the console shows of it, and the exit code."""
 
 import gc
-import os
 import shlex
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from dicomprep.cli.options import DEFAULTS
 from dicomprep.config import Config
+from dicomprep.engines.interrupts import end_at_once
 
 __all__ = ["run_and_report"]
 
@@ -22,7 +18,7 @@ IN_CHECKOUT = (Path(__file__).parents[3] / LABEL_SCRIPT).is_file()
 
 def run_and_report(config: Config, sources: Any = None, count: int | None = None) -> int:  # noqa: ANN401
     """Process everything, or `count` recorded `sources`; print the summary, and return the exit code of DESIGN §2."""
-    with _interrupts_end_all():
+    with end_at_once("Error: Interrupted. The same command goes on from here."):
         from dicomprep.pipeline.preload import preload
 
         preload()
@@ -50,23 +46,3 @@ def _label_script() -> str:
     """The script as it is found from the current folder."""
     script = Path(__file__).parents[3] / LABEL_SCRIPT
     return str(LABEL_SCRIPT) if LABEL_SCRIPT.absolute() == script else shlex.quote(str(script))
-
-
-@contextmanager
-def _interrupts_end_all() -> Iterator[None]:
-    """Ctrl-C ends the process where it stands; only while files are processed, the first lets work be finished.
-
-    Raised as an exception it could fall anywhere, also into what tidies up after another one. What this leaves behind
-    the next run tidies up, as after a crash, and workers end with their lifeline.
-    """
-
-    def end(_number: int, _frame: object) -> NoReturn:
-        terminal = b"\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else b""  # where the progress bar is, its cursor hidden
-        os.write(2, terminal + b"Error: Interrupted. The same command goes on from here.\n")
-        os._exit(130)
-
-    before = signal.signal(signal.SIGINT, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 import types
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from typing import Any
+
+from dicomprep.engines.interrupts import hold_back
 
 __all__ = ["CONTEXT", "launching", "may_start_processes", "prepare"]
 
@@ -87,15 +88,10 @@ def _forget_the_server() -> None:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Hold signals back while workers are prepared: what starts them inherits that, and is not ended by Ctrl-C."""
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform != "win32":
+        resource_tracker.ensure_running()  # it would let signals through again when it starts
+    with hold_back():
         yield
-        return
-    resource_tracker.ensure_running()  # it would let signals through again when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

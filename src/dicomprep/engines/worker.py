@@ -25,6 +25,7 @@ from dicomprep.engines.base import (
     WorkerExited,
     WorkerReady,
 )
+from dicomprep.engines.interrupts import ignore
 from dicomprep.errors import EnvironmentFault, ErrorCode
 
 __all__ = ["attempt", "is_readable", "load_work", "serve"]
@@ -51,8 +52,7 @@ def serve(connection: Connection, lifeline: Connection, work: str, settings: obj
 
     `work` is where the function of that kind is: `module:function`.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the parent decides what ends
-        signal.signal(number, signal.SIG_IGN)
+    ignore(signal.SIGINT, signal.SIGTERM)  # sent to the whole group; the parent decides what ends
     _end_with(lifeline)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:

@@ -1,16 +1,15 @@
 """The loop of a run: what is found goes to the engine, what comes back goes to the database."""
 
-import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
 from dicomprep.dicom.sniff import read_series_uids
 from dicomprep.engines.base import Answer, Engine, TaskFailure
+from dicomprep.engines.interrupts import stop_first
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance, Outcome, Source, Status, Task
 from dicomprep.pipeline.frame_ranges import FrameRangeMerger
@@ -60,7 +59,7 @@ class RunLoop:
     def run(self, sources: Iterable[Source]) -> None:
         """Process all sources, or until the first SIGINT or SIGTERM; whatever happens, what is finished is recorded."""
         remaining = iter(sources)
-        with _on_interrupt(self._interrupt):
+        with stop_first(self._interrupt):
             try:
                 while self._plan(remaining) or self.ready or self.digests or not self.engine.idle:
                     if self.result.interrupted:
@@ -197,27 +196,3 @@ def _outcome_of(answer: Answer[Task, Outcome]) -> Outcome:
         with suppress(InputError, OSError), open_at(source.root, source.path, linked=source.linked) as file:
             about, digest = read_series_uids(file.head()), file.digest()
     return Outcome(answer.task, status, failure.code, failure.detail, instance=about, digest=digest)
-
-
-@contextmanager
-def _on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """The first SIGINT or SIGTERM calls `stop`; the next does what it would do without this."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_number: int, _frame: object) -> None:
-        restore()
-        stop()
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        restore()
