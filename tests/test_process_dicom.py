@@ -18,7 +18,6 @@ from pydicom.uid import (
 )
 
 from dicomprep import ConfigError, ErrorCode, InputError, process_dicom
-from dicomprep.pixels.geometry import Geometry, to_source
 from tests.building import gradient, make_dicom
 from tests.reference_table import FOLDER, REFERENCE
 
@@ -36,7 +35,7 @@ def test_one_frame(tmp_path: Path) -> None:
     (frame,) = process_dicom(make_dicom(tmp_path / "study_001/image_a.dcm"))
     assert (frame.name, frame.frame_number) == ("study_001/image_a", 0)
     assert (frame.array.shape, frame.array.dtype) == ((224, 224), np.uint8)
-    assert json.loads(json.dumps(frame.transform))["geometry"]["scaled_shape"] == [224, 168]
+    assert frame.transform.geometry.scaled_shape == (224, 168)
     assert not list(tmp_path.rglob("*.png"))
 
 
@@ -97,7 +96,7 @@ def test_the_transform_leads_from_a_point_back_to_its_pixel(tmp_path: Path) -> N
     for fit in ("pad", "crop", "stretch"):
         (frame,) = process_dicom(path, fit=fit)
         brightest = np.argwhere(frame.array > 200).mean(axis=0) + 0.5
-        source = to_source(brightest[np.newaxis], Geometry(**frame.transform["geometry"]))[0]
+        source = frame.transform.to_source(brightest[np.newaxis])[0]
         np.testing.assert_allclose(source, [71, 21], atol=0.3)
 
 
@@ -397,7 +396,7 @@ def test_contradictions_end_in_an_image_or_an_input_error(tmp_path: Path, attrib
         assert len(error.detail) > 10
     else:
         assert all(frame.array.shape[:2] == (224, 224) for frame in frames)
-        assert all(json.dumps(frame.transform, allow_nan=False) for frame in frames)
+        assert all(json.dumps(dict(frame.transform), allow_nan=False) for frame in frames)
 
 
 def test_colours_of_single_bits_are_unsupported(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import warnings
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from dicomprep.config import Config
-from dicomprep.models import Pixels
+from dicomprep.models import Pixels, Transform
 from dicomprep.pipeline.preload import preload
 from dicomprep.pipeline.process_file import draw
 from dicomprep.pipeline.result import Result
 from dicomprep.pipeline.stages.decode import decode
-from dicomprep.pixels.geometry import Points, geometry_of, to_source, to_thumbnail
+from dicomprep.pixels.geometry import Points
 from dicomprep.storage.naming import frame_filename, source_name
 from dicomprep.storage.source import open_source
 
@@ -31,19 +30,19 @@ class Processed:
     name: str
     """`folder/stem`, with `_frame0003` for a frame of a multi-frame file."""
     frame_number: int
-    transform: dict[str, Any]
-    """Geometry and intensity: how a point maps to the source and a grey to a stored value."""
+    transform: Transform
+    """How a point maps to the source and a gray to a stored value."""
 
     def to_source(self, points: ArrayLike) -> Points:
         """Where points (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), lie in the source frame.
 
         (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle; not rounded and not clipped.
         """
-        return to_source(points, geometry_of(self.transform))
+        return self.transform.to_source(points)
 
     def to_thumbnail(self, points: ArrayLike) -> Points:
         """Where points or boxes of the source frame lie in `array`: the way back from `to_source`."""
-        return to_thumbnail(points, geometry_of(self.transform))
+        return self.transform.to_thumbnail(points)
 
 
 def preprocess(dicom_dir: str | Path, **options: Any) -> Result:  # noqa: ANN401
@@ -75,5 +74,5 @@ def process_dicom(path: str | Path, **options: Any) -> list[Processed]:  # noqa:
         for index in config.image.select_frames(image.frame_count):
             drawn = draw(image, index, config.image)
             filename = frame_filename(name, index, image.frame_count)
-            processed.append(Processed(drawn.pixels, filename, index, deepcopy(drawn.transform)))
+            processed.append(Processed(drawn.pixels, filename, index, drawn.transform))
     return processed

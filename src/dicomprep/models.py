@@ -17,16 +17,19 @@ from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
 from dicomprep.pixels.geometry import EVERY_PIXEL, Grid
 from dicomprep.pixels.intensity import GrayscaleTransform, ValueRange
+from dicomprep.pixels.transform import DecodedAs, Intensity, Transform
 from dicomprep.privacy.allow_list import Position, Tags
 from dicomprep.privacy.burned_in import Reason
 from dicomprep.storage.base import ImageStore
 
 __all__ = [
     "LOSSY_SYNTAXES",
+    "DecodedAs",
     "Frame",
     "FrameFailure",
     "FrameRange",
     "Instance",
+    "Intensity",
     "Normalized",
     "Outcome",
     "Settings",
@@ -34,6 +37,7 @@ __all__ = [
     "Status",
     "Task",
     "Thumbnail",
+    "Transform",
     "Written",
 ]
 
@@ -216,8 +220,8 @@ class Normalized:
     source_shape: tuple[int, int]
     grid: Grid
     aspect: float
-    intensity: dict[str, Any]
-    """What was done to the grey or the colour, as JSON-able values."""
+    intensity: Intensity
+    decoded: DecodedAs
     is_label_map: bool = False
     """Its greys stand for names: none may come to be between them."""
 
@@ -227,7 +231,7 @@ class Thumbnail:
     """The image as it will be stored: (size, size[, 3]), uint8 or uint16."""
 
     pixels: Pixels
-    transform: dict[str, Any] = field(default_factory=dict)
+    transform: Transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +248,7 @@ class Written(_Message):
     """Bytes of the file."""
     digest: bytes
     transform: str = "{}"
-    """Geometry and intensity, as JSON."""
+    """What `Transform.to_json` makes of it."""
     position: Position = Position()  # noqa: RUF009  (a tuple)
     text: bool = False
     """Text was seen in its pixels; only some frames of a suspected file are looked at."""

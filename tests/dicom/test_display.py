@@ -50,7 +50,7 @@ def test_the_modality_transform_of_angiography_is_not_for_display(
     says = {"SOPClassUID": sop, "Modality": "XA", "PixelIntensityRelationship": relationship}
     (frame,) = process_dicom(make_dicom(tmp_path / "a.dcm", RAMP, **says, **window, **transform), size=64)
     np.testing.assert_allclose(frame.array, RAMP, atol=1)
-    assert "not for display" in " ".join(frame.transform["intensity"]["notes"])
+    assert "not for display" in " ".join(frame.transform.decoded.notes)
 
 
 def test_the_rescale_of_other_images_is_for_display(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_white_is_what_the_bits_of_the_entries_hold(tmp_path: Path, stated: int,
     path = make_dicom(tmp_path / "a.dcm", gradient(64, 64), transfer_syntax=syntax, VOILUTSequence=lut)
     (frame,) = process_dicom(path, size=64, fidelity="exact")
     np.testing.assert_allclose(frame.array, entries[gradient(64, 64)] / (2**own - 1) * 255, atol=0.51)
-    assert f"says {stated} bits, the entries have {own}" in " ".join(frame.transform["intensity"]["notes"])
+    assert f"says {stated} bits, the entries have {own}" in " ".join(frame.transform.decoded.notes)
 
 
 def test_the_bits_of_a_modality_table_are_those_of_its_descriptor(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_grey_below_a_supplemental_palette_and_its_colors_from_there(
     assert frame.array[30, 30].tolist() == [255, 0, 0]
     assert (frame.array[0] == frame.array[0, :, :1]).all()
     np.testing.assert_allclose(frame.array[0, :, 0], ANATOMY[0] / (191 if window else 199) * 255, atol=4)
-    assert "supplemental palette" in " ".join(frame.transform["intensity"]["notes"])
+    assert "supplemental palette" in " ".join(frame.transform.decoded.notes)
 
 
 @pytest.mark.parametrize("presentation", ["MONOCHROME", "TRUE_COLOR", None])
@@ -274,7 +274,7 @@ def test_a_broken_supplemental_palette_is_left_out_and_noted(tmp_path: Path) -> 
     path = supplemented(tmp_path / "a.dcm", MAPPED, BluePaletteColorLookupTableData=None)
     (frame,) = process_dicom(path, size=64)
     assert frame.array.ndim == 2
-    assert "colors, which are left out" in " ".join(frame.transform["intensity"]["notes"])
+    assert "colors, which are left out" in " ".join(frame.transform.decoded.notes)
 
 
 # Presets are in Hounsfield units
@@ -303,7 +303,7 @@ def test_presets_are_for_hounsfield_units(tmp_path: Path, says: dict[str, Any], 
     (frame,) = process_dicom(path, size=64, window="lung")
     voi = frame.transform["intensity"]["voi"]
     assert (voi["center"], voi["width"]) == ((-600, 1500) if used else (1000, 900))
-    assert (PRESET_NOT_USED in frame.transform["intensity"].get("notes", [])) == (not used)
+    assert (PRESET_NOT_USED in frame.transform.decoded.notes) == (not used)
 
 
 def test_three_presets_of_other_units_are_three_times_the_same(tmp_path: Path) -> None:

@@ -24,11 +24,10 @@ def vois_of(path: Path, options: ImageOptions | None = None) -> list[Any]:
     options = options or ImageOptions(fidelity=Fidelity.EXACT)
     frames = decoded_frames(path, options)
     for frame in frames:
-        recorded = normalize(frame, options).intensity
-        rules = recorded.get("channels", [recorded])
-        for rule, grayscale in zip(rules, frame.grayscale, strict=True):
+        recorded = normalize(frame, options).intensity.channels
+        for rule, grayscale in zip(recorded, frame.grayscale, strict=True):
             if isinstance(grayscale.voi, ValueRange):
-                assert rule["voi"] == {"low": grayscale.voi.low, "high": grayscale.voi.high, "rule": grayscale.voi.rule}
+                assert rule.voi == grayscale.voi
     return [frame.grayscale[0].voi for frame in frames]
 
 

@@ -22,7 +22,8 @@ from dicomprep.dicom.fast_scan import TAGS
 from dicomprep.dicom.header import read_header
 from dicomprep.exchange.export import export_frames
 from dicomprep.exchange.options import ExportOptions, Format
-from dicomprep.pixels.intensity import GrayscaleTransform, Rescale, ValueRange, Window, describe_grayscale
+from dicomprep.pixels.intensity import GrayscaleTransform, Rescale, ValueRange, Window
+from dicomprep.pixels.transform import GrayscaleRecord, record_grayscale
 from dicomprep.privacy.allow_list import LIMITS, Position, Tags
 from dicomprep.storage.source import open_source
 from dicomprep.web.connections import ConnectionLimits
@@ -227,16 +228,16 @@ def test_what_a_number_may_be(tmp_path: Path, keyword: str, value: str, column: 
 
 
 def test_a_scale_says_no_telephone_number() -> None:
-    def described(scale: Rescale, voi: Window | ValueRange) -> dict[str, Any]:
-        return describe_grayscale(GrayscaleTransform(scale, voi, padding=(-4917155501, 5)))
+    def recorded(scale: Rescale, voi: Window | ValueRange) -> GrayscaleRecord:
+        return record_grayscale(GrayscaleTransform(scale, voi, padding=(-4917155501, 5)))
 
-    wide = described(Rescale(1.0, -2147483648.0), Window(4917155501.0, 1715550123.0))
-    assert wide["modality"] == {"slope": 1.0, "intercept": -2147483648.0}
-    assert wide["voi"] == {"center": 4917000000.0, "width": 1716000000.0, "function": "LINEAR"}
-    assert wide["padding"] == [-4917000000, 5]
+    wide = recorded(Rescale(1.0, -2147483648.0), Window(4917155501.0, 1715550123.0))
+    assert wide.modality == Rescale(1.0, -2147483648.0)
+    assert wide.voi == Window(4917000000.0, 1716000000.0)
+    assert wide.padding == (-4917000000, 5)
     measured = ValueRange(0.0, 1234567.0, "robust")
-    assert described(Rescale(0.5, 0.0), measured)["voi"]["high"] == 1234567.0
-    assert described(Rescale(1234567.0, 0.0), measured)["voi"]["high"] == 1235000.0
+    assert recorded(Rescale(0.5, 0.0), measured).voi == measured
+    assert recorded(Rescale(1234567.0, 0.0), measured).voi == ValueRange(0.0, 1235000.0, "robust")
 
 
 def test_a_database_of_before_forgets_them_too(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dicomprep.config import ImageOptions
 from dicomprep.pipeline.stages.normalize import normalize
+from dicomprep.pixels.intensity import ValueRange, Window
 from tests.reading import decoded_frames
 from tests.reference_table import FOLDER, REFERENCE
 
@@ -51,12 +52,11 @@ def drawn_by_dcmtk(path: Path, options: list[str], place: Path) -> NDArray[np.ui
 def test_the_picture_is_that_of_dcmtk(path: str, tmp_path: Path) -> None:
     drawn = normalize(decoded_frames(FOLDER / path)[0], ImageOptions())
     options = []
-    if "voi" in drawn.intensity:
-        voi = drawn.intensity["voi"]
-        low, high = voi.get("low"), voi.get("high")
-        if "center" not in voi and voi["rule"] != "all stored values":
-            pytest.skip(f"the file states no window, and DCMTK has no rule like ours ({low:g} … {high:g})")
-        options = ["+Ww", str(voi["center"]), str(voi["width"])] if "center" in voi else ["-W"]
+    for channel in drawn.intensity.channels:
+        voi = channel.voi
+        if isinstance(voi, ValueRange) and voi.rule != "all stored values":
+            pytest.skip(f"the file states no window, and DCMTK has no rule like ours ({voi.low:g} … {voi.high:g})")
+        options = ["+Ww", str(voi.center), str(voi.width)] if isinstance(voi, Window) else ["-W"]
     expected = drawn_by_dcmtk(FOLDER / path, options, tmp_path / "x.pnm")
     assert drawn.pixels.shape == expected.shape
     difference = np.abs(drawn.pixels.astype(int) - expected.astype(int))

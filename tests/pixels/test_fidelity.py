@@ -19,7 +19,7 @@ from PIL import Image
 
 from dicomprep import process_dicom
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.models import Frame
+from dicomprep.models import Frame, Transform
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.codecs.base import Detail
@@ -160,10 +160,9 @@ def halvings(shape: tuple[int, int], *, size: int, fit: str, spare: float) -> in
     return max(0, math.floor(math.log2(shrinks / spare)))
 
 
-def decoded_at(transform: dict[str, Any]) -> int:
+def decoded_at(transform: Transform) -> int:
     """How often the frame was halved."""
-    said = transform["intensity"].get("decoded_at")
-    return round(math.log2(int(said.removeprefix("1/").split()[0]))) if said else 0
+    return round(math.log2(transform.decoded.reduction))
 
 
 def exactly(path: Path, options: ImageOptions) -> list[Pixels]:
@@ -205,7 +204,7 @@ def figures(path: Path, *, fidelity: str = "high", **options: Any) -> Figures:
     drawn = process_dicom(path, fidelity=fidelity, **options)
     expected = exactly(path, ImageOptions(**options))
     noise = min(decibels(frame.array, exact) for frame, exact in zip(drawn, expected, strict=True))
-    return Figures(noise, decoded_at(drawn[0].transform), "decoded_to" in drawn[0].transform["intensity"])
+    return Figures(noise, decoded_at(drawn[0].transform), drawn[0].transform.decoded.step > 0)
 
 
 # How near it comes
@@ -489,7 +488,7 @@ def test_a_table_that_rises_suddenly_counts_as_a_narrow_window(kind: str, tmp_pa
     pixels = (4095 * picture(SHAPES[0], 5)).astype(np.uint16)
     path = stored_file(tmp_path, TWELVE, pixels, VOILUTSequence=table, **NO_WINDOW)
     (drawn,) = process_dicom(path, size=64, fidelity="draft")
-    assert "decoded_at" not in drawn.transform["intensity"]
+    assert drawn.transform.decoded.reduction == 1
 
 
 def test_a_table_that_rises_evenly_is_no_matter(tmp_path: Path) -> None:
@@ -497,7 +496,7 @@ def test_a_table_that_rises_evenly_is_no_matter(tmp_path: Path) -> None:
     pixels = (4095 * picture(SHAPES[0], 5)).astype(np.uint16)
     path = stored_file(tmp_path, TWELVE, pixels, VOILUTSequence=table, **NO_WINDOW)
     (drawn,) = process_dicom(path, size=64)
-    assert "decoded_at" in drawn.transform["intensity"]
+    assert drawn.transform.decoded.reduction > 1
 
 
 def test_bright_padding_of_a_picture_of_eight_bits_gives_no_rim(tmp_path: Path) -> None:
@@ -528,4 +527,4 @@ def test_a_frame_with_a_narrow_window_is_decoded_in_full_beside_one_without(tmp_
     described = {"BitsStored": 12, "HighBit": 11, "Modality": "MR", "PerFrameFunctionalGroupsSequence": groups}
     path = make_dicom(tmp_path / "a.dcm", pixels, transfer_syntax=f"{UID}.90", codestreams=streams, **described)
     last = process_dicom(path, size=64)[2]  # at which frames are wanted as they are decoded for their range
-    assert "decoded_at" not in last.transform["intensity"]
+    assert last.transform.decoded.reduction == 1

@@ -1,15 +1,12 @@
 """Where pixels go: shapes, centres, squareness, antialiasing, and the way back to the source."""
 
-import json
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomprep.config import ImageOptions
-from dicomprep.models import Normalized
+from dicomprep.models import DecodedAs, Intensity, Normalized, Transform
 from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.geometry import (
     EVERY_PIXEL,
@@ -111,12 +108,12 @@ def test_a_mark_is_found_where_the_map_says(shape: tuple[int, int], aspect: floa
 
 
 def test_stored_transform_leads_back() -> None:
-    normalized = Normalized(np.zeros((300, 500), np.uint8), (300, 500), EVERY_PIXEL, 1.5, {})
+    decoded = DecodedAs("RGB", "native")
+    normalized = Normalized(np.zeros((300, 500), np.uint8), (300, 500), EVERY_PIXEL, 1.5, Intensity(), decoded)
     thumbnail = resize(normalized, ImageOptions(size=128, fit="crop"))  # type: ignore[arg-type]
-    stored = json.loads(json.dumps(thumbnail.transform["geometry"]))
-    plan = plan_geometry((300, 500), aspect=1.5, size=128, fit="crop")
-    assert stored == json.loads(json.dumps(asdict(plan)))
-    np.testing.assert_allclose(to_source(np.array([[64, 64]]), Geometry(**stored)), [[150, 250]])
+    stored = Transform.from_json(thumbnail.transform.to_json())
+    assert stored.geometry == plan_geometry((300, 500), aspect=1.5, size=128, fit="crop")
+    np.testing.assert_allclose(stored.to_source([[64, 64]]), [[150, 250]])
 
 
 @pytest.mark.parametrize("aspect", [0.25, 0.5, 1.0, 2.0, 5.0])

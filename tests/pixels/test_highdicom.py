@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, EnhancedMRImageStorage, UltrasoundImageStorage
 
 from dicomprep.config import ImageOptions
+from dicomprep.models import Intensity
 from dicomprep.pipeline.stages.normalize import normalize
+from dicomprep.pixels.intensity import Rescale, ValueRange
 from tests.building import gradient, make_dicom
 from tests.reading import decoded_frames
 from tests.reference_table import FOLDER, REFERENCE
@@ -78,15 +80,18 @@ def drawn_by_highdicom(image: Any, index: int, **options: Any) -> NDArray[np.flo
     return frame / (2**bits - 1)
 
 
-def as_window(intensity: dict[str, Any], *, dose_unit: float) -> dict[str, Any]:
+def as_window(intensity: Intensity, *, dose_unit: float) -> dict[str, Any]:
     """Where the file states no window, our range as one for highdicom, so that all but the range is its own.
 
     It knows no Dose Grid Scaling: its window is one of stored values.
     """
-    if "low" not in intensity.get("voi", {}):
+    voi = intensity.channels[0].voi if intensity.channels else None
+    if not isinstance(voi, ValueRange):
         return {}
-    assert intensity["modality"]["slope"] == dose_unit
-    low, high = intensity["voi"]["low"] / dose_unit, intensity["voi"]["high"] / dose_unit
+    modality = intensity.channels[0].modality
+    assert isinstance(modality, Rescale)
+    assert modality.slope == dose_unit
+    low, high = voi.low / dose_unit, voi.high / dose_unit
     width = high - low + 1  # LINEAR, for highdicom knows no function for a window that it is given
     return {"voi_transform_selector": highdicom.VOILUTTransformation(window_center=low + width / 2, window_width=width)}
 

@@ -1,6 +1,5 @@
 """From stored values to grey: every rule of PS3.3 C.11 against formulas written a second time."""
 
-import json
 import math
 from typing import Any
 
@@ -19,9 +18,9 @@ from dicomprep.pixels.intensity import (
     Window,
     apply_lookup,
     apply_window,
-    describe_grayscale,
     draw_grayscale,
 )
+from dicomprep.pixels.transform import GrayscaleRecord, TableRecord, record_grayscale
 from dicomprep.pixels.value_range import RangeRule, measure_range, overview_shape
 from tests.building import dataset_of
 
@@ -316,19 +315,22 @@ def test_window_leaves_its_input_alone(function: str) -> None:
 def test_description_leads_from_grey_back_to_stored_value(
     modality: Rescale, voi: Window | ValueRange, inverted: bool
 ) -> None:
-    described = json.loads(json.dumps(describe_grayscale(GrayscaleTransform(modality, voi, inverted))))
+    recorded = record_grayscale(GrayscaleTransform(modality, voi, inverted))
+    assert isinstance(recorded.modality, Rescale)
     shade = np.array([0.25, 0.5, 0.75])
-    target = 1 - shade if described.get("inverted") else shade
-    rule = described["voi"]
-    if "low" in rule:
-        values = rule["low"] + target * (rule["high"] - rule["low"])
-    elif rule["function"] == "SIGMOID":
-        values = rule["center"] - rule["width"] / 4 * np.log(1 / target - 1)
-    elif rule["function"] == "LINEAR_EXACT":
-        values = rule["center"] + (target - 0.5) * rule["width"]
+    target = 1 - shade if recorded.inverted else shade
+    rule = recorded.voi
+    if isinstance(rule, ValueRange):
+        values = rule.low + target * (rule.high - rule.low)
+    elif isinstance(rule, TableRecord):
+        raise TypeError(rule)
+    elif rule.function == "SIGMOID":
+        values = rule.center - rule.width / 4 * np.log(1 / target - 1)
+    elif rule.function == "LINEAR_EXACT":
+        values = rule.center + (target - 0.5) * rule.width
     else:
-        values = rule["center"] - 0.5 + (target - 0.5) * (rule["width"] - 1)
-    stored = (values - described["modality"]["intercept"]) / described["modality"]["slope"]
+        values = rule.center - 0.5 + (target - 0.5) * (rule.width - 1)
+    stored = (values - recorded.modality.intercept) / recorded.modality.slope
     if isinstance(voi, Window) and voi.width < 1.001:
         return  # a threshold has no way back
     drawn = draw_grayscale(
@@ -338,9 +340,8 @@ def test_description_leads_from_grey_back_to_stored_value(
 
 
 def test_description_of_tables_and_padding() -> None:
-    described = describe_grayscale(GrayscaleTransform(RAMP, CURVE, padding=(-5, 3)))
-    assert json.loads(json.dumps(described)) == {
-        "modality": {"lut": "modality", "first": -100, "entries": 1366, "bits": 12},
-        "voi": {"lut": "voi", "first": 10, "entries": 300, "bits": 16},
-        "padding": [-5, 3],
-    }
+    assert record_grayscale(GrayscaleTransform(RAMP, CURVE, padding=(-5, 3))) == GrayscaleRecord(
+        TableRecord("modality", first=-100, entries=1366, bits=12),
+        TableRecord("voi", first=10, entries=300, bits=16),
+        padding=(-5, 3),
+    )

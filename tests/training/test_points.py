@@ -1,6 +1,5 @@
 """Points and boxes from a thumbnail to its source and back, on images whose pixels tell where they lie."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dicomprep
-from dicomprep.pixels.geometry import geometry_of, plan_geometry, to_source, to_thumbnail
+from dicomprep.models import DecodedAs, Intensity, Transform
+from dicomprep.pixels.geometry import plan_geometry, to_source, to_thumbnail
 from tests.building import make_dicom
 from tests.running import Place
 
@@ -43,10 +43,9 @@ def test_the_picture_covers_the_crop_from_edge_to_edge(rows, columns, aspect, fi
 
 @given(sides, sides, st.floats(1 / 20, 20), st.sampled_from(FITS))
 def test_what_is_stored_is_the_whole_geometry(rows, columns, aspect, fit) -> None:
-    from dicomprep.pixels.geometry import describe_geometry
-
     plan = plan_geometry((rows, columns), aspect=aspect, size=224, fit=fit)
-    assert geometry_of(json.loads(json.dumps({"geometry": describe_geometry(plan)}))) == plan
+    transform = Transform(plan, Intensity(bits_stored=8), DecodedAs("RGB", "native"))
+    assert Transform.from_json(transform.to_json()) == transform
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +67,8 @@ def test_a_pixel_of_the_thumbnail_shows_the_source_where_it_says(
     path = make_dicom(folder / "ramp.dcm", ramp.astype(np.uint16), PixelAspectRatio=list(aspect))
     options = {"fit": fit, "fidelity": fidelity, "depth": 16, "size": 64, "window": "16384/32768"}
     (frame,) = dicomprep.process_dicom(path, **options)
-    geometry = frame.transform["geometry"]
-    (top, left), (height, width) = geometry["offset"], geometry["scaled_shape"]
+    geometry = frame.transform.geometry
+    (top, left), (height, width) = geometry.offset, geometry.scaled_shape
     y, x = np.mgrid[top : top + height, left : left + width]
     shown = frame.array[y, x].ravel() / 65535 * 32767 / 64
     expected = frame.to_source(np.stack([y.ravel(), x.ravel()], -1) + 0.5)[:, 0 if down else 1]

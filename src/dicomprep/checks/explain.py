@@ -61,15 +61,15 @@ def explain_frame(frame: Frame, provenance: Provenance, options: ImageOptions) -
 
 def explain_thumbnail(thumbnail: Thumbnail, aspect: float) -> Rows:
     """From the frame's own size to the square."""
-    geometry, intensity = thumbnail.transform["geometry"], thumbnail.transform["intensity"]
-    if "icc" in intensity:
-        yield "ICC profile", intensity["icc"]
-    crop, scaled, offset = geometry["crop_shape"], geometry["scaled_shape"], geometry["offset"]
+    geometry, icc = thumbnail.transform.geometry, thumbnail.transform.intensity.icc
+    if icc is not None:
+        yield "ICC profile", icc
+    crop, scaled, offset = geometry.crop_shape, geometry.scaled_shape, geometry.offset
     shrinks, grows = (any(a > b for a, b in zip(*pair, strict=True)) for pair in ((crop, scaled), (scaled, crop)))
     method = ", then ".join(["area averaging"] * shrinks + ["bicubic"] * grows) or "unchanged"
     square = f"; pixel aspect ratio {aspect:g}:1 made square" if aspect != 1 else ""
     yield "Resized", f"{crop[0]}×{crop[1]} to {scaled[0]}×{scaled[1]} ({method}){square}"
-    yield "Placed", f"at row {offset[0]}, column {offset[1]} of {geometry['size']}×{geometry['size']}"
+    yield "Placed", f"at row {offset[0]}, column {offset[1]} of {geometry.size}×{geometry.size}"
 
 
 def _explain_grayscale(

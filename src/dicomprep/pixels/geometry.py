@@ -1,8 +1,7 @@
 """Where pixels go: crop, antialiased scaling that makes pixels square, placing on the canvas; and the way back."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,8 +14,6 @@ __all__ = [
     "Geometry",
     "Grid",
     "Points",
-    "describe_geometry",
-    "geometry_of",
     "halve",
     "max_halvings",
     "place",
@@ -89,19 +86,6 @@ def plan_geometry(shape: tuple[int, int], *, aspect: float, size: int, fit: str)
         offset=((size - scaled[0]) // 2, (size - scaled[1]) // 2),
         size=size,
     )
-
-
-@lru_cache(maxsize=64)
-def describe_geometry(geometry: Geometry) -> dict[str, Any]:
-    """The geometry as JSON-able values; frames of one shape share them."""
-    return asdict(geometry)
-
-
-def geometry_of(transform: Mapping[str, Any]) -> Geometry:
-    """The geometry that is stored with a frame, from the frame's whole transform."""
-    stored = transform["geometry"]
-    pairs = {name: tuple(stored[name]) for name in stored if name != "size"}
-    return Geometry(size=stored["size"], **pairs)
 
 
 def resample(pixels: NDArray[Any], *, shape: tuple[int, int], exact: bool = True) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """From stored values to grey: modality transform, VOI transform, inversion (DICOM PS3.3 C.11.1, C.11.2, C.11.6)."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,6 @@ __all__ = [
     "Window",
     "apply_lookup",
     "apply_window",
-    "describe_grayscale",
     "draw_grayscale",
     "linear_ends",
     "may_be_averaged",
@@ -220,23 +219,6 @@ def _fades_into_background(grayscale: GrayscaleTransform, padding: tuple[int, in
     return bool(np.all((beyond >= 0) & (beyond <= NEAR)))
 
 
-@lru_cache(maxsize=64)
-def describe_grayscale(grayscale: GrayscaleTransform) -> dict[str, Any]:
-    """What `grey` does, as JSON-able values: enough to turn a grey back into a stored value. Frames share them."""
-    described: dict[str, Any] = {"modality": _describe_rule(grayscale.modality, "modality")}
-    if isinstance(grayscale.voi, ValueRange) and (
-        isinstance(grayscale.modality, LookupTable) or not _is_long(grayscale.modality)
-    ):
-        described["voi"] = asdict(grayscale.voi)  # measured
-    else:
-        described["voi"] = _describe_rule(grayscale.voi, "voi")
-    if grayscale.inverted:
-        described["inverted"] = True
-    if grayscale.padding is not None:
-        described["padding"] = [shorten(end) for end in grayscale.padding]
-    return described
-
-
 def shorten(number: float) -> float:
     """A number as it is recorded: a long one to four digits, which is near enough for a grey and no telephone number.
 
@@ -248,16 +230,6 @@ def shorten(number: float) -> float:
     if not LONG <= abs(number) < math.inf or abs(number) in _TYPE_ENDS:
         return number
     return round(number, KEPT_DIGITS - len(str(int(abs(number)))))
-
-
-def _is_long(scale: Rescale) -> bool:
-    return (shorten(scale.slope), shorten(scale.intercept)) != (scale.slope, scale.intercept)
-
-
-def _describe_rule(rule: Rescale | Window | ValueRange | LookupTable, kind: str) -> dict[str, Any]:
-    if isinstance(rule, LookupTable):
-        return {"lut": kind, "first": rule.first, "entries": len(rule.values), "bits": rule.bits}
-    return {name: shorten(value) if isinstance(value, (int, float)) else value for name, value in asdict(rule).items()}
 
 
 @lru_cache(maxsize=16)

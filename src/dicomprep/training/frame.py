@@ -1,6 +1,5 @@
 """One frame of a database: its image, and the way from a point of it to the source and back."""
 
-import json
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path
@@ -12,7 +11,8 @@ from dicomprep.database.connection import open_for_reading
 from dicomprep.database.queries.frames import find_frame
 from dicomprep.database.queries.runs import images_folder
 from dicomprep.errors import ConfigError
-from dicomprep.pixels.geometry import Points, geometry_of, to_source, to_thumbnail
+from dicomprep.models import Transform
+from dicomprep.pixels.geometry import Points
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail
 
@@ -27,8 +27,8 @@ class StoredFrame:
     name: str
     thumbnail_path: str
     """Below the folder of the images."""
-    transform: dict[str, Any]
-    """Geometry and intensity: how a point maps to the source and a grey to a stored value."""
+    transform: Transform
+    """How a point maps to the source and a gray to a stored value."""
 
     images: LocalImages
 
@@ -47,11 +47,11 @@ class StoredFrame:
 
         (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle; not rounded and not clipped.
         """
-        return to_source(points, geometry_of(self.transform))
+        return self.transform.to_source(points)
 
     def to_thumbnail(self, points: ArrayLike) -> Points:
         """Where points or boxes of the source frame lie in the thumbnail: the way back from `to_source`."""
-        return to_thumbnail(points, geometry_of(self.transform))
+        return self.transform.to_thumbnail(points)
 
 
 def frame(which: int | str, *, db: str | Path = "dicomprep.db") -> StoredFrame:
@@ -62,4 +62,4 @@ def frame(which: int | str, *, db: str | Path = "dicomprep.db") -> StoredFrame:
     if found is None:
         raise ConfigError(f"{db} holds no image {which}.")
     frame_id, name, thumbnail_path, transform = found
-    return StoredFrame(frame_id, name, thumbnail_path, json.loads(transform), LocalImages(folder))
+    return StoredFrame(frame_id, name, thumbnail_path, Transform.from_json(transform), LocalImages(folder))

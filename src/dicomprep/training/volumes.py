@@ -1,10 +1,9 @@
 """A series as one array: slices in their order, with spacing and positions, or the reason why there is none."""
 
-import json
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,8 @@ from dicomprep.database.queries.frames import POSITIONS, FailedFile, failed_file
 from dicomprep.database.queries.runs import images_folder
 from dicomprep.database.queries.series import series_frames
 from dicomprep.errors import ExportError
-from dicomprep.pixels.geometry import geometry_of
+from dicomprep.models import Transform
+from dicomprep.pixels.transform import GrayscaleRecord
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail
 from dicomprep.training.stacking import compute_affine, compute_shear, find_odd_step, is_even
@@ -61,7 +61,7 @@ class _Slice(NamedTuple):
     path: str
     frame_number: int
     instance_number: int | None
-    transform: dict[str, Any]
+    transform: Transform
     position: float | None
     orientation: str | None
     stack_position: int | None
@@ -123,7 +123,7 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
     affine = shear = None
     if origins is not None and orientation is not None:
         shear = compute_shear(origins, orientation)
-        affine = compute_affine(origins, orientation, slices[0].spacing, geometry_of(slices[0].transform))
+        affine = compute_affine(origins, orientation, slices[0].spacing, slices[0].transform.geometry)
     return Volume(array, positions, spacing, orientation, filenames, origins, affine, shear)
 
 
@@ -143,7 +143,7 @@ def _slice(row: Sequence[Any]) -> _Slice:
     filename, path, frame_number, instance_number, transform = head
     told = len(PLACES) - len(DIVIDERS) + 1
     places = (*rest[:told], (*rest[told:], instance_number))
-    return _Slice(filename, path, frame_number, instance_number, json.loads(transform), *places)
+    return _Slice(filename, path, frame_number, instance_number, Transform.from_json(transform), *places)
 
 
 def _require_complete(failed: Sequence[tuple[str, int | None, str | None]]) -> None:
@@ -207,16 +207,22 @@ def _require_alike(slices: Sequence[_Slice]) -> None:
 
 
 def _geometry(one: _Slice) -> str:
-    stored = one.transform["geometry"]
-    rows, columns = stored["source_shape"]
-    return f"{rows}×{columns} pixels at {stored['offset']} in {stored['size']}"
+    geometry = one.transform.geometry
+    (rows, columns), (top, left) = geometry.source_shape, geometry.offset
+    return f"{rows}×{columns} pixels at row {top}, column {left} of {geometry.size}"
 
 
 def _window(one: _Slice) -> str:
-    """How values of the modality become greys; how stored values become those may differ, as it does in PET."""
-    intensity = one.transform["intensity"]
-    rules = intensity.get("channels", [intensity])
-    return json.dumps([{name: rule[name] for name in ("voi", "inverted", "palette") if name in rule} for rule in rules])
+    """How values of the modality become grays; how stored values become those may differ, as it does in PET."""
+    intensity = one.transform.intensity
+    rules = [_describe_voi(channel) for channel in intensity.channels]
+    palette = [] if intensity.palette is None else [f"a palette of {intensity.palette.entries} entries"]
+    return " and ".join((*rules, *palette)) or "color"
+
+
+def _describe_voi(channel: GrayscaleRecord) -> str:
+    values = ", ".join(f"{name} {value}" for name, value in asdict(channel.voi).items())
+    return f"({values}{', inverted' if channel.inverted else ''})"
 
 
 def _positions(slices: Sequence[_Slice]) -> NDArray[np.float64] | None:
@@ -261,7 +267,7 @@ def _said(step: NDArray[np.float64]) -> str:
 
 
 def _spacing(one: _Slice, positions: NDArray[np.float64] | None) -> tuple[float | None, float | None, float | None]:
-    geometry = geometry_of(one.transform)
+    geometry = one.transform.geometry
     scale = np.divide(geometry.crop_shape, geometry.scaled_shape)
     between = float(np.diff(positions).mean()) if positions is not None and positions.size > 1 else None
     row, column = one.row_spacing, one.column_spacing

@@ -1,7 +1,8 @@
 """All images, filtered; and one of them with everything that is known of it."""
 
-import json
 from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +12,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dicomprep.database.queries import gallery
-from dicomprep.database.queries.gallery import Filter, find_anchors, find_origin, label_events, list_tiles, transform_of
+from dicomprep.database.queries.gallery import (
+    Filter,
+    find_anchors,
+    find_origin,
+    find_transform,
+    label_events,
+    list_tiles,
+)
 from dicomprep.database.queries.labeling import describe, neighbours
 from dicomprep.database.queries.predictions import find_predictions
 from dicomprep.database.queries.thumbnails import find_digests
@@ -85,7 +93,7 @@ class Gallery:
             kin = [tile.id for tile in siblings][:MAX_PATIENT_IMAGES]
             values: dict[str, Any] = {
                 "origin": origin,
-                "transform": list(_flatten(json.loads(transform_of(connection, frame_id)))),
+                "transform": list(_flatten(find_transform(connection, frame_id))),
                 "events": label_events(connection, frame_id),
                 "prediction": find_predictions(connection, [frame_id], model=model).get(frame_id),
                 "strip": strip,
@@ -113,12 +121,15 @@ def _to_hex(digest: bytes | None) -> str:
     return bytes(digest or b"").hex()
 
 
-def _flatten(value: Any, name: str = "") -> list[tuple[str, str]]:  # noqa: ANN401
-    """Nested JSON as (name, value) rows."""
-    if isinstance(value, dict):
-        return [row for key, item in value.items() for row in _flatten(item, f"{name} {key}".strip())]
-    if isinstance(value, list):
-        if value and isinstance(value[0], dict):
-            return [row for number, item in enumerate(value, 1) for row in _flatten(item, f"{name} {number}")]
-        return [(name, ", ".join(map(str, value)))]
-    return [(name, str(value))]
+def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """The fields of a record and of those in it as (name, value) rows, without what does not apply."""
+    if is_dataclass(value):
+        for field in fields(value):
+            yield from _flatten(getattr(value, field.name), f"{name} {field.name}".strip())
+    elif isinstance(value, tuple) and any(map(is_dataclass, value)):
+        for number, item in enumerate(value, 1):
+            yield from _flatten(item, f"{name} {number}")
+    elif isinstance(value, tuple):
+        yield from _flatten(", ".join(map(str, value)), name)
+    elif value not in (None, False, ""):
+        yield name, str(value)

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, 
 from dicomprep.database.page_schema import catalogue, prediction_summary
 from dicomprep.database.queries.releases import of_gravest
 from dicomprep.database.schema import files, frames, groups, labels
+from dicomprep.models import Transform
 
 __all__ = [
     "Filter",
@@ -18,9 +19,9 @@ __all__ = [
     "choices",
     "find_anchors",
     "find_origin",
+    "find_transform",
     "label_events",
     "list_tiles",
-    "transform_of",
 ]
 
 _DIGEST = select(frames.c.digest).where(frames.c.id == catalogue.c.frame_id).correlate(catalogue).scalar_subquery()
@@ -166,9 +167,10 @@ def find_origin(connection: Connection, frame_id: int) -> Origin | None:
     return None if row is None else Origin(*tuple(row))
 
 
-def transform_of(connection: Connection, frame_id: int) -> str:
-    """How an image was made, as JSON."""
-    return str(connection.execute(select(frames.c.transform).where(frames.c.id == frame_id)).scalar_one())
+def find_transform(connection: Connection, frame_id: int) -> Transform:
+    """How a thumbnail was made."""
+    recorded = connection.execute(select(frames.c.transform).where(frames.c.id == frame_id)).scalar_one()
+    return Transform.from_json(recorded)
 
 
 def label_events(connection: Connection, frame_id: int) -> Sequence[LabelEvent]:

@@ -1,14 +1,15 @@
 """Frame → Normalized: the picture that a radiology viewer would show, at the frame's own size."""
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.models import Frame, Normalized, Pixels
+from dicomprep.models import DecodedAs, Frame, Intensity, Normalized, Pixels
 from dicomprep.pixels.color import apply_palette, convert_ybr_full, convert_ybr_partial, scale_color, to_srgb
-from dicomprep.pixels.intensity import describe_grayscale, draw_grayscale
+from dicomprep.pixels.intensity import draw_grayscale
+from dicomprep.pixels.transform import PaletteRecord, record_grayscale
 
 __all__ = ["normalize"]
 
@@ -18,47 +19,39 @@ def normalize(frame: Frame, options: ImageOptions) -> Normalized:
 
     Raises InputError `unsupported_pixels` for a photometric interpretation that has no rule.
     """
-    intensity: dict[str, Any]
     if frame.grayscale:
         pixels, intensity = _draw_windows(frame, options)
         if frame.palette is not None:
             pixels = _add_colors(pixels, frame, frame.palette, options)
-            intensity = {**intensity, "palette": len(frame.palette), "first": frame.palette_first}
+            intensity = replace(intensity, palette=PaletteRecord(len(frame.palette), frame.palette_first))
     elif frame.palette is not None:
         pixels = apply_palette(frame.pixels, palette=frame.palette, first=frame.palette_first, depth=options.depth)
-        intensity = {"palette": len(frame.palette), "first": frame.palette_first}
+        intensity = Intensity(palette=PaletteRecord(len(frame.palette), frame.palette_first))
     else:
-        pixels, intensity = _to_rgb(frame, options)
+        pixels, intensity = _to_rgb(frame, options), Intensity(bits_stored=frame.bits_stored)
     if frame.icc_profile is not None:
-        try:
-            pixels = to_srgb(pixels, icc_profile=frame.icc_profile)
-            intensity["icc"] = "to sRGB"
-        except ValueError as error:
-            intensity["icc"] = str(error)
-    source: dict[str, Any] = {
-        "photometric_interpretation": frame.photometric_interpretation,
-        "decoder": frame.decoder,
-    }
-    if frame.grid.step > 1:
-        source["decoded_at"] = f"1/{frame.grid.step} of its rows and columns"
-    if frame.step:
-        source["decoded_to"] = f"steps of {frame.step} stored values"
-    notes = {"notes": list(frame.notes)} if frame.notes else {}
+        pixels, effect = _apply_profile(pixels, frame.icc_profile)
+        intensity = replace(intensity, icc=effect)
+    decoded = DecodedAs(frame.photometric_interpretation, frame.decoder, frame.grid.step, frame.step, frame.notes)
     return Normalized(
-        pixels, frame.source_shape, frame.grid, frame.aspect, {**source, **intensity, **notes}, frame.is_label_map
+        pixels, frame.source_shape, frame.grid, frame.aspect, intensity, decoded, is_label_map=frame.is_label_map
     )
 
 
-def _draw_windows(frame: Frame, options: ImageOptions) -> tuple[Pixels, dict[str, Any]]:
-    """Grey by one rule, or RGB by three."""
+def _draw_windows(frame: Frame, options: ImageOptions) -> tuple[Pixels, Intensity]:
+    """Grayscale by one rule, or RGB by three."""
     bits, depth = frame.bits_stored, options.depth
-    drawn = [
-        draw_grayscale(frame.pixels, grayscale=grayscale, bits_stored=bits, depth=depth)
-        for grayscale in frame.grayscale
-    ]
-    if len(drawn) == 1:
-        return drawn[0], describe_grayscale(frame.grayscale[0])
-    return np.stack(drawn, axis=-1), {"channels": [describe_grayscale(grayscale) for grayscale in frame.grayscale]}
+    drawn = [draw_grayscale(frame.pixels, grayscale=rule, bits_stored=bits, depth=depth) for rule in frame.grayscale]
+    intensity = Intensity(tuple(map(record_grayscale, frame.grayscale)))
+    return drawn[0] if len(drawn) == 1 else np.stack(drawn, axis=-1), intensity
+
+
+def _apply_profile(pixels: Pixels, icc_profile: bytes) -> tuple[Pixels, str]:
+    """RGB in sRGB and what to say of it; as it was, and why, where the profile cannot be used."""
+    try:
+        return to_srgb(pixels, icc_profile=icc_profile), "to sRGB"
+    except ValueError as error:
+        return pixels, str(error)
 
 
 def _add_colors(grayscale: Pixels, frame: Frame, palette: Pixels, options: ImageOptions) -> Pixels:
@@ -72,7 +65,7 @@ def _add_colors(grayscale: Pixels, frame: Frame, palette: Pixels, options: Image
     return np.where(colored[..., np.newaxis], colors, rgb)
 
 
-def _to_rgb(frame: Frame, options: ImageOptions) -> tuple[Pixels, dict[str, Any]]:
+def _to_rgb(frame: Frame, options: ImageOptions) -> Pixels:
     label = frame.photometric_interpretation
     pixels, bits, depth = frame.pixels, frame.bits_stored, options.depth
     if pixels.dtype.kind != "u":
@@ -84,7 +77,7 @@ def _to_rgb(frame: Frame, options: ImageOptions) -> tuple[Pixels, dict[str, Any]
         pixels = convert_ybr_partial(pixels)
     elif label not in ("RGB", "YBR_RCT", "YBR_ICT"):
         raise InputError(ErrorCode.UNSUPPORTED_PIXELS, f"Photometric Interpretation (0028,0004) {label} is unknown")
-    return scale_color(pixels, bits_stored=bits, depth=depth), {"bits_stored": frame.bits_stored}
+    return scale_color(pixels, bits_stored=bits, depth=depth)
 
 
 def _to_byte_samples(pixels: Pixels, bits: int, depth: int) -> tuple[Pixels, int]:

@@ -1,8 +1,8 @@
 """Normalized → Thumbnail: antialiased scaling to a square in which the pixels are square."""
 
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.models import Normalized, Thumbnail
-from dicomprep.pixels.geometry import describe_geometry, place, place_labels, plan_geometry
+from dicomprep.models import Normalized, Thumbnail, Transform
+from dicomprep.pixels.geometry import place, place_labels, plan_geometry
 
 __all__ = ["resize"]
 
@@ -10,7 +10,7 @@ __all__ = ["resize"]
 def resize(normalized: Normalized, options: ImageOptions) -> Thumbnail:
     """Scale to `options.size` by `options.fit`; the geometry goes along, so that points can be mapped back."""
     geometry = plan_geometry(normalized.source_shape, aspect=normalized.aspect, size=options.size, fit=options.fit)
-    transform = {"geometry": describe_geometry(geometry), "intensity": normalized.intensity}
+    transform = Transform(geometry, normalized.intensity, normalized.decoded)
     if normalized.is_label_map:
         return Thumbnail(place_labels(normalized.pixels, geometry), transform)
     exact = options.fidelity is Fidelity.EXACT

@@ -1,8 +1,5 @@
 """Thumbnail → Written: a PNG that is whole, in its place below the output folder."""
 
-import json
-from typing import Any
-
 from dicomprep.models import Frame, Thumbnail, Written
 from dicomprep.pixels.png import encode_png
 from dicomprep.storage.base import ImageStore
@@ -30,20 +27,8 @@ def write(
         height=thumbnail.pixels.shape[0],
         size=len(content),
         digest=digest_bytes(content),
-        transform=_as_json(thumbnail.transform),
+        transform=thumbnail.transform.to_json(),
         source_digest=frame.digest,
         perceptual_hash=frame.perceptual_hash,
         stream_digest=frame.stream_digest,
     )
-
-
-_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
-_last: tuple[dict[str, Any], str] = ({}, "{}")
-
-
-def _as_json(transform: dict[str, Any]) -> str:
-    """The frames of a file, and the files of a series, mostly share their transform: it is encoded once for them."""
-    global _last  # noqa: PLW0603
-    if transform != _last[0]:
-        _last = (transform, _encode(transform))
-    return _last[1]
