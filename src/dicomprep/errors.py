@@ -19,6 +19,7 @@ __all__ = [
     "ExportError",
     "InputError",
     "LabelError",
+    "count_of",
     "disk_fault",
     "place_fault",
 ]
@@ -121,3 +122,12 @@ def place_fault(place: object, error: OSError) -> ConfigError | EnvironmentFault
     if remedy is None:
         return disk_fault(f"{place} cannot be written", error)
     return ConfigError(f"{place} cannot be written: {error.strerror or error}. {remedy}")
+
+
+def count_of(count: int, noun: str) -> str:
+    """A number and its noun, in the plural unless it is one; for nouns whose plural ends in s.
+
+    >>> count_of(1, "image"), count_of(1200, "image")
+    ('1 image', '1,200 images')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"

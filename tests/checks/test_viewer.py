@@ -13,7 +13,7 @@ import pytest
 
 from dicomprep import EnvironmentFault
 from dicomprep.checks import viewer as viewing
-from dicomprep.checks.viewer import FrameView, MeasureGreys, ReadTags, Refusal, Viewer, ViewFrame
+from dicomprep.checks.viewer import FrameView, MeasureGrayLevels, ReadTags, Refusal, Viewer, ViewFrame
 from dicomprep.storage.local_images import LocalImages
 from tests.building import make_dicom
 from tests.running import frames_of, wait_until
@@ -101,7 +101,9 @@ def test_a_late_answer_is_nobodys(viewer: Viewer, files: list[str]) -> None:
 def test_a_killed_worker_spoils_its_own_question_only(viewer: Viewer, files: list[str]) -> None:
     assert rows_of(viewer, files[0]) == 4
     answers: list[object] = []
-    asking = threading.Thread(target=lambda: answers.append(viewer.ask(MeasureGreys(EndlessImages("/"), ("a.png",)))))
+    asking = threading.Thread(
+        target=lambda: answers.append(viewer.ask(MeasureGrayLevels(EndlessImages("/"), ("a.png",))))
+    )
     for kill in range(2):
         if not kill:
             asking.start()
@@ -118,7 +120,7 @@ def test_a_question_without_end_times_out_and_the_next_is_answered(
     viewer: Viewer, files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(viewing, "SECONDS", 1.0)
-    refusal = viewer.ask(MeasureGreys(EndlessImages("/"), ("a.png",)))
+    refusal = viewer.ask(MeasureGrayLevels(EndlessImages("/"), ("a.png",)))
     assert (type(refusal), refusal.code) == (Refusal, "timeout")
     assert [rows_of(viewer, path) for path in files[2:]] == [6, 7, 8, 9]
 

@@ -259,12 +259,12 @@ def test_a_token_that_came_along_with_a_data_set_is_not_used(tmp_path: Path) -> 
     theirs, _ = load_token(tmp_path / "theirs" / "x.db.token")
     (tmp_path / "theirs").rename(tmp_path / "mine")
     token, said = load_token(tmp_path / "mine" / "x.db.token")
-    assert (token != theirs, "it was made elsewhere" in (said or "")) == (True, True)
+    assert (token != theirs, "created on another machine" in (said or "")) == (True, True)
 
 
 def test_a_token_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
     token, said = load_token(tmp_path / "nowhere" / "x.db.token")
-    assert (len(token), "after a restart" in (said or "")) == (32, True)
+    assert (len(token), "changes at the next start" in (said or "")) == (32, True)
 
 
 def test_the_end_of_the_server_is_the_end_of_who_waits(place: Place) -> None:

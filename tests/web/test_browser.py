@@ -145,9 +145,9 @@ def test_keys_label_undo_and_are_still_there_after_a_restart(place: Place, opene
         assert shown(page) != skipped
         press(page, "u")
         assert shown(page) == skipped
-        expect(page.locator("#status")).to_have_text("no longer skipped")
+        expect(page.locator("#status")).to_have_text("skip undone")
         press(page, "u")
-        expect(page.locator("#status")).to_have_text("undone")
+        expect(page.locator("#status")).to_have_text("label undone")
         assert shown(page) == frames[3]
         assert saved(pages, 3)
         page.close()
@@ -163,7 +163,7 @@ def test_keys_label_undo_and_are_still_there_after_a_restart(place: Place, opene
             expect(page.locator("#stage img")).to_have_attribute("src", re.compile(rf"/image/{frame}\?v="))
         assert saved(pages, 0)
         press(page, "u")
-        expect(page.locator("#status")).to_have_text("There is nothing to undo.")
+        expect(page.locator("#status")).to_have_text("Nothing to undo.")
     assert len(place.rows("SELECT id FROM labels")) == 8
 
 
@@ -177,10 +177,10 @@ def test_an_image_that_is_missing_takes_no_label_until_it_is_there(pages: Pages,
     try:
         page = opened("about:blank")
         page.goto(f"{pages.origin}/?annotator=misser")
-        expect(page.locator("#stage")).to_contain_text("The image is missing")
+        expect(page.locator("#stage")).to_contain_text("Image file missing")
         press(page, "1")
-        expect(page.locator("#status")).to_contain_text("it takes no label")
-        expect(page.locator("#stage")).to_contain_text("The image is missing")
+        expect(page.locator("#status")).to_contain_text("it cannot be labeled")
+        expect(page.locator("#stage")).to_contain_text("Image file missing")
     finally:
         away.rename(path)
     assert shown(page) == frame  # it asks again by itself
@@ -199,7 +199,7 @@ def test_a_key_before_the_picture_has_come_does_nothing(pages: Pages, opened: Op
     page.wait_for_selector("#stage img[data-state=loading]")
     for key in ("1", "2"):
         press(page, key)
-    expect(page.locator("#status")).to_have_text("The image is not shown yet.")
+    expect(page.locator("#status")).to_have_text("The image has not loaded yet.")
     for route in held:
         route.continue_()
     page.unroute("**/image/**")
@@ -225,8 +225,8 @@ def test_a_label_waits_until_the_page_is_let_in_again(pages: Pages, opened: Open
 
     page.route("**/label", refuse)
     press(page, "1")
-    expect(page.locator("#status")).to_contain_text("Not saved yet: 1. Not now.")
-    expect(page.locator("#status")).to_have_text("All is saved again.", timeout=30_000)
+    expect(page.locator("#status")).to_contain_text("1 change not saved yet. Not now.")
+    expect(page.locator("#status")).to_have_text("All changes saved.", timeout=30_000)
     assert pages.place.rows("SELECT frame_id FROM labels WHERE annotator = 'patient'") == [frame]
     press(page, "u")
     assert wait_until(lambda: pages.labels()[frame] is None, 30)
@@ -251,7 +251,7 @@ def test_what_arrives_twice_and_a_double_click_count_once(pages: Pages, opened: 
     press(page, "s")
     expect(page.locator("#stage img")).not_to_have_attribute("src", re.compile(rf"/image/{second}\?"))
     press(page, "u")
-    expect(page.locator("#status")).to_have_text("no longer skipped")
+    expect(page.locator("#status")).to_have_text("skip undone")
     assert shown(page) == second
     press(page, "u")
     expect(page.locator("#stage img")).to_have_attribute("src", re.compile(rf"/image/{first}\?"))
@@ -285,7 +285,8 @@ def test_nothing_jumps_scrolls_or_is_run(pages: Pages, opened: Opened) -> None:
         press(page, "s")
     assert len(seen) == len(pages.labels())
     assert any("img src=x onerror=hit()" in name for name in seen)
-    expect(page.locator("#stage")).to_contain_text("No image is left")
+    expect(page.locator("#stage")).to_contain_text("Your queue is empty. You labeled 0 images.")
+    expect(page.locator("#stage")).to_contain_text(f"{len(seen)} unlabeled images skipped")
     assert page.locator("img[src='x']").count() == 0
 
 
@@ -324,15 +325,15 @@ def test_the_page_can_be_used_without_seeing_it(pages: Pages, opened: Opened) ->
     shown(page)
     assert " frame " in str(page.get_attribute("#stage img", "alt"))
     expect(page.get_by_role("button", name="biopsy")).to_be_visible()
-    expect(page.get_by_role("progressbar", name="Images labelled")).to_be_visible()
+    expect(page.get_by_role("progressbar", name="Images labeled")).to_be_visible()
     expect(page.get_by_role("status")).to_be_attached()
     for button in page.locator("button:visible").all():
         assert (button.inner_text() or button.get_attribute("aria-label") or "").strip()
     press(page, "?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     press(page, "1")
     press(page, "Escape")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     assert pages.place.rows("SELECT id FROM labels WHERE annotator = 'reader'") == []
 
 
@@ -349,15 +350,15 @@ def test_the_original_is_drawn_at_full_resolution_and_its_window_can_be_dragged(
         48,
         64,
     ]
-    expect(page.locator(".readout")).to_contain_text("own window")
+    expect(page.locator(".readout")).to_contain_text("W 400 L 40 (file)")
 
     def drawn(value: float, center: float, width: float) -> float:
         return 255 * min(1, max(0, (value - center) / width + 0.5))
 
     for row in (18, 22, 26):
         assert abs(pixel(page, row, 0) - drawn(48 * row - 1024, 39.5, 399)) <= 1
-    page.select_option(".presets", label="lung −600/1500")
-    expect(page.locator(".readout")).to_contain_text("-600 / 1,500")
+    page.select_option(".presets", label="Lung W 1500 L −600")
+    expect(page.locator(".readout")).to_contain_text("W 1,500 L -600")
     for row in (4, 10, 20):
         assert abs(pixel(page, row, 0) - drawn(48 * row - 1024, -600, 1500)) <= 1
     box = page.locator("canvas").bounding_box()
@@ -391,11 +392,11 @@ def test_frames_of_a_cine_are_turned_by_the_wheel(pages: Pages, opened: Opened) 
 def test_tags_are_shown_as_text_and_names_only_when_asked(pages: Pages, opened: Opened) -> None:
     (frame,) = pages.place.rows("SELECT id FROM images WHERE filename LIKE '%hit()%'")
     page = opened(f"{pages.origin}/original/{frame}")
-    page.get_by_role("button", name="tags").click()
+    page.get_by_role("button", name="Tags").click()
     expect(page.locator(".tags table")).to_contain_text("MONOCHROME2")
     expect(page.locator(".tags table")).not_to_contain_text("onerror=hit()")
     expect(page.locator(".tags table")).not_to_contain_text("Patient ID")
-    page.get_by_role("button", name="all tags").click()
+    page.get_by_role("button", name="Show all tags").click()
     expect(page.locator(".tags table")).to_contain_text("Patient ID")
     expect(page.locator(".tags table")).to_contain_text("onerror=hit()")
     assert page.locator("img[src='x']").count() == 0
@@ -416,7 +417,7 @@ def test_the_gallery_scrolls_filters_and_leads_to_an_image(pages: Pages, opened:
     expect(page.locator(".tile")).to_have_count(6)
     page.locator(".tile").nth(2).click()
     expect(page.locator("h1")).to_contain_text("cine/x_frame000")
-    page.get_by_role("link", name="all in the gallery").click()
+    page.get_by_role("link", name="Show all in the gallery").click()
     expect(page.locator("#count")).to_have_text("6 images")
 
 
@@ -431,8 +432,8 @@ def test_a_failure_is_explained_and_tried_again(pages: Pages, opened: Opened) ->
     expect(page.locator("main")).to_contain_text("not_dicom")
     page.go_back()
     make_files(pages.place.source, "text.dcm", seed=99)
-    cause.get_by_role("button", name="try these again").click()
-    expect(page.locator("#status")).to_contain_text("The retry has ended", timeout=60_000)
+    cause.get_by_role("button", name="Retry 1 file").click()
+    expect(page.locator("#status")).to_contain_text("Retry finished", timeout=60_000)
     assert pages.place.statuses()["text.dcm"] == ("done", None)
     page.reload()
     expect(page.locator(".cause", has_text="not_dicom")).to_have_count(0)

@@ -157,7 +157,7 @@ def test_the_gallery_filters_by_what_is_predicted(place: Place, uncertain: Pages
 def test_no_page_of_the_test_split_says_what_is_predicted(place: Place, uncertain: Pages) -> None:
     ids = {name: (number, split) for number, name, split in place.rows("SELECT id, filename, split FROM images")}
     for number, split in ids.values():
-        said = b"Predicted" in uncertain.ask("GET", f"/frame/{number}")[1]
+        said = b"<th>Prediction</th>" in uncertain.ask("GET", f"/frame/{number}")[1]
         assert said == (split != "test")
 
 

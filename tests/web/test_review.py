@@ -65,7 +65,7 @@ def test_a_frame_leads_to_its_patient_and_says_how_it_was_made(pages: Pages) -> 
     status, content = pages.ask("GET", f"/frame/{cine[0]}")
     assert status == 200
     assert {f"/frame/{frame}".encode() in content for frame in cine} == {True}
-    assert b"geometry source_shape" in content
+    assert b"geometry source shape" in content
     assert b"12, 10" in content
     assert [tile[0] for tile in pages.get(f"/gallery/tiles?patient={cine[3]}")] == cine
 
@@ -91,9 +91,12 @@ def test_what_several_shall_label_comes_to_two_and_not_to_a_third(pages: Pages) 
         for item in items:
             differs = annotator == "bert" and item["modality"] == "US"
             pages.post("/label", annotator, frame=item["id"], label="b" if differs else "a")
-    assert pages.next("carl", limit=24) == []
+    for annotator, count in (("carl", 0), ("anna", 9)):
+        answer = pages.post("/next", annotator, limit=24)
+        assert (answer["items"], answer["mine"]) == ([], count)
     content = pages.ask("GET", "/agreement")[1].decode()
     assert re.search(r"anna and bert</td><td>9</td><td>0\.000 \(poor\)", content)
+    assert "9 images with ≥ 2 annotators; full agreement on 4 (44 %)" in content
     assert content.count('<li><a href="/frame/') == 5
     disputed = [tile[0] for tile in pages.get("/gallery/tiles?state=disputed")]
     assert disputed == ids(pages.place, "modality = 'US'")
@@ -104,7 +107,7 @@ def test_what_several_shall_label_comes_to_two_and_not_to_a_third(pages: Pages) 
 def test_failures_are_grouped_and_explained(pages: Pages) -> None:
     status, content = pages.ask("GET", "/failures?code=truncated")
     assert status == 200
-    for word in (b"not_dicom", b"truncated", b"cut.dcm", b"Transfer the file again"):
+    for word in (b"not_dicom", b"truncated", b"cut.dcm", b"Transfer the file again", b"Retry 1 file<"):
         assert word in content
     (cut,) = pages.place.rows("SELECT id FROM files WHERE path = 'cut.dcm'")
     inspected = pages.ask("GET", f"/failures/{cut}")[1]

@@ -14,7 +14,7 @@ from dicomprep.storage.base import ImageStore
 __all__ = [
     "Explain",
     "FrameView",
-    "MeasureGreys",
+    "MeasureGrayLevels",
     "ReadTags",
     "Refusal",
     "ViewFrame",
@@ -52,8 +52,8 @@ class Explain:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasureGreys:
-    """Count the greys of thumbnails, in 32 bins from black to white."""
+class MeasureGrayLevels:
+    """Count the gray levels of thumbnails, in 32 bins from black to white."""
 
     images: ImageStore
     names: tuple[str, ...]

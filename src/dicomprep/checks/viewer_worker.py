@@ -14,7 +14,7 @@ from pydicom import dcmread
 from pydicom.dataelem import DataElement
 
 from dicomprep.checks.inspect import inspect_file
-from dicomprep.checks.viewer import Explain, FrameView, MeasureGreys, ReadTags, Refusal, ViewFrame
+from dicomprep.checks.viewer import Explain, FrameView, MeasureGrayLevels, ReadTags, Refusal, ViewFrame
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.displayable import displayable_value
 from dicomprep.errors import ConfigError, EnvironmentFault, InputError
@@ -73,7 +73,7 @@ def answer(task: Any, _settings: object, _heartbeat: Callable[[], None]) -> Any:
         ViewFrame: view_frame,
         ReadTags: read_tags,
         Explain: explain,
-        MeasureGreys: measure_greys,
+        MeasureGrayLevels: measure_gray_levels,
     }
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -83,7 +83,7 @@ def answer(task: Any, _settings: object, _heartbeat: Callable[[], None]) -> Any:
 
 
 def view_frame(task: ViewFrame) -> FrameView:
-    """One frame: grey as codes of 16 bits with what each stands for, or RGB of 8 bits."""
+    """One frame: gray as codes of 16 bits with what each stands for, or RGB of 8 bits."""
     image = _opened.open(task.path)
     frame = image.frame(task.index, WHOLE)
     about: dict[str, Any] = {"frames": image.frame_count, "aspect": frame.aspect, "notes": list(frame.notes)}
@@ -105,7 +105,7 @@ def read_tags(task: ReadTags) -> list[tuple[str, str, str]]:
         try:
             dataset = dcmread(file.stream(), stop_before_pixels=True, force=True, defer_size=2**16)
         except Exception as error:  # noqa: BLE001  (pydicom raises whatever comes)
-            return [("", "It cannot be read", str(error)[:MOST_TEXT] if task.everything else type(error).__name__)]
+            return [("", "Error", str(error)[:MOST_TEXT] if task.everything else type(error).__name__)]
         said = ((element, _text(element) if task.everything else displayable_value(element)) for element in dataset)
         return [(str(element.tag), element.name, text) for element, text in said if text is not None]
 
@@ -119,11 +119,11 @@ def explain(task: Explain) -> list[tuple[str, str]]:
     inspection = inspect_file(Path(task.path), options, frame_number=0, max_bytes=MAX_BYTES)
     rows = [(name, value if name == "File" else _LONG_NUMBER.sub("…", value)) for name, value in inspection.rows]
     if inspection.error is not None:
-        rows.append(("No picture", f"{inspection.error.detail} [{inspection.error.code}]"))
+        rows.append(("Error", f"{inspection.error.detail} [{inspection.error.code}]"))
     return rows
 
 
-def measure_greys(task: MeasureGreys) -> list[int]:
+def measure_gray_levels(task: MeasureGrayLevels) -> list[int]:
     """How many pixels fall into each of 32 bins."""
     counts = np.zeros(BINS, np.int64)
     for name in task.names:
@@ -135,7 +135,7 @@ def measure_greys(task: MeasureGreys) -> list[int]:
 
 
 def _grayscale(frame: Frame, grayscale: GrayscaleTransform) -> tuple[dict[str, Any], list[NDArray[Any]]]:
-    """Codes, the modality value of each code and its grey as the thumbnail has it."""
+    """Codes, the modality value of each code and its gray level as the thumbnail has it."""
     codes, stored = _encode(_bounded(frame.pixels))
     values = apply_modality(stored, grayscale.modality)
     table = draw_grayscale(stored.reshape(1, -1), grayscale=grayscale, bits_stored=frame.bits_stored, depth=8).ravel()
@@ -144,12 +144,13 @@ def _grayscale(frame: Frame, grayscale: GrayscaleTransform) -> tuple[dict[str, A
         background[(stored >= grayscale.padding[0]) & (stored <= grayscale.padding[1])] = 1
     center, width = _window(grayscale)
     about = {
-        "kind": "grey",
+        "kind": "gray",
         "rows": codes.shape[0],
         "columns": codes.shape[1],
         "codes": len(stored),
         "center": shorten(center),
         "width": shorten(width),
+        **_describe_window(grayscale),
         "inverted": grayscale.inverted,
     }
     return about, [values.astype("<f4"), table, background, codes.astype("<u2")]
@@ -175,6 +176,14 @@ def _window(grayscale: GrayscaleTransform) -> tuple[float, float]:
     if isinstance(voi, LookupTable):
         return voi.first + len(voi.values) / 2, float(len(voi.values))
     return (voi.center, voi.width) if isinstance(voi, Window) else (voi.low, 1.0)
+
+
+def _describe_window(grayscale: GrayscaleTransform) -> dict[str, Any]:
+    """Width and level as a viewer shows them: those of a window as the file states them."""
+    voi = grayscale.voi
+    level, width = (voi.center, voi.width) if isinstance(voi, Window) else _window(grayscale)
+    source = {Window: "file", LookupTable: "VOI LUT"}.get(type(voi), "auto")
+    return {"level": shorten(level), "window_width": shorten(width), "window_from": source}
 
 
 def _bounded(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -1,1 +1,1 @@
-"""The pages: labelling, gallery, originals, failures, overview. They read the database, never the stages."""
+"""The pages: labeling, gallery, originals, failures, overview. They read the database, never the stages."""

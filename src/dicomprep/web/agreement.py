@@ -17,7 +17,7 @@ WORDS = (
 
 
 def cohen_kappa(pairs: Iterable[tuple[str, str]]) -> float | None:
-    """Agreement of two annotators over the images that both labelled (Cohen, 1960).
+    """Agreement of two annotators over the images that both labeled (Cohen, 1960).
 
     None where there is no such image, or both always say one and the same.
 

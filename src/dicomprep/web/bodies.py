@@ -12,7 +12,7 @@ __all__ = ["Body", "query_number", "read_body"]
 
 Value = TypeVar("Value")
 
-MOST_BYTES = 2**16
+MAX_BYTES = 2**16
 MAX_IMAGES = 100
 MAX_ID = 2**63 - 1
 _MEDIA_TYPES = ("", "application/json", "text/plain")
@@ -42,34 +42,34 @@ class Body:
         """A whole number."""
         number = self._of(int, name, default)
         if not 0 <= number <= MAX_ID:
-            raise LabelError(f"{name} is no number that these pages know.")
+            raise LabelError(f"{name} must be from 0 to {MAX_ID}.")
         return number
 
     def image(self) -> int:
         """The image that is meant."""
         number = self.number("frame", 0)
         if number == 0:
-            raise LabelError("That is no image.")
+            raise LabelError("frame must be the id of an image.")
         return number
 
     def images(self, name: str) -> list[int]:
         """Several images."""
         value: list[Any] = self._of(list, name, [])
         if len(value) > MAX_IMAGES or not all(type(one) is int and 0 <= one <= MAX_ID for one in value):
-            raise LabelError(f"{name} is no list of images.")
+            raise LabelError(f"{name} must be a list of at most {MAX_IMAGES} image ids.")
         return value
 
     def command(self) -> str | None:
         """The id that the page gave to a command, so that it counts once; None where it gave none."""
         key = self.text_or_none("command")
         if key is not None and not _COMMAND.fullmatch(key):
-            raise LabelError("That is no id of a command.")
+            raise LabelError("command must be 1 to 64 letters, digits or hyphens.")
         return key
 
     def _of(self, kind: type[Value], name: str, default: Value) -> Value:
         value = self._values.get(name, default)
-        if type(value) is not kind:  # true is no number
-            raise LabelError(f"{name} is of the wrong kind.")
+        if type(value) is not kind:  # true is not a number
+            raise LabelError(f"{name} has the wrong type.")
         return value
 
 
@@ -77,18 +77,18 @@ async def read_body(request: Request) -> Body:
     """The JSON object of a request; LabelError where it is none, too large, or of another type."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in _MEDIA_TYPES:
-        raise LabelError("These pages take application/json.")
+        raise LabelError("The Content-Type must be application/json.")
     content = bytearray()
     async for piece in request.stream():
         content += piece
-        if len(content) > MOST_BYTES:
-            raise LabelError("That is more than these pages send.")
+        if len(content) > MAX_BYTES:
+            raise LabelError(f"The request body exceeds {MAX_BYTES:,} bytes.")
     try:
         values = json.loads(content.decode(), object_pairs_hook=_reject_duplicates, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise LabelError("That is no JSON.") from error
+        raise LabelError("The request body is not valid JSON.") from error
     if not isinstance(values, dict):
-        raise LabelError("That is no JSON object.")
+        raise LabelError("The request body must be a JSON object.")
     return Body(values)
 
 
@@ -98,16 +98,16 @@ def query_number(request: Request, name: str, default: int) -> int:
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise LabelError(f"{name} is no number.")
+        raise LabelError(f"{name} is not a number.")
     return int(text)
 
 
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("a name stands there twice")
+        raise ValueError("duplicate key")
     return values
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are no JSON
+    raise ValueError(constant)  # NaN and Infinity are not JSON

@@ -22,12 +22,12 @@ PAUSE_SECONDS = 0.15
 """Between the parts of the catalogue, in which a run that waits gets to record; SQLite looks every 0.1 s."""
 
 RECOUNT_ROUNDS = 30
-"""Every so many rounds all is counted anew: other programs may have labelled, too."""
+"""Every so many rounds all is counted anew: other programs may have labeled, too."""
 
 
 @dataclass(slots=True)
 class LabelCounts:
-    """How many images there are and how they are labelled, without asking the database each time."""
+    """How many images there are and how they are labeled, without asking the database each time."""
 
     total: int = 0
     by_label: Counter[str] = field(default_factory=Counter)
@@ -40,7 +40,7 @@ class LabelCounts:
         self.by_label[after or ""] += after is not None
 
     @property
-    def labelled(self) -> int:
+    def labeled(self) -> int:
         """Images that have a label."""
         return sum(self.by_label.values())
 
@@ -92,7 +92,7 @@ class CatalogueUpdater:
         """Progress as a page shows it."""
         with self._lock:
             counts = self._counts
-            return {"total": counts.total, "labelled": counts.labelled, "classes": counts.by_class(names)}
+            return {"total": counts.total, "labelled": counts.labeled, "classes": counts.by_class(names)}
 
     def _run(self) -> None:
         rounds = 0

@@ -1,4 +1,4 @@
-"""Charts as SVG text: no script, no library, readable without colours."""
+"""Charts as SVG text: no script, no library, readable without colors."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ def bars(title: str, counts: Mapping[str, int]) -> Markup:
     """One horizontal bar for each name; the smallest together where there are many."""
     pairs = list(counts.items())
     if len(pairs) > MAX_BARS:
-        pairs = [*pairs[: MAX_BARS - 1], ("others", sum(count for _, count in pairs[MAX_BARS - 1 :]))]
+        pairs = [*pairs[: MAX_BARS - 1], ("other", sum(count for _, count in pairs[MAX_BARS - 1 :]))]
     most = max((count for _, count in pairs), default=0) or 1
     room = WIDTH - NAME_WIDTH - VALUE_WIDTH
     rows = []
@@ -50,7 +50,7 @@ def columns(title: str, values: Sequence[tuple[str, float]], *, unit: str = "", 
 
 
 def _figure(title: str, content: str, height: int, words: Sequence[str]) -> Markup:
-    described = escape("; ".join(words) or "nothing yet")
+    described = escape("; ".join(words) or "no data")
     return Markup(  # noqa: S704  (every text in it is escaped above)
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}: {described}">{content}</svg>'

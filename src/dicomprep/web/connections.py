@@ -141,7 +141,7 @@ class Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request, with the headers that every answer has."""
         too_large = len(self.conn.trailing_data[0]) > MAX_HEADER_BYTES
-        self._refuse(431 if too_large else 400, "The headers are too large." if too_large else msg)
+        self._refuse(431 if too_large else 400, "The request headers are too large." if too_large else msg)
 
     def _watch(self) -> None:
         stage = self.conn.their_state
@@ -169,7 +169,7 @@ class Connection(H11Protocol):
         if self._stage is h11.IDLE and not self.conn.trailing_data[0]:
             self.transport.close()  # nothing was asked
         else:
-            self._refuse(408, "The request took too long to arrive.")
+            self._refuse(408, "Request timeout.")
 
     def _refuse(self, status: int, text: str) -> None:
         """Say why, where no answer has begun, and close."""

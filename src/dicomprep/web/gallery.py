@@ -20,9 +20,10 @@ from dicomprep.database.queries.gallery import (
     label_events,
     list_tiles,
 )
-from dicomprep.database.queries.labeling import describe, neighbours
+from dicomprep.database.queries.labeling import describe, neighbors
 from dicomprep.database.queries.predictions import find_predictions
 from dicomprep.database.queries.thumbnails import find_digests
+from dicomprep.splits import SPLIT_NAMES
 from dicomprep.web.bodies import query_number
 from dicomprep.web.site import PageContext, image_not_found
 
@@ -56,7 +57,7 @@ class Gallery:
         wanted = self._filter(request)
         with self._context.reading() as connection:
             choices = gallery.choices(connection, model=wanted.model)
-        return self._context.page("gallery.html", request, wanted=wanted, choices=choices)
+        return self._context.page("gallery.html", request, wanted=wanted, choices=choices, splits=list(SPLIT_NAMES))
 
     def tiles(self, request: Request) -> Response:
         """The tiles from `start` (a number from 0) on."""
@@ -89,7 +90,7 @@ class Gallery:
             model = self._context.settings.order.model
             cards = describe(connection, [frame_id], annotator=self._context.annotator(request))
             siblings = list_tiles(connection, Filter(patient=str(frame_id)), start=0, limit=MAX_PATIENT_IMAGES + 1)
-            strip = neighbours(connection, cards[0], each_way=8) if cards else [frame_id]
+            strip = neighbors(connection, cards[0], each_way=8) if cards else [frame_id]
             kin = [tile.id for tile in siblings][:MAX_PATIENT_IMAGES]
             values: dict[str, Any] = {
                 "origin": origin,
@@ -132,4 +133,4 @@ def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, tuple):
         yield from _flatten(", ".join(map(str, value)), name)
     elif value not in (None, False, ""):
-        yield name, str(value)
+        yield name.replace("_", " "), str(value)

@@ -108,16 +108,16 @@ class RequestGuard:
             await (self.app if refusal is None else refusal)(scope, receive, send_guarded)
         except CancelledError:  # the server ends, and has waited for this answer long enough
             if not begun:
-                await PlainTextResponse("The pages are being closed.", 503)(scope, receive, send_guarded)
+                await PlainTextResponse("The server is shutting down.", 503)(scope, receive, send_guarded)
 
     def _refuse(self, request: Request) -> Response | None:
         if not _is_well_formed(request.scope):
-            return PlainTextResponse("That is no address.", 400)
+            return PlainTextResponse("Malformed URL.", 400)
         hosts = [*request.headers.getlist("host"), *_hosts_in_target(request)]
         if not hosts or not all(self._address.is_own_host(host) for host in hosts):
-            return PlainTextResponse("This page answers only under its own address.", 421)
+            return PlainTextResponse("Unknown host: open the address that `dicomprep label` printed.", 421)
         if request.method not in ("GET", "HEAD", "POST"):
-            return PlainTextResponse("Only GET and POST are answered.", 405)
+            return PlainTextResponse("Only GET and POST are allowed.", 405)
         return self._check_token(request) or self._check_origin(request)
 
     def _check_token(self, request: Request) -> Response | None:
@@ -135,7 +135,7 @@ class RequestGuard:
             answer = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
             answer.set_cookie(self._address.cookie, token, httponly=True, samesite="strict")
             return answer
-        return PlainTextResponse("Open the address that `dicomprep label` printed: it holds the token.", 401)
+        return PlainTextResponse("Token missing or wrong: open the address that `dicomprep label` printed.", 401)
 
     def _cookies(self, request: Request, bearer: str) -> tuple[str, str]:
         return request.cookies.get(self._address.cookie, ""), bearer
@@ -144,7 +144,7 @@ class RequestGuard:
         if request.method != "POST":
             return None
         if not self._is_same_origin(request.headers):
-            return PlainTextResponse("This is taken from these pages only.", 403)
+            return PlainTextResponse("Cross-origin request refused.", 403)
         return None
 
     def _is_same_origin(self, headers: Headers) -> bool:

@@ -13,9 +13,10 @@ from dicomprep.database.queries import labeling
 from dicomprep.database.queries.labeling import (
     Card,
     Order,
+    count_own_labels,
     describe,
     held_by_others,
-    neighbours,
+    neighbors,
     next_images,
     own_history,
     spare_images,
@@ -40,11 +41,11 @@ NEIGHBORS_EACH_WAY = 6
 
 
 class Labeling:
-    """The routes of the labelling page."""
+    """The routes of the labeling page."""
 
     def __init__(self, context: PageContext) -> None:
         self._context = context
-        self._chance = random.Random()  # noqa: S311  (it decides what is labelled, not who may)
+        self._chance = random.Random()  # noqa: S311  (it decides what is labeled, not who may)
 
     def routes(self) -> list[Route]:
         """What this page answers."""
@@ -72,7 +73,7 @@ class Labeling:
         return self._context.page("label.html", request, keys=keys, multi=settings.multi, order=settings.order)
 
     def who(self, request: Request) -> Response:
-        """Ask who is labelling."""
+        """Ask for the annotator's name."""
         return self._context.page("who.html", request)
 
     def progress(self, _request: Request) -> Response:
@@ -81,7 +82,7 @@ class Labeling:
             return JSONResponse(self._counts(connection))
 
     async def take_next(self, request: Request) -> Response:
-        """Reserve the next images for an annotator; with `history`, also what he labelled last."""
+        """Reserve the next images for an annotator; with `history`, also those labeled last."""
         body = await self._context.read_body(request)
         limit = max(1, min(MAX_AHEAD, body.number("limit", 8)))
         return await respond(
@@ -137,6 +138,8 @@ class Labeling:
             past_items = self._items(connection, past, annotator)
             digests = self._digests(connection, [*items, *past_items], held)
             answer = {"items": items, "past": past_items, "lost": sorted(lost), "digests": digests}
+            if not items:
+                answer["mine"] = count_own_labels(connection, annotator)
             return answer | self._counts(connection)
 
     def _leave(self, annotator: str) -> dict[str, Any]:
@@ -186,7 +189,7 @@ class Labeling:
         """One class; or with several allowed, any of them in the order of the list, separated by commas."""
         chosen = set(label.split(",")) if label or not self._context.settings.multi else set()
         if not chosen <= set(names) or (len(chosen) != 1 and not self._context.settings.multi):
-            raise LabelError("That is no class of this page.")
+            raise LabelError("Unknown class.")
         return ",".join(name for name in names if name in chosen)
 
     def _undo(self, annotator: str, key: str | None) -> dict[str, Any]:
@@ -259,5 +262,5 @@ class Labeling:
             "split": card.split,
             "mine": card.mine,
             "prediction": prediction,
-            "strip": neighbours(connection, card, each_way=NEIGHBORS_EACH_WAY),
+            "strip": neighbors(connection, card, each_way=NEIGHBORS_EACH_WAY),
         }

@@ -21,7 +21,7 @@ def clean_name(name: str, what: str) -> str:
     """A class's or a person's name as it may be kept, one however it was composed; LabelError where it may not."""
     name = normalize("NFC", name).strip()
     if not name or len(name) > MAX_NAME_CHARACTERS or not name.translate(_JOINERS).isprintable() or "," in name:
-        raise LabelError(f"{what} has 1 to {MAX_NAME_CHARACTERS} characters, no commas and no line breaks.")
+        raise LabelError(f"{what} must have 1 to {MAX_NAME_CHARACTERS} characters, without commas or line breaks.")
     return name
 
 
@@ -33,13 +33,13 @@ def find_new_classes(given: Sequence[str], known: Sequence[str], what: str) -> l
     names = [clean_name(name, f"{what}: a class") for name in given] or ([] if known else list(FIRST_CLASSES))
     all_names = [*known, *(name for name in names if name not in known)]
     if len(set(names)) < len(names) or len(all_names) > len(CLASS_KEYS):
-        had = f", {', '.join(known)} among them" if known else ""
-        raise LabelError(f"{what}: there can be {len(CLASS_KEYS)} different classes at most{had}.")
+        defined = f" (already defined: {', '.join(known)})" if known else ""
+        raise LabelError(f"{what}: give at most {len(CLASS_KEYS)} different classes{defined}.")
     seen: dict[str, str] = {}
     for name in all_names:
         other = seen.setdefault(_fold_case(name), name)
         if other != name and name in names:
-            raise LabelError(f"{what}: {other} and {name} differ only in how they are written; choose one of them.")
+            raise LabelError(f"{what}: {other} and {name} differ only in case or accent encoding; use one of them.")
     return all_names[len(known) :]
 
 

@@ -45,7 +45,7 @@ class Original:
             return image_not_found()
         index = query_number(request, "frame", origin.frame_number)
         if index >= max(1, origin.frame_count):
-            return PlainTextResponse("There is no such frame.", 404)
+            return PlainTextResponse("Frame not found.", 404)
         view = self._context.viewer.ask(ViewFrame(_path(origin), index))
         if not isinstance(view, FrameView):
             return _respond_refused(view)
@@ -77,4 +77,4 @@ def _path(origin: Origin) -> str:
 
 
 def _respond_refused(refusal: Refusal) -> Response:
-    return PlainTextResponse(f"The source cannot be shown: {refusal.detail} [{refusal.code}]", 409)
+    return PlainTextResponse(f"Cannot display the source file: {refusal.detail} [{refusal.code}]", 409)

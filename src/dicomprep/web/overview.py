@@ -1,7 +1,7 @@
 """What the runs made, in figures; how far annotators agree; both also as a report."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -10,16 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dicomprep.checks.viewer import MeasureGreys, Refusal
+from dicomprep.checks.viewer import MeasureGrayLevels, Refusal
 from dicomprep.database.queries import overview, runs
 from dicomprep.database.queries.counts import count_by, count_groups
 from dicomprep.database.queries.labeling import count_labels, ratings
 from dicomprep.database.queries.thumbnails import find_digests
+from dicomprep.splits import SPLIT_NAMES
 from dicomprep.web.agreement import cohen_kappa, fleiss_kappa, kappa_in_words
 from dicomprep.web.charts import bars, columns
 from dicomprep.web.site import PageContext
 
-__all__ = ["Overview", "charts", "measure_agreement"]
+__all__ = ["Overview", "draw_charts", "measure_agreement"]
 
 MAX_RUNS = 12
 MAX_DISAGREEMENTS = 200
@@ -41,7 +42,7 @@ class Overview:
     def show(self, request: Request) -> Response:
         """The charts."""
         newest = self._context.ask(runs.last_runs, MAX_RUNS)
-        values = {"charts": charts(self._context, self._measure()), "runs": newest}
+        values = {"charts": draw_charts(self._context, self._measure()), "runs": newest}
         return self._context.page("overview.html", request, **values)
 
     def agreement(self, request: Request) -> Response:
@@ -51,7 +52,7 @@ class Overview:
         return self._context.page("agreement.html", request, **values)
 
     def _measure(self) -> list[int]:
-        """Greys of a sample of the thumbnails; measured anew when there are more images."""
+        """Gray levels of a sample of the thumbnails; measured anew when there are more images."""
         total = self._context.catalogue.counts([])["total"]
         if self._gray_levels[0] != total:
             self._gray_levels = total, measure_gray_levels(self._context)
@@ -59,13 +60,13 @@ class Overview:
 
 
 def measure_gray_levels(context: PageContext) -> list[int]:
-    """How often each of 32 greys occurs in a sample of the thumbnails."""
+    """How often each of 32 gray levels occurs in a sample of the thumbnails."""
     names = tuple(context.ask(overview.sample_places))
-    greys = context.viewer.ask(MeasureGreys(context.images, names))
-    return [] if isinstance(greys, Refusal) else list(greys)
+    levels = context.viewer.ask(MeasureGrayLevels(context.images, names))
+    return [] if isinstance(levels, Refusal) else list(levels)
 
 
-def charts(context: PageContext, greys: list[int]) -> list[Markup]:
+def draw_charts(context: PageContext, levels: list[int]) -> list[Markup]:
     """Everything that can be said without naming a file or a person."""
     ask = context.ask
     speeds_by_run = ask(overview.run_speeds, MAX_RUNS)
@@ -74,19 +75,19 @@ def charts(context: PageContext, greys: list[int]) -> list[Markup]:
     for label, count in ask(count_labels).items():
         for name in label.split(","):
             labels[name or "none of the classes"] += count
-    total = sum(greys) or 1
+    total = sum(levels) or 1
     return [
-        bars("Inputs by state", ask(count_by, "status")),
-        bars("Failed and skipped inputs by reason", ask(count_by, "error_code")),
+        bars("Files by status", ask(count_by, "status")),
+        bars("Failed and skipped files by error code", ask(count_by, "error_code")),
         bars("Images by modality", ask(count_by, "modality")),
-        bars("Images by split", ask(count_by, "split")),
-        bars("Patients by split", ask(count_groups)),
+        bars("Images by split", _in_order(ask(count_by, "split"))),
+        bars("Patients by split", _in_order(ask(count_groups))),
         bars("Images by label", dict(labels.most_common())),
-        columns("Images a second, by run", speeds, unit="images/s", every=max(1, len(speeds) // 4)),
-        columns("Size of the sources", [(_format_size(4**n), count) for n, count in ask(overview.sizes)]),
+        columns("Throughput per run", speeds, unit="images/s", every=max(1, len(speeds) // 4)),
+        columns("File size distribution", [(_format_size(4**n), count) for n, count in ask(overview.sizes)]),
         columns(
-            "Greys of a sample of the images, black to white",
-            [(str(number * 8), 100 * count / total) for number, count in enumerate(greys)],
+            "Gray-level histogram (sample)",
+            [(str(number * 8), 100 * count / total) for number, count in enumerate(levels)],
             unit="%",
             every=8,
         ),
@@ -121,6 +122,11 @@ def _all_ratings(context: PageContext) -> Iterator[tuple[int, dict[str, str]]]:
     while said := context.ask(ratings, after=after, limit=RATINGS_PER_QUERY):
         yield from said.items()
         after = max(said)
+
+
+def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts by split, train first."""
+    return {name: counts[name] for name in SPLIT_NAMES if name in counts}
 
 
 def _format_size(size: int) -> str:

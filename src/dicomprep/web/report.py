@@ -12,7 +12,7 @@ from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.sync import drafted, require_place
 from dicomprep.version import VERSION
 from dicomprep.web.guard import ServerAddress
-from dicomprep.web.overview import charts, measure_agreement, measure_gray_levels
+from dicomprep.web.overview import draw_charts, measure_agreement, measure_gray_levels
 from dicomprep.web.site import LabelSettings, PageContext
 
 __all__ = ["write_report"]
@@ -35,7 +35,7 @@ def write_report(db: str, out: Path) -> None:
         names = sorted({name for one, other, _, _ in agreement["cohen"] for name in (one, other)})
         known = {name: f"annotator {number}" for number, name in enumerate(names, 1)}
         agreement["cohen"] = [(known[one], known[other], *rest) for one, other, *rest in agreement["cohen"]]
-        made = charts(context, measure_gray_levels(context))
+        made = draw_charts(context, measure_gray_levels(context))
         newest = context.ask(last_runs, MAX_RUNS)
         style = Markup(files("dicomprep.web").joinpath("static/pages.css").read_text("utf-8"))  # noqa: S704
         html = context.render("report.html", charts=made, runs=newest, style=style, version=VERSION, **agreement)

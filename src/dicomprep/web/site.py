@@ -19,7 +19,7 @@ from dicomprep.checks.viewer import Viewer
 from dicomprep.database.connection import connect, read_meta, reading
 from dicomprep.database.queries.labeling import Order, class_names
 from dicomprep.database.writes.store import Store
-from dicomprep.errors import LabelError
+from dicomprep.errors import LabelError, count_of
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.web.bodies import Body, read_body
 from dicomprep.web.catalogue_sync import CatalogueUpdater
@@ -85,7 +85,7 @@ class PageContext:
         self._templates = Environment(
             loader=PackageLoader("dicomprep.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        self._templates.filters["count"] = "{:,}".format
+        self._templates.filters |= {"count": "{:,}".format, "count_of": count_of}
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -19,7 +19,7 @@ __all__ = ["Thumbnails", "check_thumbnail"]
 REVALIDATE = "private, no-cache"
 NOT_CACHED = "no-store"
 
-MOST_BYTES = 2**27
+MAX_BYTES = 2**27
 """More than the largest thumbnail has."""
 
 
@@ -55,17 +55,17 @@ def check_thumbnail(context: PageContext, connection: Connection, frame_id: int,
     """Raise OutdatedError where an image is not there to be seen, or is not any more the one that was seen."""
     found = find_thumbnail(connection, frame_id)
     if found is None:
-        raise LabelError(f"There is no image {frame_id}.")
+        raise LabelError(f"Image {frame_id} not found.")
     if digest not in (None, found[1].hex()):
-        raise OutdatedError("The image has changed since it was shown: look at it again.")
+        raise OutdatedError("The image has changed since it was displayed: review it again.")
     if _read(context.images, *found) is None:
-        raise OutdatedError("The image is missing: `dicomprep verify --repair` makes it again.")
+        raise OutdatedError("Image file missing: `dicomprep verify --repair` regenerates it.")
 
 
 def _read(images: ImageStore, name: str, digest: bytes) -> bytes | None:
     """What a thumbnail holds; None where it cannot be read, or is not what was recorded."""
     try:
-        content = images.read(name, most=MOST_BYTES)
+        content = images.read(name, most=MAX_BYTES)
     except (OSError, EnvironmentFault):
         return None
     return content if digest_bytes(content) == digest else None

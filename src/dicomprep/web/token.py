@@ -15,7 +15,7 @@ from dicomprep.storage.sync import replace_file
 __all__ = ["load_token"]
 
 MACHINE_ID = Path("/etc/machine-id")
-MOST_BYTES = 256
+MAX_BYTES = 256
 _TOKEN = re.compile(r"[\w-]{32,128}", re.ASCII)
 
 
@@ -31,12 +31,12 @@ def load_token(path: Path) -> tuple[str, str | None]:
         said = None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        said = f"The token in {path} is not used ({reason}): there is a new one."
+        said = f"Ignored the token in {path} ({reason}); created a new one."
     token = secrets.token_urlsafe(24)
     try:
         replace_file(path, f"{token} {_seal(path, token)}\n".encode(), mode=0o600)
     except OSError as error:
-        return token, f"The token cannot be kept in {path} ({error.strerror}): after a restart there is another one."
+        return token, f"Cannot save the token in {path} ({error.strerror}); it changes at the next start."
     return token, said
 
 
@@ -44,21 +44,21 @@ def _read(path: Path) -> str:
     """Raises OSError or ValueError where there is none that can be trusted."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file")
+        raise OSError(errno.EINVAL, "not a regular file")
     if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
-        raise OSError(errno.EPERM, "others than you can know it")
-    token, _, seal = read_small_file(path, most=MOST_BYTES, follow_links=False).decode("ascii").strip().partition(" ")
+        raise OSError(errno.EPERM, "other users can read it")
+    token, _, seal = read_small_file(path, most=MAX_BYTES, follow_links=False).decode("ascii").strip().partition(" ")
     if not _TOKEN.fullmatch(token):
-        raise ValueError("it holds no token")
+        raise ValueError("no valid token")
     if not hmac.compare_digest(seal, _seal(path, token)):
-        raise ValueError("it was made elsewhere")
+        raise ValueError("created on another machine or in another folder")
     return token
 
 
 def _seal(path: Path, token: str) -> str:
     """What only this machine makes of a token at this place: who sends a file does not know the machine's id."""
     try:
-        machine = read_small_file(MACHINE_ID, most=MOST_BYTES)
+        machine = read_small_file(MACHINE_ID, most=MAX_BYTES)
     except OSError:
         machine = b""
     here = os.fsencode(os.path.realpath(path.parent) + os.sep + path.name)

@@ -26,10 +26,11 @@ __all__ = [
     "class_names",
     "count_catalogue",
     "count_labels",
+    "count_own_labels",
     "current_label",
     "describe",
     "held_by_others",
-    "neighbours",
+    "neighbors",
     "newest_event",
     "next_images",
     "own_history",
@@ -163,7 +164,7 @@ def describe(connection: Connection, frame_ids: Sequence[int], *, annotator: str
     return [cards[frame_id] for frame_id in frame_ids if frame_id in cards]
 
 
-def neighbours(connection: Connection, card: Card, *, each_way: int) -> list[int]:
+def neighbors(connection: Connection, card: Card, *, each_way: int) -> list[int]:
     """Images before and after one in its series or cine, itself among them, in their order."""
     series = select(catalogue.c.frame_id, catalogue.c.slot).where(catalogue.c.series == card.series)
     slot, frame_id = catalogue.c.slot, catalogue.c.frame_id
@@ -219,6 +220,12 @@ def count_labels(connection: Connection) -> dict[str, int]:
     """How many images have each label now."""
     statement = select(catalogue.c.label, func.count()).where(catalogue.c.label.is_not(None))
     return {row[0]: row[1] for row in connection.execute(statement.group_by(catalogue.c.label))}
+
+
+def count_own_labels(connection: Connection, annotator: str) -> int:
+    """How many images an annotator has labeled. It takes a while where there are many: not for every request."""
+    statement = select(func.count()).select_from(current_labels).where(current_labels.c.annotator == annotator)
+    return int(connection.execute(statement).scalar_one())
 
 
 def ratings(connection: Connection, *, after: int, limit: int) -> dict[int, dict[str, str]]:

@@ -1,4 +1,4 @@
-// Trying again, and what the run prints meanwhile.
+// Retrying failed files, and what the run prints meanwhile.
 
 import { find, get, say, send } from "./page.js";
 
@@ -15,10 +15,10 @@ async function watch() {
     const state = await get("/failures/state");
     show(state);
     if (!state.running) break;
-    say("A retry is under way.");
+    say("Retry running…");
     await new Promise((wake) => setTimeout(wake, 500));
   }
-  say("The retry has ended. Reload the page to see what is left.");
+  say("Retry finished. Reload the page to see the remaining failures.");
 }
 
 for (const button of buttons) {

@@ -3,7 +3,7 @@
 // A browser cannot make an element as high as a million tiles need, so beyond a height the scroll bar stands for places
 // among all of them rather than for pixels.
 
-import { address, find, get, make } from "./page.js";
+import { address, countOf, find, get, make } from "./page.js";
 
 const TILE = 118;
 const LABEL = 20;
@@ -15,7 +15,7 @@ const place = find("tiles");
 const sheet = make("div", { className: "sheet" });
 const spacer = make("div", { className: "spacer" });
 place.append(spacer, sheet);
-const query = new URLSearchParams(new FormData(find("filters")));
+const query = new URLSearchParams(location.search);
 const pages = new Map();
 const tiles = new Map();
 let count = 0;
@@ -53,9 +53,9 @@ function tile(number, item) {
   const [id, label, modality, split, digest] = item;
   const key = `${number} ${id} ${digest}`;
   if (!tiles.has(key)) {
-    const name = label === "" ? "none" : (label ?? "");
+    const name = label === "" ? "none of the classes" : (label ?? "");
     const picture = make("img", { src: address(id, digest), alt: "", decoding: "async", draggable: false });
-    const words = make("span", { className: label === null ? "words" : "words labelled" });
+    const words = make("span", { className: label === null ? "words" : "words labeled" });
     words.textContent = name ? `✓ ${name}` : `${modality ?? ""} ${split}`;
     const link = make("a", { href: `/frame/${id}`, className: "tile" }, picture, words);
     link.setAttribute("aria-label", `Image ${number + 1}: ${modality ?? "no modality"}, ${split}, ${name || "no label"}`);
@@ -118,7 +118,8 @@ find("filters").addEventListener("submit", (event) => event.preventDefault());
 function show(answer) {
   if (answer.count !== count) for (const [number, held] of pages) if (held.items?.length < PAGE) pages.delete(number);
   count = answer.count;
-  find("count").textContent = count === 1 ? "1 image" : `${count.toLocaleString()} images`;
+  find("count").textContent = countOf(count, "image");
+  find("none").hidden = count > 0;
   draw();
 }
 

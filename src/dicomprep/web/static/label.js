@@ -1,7 +1,7 @@
 // One key labels and goes on. What comes next is here already; what was done travels behind.
 
 import { Outbox } from "./outbox.js";
-import { annotator, find, get, make, say, send } from "./page.js";
+import { annotator, countOf, find, get, make, say, send } from "./page.js";
 import { Pictures } from "./pictures.js";
 import { Stage } from "./stage.js";
 
@@ -22,6 +22,8 @@ const times = [];
 let at = 0;
 let chosen = new Set();
 let fetching = false;
+let progress = { labelled: 0, total: 0 };
+let mine = null; // images that this annotator has labeled, once none is left
 let lastContact = Date.now();
 let lastClick = 0;
 
@@ -30,6 +32,7 @@ const current = () => items[at];
 function showCounts(answer) {
   if (answer.total === undefined) return;
   lastContact = Date.now();
+  progress = answer;
   find("progress").max = Math.max(1, answer.total);
   find("progress").value = answer.labelled;
   const share = answer.total ? Math.floor((100 * answer.labelled) / answer.total) : 0;
@@ -51,7 +54,7 @@ function show() {
   const item = current();
   document.body.classList.toggle("empty", !item);
   if (!item) {
-    stage.empty(fetching ? "…" : "No image is left to label here. New ones appear by themselves.");
+    showFinished();
     find("strip").replaceChildren();
     return;
   }
@@ -63,11 +66,24 @@ function show() {
   find("name").textContent = item.name;
   find("prediction").textContent = item.prediction
     ? `${item.prediction[0]} ${Math.round(100 * item.prediction[1])} %`
-    : item.split === "test" ? "not shown for test" : "—";
+    : item.split === "test" ? "hidden (test split)" : "—";
   showChosen();
   showStrip(item);
   for (const next of items.slice(at + 1, at + 1 + AHEAD)) pictures.get(next.id);
   pictures.keep(items.slice(Math.max(0, at - AHEAD), at + 2 * AHEAD).flatMap((i) => [i.id, ...i.strip]));
+}
+
+/** Where no image is left: what was done, and where to go on. */
+function showFinished() {
+  if (mine === null) return stage.empty([fetching ? "Loading…" : ""]);
+  const left = progress.total - progress.labelled;
+  const rest = `${countOf(left, "unlabeled image")} skipped or assigned to other annotators. New images appear automatically.`;
+  return stage.empty(
+    [`${left ? "Your queue is empty." : "All done."} You labeled ${countOf(mine, "image")}.`],
+    left ? [rest] : ["New images appear automatically."],
+    [make("a", { href: "/gallery" }, "Gallery"), " · ", make("a", { href: "/agreement" }, "Agreement"), " · Export: ",
+      make("code", {}, "dicomprep export --help")],
+  );
 }
 
 function showChosen() {
@@ -80,8 +96,8 @@ function showChosen() {
 
 function showStrip(item) {
   const links = item.strip.map((id, number) => {
-    const link = make("a", { href: `/frame/${id}`, className: "neighbour" }, pictures.small(id));
-    link.setAttribute("aria-label", id === item.id ? "This image" : `Neighbour ${number + 1} of ${item.strip.length}`);
+    const link = make("a", { href: `/frame/${id}`, className: "neighbor" }, pictures.small(id));
+    link.setAttribute("aria-label", id === item.id ? "This image" : `Image ${number + 1} of ${item.strip.length}`);
     if (id === item.id) link.setAttribute("aria-current", "true");
     return link;
   });
@@ -90,7 +106,7 @@ function showStrip(item) {
 
 function go(steps) {
   const to = at + steps;
-  if (to < 0) return say("This is the first one that is remembered.");
+  if (to < 0) return say("No earlier image is loaded.");
   if (to > items.length) return undefined;
   at = to;
   show();
@@ -113,6 +129,7 @@ async function refill(history = false) {
     at += answer.past.length;
     items.push(...answer.items.filter((item) => !known.has(item.id)));
     showCounts(answer);
+    mine = answer.mine ?? null;
     if (wasEmpty && (current() || history)) show();
     for (const next of items.slice(at, at + AHEAD)) pictures.get(next.id);
   } catch (error) {
@@ -126,8 +143,8 @@ async function refill(history = false) {
 /** Whether the image is there to be judged; else it is said why a key does nothing. */
 function isSeen(item) {
   const { state } = pictures.get(item.id).dataset;
-  if (state === "missing") say("The image is missing: it takes no label.", true);
-  else if (!stage.hasShown(item)) say("The image is not shown yet.", true);
+  if (state === "missing") say("Image file missing: it cannot be labeled.", true);
+  else if (!stage.hasShown(item)) say("The image has not loaded yet.", true);
   return state !== "missing" && stage.hasShown(item);
 }
 
@@ -144,7 +161,7 @@ function label(text) {
   showRate();
 }
 
-/** A label was refused: its image is not labelled, and may be another one now. */
+/** A label was refused: its image is not labeled, and may be another one now. */
 function returnTo(item) {
   item.mine = null;
   if (current() === item) show();
@@ -199,7 +216,7 @@ async function undo() {
   const answer = await outbox.put("/undo", {});
   if (!answer) return;
   if (!answer.item) {
-    say("There is nothing to undo.");
+    say("Nothing to undo.");
     return;
   }
   pictures.learn(answer.digests);
@@ -211,7 +228,7 @@ async function undo() {
     items.splice(at, 0, answer.item);
   }
   show();
-  say(last?.kind === "skip" && last.id === answer.item.id ? "no longer skipped" : "undone");
+  say(last?.kind === "skip" && last.id === answer.item.id ? "skip undone" : "label undone");
 }
 
 function ask(title, value = "") {
@@ -227,12 +244,12 @@ function ask(title, value = "") {
 }
 
 async function addClass() {
-  const name = await ask("A new class");
+  const name = await ask("New class");
   if (name && (await outbox.put("/classes", { name }))) location.reload();
 }
 
 async function changeAnnotator() {
-  const name = await ask("Who is labelling?", annotator);
+  const name = await ask("Who is labeling?", annotator);
   if (!name || name === annotator) return;
   try {
     await send("/annotator", { name });
@@ -242,7 +259,7 @@ async function changeAnnotator() {
   }
 }
 
-const deeds = {
+const actions = {
   s: skip,
   u: undo,
   z: () => stage.zoom(),
@@ -256,7 +273,7 @@ const deeds = {
 function press(key) {
   const button = document.querySelector(`[data-label][data-key="${CSS.escape(key)}"]`);
   if (button) choose(button.dataset.label);
-  else if (Object.hasOwn(deeds, key)) deeds[key]();
+  else if (Object.hasOwn(actions, key)) actions[key]();
   else return false;
   return true;
 }
@@ -276,7 +293,7 @@ document.body.addEventListener("click", (event) => {
   press(button.dataset.key);
   button.blur();
 });
-find("help").addEventListener("click", deeds["?"]);
+find("help").addEventListener("click", actions["?"]);
 find("more").addEventListener("click", addClass);
 find("annotator").addEventListener("click", changeAnnotator);
 

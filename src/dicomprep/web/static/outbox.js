@@ -1,6 +1,6 @@
 // What was done, on its way to the server: in order, one at a time, tried again while the server is away.
 
-import { commandId, say, send } from "./page.js";
+import { commandId, countOf, say, send } from "./page.js";
 
 const RETRY_MS = 2000;
 
@@ -41,14 +41,14 @@ export class Outbox {
       try {
         const answer = await send(path, body);
         this.#waiting.shift();
-        if (away) say("All is saved again.");
+        if (away) say("All changes saved.");
         away = false;
         this.received(answer);
         resolve(answer);
       } catch (error) {
         if (error.lost) {
           away = true;
-          say(`Not saved yet: ${this.#waiting.length}. ${error.message}`, true);
+          say(`${countOf(this.#waiting.length, "change")} not saved yet. ${error.message}`, true);
           await new Promise((wake) => setTimeout(wake, RETRY_MS));
         } else {
           this.#waiting.shift();

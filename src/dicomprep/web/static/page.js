@@ -16,7 +16,7 @@ export async function send(path, body = {}) {
       keepalive: true,
     });
   } catch {
-    throw Object.assign(new Error("The server does not answer."), { lost: true });
+    throw Object.assign(new Error("The server is not responding."), { lost: true });
   }
   if (!answer.ok) throw Object.assign(new Error(await answer.text()), { lost: LOST.has(answer.status) });
   return answer.json();
@@ -37,6 +37,11 @@ export function commandId() {
 /** Where an image is; the address holds its digest, so that a browser never takes another picture for it. */
 export function address(id, digest) {
   return `/image/${id}?v=${digest ?? ""}`;
+}
+
+/** A number and its noun, in the plural unless it is one. */
+export function countOf(count, noun) {
+  return `${count.toLocaleString()} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** An element with properties and children; text is always text. */

@@ -4,7 +4,7 @@ import { make } from "./page.js";
 import { Viewer } from "./viewer.js";
 
 const ZOOMS = [1, 2, 4];
-const MISSING = "The image is missing, so it takes no label. `dicomprep verify --repair` makes it again.";
+const MISSING = "Image file missing: it cannot be labeled. `dicomprep verify --repair` regenerates it.";
 
 export class Stage {
   #zoom = 0;
@@ -20,7 +20,7 @@ export class Stage {
     place.addEventListener("pointerdown", (event) => this.#drag(event));
   }
 
-  /** Whether an item's picture is before the eyes: what nobody has seen cannot be labelled. */
+  /** Whether an item's picture is before the eyes: what nobody has seen cannot be labeled. */
   hasShown(item) {
     return this.#seen === item;
   }
@@ -61,10 +61,11 @@ export class Stage {
     });
   }
 
-  /** Nothing to show, and why. */
-  empty(text) {
+  /** Nothing to show, and why: paragraphs of text and elements. */
+  empty(...paragraphs) {
     this.#item = this.#picture = this.#seen = null;
-    this.place.replaceChildren(make("p", { className: "note" }, text));
+    const lines = paragraphs.map((parts) => make("p", {}, ...parts));
+    this.place.replaceChildren(make("div", { className: "note" }, ...lines));
   }
 
   /** The next step of magnification. */

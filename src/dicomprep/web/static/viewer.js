@@ -1,6 +1,6 @@
 // A source frame at full resolution: window by drag, frames by wheel, zoom and pan.
 //
-// Grey frames arrive as codes with what each of them stands for, so that every window is drawn here, at once, from the
+// Gray frames arrive as codes with what each of them stands for, so that every window is drawn here, at once, from the
 // values themselves. As long as no window is chosen a frame looks as its thumbnail does.
 
 import { get, make } from "./page.js";
@@ -8,19 +8,19 @@ import { get, make } from "./page.js";
 const FRAMES_KEPT = 12;
 const LARGEST = 32;
 const PRESETS = [
-  ["as in the thumbnail", null],
-  ["all values", "all"],
-  ["abdomen 40/400", [40, 400]],
-  ["bone 400/1800", [400, 1800]],
-  ["brain 40/80", [40, 80]],
-  ["liver 60/160", [60, 160]],
-  ["lung −600/1500", [-600, 1500]],
-  ["mediastinum 50/350", [50, 350]],
-  ["stroke 40/40", [40, 40]],
-  ["subdural 75/215", [75, 215]],
+  ["Default", null],
+  ["Full range", "all"],
+  ["Abdomen W 400 L 40", [40, 400]],
+  ["Bone W 1800 L 400", [400, 1800]],
+  ["Brain W 80 L 40", [40, 80]],
+  ["Liver W 160 L 60", [60, 160]],
+  ["Lung W 1500 L −600", [-600, 1500]],
+  ["Mediastinum W 350 L 50", [50, 350]],
+  ["Stroke W 40 L 40", [40, 40]],
+  ["Subdural W 215 L 75", [75, 215]],
 ];
 
-/** An answer of the server as arrays; see `rendering.view_frame`. */
+/** An answer of the server as arrays; see `viewer_worker.view_frame`. */
 function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const about = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
@@ -47,7 +47,7 @@ export class Viewer {
   #index = 0;
   #count = 1;
   #frames = new Map();
-  #window = null; // null: as in the thumbnail
+  #window = null; // null: the default, as in the thumbnail
   #scale = 1;
   #offset = [0, 0];
   #drawn = null;
@@ -58,17 +58,17 @@ export class Viewer {
     this.canvas = make("canvas", { className: "source" });
     this.canvas.setAttribute("role", "img");
     this.presets = make("select", { className: "presets" });
-    this.presets.setAttribute("aria-label", "Window");
+    this.presets.setAttribute("aria-label", "Window width and level");
     this.presets.append(...PRESETS.map(([name], number) => make("option", { value: number }, name)));
-    this.slider = make("input", { type: "range", min: 0, max: 0, value: 0, className: "frames" });
+    this.slider = make("input", { type: "range", min: 0, max: 0, value: 0, hidden: true, className: "frames" });
     this.slider.setAttribute("aria-label", "Frame");
     this.readout = make("output", { className: "readout" });
-    this.tagsButton = make("button", { className: "quiet", type: "button" }, "tags");
-    this.wholeButton = make("button", { className: "quiet", type: "button" }, "whole");
+    this.tagsButton = make("button", { className: "quiet", type: "button" }, "Tags");
+    this.fitButton = make("button", { className: "quiet", type: "button" }, "Fit");
     this.trueButton = make("button", { className: "quiet", type: "button" }, "1:1");
     const tools = make(
       "div", { className: "viewer-tools" },
-      this.presets, this.wholeButton, this.trueButton, this.tagsButton, this.slider, this.readout,
+      this.presets, this.fitButton, this.trueButton, this.tagsButton, this.slider, this.readout,
     );
     this.tags = make("div", { className: "tags", hidden: true, tabIndex: 0 });
     this.field = make("div", { className: "field" }, this.canvas, this.tags);
@@ -85,13 +85,14 @@ export class Viewer {
       this.#window = null;
       this.presets.value = 0;
       this.#drawn = null;
-      this.whole();
+      this.reset();
       if (!this.tags.hidden) this.#showTags(false);
     }
     return this.#turn(index);
   }
 
-  whole() {
+  /** The whole frame, centered. */
+  reset() {
     this.#scale = 1;
     this.#offset = [0, 0];
     this.#place();
@@ -106,7 +107,7 @@ export class Viewer {
 
   zoomStep() {
     const next = this.#scale * 2;
-    if (next > Math.max(8, this.#trueScale() * 2)) this.whole();
+    if (next > Math.max(8, this.#trueScale() * 2)) this.reset();
     else {
       this.#scale = next;
       this.#place();
@@ -114,6 +115,7 @@ export class Viewer {
   }
 
   async #turn(index) {
+    if (!this.#drawn) this.readout.textContent = "Loading…";
     this.#index = Math.max(0, index);
     const [id, wanted] = [this.#id, this.#index];
     try {
@@ -157,12 +159,12 @@ export class Viewer {
     const shades = new Uint32Array(frame.codes);
     const [center, width] = this.#window ?? [0, 1];
     for (let code = 0; code < frame.codes; code++) {
-      let grey = frame.table[code];
+      let gray = frame.table[code];
       if (this.#window) {
         const shade = Math.min(1, Math.max(0, (frame.values[code] - center) / width + 0.5));
-        grey = frame.background[code] ? 0 : Math.round(255 * (frame.inverted ? 1 - shade : shade));
+        gray = frame.background[code] ? 0 : Math.round(255 * (frame.inverted ? 1 - shade : shade));
       }
-      shades[code] = 0xff000000 | (grey << 16) | (grey << 8) | grey;
+      shades[code] = 0xff000000 | (gray << 16) | (gray << 8) | gray;
     }
     return shades;
   }
@@ -235,17 +237,17 @@ export class Viewer {
     const frame = this.#drawn;
     if (!frame) return;
     const parts = [`${frame.source[1]} × ${frame.source[0]}`];
-    if (frame.scale < 1) parts.push(`shown at ${frame.scale.toFixed(2)}`);
+    if (frame.scale < 1) parts.push(`displayed at ${Math.round(100 * frame.scale)} %`);
     if (frame.frames > 1) parts.push(`frame ${this.#index + 1} of ${frame.frames}`);
-    if (frame.kind === "grey") {
-      const [center, width] = this.#window ?? [frame.center, frame.width];
+    if (frame.kind === "gray") {
+      const [level, width] = this.#window ?? [frame.level, frame.window_width];
       const round = (number) => Number(number.toPrecision(4)).toLocaleString();
-      parts.push(`${this.#window ? "" : "own "}window ${round(center)} / ${round(width)}`);
+      parts.push(`W ${round(width)} L ${round(level)}${this.#window ? "" : ` (${frame.window_from})`}`);
     }
     const place = event && this.#at(event);
-    if (place && frame.kind === "grey") {
+    if (place && frame.kind === "gray") {
       const value = frame.values[frame.pixels[place[0] * frame.columns + place[1]]];
-      parts.push(`row ${place[0]}, column ${place[1]}: ${Number(value.toPrecision(5))}`);
+      parts.push(`row ${place[0]}, column ${place[1]}, value ${Number(value.toPrecision(5))}`);
     }
     this.readout.textContent = parts.join(" · ");
   }
@@ -272,14 +274,14 @@ export class Viewer {
       this.presets.blur();
     });
     this.slider.addEventListener("input", () => this.#turn(Number(this.slider.value)));
-    this.wholeButton.addEventListener("click", () => this.whole());
+    this.fitButton.addEventListener("click", () => this.reset());
     this.trueButton.addEventListener("click", () => this.trueSize());
     this.tagsButton.addEventListener("click", () => {
       this.tags.hidden = !this.tags.hidden;
       if (!this.tags.hidden) this.#showTags(false);
     });
     this.field.addEventListener("contextmenu", (event) => event.preventDefault());
-    this.field.addEventListener("dblclick", () => this.whole());
+    this.field.addEventListener("dblclick", () => this.reset());
     this.field.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     this.canvas.addEventListener("pointerdown", (event) => this.#press(event));
     this.canvas.addEventListener("pointermove", (event) => this.#move(event));
@@ -350,14 +352,14 @@ export class Viewer {
   }
 
   async #showTags(everything) {
-    this.tags.replaceChildren(make("p", {}, "…"));
+    this.tags.replaceChildren(make("p", {}, "Loading…"));
     try {
       const rows = await get(`/original/${this.#id}/tags?v=${this.#digest}${everything ? "&all=1" : ""}`);
       const table = make("table", {});
       for (const [tag, name, value] of rows) {
         table.append(make("tr", {}, make("td", {}, tag), make("th", {}, name), make("td", {}, value)));
       }
-      const more = make("button", { type: "button" }, "all tags, with names, dates and free text");
+      const more = make("button", { type: "button" }, "Show all tags, including names, dates and free text");
       more.addEventListener("click", () => this.#showTags(true));
       this.tags.replaceChildren(table, ...(everything ? [] : [more]));
     } catch (error) {
