@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, migrate
 from dicomprep.database.writes.catalogue import add_images
 from dicomprep.database.writes.store import Store
@@ -27,7 +28,7 @@ def make_database(folder: Path, frames: int) -> Path:
     output = folder / "thumbnails"
     output.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(output / PICTURE), _picture())
-    engine = connect(str(db))
+    engine = connect(DatabaseAddress.parse(db))
     migrate(engine)
     engine.dispose()
     with closing(sqlite3.connect(db)) as connection, connection:
@@ -47,7 +48,7 @@ def make_database(folder: Path, frames: int) -> Path:
 
 def enrol_all(db: Path) -> None:
     """Let the pages know all images."""
-    store = Store(str(db))
+    store = Store(DatabaseAddress.parse(db))
     while True:
         with store.transaction() as connection:
             if not add_images(connection):

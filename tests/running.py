@@ -21,6 +21,7 @@ from dicomprep.database.writes.store import Store
 from dicomprep.pipeline import run
 from dicomprep.pipeline.preload import PROCESS
 from dicomprep.storage.naming import folded_name
+from dicomprep.workspace import Workspace
 from tests.building import make_dicom
 
 PROJECT = Path(__file__).parent.parent
@@ -60,12 +61,19 @@ class Place:
         return self.base / "x.db"
 
     def config(self, **options: Any) -> Config:
-        defaults = {"output_dir": self.output, "db": str(self.db), "workers": 2, "size": SIZE}
-        return Config.of(**{"dicom_dir": self.source} | defaults | options)
+        return Config.of(**{"dicom_dir": self.source, "workers": 2, "size": SIZE} | options)
 
-    def run(self, *, work: str = PROCESS, sources: Any = None, **options: Any) -> dicomprep.Result:
+    @property
+    def workspace(self) -> Workspace:
+        """The data set, as it is recorded."""
+        return Workspace.open(self.db)
+
+    def run(
+        self, *, work: str = PROCESS, sources: Any = None, db: Any = None, output_dir: Any = None, **options: Any
+    ) -> dicomprep.Result:
         """One run of the pipeline in this process."""
-        return run.run(self.config(**options), work=work, sources=sources)
+        workspace = Workspace.create(db or self.db, output_dir or self.output)
+        return run.run(workspace, self.config(**options), work=work, sources=sources)
 
     def rows(self, statement: str, *values: object) -> list[Any]:
         """What a query gives: tuples, or plain values where it has one column."""
@@ -104,7 +112,7 @@ class Place:
 
 def set_labels(place: Place, labels: dict[str, str | None], *, annotator: str = "t") -> None:
     """Label images by their names; None takes the annotator's label back."""
-    store = Store(str(place.db))
+    store = Store(place.workspace.address)
     ids = dict(place.rows("SELECT filename, id FROM images"))
     with store.transaction() as connection:
         for name, label in labels.items():

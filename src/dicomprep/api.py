@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from dicomprep.config import Config
+from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Config
 from dicomprep.models import Pixels, Transform
 from dicomprep.pipeline.preload import preload
 from dicomprep.pipeline.process_file import draw
@@ -45,7 +45,13 @@ class Processed:
         return self.transform.to_thumbnail(points)
 
 
-def preprocess(dicom_dir: str | Path, **options: Any) -> Result:  # noqa: ANN401
+def preprocess(
+    dicom_dir: str | Path,
+    *,
+    output_dir: str | Path = DEFAULT_OUTPUT_DIR,
+    db: str | Path = DEFAULT_DB,
+    **options: Any,  # noqa: ANN401
+) -> Result:
     """Process all DICOM files below `dicom_dir`; the same as `dicomprep preprocess`, without its printing.
 
     Options are those of the command line: `output_dir`, `db`, `workers`, `size`, `window`, `timeout` and so on.
@@ -55,8 +61,9 @@ def preprocess(dicom_dir: str | Path, **options: Any) -> Result:  # noqa: ANN401
     """
     preload()
     from dicomprep.pipeline.run import run
+    from dicomprep.workspace import Workspace
 
-    return run(Config.of(dicom_dir, **options))
+    return run(Workspace.create(db, output_dir), Config.of(dicom_dir, **options))
 
 
 def process_dicom(path: str | Path, **options: Any) -> list[Processed]:  # noqa: ANN401

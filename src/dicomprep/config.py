@@ -10,10 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dicomprep.addresses import resolve_database
 from dicomprep.errors import ConfigError
 
 __all__ = [
+    "DEFAULT_DB",
+    "DEFAULT_OUTPUT_DIR",
     "WINDOW_PRESETS",
     "Budget",
     "Config",
@@ -28,7 +29,10 @@ __all__ = [
 
 E = TypeVar("E", bound=StrEnum)
 
-OWN_OPTIONS = ("output_dir", "db", "workers", "strict", "durable", "follow_links", "prune", "shared")
+DEFAULT_DB, DEFAULT_OUTPUT_DIR = "dicomprep.db", Path("thumbnails")
+"""Where a data set is unless it is said: in the current folder."""
+
+OWN_OPTIONS = ("workers", "strict", "durable", "follow_links", "prune", "shared")
 """What belongs to a run as a whole."""
 
 RULES_VERSION = 7
@@ -202,11 +206,9 @@ def _available_cores() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One run of `preprocess`."""
+    """What one run of `preprocess` is to do; where its data set is, `Workspace` says."""
 
     dicom_dir: Path
-    output_dir: Path = Path("thumbnails")
-    db: str = "dicomprep.db"
     workers: int = field(default_factory=_available_cores)
     strict: bool = False
     durable: bool = False
@@ -225,8 +227,6 @@ class Config:
     def __post_init__(self) -> None:
         _require(self.workers >= 1, f"--workers {self.workers}: give at least 1.")
         object.__setattr__(self, "dicom_dir", Path(self.dicom_dir))
-        object.__setattr__(self, "output_dir", Path(self.output_dir))
-        object.__setattr__(self, "db", resolve_database(self.db))
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when images or what is recorded of them would."""

@@ -1,81 +1,255 @@
-"""Whose images an output folder holds: two databases in one folder would overwrite and remove each other's."""
+"""One data set: its database, its folder of images, its key and its locks, and what they are called on a screen."""
 
 import json
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
-from dicomprep.addresses import is_sqlite_path
-from dicomprep.database.connection import displayed_database
-from dicomprep.errors import ConfigError, disk_fault
-from dicomprep.storage.access import ANYONE, GROUP, OWNER, access_like
-from dicomprep.storage.paths import MARK, actual_path, holds_images, readable_path
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection
+
+from dicomprep.database.address import DatabaseAddress
+from dicomprep.database.connection import connect, open_for_reading, read_meta
+from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
+from dicomprep.privacy.keys import find_key
+from dicomprep.storage.access import ANYONE, GROUP, OWNER, access_like, make_file, make_folder
+from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.paths import MARK, OWN_PREFIX, actual_path, holds_images, readable_path
 from dicomprep.storage.source import read_small_file
-from dicomprep.storage.sync import replace_file
+from dicomprep.storage.sync import DRAFT, replace_file
 
-__all__ = ["MARK", "access_of", "claim_output", "explain_access", "require_claimed", "require_own_output"]
+if TYPE_CHECKING:
+    from dicomprep.database.writes.store import Store
 
+__all__ = ["Database", "Workspace"]
+
+LOCK = f"{OWN_PREFIX}.lock"
 MARK_BYTES = 2**14
 
+Database = Union[str, "os.PathLike[str]", "Workspace"]
+"""How Python calls are told which data set: the database's path or URL, or the data set itself."""
 
-def access_of(output_dir: Path, db: str, *, shared: bool) -> int:
-    """Whom new files of a data set are for: as its mark says, else its database; a new one is for its owner alone.
 
-    With `shared` a new one is for a group, too. Those of earlier releases leave it to the umask.
+class Workspace:
+    """One data set. It holds no connection and no lock but within the blocks that ask for one.
+
+    Two databases never share a folder of images, for they would overwrite and remove each other's: a file in the folder
+    says whose images it holds.
     """
-    known = access_like(output_dir / MARK)
-    if known is None and is_sqlite_path(db):
-        known = access_like(os.path.realpath(db))
-    if known is None and holds_images(output_dir):
-        return ANYONE
-    return known or (GROUP if shared else OWNER)
 
+    def __init__(self, address: DatabaseAddress, output_dir: Path | None = None) -> None:
+        self.address, self._given = address, output_dir
 
-def explain_access(output_dir: Path, db: str, access: int, *, shared: bool, is_new: bool) -> str:
-    """A sentence where a new data set is for its owner alone, or an earlier one is and was to be for a group."""
-    if access != OWNER or os.name == "nt":
-        return ""
-    if not shared:
-        return "for you alone; a new data set with --shared is for your group, too" if is_new else ""
-    places = [str(output_dir), *([os.path.realpath(db)] if is_sqlite_path(db) else [])]
-    return f"for you alone, as it was made: chmod -R g+rX {shlex.join(places)} lets your group in, also to what is new"
+    @classmethod
+    def open(cls, db: str | os.PathLike[str]) -> "Workspace":
+        """The data set of a database, by its path or URL; ConfigError where there is none."""
+        workspace = cls(DatabaseAddress.parse(db))
+        connect(workspace.address, must_exist=True).dispose()
+        return workspace
 
+    @classmethod
+    def create(cls, db: str | os.PathLike[str], output_dir: str | os.PathLike[str]) -> "Workspace":
+        """The data set of a run, there already or not; nothing is made before it is locked.
 
-def claim_output(output_dir: Path, db: str, *, data_set: str, access: int = ANYONE) -> None:
-    """Mark the folder as this database's. Raises as `require_own_output`, and EnvironmentFault where that fails."""
-    require_own_output(output_dir, db, data_set=data_set)
-    mark = json.dumps({"database": _location(output_dir, db), "data_set": data_set}) + "\n"
-    place = output_dir / MARK
-    try:
-        if _read_mark(output_dir) != mark:
-            replace_file(place, mark.encode(), mode=0o666 & access)
-    except OSError as error:
-        raise disk_fault(f"{place} cannot be written", error) from error
+        Raises ConfigError where the database cannot be one.
+        """
+        workspace = cls(DatabaseAddress.parse(db), Path(output_dir))
+        connect(workspace.address).dispose()
+        return workspace
 
+    @classmethod
+    def of(cls, database: Database) -> "Workspace":
+        """As a Python call is told it; ConfigError where there is no such database."""
+        return database if isinstance(database, Workspace) else cls.open(database)
 
-def require_own_output(output_dir: Path, db: str, *, data_set: str) -> None:
-    """ConfigError where the folder holds the images of another data set whose database is still there."""
-    location, other = _owner(output_dir)
-    if not location:
-        return
-    if other == data_set or location == _location(output_dir, db):
-        return
-    if is_sqlite_path(location):
-        location = os.path.normpath(os.path.realpath(output_dir) + os.sep + actual_path(location))
-        if not Path(location).exists():
+    def __str__(self) -> str:
+        """The database as it may be shown: without a password."""
+        return str(self.address)
+
+    @cached_property
+    def recorded_output(self) -> Path | None:
+        """The folder of images that the database names; None where nothing is recorded yet."""
+        with self.reading() as connection:
+            recorded = read_meta(connection, "output_dir")
+        return None if recorded is None else (self.address.folder or Path()) / actual_path(recorded)
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder of images: as given for a run, else as recorded; before anything is, that of the database."""
+        return self._given or self.recorded_output or self.address.folder or Path()
+
+    @cached_property
+    def images(self) -> LocalImages:
+        """Where the images are. Several threads and processes may read it at a time."""
+        return LocalImages(self.output_dir)
+
+    def require_images(self) -> None:
+        """ConfigError where no run has recorded anything yet."""
+        if self.recorded_output is None:
+            message = f"The database {self} has no images yet; `dicomprep preprocess DICOM_DIR` makes them."
+            raise ConfigError(message)
+
+    @property
+    def key(self) -> bytes:
+        """The secret from which splits and pseudonyms are made; ConfigError where it is missing or another's."""
+        return find_key(self.key_path, self.former_key_path, check=self.data_set)
+
+    @property
+    def data_set(self) -> str:
+        """The fingerprint of the key, as the database records it: tells data sets apart. Empty before the first run."""
+        with self.reading() as connection:
+            return read_meta(connection, "key_check") or ""
+
+    @property
+    def key_path(self) -> Path:
+        """Where the key lies: beside the database, or beside the images where the database is a server's.
+
+        `FOLDER.key` there: a folder of images has one database, so no two data sets share a key.
+        """
+        if self.address.is_file:
+            return self.address.path.with_name(f"{self.address.path.name}.key")
+        output = self.output_dir.absolute()
+        return output.with_name(f"{output.name}.key")
+
+    @property
+    def former_key_path(self) -> Path | None:
+        """Where earlier releases kept the key of a server's database, for all folders of images beside each other."""
+        return None if self.address.is_file else self.output_dir.absolute().parent / "dicomprep.key"
+
+    @property
+    def token_path(self) -> Path:
+        """Where the token of the pages lies."""
+        return self.key_path.with_suffix(".token")
+
+    def own_paths(self) -> frozenset[str]:
+        """What this program writes, as absolute paths; it may lie among the files that are searched."""
+        own = [os.path.abspath(self.output_dir), str(self.key_path), f"{self.key_path}{DRAFT}"]
+        if self.address.is_file:
+            own += [os.path.abspath(self.address.text + ending) for ending in ("", ".lock", "-journal", "-wal", "-shm")]
+        return frozenset(own)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that cannot write, gone at the end of the block; EnvironmentFault where the database fails."""
+        with open_for_reading(self.address) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, alone: bool = False, access: int = OWNER) -> Iterator["Store"]:
+        """The database, open for writing until the end of the block; `alone` for a run, with `access` for what is new.
+
+        Raises EnvironmentFault where the database fails.
+        """
+        from dicomprep.database.writes.store import Store
+
+        store = Store(self.address, alone=alone, access=access)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    @contextmanager
+    def lock(self, *, shared: bool = False) -> Iterator[int]:
+        """Make the folder of images and keep every run out of it and of the database; whom new files are for.
+
+        Raises EnvironmentFault where another run has it, or the disk fails.
+        """
+        access = self._access(shared=shared)
+        with ExitStack() as stack:
+            for lock in self._locks():
+                try:
+                    make_folder(lock.parent, access)
+                    make_file(lock, access)
+                    stack.enter_context(FileLock(lock, timeout=0))
+                except Timeout as error:
+                    message = f"Another run is writing to {lock.parent}."
+                    raise EnvironmentFault(
+                        f"{message} Wait for it, or choose another --output-dir and --db."
+                    ) from error
+                except NotImplementedError as error:
+                    raise EnvironmentFault(f"{lock} cannot be locked: its file system has no locks.") from error
+                except OSError as error:
+                    raise disk_fault(f"{lock.parent} cannot be written to", error) from error
+            yield access
+
+    def is_locked(self) -> bool:
+        """Whether a run has it."""
+        try:
+            for lock in self._locks():
+                if lock.exists():
+                    with FileLock(lock, timeout=0):
+                        pass
+        except Timeout:
+            return True
+        return False
+
+    def claim(self, *, data_set: str, access: int = ANYONE) -> None:
+        """Mark the folder as this database's. Raises as `require_own_output`, and EnvironmentFault where that fails."""
+        self.require_own_output(data_set=data_set)
+        location = _relative(self.address, self.output_dir)
+        mark = json.dumps({"database": location, "data_set": data_set}) + "\n"
+        place = self.output_dir.absolute() / MARK
+        try:
+            if _read_mark(self.output_dir) != mark:
+                replace_file(place, mark.encode(), mode=0o666 & access)
+        except OSError as error:
+            raise disk_fault(f"{place} cannot be written", error) from error
+
+    def require_own_output(self, *, data_set: str) -> None:
+        """ConfigError where the folder holds the images of another data set whose database is still there."""
+        output_dir = self.output_dir.absolute()
+        location, other = _owner(output_dir)
+        if not location or other == data_set or location == _relative(self.address, output_dir):
             return
-    remedy = f"Give another --output-dir; or, if that database needs them no more, remove {output_dir / MARK}."
-    raise ConfigError(f"{output_dir} holds the images of another database, {location}. {remedy}")
+        if DatabaseAddress(location).is_file:
+            location = os.path.normpath(os.path.realpath(output_dir) + os.sep + actual_path(location))
+            if not Path(location).exists():
+                return
+        remedy = f"Give another --output-dir; or, if that database needs them no more, remove {output_dir / MARK}."
+        raise ConfigError(f"{output_dir} holds the images of another database, {location}. {remedy}")
 
+    def require_claimed(self) -> None:
+        """ConfigError where the folder that the database names holds anything, but not the mark of this data set.
 
-def require_claimed(output_dir: Path, *, data_set: str) -> None:
-    """ConfigError where a folder that a database names holds anything, but not the mark of that data set.
+        A database that somebody else made may name any folder; what lies in it is not for it to replace or remove.
+        """
+        output_dir = self.output_dir
+        if holds_images(output_dir) and _owner(output_dir)[1] != self.data_set:
+            message = f"{output_dir} is not marked as holding the images of this database: nothing is changed there."
+            raise ConfigError(
+                f"{message} If they are its own: dicomprep preprocess with --output-dir and --db marks it."
+            )
 
-    A database that somebody else made may name any folder; what lies in it is not for it to replace or remove.
-    """
-    if holds_images(output_dir) and _owner(output_dir)[1] != data_set:
-        message = f"{output_dir} is not marked as holding the images of this database: nothing is changed there."
-        raise ConfigError(f"{message} If they are its own: dicomprep preprocess with --output-dir and --db marks it.")
+    def explain_access(self, access: int, *, shared: bool, is_new: bool) -> str:
+        """A sentence where a new data set is for its owner alone, or an earlier one is and was to be for a group."""
+        if access != OWNER or os.name == "nt":
+            return ""
+        if not shared:
+            return "for you alone; a new data set with --shared is for your group, too" if is_new else ""
+        places = [str(self.output_dir.absolute()), *([str(self.address.real_path)] if self.address.is_file else [])]
+        remedy = f"chmod -R g+rX {shlex.join(places)} lets your group in, also to what is new"
+        return f"for you alone, as it was made: {remedy}"
+
+    def _locks(self) -> list[Path]:
+        """The files that a run locks: in the folder of images and, whatever it is called by, beside the database."""
+        beside = self.address.real_path.with_name(f"{self.address.real_path.name}.lock")
+        return [self.output_dir.absolute() / LOCK, *([beside] if self.address.is_file else [])]
+
+    def _access(self, *, shared: bool) -> int:
+        """Whom new files are for: as the folder's mark says, else the database; a new one is for its owner alone.
+
+        With `shared` a new one is for a group, too. Those of earlier releases leave it to the umask.
+        """
+        known = access_like(self.output_dir.absolute() / MARK)
+        if known is None and self.address.is_file:
+            known = access_like(self.address.real_path)
+        if known is None and holds_images(self.output_dir):
+            return ANYONE
+        return known or (GROUP if shared else OWNER)
 
 
 def _read_mark(output_dir: Path) -> str:
@@ -95,8 +269,8 @@ def _owner(output_dir: Path) -> tuple[str, str]:
         return "", ""
 
 
-def _location(output_dir: Path, db: str) -> str:
-    """Relative to the output folder, for both may be moved as one; a server's without its password."""
-    if not is_sqlite_path(db):
-        return displayed_database(db)
-    return readable_path(os.path.relpath(os.path.realpath(db), os.path.realpath(output_dir)))
+def _relative(address: DatabaseAddress, output_dir: Path) -> str:
+    """Where a database is, from its folder of images, for both may be moved as one; a server's without its password."""
+    if not address.is_file:
+        return str(address)
+    return readable_path(os.path.relpath(address.real_path, os.path.realpath(output_dir)))

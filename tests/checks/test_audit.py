@@ -15,7 +15,7 @@ import pytest
 
 from dicomprep.checks.audit.audit import audit
 from dicomprep.checks.audit.hamming import BITS, near_pairs
-from dicomprep.cli.reporting import print_audit
+from dicomprep.cli.audit import audit as audit_command
 from dicomprep.config import Splits
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
@@ -36,9 +36,8 @@ def place(tmp_path: Path) -> Place:
 
 def report(place: Place, *, near: bool = True, join: bool = False, **more: Any) -> tuple[int, dict[str, Any]]:
     """The exit code and what is printed as JSON."""
-    change = {"change": "join"} if join else {}
     with redirect_stdout(StringIO()) as printed:
-        code = print_audit(str(place.db), as_json=True, near=near, **change, **more)
+        code = audit_command(db=str(place.db), json=True, near=near, join=join, **more)
     return code, json.loads(printed.getvalue())
 
 
@@ -152,7 +151,7 @@ def test_joining_can_be_tried_and_taken_back(place: Place) -> None:
     assert (code, found["moved"], place.tables("groups", "links", "aliases")) == (1, 2, tables)
     assert {(row["before"], row["images"]) for row in found["patients_moved"]} >= {("test", 1)}
     tried = cli(place.base, "audit", "--join", "--dry-run", "--db", place.db).stdout
-    assert "2 patients with 2 images would change their split, none of them labelled." in tried
+    assert "2 patients with 2 images would move to another split; none of them is labeled." in tried
     code, found = report(place, join=True)
     after = sides(place)
     assert (code, found["moved"]) == (0, 2)
@@ -162,10 +161,10 @@ def test_joining_can_be_tried_and_taken_back(place: Place) -> None:
     assert len(place.rows("SELECT group_id FROM links WHERE reason = 'audit'")) == 2  # the third pair was on one side
     place.run(size=24)
     assert sides(place) == after
-    assert report(place, change="unjoin", dry_run=True)[1]["moved"] == 2
+    assert report(place, unjoin=True, dry_run=True)[1]["moved"] == 2
     assert sides(place) == after
     done = cli(place.base, "audit", "--unjoin", "--db", place.db)
-    assert (done.returncode, "2 patients with 2 images changed their split" in done.stdout) == (1, True)
+    assert (done.returncode, "2 patients with 2 images moved to another split" in done.stdout) == (1, True)
     assert (sides(place), place.tables("groups", "links", "aliases")) == (before, tables)
 
 
@@ -174,7 +173,7 @@ def test_what_is_labelled_since_stays_when_joining_is_taken_back(place: Place) -
     report(place, join=True)
     after = sides(place)
     label(place, "in/d", "x")
-    assert report(place, change="unjoin")[1]["moved"] == 1
+    assert report(place, unjoin=True)[1]["moved"] == 1
     assert sides(place)["d.dcm"] == after["d.dcm"] == "train"
     assert place.rows("SELECT count(*) FROM links") == [0]
 
@@ -323,7 +322,7 @@ def test_ten_thousand_patients_in_five_runs_stay_apart(place: Place) -> None:
             )
 
     before: dict[str, str] = {}
-    store = Store(str(place.db))
+    store = Store(place.workspace.address)
     for run in range(5):
         record(store, arriving[run::5], splits)
         after = dict(place.rows("SELECT key, split FROM groups"))
@@ -339,10 +338,10 @@ def test_ten_thousand_patients_in_five_runs_stay_apart(place: Place) -> None:
         assert abs(counts[name] - 10_000 * share) <= 3 * (10_000 * share * (1 - share)) ** 0.5
 
     other = Place(place.base / "other")
-    store = Store(str(other.db))
+    store = Store(other.workspace.address)
     record(store, arriving[::-1], splits)
     store.close()
     assert dict(other.rows("SELECT key, split FROM groups")) == before
-    sections = {section.name: section for section in audit(str(other.db), near=False)}
+    sections = {section.name: section for section in audit(other.workspace, near=False)}
     assert sum(section.leaks for section in sections.values()) == 0
     assert sections["shares"].notes == ()

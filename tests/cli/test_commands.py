@@ -658,8 +658,8 @@ def test_status_counts_what_is_there(mixed: DefaultPlace, here: Here) -> None:
     assert code == 0
     tables = re.findall(r"^(\S.+)\n((?:  .*\n)+)", page, re.MULTILINE)
     blocks = {title: dict(re.findall(r"^  (\S+) +([\d,]+)$", text, re.MULTILINE)) for title, text in tables}
-    assert blocks["Inputs by state"] == {"done": "2", "failed": "2", "partial": "1", "skipped": "1"}
-    assert blocks["Inputs by reason"] == {
+    assert blocks["Files by status"] == {"done": "2", "failed": "2", "partial": "1", "skipped": "1"}
+    assert blocks["Files by reason"] == {
         "no_pixel_data": "1",
         "not_dicom": "1",
         "truncated": "1",
@@ -712,7 +712,7 @@ def test_retry_with_nothing_to_do_says_so(place: DefaultPlace, here: Here) -> No
     make_files(place.source, "a.dcm")
     here.call("preprocess", "samp_ds", *SMALL)
     code, out, _ = here.call("retry")
-    assert (code, out) == (0, "Nothing failed that could be tried again.\n")
+    assert (code, out) == (0, "No failed files to retry.\n")
     assert place.rows("SELECT count(*) FROM runs") == [1]
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 import dicomprep
-from dicomprep.addresses import resolve_database
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.errors import ConfigError
+from dicomprep.workspace import Workspace
 from tests.running import Place, call, cli, dicomprep_command, make_files
 
 HERE = ("--size", "16", "--workers", "1", "--output-dir", "out")
@@ -116,8 +117,8 @@ def test_a_database_is_the_same_however_it_is_written(place: Place, url: str) ->
 
 def test_what_is_home_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
-    assert resolve_database("~/a.db") == "/home/ann/a.db"
-    assert resolve_database("postgres://ann@host/a") == "postgresql://ann@host/a"
+    assert DatabaseAddress.parse("~/a.db").text == "/home/ann/a.db"
+    assert DatabaseAddress.parse("postgres://ann@host/a").text == "postgresql://ann@host/a"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_what_is_home_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_url_without_a_file_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="--db"):
-        resolve_database(url)
+        Workspace.open(url)
 
 
 @pytest.mark.parametrize("command", ["status", "verify", "retry", "audit"])

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, create_engine, inspect
 
 from dicomprep import ConfigError, EnvironmentFault
 from dicomprep.database import page_schema, schema, sqlite
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, migrate, read_meta
 from dicomprep.database.migrations import SCHEMA_VERSION
 from dicomprep.database.writes import store as storing
@@ -56,7 +57,7 @@ def describe(engine: Engine) -> dict[str, Any]:
 
 
 def test_migrations_make_what_the_schema_says(tmp_path: Path) -> None:
-    migrated, created = connect(str(tmp_path / "x.db")), create_engine(f"sqlite:///{tmp_path}/y.db")
+    migrated, created = connect(DatabaseAddress.parse(tmp_path / "x.db")), create_engine(f"sqlite:///{tmp_path}/y.db")
     migrate(migrated)
     assert page_schema.metadata is schema.metadata
     schema.metadata.create_all(created)
@@ -75,7 +76,7 @@ def test_migrations_make_what_the_schema_says(tmp_path: Path) -> None:
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     db = tmp_path / "x.db"
     for _ in range(2):
-        engine = connect(str(db))
+        engine = connect(DatabaseAddress.parse(db))
         migrate(engine)
         engine.dispose()
         before = locals().get("before") or db.read_bytes()
@@ -171,7 +172,7 @@ def test_the_journal_is_a_write_ahead_log_only_where_that_is_safe(
     else:
         monkeypatch.setattr(sqlite, "FIRST_SAFE_WAL", first_safe)
     execute(tmp_path / "x.db", f"PRAGMA journal_mode = {'DELETE' if mode == 'wal' else 'WAL'}")
-    engine = connect(str(tmp_path / "x.db"))
+    engine = connect(DatabaseAddress.parse(tmp_path / "x.db"))
     with engine.connect() as connection:
         pragmas = [
             connection.exec_driver_sql(f"PRAGMA {p}").scalar() for p in ("journal_mode", "synchronous", "foreign_keys")
@@ -268,7 +269,7 @@ def test_thumbnails_elsewhere_are_recorded_where_they_are(place: Place) -> None:
 
 def test_reading_needs_a_database(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no database .* yet"):
-        connect(str(tmp_path / "x.db"), must_exist=True)
+        connect(DatabaseAddress.parse(tmp_path / "x.db"), must_exist=True)
     assert not any(tmp_path.iterdir())
 
 

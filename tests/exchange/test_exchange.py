@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep.database.connection import open_for_reading
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.labels import export_labels, import_labels
 from dicomprep.exchange.predictions import Unit, aggregate, export_predictions, import_predictions
-from dicomprep.exchange.pseudonyms import Shown, pseudonyms_of
+from dicomprep.exchange.pseudonyms import Pseudonyms, Shown
 from dicomprep.exchange.tables import read_table, write_table
 from tests.building import make_dicom
 from tests.running import Place, cli, frames_of, make_files
@@ -37,8 +36,7 @@ def identities(place: Place, kind: str) -> dict[str, str]:
     """The cells that name each image, by its file name."""
     query = "SELECT i.id, i.filename, f.sop_instance_uid, i.frame_number FROM images i JOIN frames USING (id)"
     rows = place.rows(f"{query} JOIN files f ON f.id = file_id")
-    with open_for_reading(str(place.db)) as connection:
-        pseudonyms = pseudonyms_of(connection, str(place.db))
+    pseudonyms = Pseudonyms(place.workspace.key)
     shown = {
         "id": lambda row: str(row[0]),
         "filename": lambda row: row[1],
@@ -53,10 +51,10 @@ def test_labels_find_their_images(place: Place, tmp_path: Path, kind: str) -> No
     cells = identities(place, kind)
     wanted = {"s/a": "mass", "t/cine_frame0002": "mag view"}
     file = table(tmp_path / "l.csv", f"{kind},label", *(f"{cells[name]},{label}" for name, label in wanted.items()))
-    done = import_labels(str(place.db), file, annotator="ann")
+    done = import_labels(place.workspace, file, annotator="ann")
     assert (done.recorded, done.unchanged, done.matched.unmatched) == (2, 0, [])
     assert labels_of(place) == wanted
-    again = import_labels(str(place.db), file, annotator="ann")
+    again = import_labels(place.workspace, file, annotator="ann")
     assert (again.recorded, again.unchanged) == (0, 2)
     assert place.rows("SELECT count(*) FROM labels") == [2]
 
@@ -66,9 +64,9 @@ def test_what_did_not_match_is_reported(place: Place, tmp_path: Path) -> None:
     arguments = ["labels", "import", "l.csv", "--db", place.db, "--annotator", "me", "--unmatched", "missing.csv"]
     done = cli(tmp_path, *arguments)
     assert done.returncode == 0
-    assert "2 labels recorded, 0 stood already, 1 rows had none" in done.stdout
+    assert "2 labels added, 0 unchanged, 1 row without a label skipped" in done.stdout
     assert (
-        "2 of 5 rows speak of no image that is there:\n  row 3: filename s/none\n  row 5: filename is empty"
+        "2 of 5 rows match no image in this database:\n  row 3: filename s/none\n  row 5: filename is empty"
         in done.stdout
     )
     assert (tmp_path / "missing.csv").read_text() == "row,filename,label,annotator\n3,s/none,y,Ann\n5,,z,\n"
@@ -81,7 +79,7 @@ def test_where_no_row_matches_nothing_is_recorded_and_the_exit_code_is_1(
 ) -> None:
     table(tmp_path / "x.csv", f"filename,{column}", "s/none,1")
     done = cli(tmp_path, what, "import", "x.csv", "--db", place.db, "--unmatched", "missing.csv")
-    assert (done.returncode, "1 of 1 rows speak of no image that is there" in done.stdout) == (1, True)
+    assert (done.returncode, "1 of 1 row matches no image in this database" in done.stdout) == (1, True)
     assert (tmp_path / "missing.csv").read_text() == f"row,filename,{column}\n2,s/none,1\n"
     assert place.rows("SELECT count(*) FROM labels UNION ALL SELECT count(*) FROM models") == [0, 0]
 
@@ -92,17 +90,17 @@ def test_labels_come_back_as_they_went(place: Place, tmp_path: Path, ending: str
         pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     labels = {"s/a": "=cmd()", "s/b": "mag view, 2", "t/cine_frame0000": "ü"}
     write_table(tmp_path / "in.csv", {"filename": "text", "label": "text"}, list(labels.items()))
-    import_labels(str(place.db), tmp_path / "in.csv", annotator="a")
+    import_labels(place.workspace, tmp_path / "in.csv", annotator="a")
     assert labels_of(place) == labels
     out = tmp_path / f"out.{ending}"
-    assert export_labels(str(place.db), out, shown=Shown(), history=False).rows == 3
+    assert export_labels(place.workspace, out, shown=Shown(), history=False).rows == 3
     assert read_table(out).names == ("key", "label")
     assert "cine" not in out.read_bytes().decode("latin-1")
     for name in labels:
-        import_labels(str(place.db), table(tmp_path / "x.csv", "filename,label", f"{name},other"), annotator="a")
-    assert import_labels(str(place.db), out, annotator="b").recorded == 3
+        import_labels(place.workspace, table(tmp_path / "x.csv", "filename,label", f"{name},other"), annotator="a")
+    assert import_labels(place.workspace, out, annotator="b").recorded == 3
     assert labels_of(place) == labels
-    export_labels(str(place.db), out, shown=Shown(with_paths=True, with_uids=True), history=True)
+    export_labels(place.workspace, out, shown=Shown(with_paths=True, with_uids=True), history=True)
     history = read_table(out)
     assert history.names == ("key", "filename", "sop_instance_uid", "frame_number", "label", "annotator", "created_at")
     assert len(history.rows) == 9
@@ -110,8 +108,8 @@ def test_labels_come_back_as_they_went(place: Place, tmp_path: Path, ending: str
 
 def test_a_cell_that_a_spreadsheet_would_run_is_neutral(place: Place, tmp_path: Path) -> None:
     write_table(tmp_path / "in.csv", {"filename": "text", "label": "text"}, [("s/a", "=1+1")])
-    import_labels(str(place.db), tmp_path / "in.csv", annotator="a")
-    export_labels(str(place.db), tmp_path / "out.csv", shown=Shown(), history=False)
+    import_labels(place.workspace, tmp_path / "in.csv", annotator="a")
+    export_labels(place.workspace, tmp_path / "out.csv", shown=Shown(), history=False)
     ((_, label),) = list(csv.reader((tmp_path / "out.csv").read_text().splitlines()))[1:]
     assert label == "'=1+1"
 
@@ -122,20 +120,20 @@ def test_predictions_are_recorded_and_replaced(place: Place, tmp_path: Path, lon
         lines = ["filename,label,score", "s/a,mass,0.25", "s/a,none,0.75", "s/b,mass,1e-3", "s/zz,mass,1"]
     else:
         lines = ["filename,mass,none", "s/a,0.25,0.75", "s/b,0.001,", "s/zz,1,"]
-    done = import_predictions(str(place.db), table(tmp_path / "p.csv", *lines), model="m1")
+    done = import_predictions(place.workspace, table(tmp_path / "p.csv", *lines), model="m1")
     assert (done.scores, done.images, len(done.matched.unmatched)) == (3, 2, 1)
     query = "SELECT filename, p.label, score FROM predictions p JOIN images ON images.id = frame_id WHERE model = 'm1'"
     expected = {("s/a", "mass", 0.25), ("s/a", "none", 0.75), ("s/b", "mass", 0.001)}
     assert set(place.rows(query)) == expected
-    import_predictions(str(place.db), table(tmp_path / "p.csv", "filename,mass", "s/b,0.5"), model="m1")
+    import_predictions(place.workspace, table(tmp_path / "p.csv", "filename,mass", "s/b,0.5"), model="m1")
     assert set(place.rows(query)) == expected - {("s/b", "mass", 0.001)} | {("s/b", "mass", 0.5)}
 
 
 def test_scores_of_a_study_are_any_max_and_mean(place: Place, tmp_path: Path) -> None:
     lines = [f"t/cine_frame000{frame},{score}" for frame, score in enumerate((0.1, 0.9, 0.2))]
-    import_predictions(str(place.db), table(tmp_path / "p.csv", "filename,mass", *lines, "s/a,0.3"), model="m")
+    import_predictions(place.workspace, table(tmp_path / "p.csv", "filename,mass", *lines, "s/a,0.3"), model="m")
     done = cli(tmp_path, "predictions", "export", "s.csv", "--db", place.db, "--by", "study", "--threshold", "0.8")
-    assert (done.returncode, "2 rows in s.csv" in done.stdout) == (0, True)
+    assert (done.returncode, "Wrote 2 rows to s.csv" in done.stdout) == (0, True)
     rows = sorted(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()), key=lambda row: row["images"])
     assert [(r["label"], r["images"], r["any"], r["max"]) for r in rows] == [
         ("mass", "1", "0", "0.3"),
@@ -143,10 +141,12 @@ def test_scores_of_a_study_are_any_max_and_mean(place: Place, tmp_path: Path) ->
     ]
     assert float(rows[1]["mean"]) == pytest.approx(0.4)
     assert (
-        export_predictions(str(place.db), tmp_path / "i.csv", model=None, unit=Unit.IMAGE, threshold=0.5, shown=Shown())
+        export_predictions(
+            place.workspace, tmp_path / "i.csv", model=None, unit=Unit.IMAGE, threshold=0.5, shown=Shown()
+        )
         == 4
     )
-    import_again = import_predictions(str(place.db), tmp_path / "i.csv", model="copy")
+    import_again = import_predictions(place.workspace, tmp_path / "i.csv", model="copy")
     assert import_again.scores == 4
 
 
@@ -155,14 +155,13 @@ def test_images_of_no_study_are_not_one_study(tmp_path: Path) -> None:
     for name, pixels in zip("ab", frames_of(2), strict=True):
         make_dicom(place.source / f"s/{name}.dcm", pixels, StudyInstanceUID="")
     place.run()
-    import_predictions(str(place.db), table(tmp_path / "p.csv", "filename,mass", "s/a,0.1", "s/b,0.9"), model="m")
+    import_predictions(place.workspace, table(tmp_path / "p.csv", "filename,mass", "s/a,0.1", "s/b,0.9"), model="m")
     export_predictions(
-        str(place.db), tmp_path / "s.csv", model=None, unit=Unit.STUDY, threshold=0.5, shown=Shown(with_paths=True)
+        place.workspace, tmp_path / "s.csv", model=None, unit=Unit.STUDY, threshold=0.5, shown=Shown(with_paths=True)
     )
     rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
     assert sorted((row["images"], row["max"]) for row in rows) == [("1", "0.1"), ("1", "0.9")]
-    with open_for_reading(str(place.db)) as connection:
-        pseudonyms = pseudonyms_of(connection, str(place.db))
+    pseudonyms = Pseudonyms(place.workspace.key)
     assert {row["study_key"] for row in rows} == {pseudonyms.of_image(name).decode() for name in ("s/a", "s/b")}
 
 
@@ -194,7 +193,7 @@ def test_aggregation_keeps_models_classes_and_units_apart() -> None:
 )
 def test_a_table_of_labels_that_is_none_is_refused(place: Place, tmp_path: Path, lines: list[str], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
-        import_labels(str(place.db), table(tmp_path / "l.csv", *lines), annotator="a")
+        import_labels(place.workspace, table(tmp_path / "l.csv", *lines), annotator="a")
     assert place.rows("SELECT count(*) FROM labels") == [0]
 
 
@@ -211,7 +210,7 @@ def test_a_table_of_labels_that_is_none_is_refused(place: Place, tmp_path: Path,
 )
 def test_a_table_of_scores_that_is_none_is_refused(place: Place, tmp_path: Path, lines: list[str], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
-        import_predictions(str(place.db), table(tmp_path / "p.csv", *lines), model="m")
+        import_predictions(place.workspace, table(tmp_path / "p.csv", *lines), model="m")
     assert place.rows("SELECT count(*) FROM predictions") == [0]
 
 
@@ -247,7 +246,7 @@ def test_other_endings_and_missing_files_are_named(tmp_path: Path) -> None:
 def test_labels_leave_without_the_key(place: Place, tmp_path: Path, damage: str, *, history: bool) -> None:
     """They are a person's work; and they come back by the ids that they have then."""
     import_labels(
-        str(place.db), table(tmp_path / "in.csv", "filename,label", "s/a,Ödem", "s/b,normal"), annotator="李雷"
+        place.workspace, table(tmp_path / "in.csv", "filename,label", "s/a,Ödem", "s/b,normal"), annotator="李雷"
     )
     before, key = labels_of(place), Path(f"{place.db}.key")
     key.unlink()
@@ -255,7 +254,7 @@ def test_labels_leave_without_the_key(place: Place, tmp_path: Path, damage: str,
         key.write_text("5a" * (32 if damage == "of another data set" else 7))
     done = cli(place.base, "labels", "export", "out.csv", "--db", place.db, *(["--history"] if history else []))
     assert done.returncode == 0, done.stderr
-    assert "missing or damaged: images are named by their `id`" in done.stdout
+    assert "missing or damaged: images are identified by their `id`" in done.stdout
     place.execute("DELETE FROM labels")
-    import_labels(str(place.db), place.base / "out.csv", annotator="李雷")
+    import_labels(place.workspace, place.base / "out.csv", annotator="李雷")
     assert labels_of(place) == before

@@ -54,7 +54,7 @@ def own(tmp_path: Path) -> Place:
 
 
 def export(place: Place, kind: str, out: Path, **options: Any) -> Exported:
-    return export_frames(Format(kind), out, db=str(place.db), options=ExportOptions(**options))
+    return export_frames(Format(kind), out, place.workspace, options=ExportOptions(**options))
 
 
 def tree(folder: Path) -> dict[str, bytes]:

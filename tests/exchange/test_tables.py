@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomprep.database.connection import open_for_reading
 from dicomprep.database.writes.labels import add_classes
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
@@ -17,7 +16,7 @@ from dicomprep.exchange.cells import neutral_cell
 from dicomprep.exchange.dialects import read_delimited
 from dicomprep.exchange.labels import LabelsImported, export_labels, import_labels
 from dicomprep.exchange.predictions import Unit, export_predictions, import_predictions
-from dicomprep.exchange.pseudonyms import Shown, pseudonyms_of
+from dicomprep.exchange.pseudonyms import Pseudonyms, Shown
 from dicomprep.exchange.tables import read_table
 from tests.building import make_dicom
 from tests.running import Place, cli, frames_of, make_files, set_labels
@@ -47,7 +46,7 @@ def place(made: Place, tmp_path: Path) -> Place:
 def labelled(place: Place, content: str | bytes, *, annotator: str = "ann") -> LabelsImported:
     file = place.base / "l.csv"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return import_labels(str(place.db), file, annotator=annotator)
+    return import_labels(place.workspace, file, annotator=annotator)
 
 
 def labels_of(place: Place) -> dict[str, str]:
@@ -89,8 +88,8 @@ def test_an_older_history_flips_nothing(place: Place, tmp_path: Path) -> None:
     labelled(place, "filename,label\ns/b,x\n")
     labelled(place, "filename,label\ns/b,y\n")
     history = tmp_path / "h.csv"
-    assert export_labels(str(place.db), history, shown=Shown(), history=True).rows == 2
-    assert import_labels(str(place.db), history, annotator="other").recorded == 0
+    assert export_labels(place.workspace, history, shown=Shown(), history=True).rows == 2
+    assert import_labels(place.workspace, history, annotator="other").recorded == 0
     assert labels_of(place) == {"s/b": "y"}
     done = labelled(place, "filename,label,created_at\ns/b,old,2020-01-01T00:00:00\ns/b,older,2019-01-01\n")
     assert (done.recorded, done.changes[1]) == (0, "  row 2: y, not old")
@@ -122,15 +121,14 @@ def test_rows_that_contradict_each_other_are_named(place: Place, head: str, rows
 
 def test_what_is_said_of_a_hidden_duplicate_goes_to_its_original(place: Place) -> None:
     ids = dict(place.rows("SELECT filename, id FROM frames"))
-    with open_for_reading(str(place.db)) as connection:
-        key = pseudonyms_of(connection, str(place.db)).of_image("copies/z").decode()
+    key = Pseudonyms(place.workspace.key).of_image("copies/z").decode()
     for number, (head, cell) in enumerate(
         [("filename", "copies/z"), ("filename", "s/a"), ("id", ids["copies/z"]), ("id", ids["s/a"]), ("key", key)]
     ):
         assert labelled(place, f"{head},label\n{cell},l{number}\n").recorded == 1
         assert labels_of(place) == {original(place): f"l{number}"}
     (place.base / "p.csv").write_text("filename,mass\ncopies/z.dcm,0.5\ns/a.dcm,0.5000001\n")
-    assert import_predictions(str(place.db), place.base / "p.csv", model=None).scores == 1
+    assert import_predictions(place.workspace, place.base / "p.csv", model=None).scores == 1
 
 
 def absolute(place: Place) -> str:
@@ -142,8 +140,7 @@ def thumbnail(place: Place) -> str:
 
 
 def exported(place: Place) -> str:
-    with open_for_reading(str(place.db)) as connection:
-        return f"train/x/{pseudonyms_of(connection, str(place.db)).of_image('s/b').decode()}.png"
+    return f"train/x/{Pseudonyms(place.workspace.key).of_image('s/b').decode()}.png"
 
 
 def uid(place: Place) -> str:
@@ -171,7 +168,7 @@ def uid(place: Place) -> str:
 def test_an_image_is_found_by_any_of_its_names(place: Place, head: str, cell: str | Callable[[Place], str]) -> None:
     text = cell if isinstance(cell, str) else cell(place)
     (place.base / "p.csv").write_text(f"{head},mass\n{text},0.5\n")
-    done = import_predictions(str(place.db), place.base / "p.csv", model="any")
+    done = import_predictions(place.workspace, place.base / "p.csv", model="any")
     assert place.rows("SELECT filename FROM frames WHERE id = ?", done.matched.frame_ids[0]) == ["s/b"]
 
 
@@ -179,7 +176,7 @@ def test_an_image_is_found_by_any_of_its_names(place: Place, head: str, cell: st
 @pytest.mark.parametrize("cell", ["Mü ller/50%", "Mü ller/50%.dcm", "50%.dcm", "Mü ller\\50%.dcm"])
 def test_names_in_other_scripts_and_with_percent_signs(place: Place, form: str, cell: str) -> None:
     (place.base / "p.csv").write_text(f"filename,mass\n{normalize(form, cell)},0.5\n", encoding="utf-8")  # type: ignore[arg-type]
-    done = import_predictions(str(place.db), place.base / "p.csv", model="any")
+    done = import_predictions(place.workspace, place.base / "p.csv", model="any")
     assert done.matched.unmatched == []
 
 
@@ -208,7 +205,7 @@ def test_capitals_are_no_matter_where_no_name_is_as_it_is_written(tmp_path: Path
     make_files(place.source, "study_1/a.dcm", "Müller Ä/IM 1.dcm")
     place.run()
     (place.base / "in.csv").write_text(f"filename,label\n{cell},Ödem\n")
-    assert import_labels(str(place.db), place.base / "in.csv", annotator="t").recorded == 1
+    assert import_labels(place.workspace, place.base / "in.csv", annotator="t").recorded == 1
 
 
 def test_the_number_of_a_row_is_no_id_where_there_are_names(place: Place) -> None:
@@ -287,9 +284,9 @@ def test_a_neutral_cell_comes_back(text: str) -> None:
 
 def test_apostrophes_come_back_from_csv(place: Place, tmp_path: Path) -> None:
     set_labels(place, {"s/b": "'=1", "s/c": "=1", "u/c": "''x"})
-    export_labels(str(place.db), tmp_path / "o.csv", shown=Shown(), history=False)
+    export_labels(place.workspace, tmp_path / "o.csv", shown=Shown(), history=False)
     assert set(read_table(tmp_path / "o.csv").column("label") or ()) == {"'=1", "=1", "''x"}
-    assert import_labels(str(place.db), tmp_path / "o.csv", annotator="t").unchanged == 3
+    assert import_labels(place.workspace, tmp_path / "o.csv", annotator="t").unchanged == 3
 
 
 def test_numbers_of_pandas_and_cells_without_a_label(place: Place) -> None:
@@ -300,7 +297,7 @@ def test_numbers_of_pandas_and_cells_without_a_label(place: Place) -> None:
 
 
 def test_several_classes_in_any_order_and_none(place: Place, tmp_path: Path) -> None:
-    store = Store(str(place.db))
+    store = Store(place.workspace.address)
     with store.transaction() as connection:
         add_classes(connection, ["Mass", "calc, fine", "cyst"])
     store.close()
@@ -310,17 +307,17 @@ def test_several_classes_in_any_order_and_none(place: Place, tmp_path: Path) -> 
     set_labels(place, {"t/cine_frame0000": ""}, annotator="ann")
     for history in (False, True):
         out = tmp_path / "o.csv"
-        export_labels(str(place.db), out, shown=Shown(), history=history)
+        export_labels(place.workspace, out, shown=Shown(), history=history)
         assert read_table(out).names[-1] == "negative"
-        assert import_labels(str(place.db), out, annotator="ann").recorded == 0
-        assert import_labels(str(place.db), out, annotator=f"new {history}").recorded == (0 if history else 4)
+        assert import_labels(place.workspace, out, annotator="ann").recorded == 0
+        assert import_labels(place.workspace, out, annotator=f"new {history}").recorded == (0 if history else 4)
     assert labels_of(place)["t/cine_frame0000"] == ""
 
 
 def scored(place: Place, content: str, model: str | None = "m") -> tuple[set[str], tuple[str, ...]]:
     file = place.base / "p.csv"
     file.write_text(content)
-    done = import_predictions(str(place.db), file, model=model)
+    done = import_predictions(place.workspace, file, model=model)
     return set(place.rows("SELECT DISTINCT label FROM predictions")), done.left_out
 
 
@@ -364,7 +361,7 @@ def test_scores_that_are_none_are_refused(place: Place, content: str, reason: st
 def test_several_models_of_an_export_stay_apart(place: Place, tmp_path: Path) -> None:
     scored(place, "filename,Mass\ns/b,0.1\ns/c,0.2\n", "one")
     scored(place, "filename,Mass\ns/b,0.9\n", "two")
-    out, db = tmp_path / "o.csv", str(place.db)
+    out, db = tmp_path / "o.csv", place.workspace
     assert export_predictions(db, out, model=None, unit=Unit.IMAGE, threshold=0.5, shown=Shown()) == 3
     query = "SELECT frame_id, model, label, score FROM predictions ORDER BY 1, 2"
     before = place.rows(query)
@@ -378,8 +375,8 @@ def test_what_is_left_out_and_how_it_was_read_is_said(place: Place) -> None:
     (place.base / "p.csv").write_text("\tfilename\tfold\tA\n0\ts/b\t1\t0.5\n")
     done = cli(place.base, "predictions", "import", "p.csv", "--db", place.db)
     assert done.stdout.splitlines()[:3] == [
-        "1 images have scores of p now.",
-        "Left out, for they are no classes: the column 1 without a name, fold.",
+        "Imported p predictions for 1 image.",
+        "Columns skipped, not classes: the column 1 without a name, fold.",
         "Read as UTF-8 with tabs between cells.",
     ]
 

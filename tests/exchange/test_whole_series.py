@@ -75,7 +75,7 @@ def test_a_volume_of_hidden_slices_alone(place: Place) -> None:
 def exported(place: Place, unit: Unit) -> dict[str, tuple[int, float, float]]:
     """(images, max, mean) by unit."""
     file = place.base / f"{unit}.csv"
-    export_predictions(str(place.db), file, model=None, unit=unit, threshold=0.5, shown=Shown())
+    export_predictions(place.workspace, file, model=None, unit=unit, threshold=0.5, shown=Shown())
     with file.open(newline="") as table:
         rows = list(csv.DictReader(table))
     return {row[f"{unit}_key"]: (int(row["images"]), float(row["max"]), float(row["mean"])) for row in rows}
@@ -87,7 +87,7 @@ def test_scores_of_a_series_count_what_is_hidden_in_it(place: Place) -> None:
     table = place.base / "scores.csv"
     scores = {"a0": 0.1, "a1": 0.9, "a2": 0.1, "a3": 0.1, "b0": 0.2, "b2": 0.3}
     table.write_text("filename,mass\n" + "".join(f"in/{name},{score}\n" for name, score in scores.items()))
-    import_predictions(str(place.db), table, model="m")
+    import_predictions(place.workspace, table, model="m")
     found = sorted(exported(place, Unit.SERIES).values())
     assert found == [(4, 0.9, pytest.approx(0.3)), (4, 0.9, pytest.approx((0.2 + 0.9 + 0.3 + 0.3) / 4))]
     assert list(exported(place, Unit.STUDY).values()) == [(6, 0.9, pytest.approx(1.7 / 6))]

@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from dicomprep import EnvironmentFault
-from dicomprep.cli.reporting import print_failures, print_status
 from dicomprep.database.writes import store as storing
-from dicomprep.pipeline.rerun import due_runs
 from tests.faults.disturbing import Interposer, Scenario, check_what_is_recorded, preprocess, share
-from tests.running import Place, call, make_files
+from tests.running import Place, call, cli, make_files
 
 PARTS = 2
 FAULTS = {"EIO": (errno.EIO, 1), "ENOSPC": (errno.ENOSPC, 0)}
@@ -189,9 +187,9 @@ def test_a_database_that_is_none(place: Place, what: str) -> None:
     with pytest.raises(EnvironmentFault, match=rf"The database {place.db} (is|cannot)"):
         place.run()
     if what != "folder":
-        for read in (print_status, print_failures, lambda db: list(due_runs(db, codes=None, workers=1, changes={}))):
-            with pytest.raises(EnvironmentFault, match=rf"The database {place.db} is"):
-                read(str(place.db))
+        for command in (["status"], ["status", "--failures"], ["retry"]):
+            done = cli(place.base, *command, "--db", place.db)
+            assert (done.returncode, f"The database {place.db} is" in done.stderr) == (3, True)
     shutil.rmtree(place.db) if place.db.is_dir() else place.db.unlink()
     (place.base / "x.db.key").unlink(missing_ok=True)
     assert place.run().exit_code == 0

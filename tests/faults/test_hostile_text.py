@@ -121,7 +121,7 @@ def test_status_failures_has_neutral_cells(place: Place, monkeypatch: pytest.Mon
     from dicomprep.models import Source, Status, Task
 
     (place.base).mkdir(parents=True)
-    store = Store(str(place.db))
+    store = Store(place.workspace.address)
     run_id = store.begin_run(version="1", root="=root", options={})
     task = Task(Source("=root", "a.dcm", 1, 1), "s", "s/a")
     outcome = Outcome(task, Status.FAILED, ErrorCode.CORRUPT_HEADER, "@SUM(A1)\tx")

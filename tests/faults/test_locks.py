@@ -15,6 +15,7 @@ import pytest
 
 from dicomprep import EnvironmentFault
 from dicomprep.database import sqlite
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, migrate, read_meta, reading, write_meta
 from dicomprep.database.migrations import MIGRATIONS, SCHEMA_VERSION
 from dicomprep.database.queries import counts
@@ -57,7 +58,7 @@ def test_programs_that_open_an_old_database_at_once_migrate_it_once(tmp_path: Pa
     db = tmp_path / "Älter.db"
     for _ in range(10 if thorough else 2):
         db.unlink(missing_ok=True)
-        engine = connect(str(db))
+        engine = connect(DatabaseAddress.parse(db))
         with engine.begin() as connection:
             MIGRATIONS[0](connection)
             write_meta(connection, "schema_version", "1")
@@ -69,7 +70,7 @@ def test_programs_that_open_an_old_database_at_once_migrate_it_once(tmp_path: Pa
 
 def migrate_alone(db: str) -> int:
     """What a program does that opens the database; the version that it finds then."""
-    engine = connect(db, must_exist=True)
+    engine = connect(DatabaseAddress.parse(db), must_exist=True)
     try:
         migrate(engine)
         with engine.begin() as connection:
@@ -123,8 +124,8 @@ def test_labels_are_taken_while_a_run_inserts(place: Place, thorough: bool, note
     """As the labelling page does: a writer and a reader of their own, as fast as they can."""
     place.run()
     labelled, shown, rounds = count(), count(), 10 if thorough else 1
-    labels = Store(str(place.db))
-    reader = connect(str(place.db))
+    labels = Store(place.workspace.address)
+    reader = connect(place.workspace.address)
 
     def label() -> None:
         with labels.transaction() as connection:

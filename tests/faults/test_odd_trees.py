@@ -92,7 +92,7 @@ def test_the_run_ends_and_accounts_for_all(place: Place) -> None:
     again = cli(place.base, "preprocess", "in", "--output-dir", "out", "--db", "x.db", "--size", "16")
     assert f"{files} found: {files} unchanged" in again.stdout
     verified = cli(place.base, "verify", "--db", "x.db")
-    assert verified.stdout.splitlines()[-1] == "All whole."
+    assert verified.stdout.splitlines()[-1] == "All images OK."
 
 
 def test_nothing_outside_of_the_tree_is_opened(place: Place, note: Callable[..., None]) -> None:

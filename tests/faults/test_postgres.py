@@ -18,8 +18,8 @@ import pytest
 
 import dicomprep
 from dicomprep import EnvironmentFault
-from dicomprep.config import Config
 from dicomprep.database import connection as connecting
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.pipeline.stages.discover import discover
 from dicomprep.privacy.keys import load_key
 from tests.faults.disturbing import (
@@ -274,10 +274,12 @@ HOLDING = """
     import sys
     from pathlib import Path
     from tests import faulty
-    from dicomprep.pipeline import run as pipeline
+    from dicomprep.pipeline import run
+    from dicomprep.workspace import Workspace
     from dicomprep.config import Config
     base = Path(sys.argv[1])
-    pipeline.run(Config.of(base / "in", output_dir=base / "out", db=sys.argv[2], workers=1), work=faulty.PROCESS)
+    workspace = Workspace.create(sys.argv[2], base / "out")
+    run.run(workspace, Config.of(base / "in", workers=1), work=faulty.PROCESS)
 """
 
 
@@ -301,7 +303,7 @@ def test_two_runs_on_one_database_exclude_each_other_whatever_their_output(
 
 
 def test_runs_that_make_the_schema_at_once_do_not_collide(place: ServedPlace, tmp_path: Path) -> None:
-    engines = [connecting.connect(place.db) for _ in range(4)]
+    engines = [connecting.connect(DatabaseAddress.parse(place.db)) for _ in range(4)]
     faults: list[Exception] = []
 
     def migrate(engine: object) -> None:
@@ -390,4 +392,4 @@ def test_a_server_that_is_not_there(place: ServedPlace, tmp_path: Path) -> None:
     assert done.stderr.startswith("Error: The database postgresql")
     assert "cannot be reached. Is the server running" in done.stderr
     assert "secret" not in done.stderr
-    assert Config.of("in", db=db).db == db
+    assert "secret" not in str(DatabaseAddress.parse(db))

@@ -44,7 +44,7 @@ def small(place: Place) -> Place:
 def found(place: Place, monkeypatch: pytest.MonkeyPatch) -> dict[Kind, set[str]]:
     """All that `verify` finds, by kind."""
     monkeypatch.setattr(verification, "EXAMPLES", 10**9)
-    findings = verify(str(place.db))
+    findings = verify(place.workspace)
     assert {kind: len(names) for kind, names in findings.examples.items()} == dict(findings.counts)
     return {kind: set(names) for kind, names in findings.examples.items()}
 
@@ -128,7 +128,7 @@ def test_every_sabotaged_image_is_found_and_made_again(
     assert not list(place.output.rglob("lost"))
     place.check()
     again = say()
-    assert (again[0], again[1].splitlines()[-1]) == (0, "All whole.")
+    assert (again[0], again[1].splitlines()[-1]) == (0, "All images OK.")
     note(
         "thumbnails sabotaged, then `verify --repair`",
         images=len(whole),
@@ -142,7 +142,7 @@ def test_every_sabotaged_image_is_found_and_made_again(
 def test_a_whole_data_set_is_whole(small: Place, say: Say) -> None:
     done = say()
     assert done[0] == 0
-    assert done[1].splitlines() == [f"10 images of 6 inputs in {small.output}", "All whole."]
+    assert done[1].splitlines() == [f"10 images of 6 files in {small.output}", "All images OK."]
 
 
 @pytest.mark.parametrize("stand_in", ["folder", "link", "link to the same", "file for its folder"])
@@ -200,7 +200,7 @@ def test_what_is_not_of_our_making_is_left_alone(small: Place, say: Say, monkeyp
     (small.output / "link.png").symlink_to(small.output / "s/b.png")
     (small.output / "in/orphan.png").write_bytes(small.images()["s/b.png"])
     assert found(small, monkeypatch) == {Kind.ORPHANED: {"in/orphan.png"}}
-    assert verify(str(small.db)).foreign == 6
+    assert verify(small.workspace).foreign == 6
     done = say("--repair")
     assert done[0] == 0
     assert "6 files there are not of dicomprep's making" in done[1]
@@ -393,7 +393,7 @@ def test_a_run_keeps_it_out(small: Place, say: Say) -> None:
 
 def test_without_a_database_there_is_nothing_to_verify(place: Place, say: Say) -> None:
     assert say()[0] == 2
-    Store(str(place.db)).close()
+    Store(place.workspace.address).close()
     done = say()
     assert done[0] == 2
     assert "holds nothing yet" in done[1]
@@ -401,7 +401,7 @@ def test_without_a_database_there_is_nothing_to_verify(place: Place, say: Say) -
 
 def test_labels_stay_with_images_that_are_made_again(small: Place, say: Say) -> None:
     (label_id,) = small.rows("SELECT id FROM images WHERE filename = 's/b'")
-    store = Store(str(small.db))
+    store = Store(small.workspace.address)
     with store.transaction() as connection:
         add_label(connection, label_id, "odd", annotator="me")
     store.close()
@@ -430,9 +430,10 @@ def _measured(place: Place) -> tuple[float, ...]:
     """Memory in MB before and at its peak, and seconds, of verifying in a process of its own."""
     code = (
         "import re, sys, time; from pathlib import Path; from dicomprep.checks.verify import verify\n"
+        "from dicomprep.workspace import Workspace\n"
         "memory = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) / 1024\n"
         "began, before = time.perf_counter(), memory()\n"
-        "findings = verify(sys.argv[1])\n"
+        "findings = verify(Workspace.open(sys.argv[1]))\n"
         "assert not findings.counts, findings\n"
         "print(before, memory(), time.perf_counter() - began)"
     )

@@ -15,8 +15,8 @@ from tests.running import Place, wait_until
 
 @contextmanager
 def served_pages(place: Place, bounds: ConnectionLimits, address: ServerAddress) -> Iterator[uvicorn.Server]:
-    settings = LabelSettings(db=str(place.db), output_dir=place.output, classes=("normal", "abnormal"))
-    context = PageContext(settings, address)
+    settings = LabelSettings(classes=("normal", "abnormal"))
+    context = PageContext(place.workspace, settings, address)
     context.catalogue.start()
     server = make_server(application(context), address, bounds)
     thread = threading.Thread(target=server.run)

@@ -145,7 +145,7 @@ def test_a_fault_of_our_own_is_still_shown_as_one(
     def wrong(_db: str) -> None:
         raise TypeError("a mistake")
 
-    monkeypatch.setattr("dicomprep.cli.reporting.print_status", wrong)
+    monkeypatch.setattr("dicomprep.cli.status._print_status", wrong)
     with contextlib.chdir(here), pytest.raises(TypeError, match="a mistake"):
         main(["status", "--db", "x.db"])
     sql("UPDATE frames SET width = 'wide'")(here / "x.db")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from dicomprep.database.connection import key_file
 from dicomprep.workspace import MARK
 from tests.running import Place, cli, make_files, wait_until
 
@@ -106,7 +105,7 @@ def test_a_linked_image_is_neither_shown_nor_loaded(place: Place, elsewhere: Pat
 @pytest.mark.parametrize("what", ["mark", "lock", "key"])
 def test_a_pipe_is_not_waited_for(place: Place, what: str) -> None:
     path = {"mark": place.output / MARK, "lock": place.output / ".dicomprep.lock"}.get(what)
-    path = path or key_file(str(place.db), place.output)
+    path = path or place.workspace.key_path
     path.unlink(missing_ok=True)
     os.mkfifo(path)
     code, said = preprocess(place)

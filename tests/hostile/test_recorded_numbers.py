@@ -160,7 +160,7 @@ def contents(place: Place) -> Iterator[tuple[str, bytes]]:
     yield "report.html", (place.base / "r.html").read_bytes()
     for kind in ("csv", "webdataset", "folder"):
         out = place.base / kind
-        export_frames(Format(kind), out, db=str(place.db), options=ExportOptions(with_uids=True))
+        export_frames(Format(kind), out, place.workspace, options=ExportOptions(with_uids=True))
         yield from ((f"{kind}/{path.name}", path.read_bytes()) for path in out.rglob("*") if path.is_file())
 
 

@@ -65,7 +65,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 def test_labels_are_text_on_the_card(place: Place, tmp_path: Path) -> None:
     where = "label != '`x` and ``y``' or frame_number = 0"
     options = ExportOptions(where=where, license="# [MIT](javascript:alert(1)) <script>", label=LABELS)
-    export_frames(Format.CSV, tmp_path / "out", db=str(place.db), options=options)
+    export_frames(Format.CSV, tmp_path / "out", place.workspace, options=options)
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8").partition("\n---\n")[2]
     assert "<" not in card
     reader = Reader(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(card))
@@ -78,7 +78,7 @@ def test_labels_are_text_on_the_card(place: Place, tmp_path: Path) -> None:
 
 
 def test_labels_are_text_in_the_report(place: Place, tmp_path: Path) -> None:
-    write_report(str(place.db), tmp_path / "report.html")
+    write_report(place.workspace, tmp_path / "report.html")
     reader = Reader((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert reader.elements <= REPORT
     assert not {name for name in reader.attributes if name.startswith("on") or name in ("href", "src")}

@@ -34,8 +34,8 @@ def test_what_is_gone_is_said_by_all_and_pruned_where_that_is_asked_for(place: P
     assert absent(place) == ["Ä b/A/a.dcm", "Ä b/A/b.dcm"]
     said = "2 recorded inputs are no longer there"
     assert any(said in sentence for sentence in result.concerns)
-    assert any(said in note for section in audit(str(place.db), near=False) for note in section.notes)
-    assert any(said in note for note in verify(str(place.db)).notes)
+    assert any(said in note for section in audit(place.workspace, near=False) for note in section.notes)
+    assert any(said in note for note in verify(place.workspace).notes)
     for command in ("status", "audit", "verify"):
         assert said in cli(place.base, command, "--db", place.db).stdout
     pruned = place.run(prune=True)

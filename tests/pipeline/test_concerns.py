@@ -24,7 +24,7 @@ def fill(place: Place, count: int, **values: str | None) -> None:
 
 def said_alike(place: Place, sentence: str, concerns: tuple[str, ...]) -> None:
     assert any(sentence in concern for concern in concerns)
-    notes = [note for section in audit(str(place.db), near=False) for note in section.notes]
+    notes = [note for section in audit(place.workspace, near=False) for note in section.notes]
     assert any(sentence in note for note in notes)
     assert sentence in cli(place.base, "status", "--db", place.db).stdout
 

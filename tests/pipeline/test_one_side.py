@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dicomprep.checks.audit.audit import audit
 from dicomprep.config import Splits
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.kinship import MOST_PATIENTS
 from dicomprep.database.writes.groups import ensure_groups
 from dicomprep.database.writes.store import Store
@@ -42,7 +43,7 @@ def test_a_study_is_never_torn_whatever_comes_first(place: Place, odd: dict[str,
         place.run(split=SPLIT)
     torn = "SELECT study_key FROM files JOIN groups ON groups.id = group_id GROUP BY 1 HAVING count(DISTINCT split) > 1"
     assert place.rows(torn) == []
-    assert sum(section.leaks for section in audit(str(place.db), near=False)) == 0
+    assert sum(section.leaks for section in audit(place.workspace, near=False)) == 0
 
 
 def test_a_made_up_study_joins_nobody(place: Place) -> None:
@@ -54,12 +55,12 @@ def test_a_made_up_study_joins_nobody(place: Place) -> None:
 
 @pytest.mark.parametrize(("patients", "leaks"), [(5, 1), (20, 1), (21, 0)])
 def test_a_torn_study_is_a_leak_unless_its_uid_is_made_up(place: Place, patients: int, leaks: int) -> None:
-    store = Store(str(place.db))
+    store = Store(place.workspace.address)
     deliver(store, [File(number, 0, None, has_id=True) for number in range(patients)])
     store.close()
     place.execute("UPDATE groups SET split = 'test' WHERE id % 2 = 0")
     place.execute("UPDATE groups SET split = 'train' WHERE id % 2 = 1")
-    found = audit(str(place.db), near=False)[0]
+    found = audit(place.workspace, near=False)[0]
     assert (found.leaks, any("2" in note and "in two splits and of" in note for note in found.notes)) == (leaks, True)
 
 
@@ -128,7 +129,7 @@ _LABELLED = (
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database in which nothing is recorded yet."""
     path = tmp_path_factory.mktemp("empty") / "x.db"
-    Store(str(path)).close()
+    Store(DatabaseAddress.parse(path)).close()
     return path
 
 
@@ -141,7 +142,7 @@ def test_whatever_is_delivered_no_study_is_torn_and_nothing_labelled_moves(
     with tempfile.TemporaryDirectory() as base:
         place = Place(Path(base))
         shutil.copy(empty, place.db)
-        store = Store(str(place.db))
+        store = Store(place.workspace.address)
         count, before = 0, dict[int, str]()
         for files, labelled in runs:
             deliver(store, files, first=count)
@@ -150,7 +151,7 @@ def test_whatever_is_delivered_no_study_is_torn_and_nothing_labelled_moves(
             assert {frame_id: sides[frame_id] for frame_id in before} == before
             studies = place.rows(_STUDIES)
             torn = [study for study, _, splits in studies if splits > 1]
-            assert not torn or audit(str(place.db), near=False)[0].leaks
+            assert not torn or audit(place.workspace, near=False)[0].leaks
             assert before or not [study for study, groups, splits in studies if splits > 1 and groups <= MOST_PATIENTS]
             if labelled < count:
                 columns = "INSERT INTO labels (frame_id, label, annotator, created_at)"
@@ -181,7 +182,7 @@ def test_a_run_says_how_many_patients_of_earlier_runs_it_moved(place: Place) -> 
 
 
 def test_groups_are_numbered_as_they_came(place: Place) -> None:
-    store = Store(str(place.db))
+    store = Store(place.workspace.address)
     met = [Instance(group_kind="patient", group_key=f"key {number}") for number in range(40)]
     with store.transaction() as connection:
         ensure_groups(connection, met, lambda _kind, _key: "train", 1)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import dicomprep
-from dicomprep.workspace import MARK, claim_output, require_own_output
+from dicomprep.storage.paths import MARK
+from dicomprep.workspace import Workspace
 from tests.running import Place, call, cli, dicomprep_command, make_files
 
 
@@ -27,7 +28,7 @@ def test_a_second_database_is_refused_and_the_images_of_the_first_stay(place: Pl
     assert place.images() == before
     assert cli(place.base, "preprocess", tmp_path / "other", "--output-dir", "o2", "--db", "second.db").returncode == 0
     (place.output / MARK).unlink()
-    claim_output(place.output, str(place.base / "second.db"), data_set="of the second")
+    Workspace.create(place.base / "second.db", place.output).claim(data_set="of the second")
     repaired = cli(place.base, "verify", "--repair", "--db", place.db)
     assert (repaired.returncode, "second.db" in repaired.stderr) == (2, True)
     assert place.images() == before
@@ -48,11 +49,11 @@ def test_what_is_moved_copied_or_begun_anew_is_no_second_database(place: Place, 
 
 
 def test_a_server_is_told_apart_by_its_key_and_a_cut_mark_is_none(tmp_path: Path) -> None:
-    claim_output(tmp_path, "postgresql://me:secret@host/one", data_set="k1")
+    Workspace.create("postgresql://me:secret@host/one", tmp_path).claim(data_set="k1")
     assert "secret" not in (tmp_path / MARK).read_text()
-    require_own_output(tmp_path, "postgresql://me:other@host/one", data_set="k2")
-    require_own_output(tmp_path, "postgresql://me@elsewhere/one", data_set="k1")
+    Workspace.create("postgresql://me:other@host/one", tmp_path).require_own_output(data_set="k2")
+    Workspace.create("postgresql://me@elsewhere/one", tmp_path).require_own_output(data_set="k1")
     with pytest.raises(dicomprep.ConfigError, match=r"another database, postgresql://me:\*\*\*@host/one.*remove"):
-        require_own_output(tmp_path, "postgresql://me@host/two", data_set="k2")
+        Workspace.create("postgresql://me@host/two", tmp_path).require_own_output(data_set="k2")
     (tmp_path / MARK).write_text((tmp_path / MARK).read_text()[:-9])
-    require_own_output(tmp_path, "postgresql://me@host/two", data_set="k2")
+    Workspace.create("postgresql://me@host/two", tmp_path).require_own_output(data_set="k2")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.writes.labels import add_label
 from dicomprep.database.writes.predictions import Score, add_scores, summarize
 from dicomprep.database.writes.releases import add_releases
@@ -77,7 +78,7 @@ def test_a_label_is_where_its_picture_is(
     tmp_path_factory: pytest.TempPathFactory, history: list, labeled: list
 ) -> None:
     """Files are replaced, swapped, cut and restored, cines lose frames and gain others, in any order."""
-    store = Store(str(tmp_path_factory.mktemp("history") / "x.db"))
+    store = Store(DatabaseAddress.parse(tmp_path_factory.mktemp("history") / "x.db"))
     given_labels: dict[int, str] = {}
     try:
         for number, (order, counts) in enumerate(history):
@@ -245,7 +246,7 @@ def store(place: Place) -> Iterator[Store]:
     save(place, "p0/a.dcm", 0)
     save(place, "p1/a.dcm", 1)
     place.run(split="100/0/0")
-    store = Store(str(place.db))
+    store = Store(place.workspace.address)
     yield store
     store.close()
 

@@ -33,7 +33,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture
 def store(place: Place) -> Iterator[Store]:
-    opened = Store(str(place.db))
+    opened = Store(place.workspace.address)
     opened.begin_run(version="x", root="/in", options={})
     yield opened
     opened.close()

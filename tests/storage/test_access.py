@@ -138,7 +138,7 @@ def test_what_is_made_again_is_no_more_readable(place: Place) -> None:
 def test_journals_are_as_private_as_the_database(place: Place) -> None:
     with umask(0):
         place.run()
-        store = Store(str(place.db))
+        store = Store(place.workspace.address)
         with store.transaction() as connection:
             write_meta(connection, "x", "y" * 100_000)
             beside = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.base.glob("x.db-*")}
@@ -168,7 +168,7 @@ def test_exports_are_private_unless_shared_and_earlier_ones_stay(place: Place, t
 
 
 def export(place: Place, kind: str, out: Path, *, shared: bool = False) -> None:
-    export_frames(Format(kind), out, db=str(place.db), options=ExportOptions(), shared=shared)
+    export_frames(Format(kind), out, place.workspace, options=ExportOptions(), shared=shared)
 
 
 def test_a_servers_data_set_is_known_by_the_mark_in_its_folder(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dicomprep.database.writes.releases import add_releases, hold_back
 from dicomprep.database.writes.store import Store
 from dicomprep.exchange.labels import import_labels
 from dicomprep.exchange.options import ExportOptions
-from dicomprep.exchange.pseudonyms import open_pseudonyms
+from dicomprep.exchange.pseudonyms import Pseudonyms
 from dicomprep.exchange.rows import read_rows
 from dicomprep.pixels.png import decode_png, encode_png
 from dicomprep.training.sampling import BalancedSampler, class_weights
@@ -328,15 +328,15 @@ def test_torch_batches_with_our_collate_and_sampler(place: Place) -> None:
 def test_frames_that_may_show_text_are_held_back_until_released(place: Place, tmp_path: Path) -> None:
     subprocess.run(["cp", "-r", place.base, tmp_path / "copy"], check=True)
     copy = Place(tmp_path / "copy")
-    store = Store(str(copy.db))
+    store = Store(copy.workspace.address)
     with store.transaction() as connection:
         connection.exec_driver_sql("UPDATE frames SET burned_in = 'high' WHERE id <= 3")
     assert len(dicomprep.Dataset(copy.db)) == 11
     hold_back(store, on=True)
     assert len(dicomprep.Dataset(copy.db)) == 8
     (tmp_path / "labels.csv").write_text("id,label\n1,x\n")
-    assert import_labels(str(copy.db), tmp_path / "labels.csv", annotator="t").recorded == 1
-    rows = read_rows(str(copy.db), ExportOptions(), open_pseudonyms(str(copy.db), copy.output))
+    assert import_labels(copy.workspace, tmp_path / "labels.csv", annotator="t").recorded == 1
+    rows = read_rows(copy.workspace, ExportOptions(), Pseudonyms(copy.workspace.key))
     assert len(rows) == 8
     add_releases(store, [1], person="t")
     store.close()

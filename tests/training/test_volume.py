@@ -9,7 +9,7 @@ from pydicom.uid import generate_uid
 
 import dicomprep
 from dicomprep.exchange.options import ExportOptions
-from dicomprep.exchange.pseudonyms import open_pseudonyms
+from dicomprep.exchange.pseudonyms import Pseudonyms
 from dicomprep.exchange.rows import read_rows
 from dicomprep.training.stacking import find_odd_step, is_even
 from tests.building import make_dicom
@@ -55,8 +55,8 @@ def test_slices_are_stacked_in_their_order(tmp_path: Path) -> None:
 def test_a_series_is_found_by_its_pseudonym(tmp_path: Path) -> None:
     place = Place(tmp_path)
     uid = make_series(place)
-    pseudonyms = open_pseudonyms(str(place.db), place.output)
-    key = read_rows(str(place.db), ExportOptions(), pseudonyms).value("series_key", 0)
+    pseudonyms = Pseudonyms(place.workspace.key)
+    key = read_rows(place.workspace, ExportOptions(), pseudonyms).value("series_key", 0)
     assert (dicomprep.volume(key, db=place.db).array == dicomprep.volume(uid, db=place.db).array).all()
 
 

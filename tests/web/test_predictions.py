@@ -54,7 +54,7 @@ def imported(place: Place, *rows: dict[str, object], name: str = "model.csv", mo
 def model(place: Place) -> str:
     code, said = imported(place, *scores_of(place), {"filename": "in/nowhere", "a": 0.5, "b": 0.5})
     assert (code, said.count("\n")) == (0, 3), said
-    assert f"{COUNT} images have scores of m" in said
+    assert f"Imported m predictions for {COUNT} images" in said
     assert "filename in/nowhere" in said
     return "m"
 

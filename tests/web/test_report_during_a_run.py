@@ -67,6 +67,6 @@ def test_a_run_starts_and_records_while_a_report_is_made(
     place: Place, monkeypatch: pytest.MonkeyPatch, when: Callable[[pytest.MonkeyPatch, Between], None]
 ) -> None:
     when(monkeypatch, run_once(place))
-    write_report(str(place.db), place.base / "report.html")
+    write_report(place.workspace, place.base / "report.html")
     assert "annotator 1 and annotator 2</td><td>8</td>" in (place.base / "report.html").read_text("utf-8")
     assert len(place.images()) == 9

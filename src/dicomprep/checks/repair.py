@@ -11,9 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from dicomprep.checks.verify import EXAMPLES, contradiction, look_at, recorded_output
+from dicomprep.checks.verify import EXAMPLES, contradiction, look_at
 from dicomprep.config import Config
-from dicomprep.database.connection import read_meta
 from dicomprep.database.queries import verify as verify_queries
 from dicomprep.database.queries.concerns import changed_side
 from dicomprep.database.queries.runs import last_options
@@ -23,9 +22,8 @@ from dicomprep.database.writes.store import Store
 from dicomprep.pipeline.rerun import recorded_config, recorded_sources
 from dicomprep.pipeline.result import ProgressListener
 from dicomprep.pipeline.run import run
-from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.paths import actual_path
-from dicomprep.workspace import require_claimed
+from dicomprep.workspace import Workspace
 
 __all__ = ["Repaired", "repair"]
 
@@ -63,18 +61,15 @@ class Repaired:
             self.reasons.append(reason)
 
 
-def repair(db: str, due: set[int], *, workers: int, make_listener: MakeListener) -> Repaired:
+def repair(workspace: Workspace, due: set[int], *, workers: int, make_listener: MakeListener) -> Repaired:
     """Process the inputs with these ids again, except those whose source is gone: of them nothing is touched."""
     repaired = Repaired()
-    store = Store(db)
-    try:
+    with workspace.writing() as store:
         ids = sorted(due)
         for start in range(0, len(ids), FILES):
-            _Part(store, ids[start : start + FILES], repaired, workers, make_listener).mend()
+            _Part(workspace, store, ids[start : start + FILES], repaired, workers, make_listener).mend()
             if repaired.interrupted:
                 break
-    finally:
-        store.close()
     return repaired
 
 
@@ -82,19 +77,16 @@ def repair(db: str, due: set[int], *, workers: int, make_listener: MakeListener)
 class _Part:
     """Some of the inputs."""
 
+    workspace: Workspace
     store: Store
     ids: Sequence[int]
     repaired: Repaired
     workers: int
     make_listener: MakeListener
-    output_dir: Path = Path()
-    images: LocalImages = field(init=False)
 
     def mend(self) -> None:
+        self.workspace.require_claimed()
         with self.store.transaction() as connection:
-            self.output_dir = recorded_output(connection, self.store.db)
-            require_claimed(self.output_dir, data_set=read_meta(connection, "key_check") or "")
-            self.images = LocalImages(self.output_dir)
             before = _Recorded.of(connection, self.ids)
             forget_lost_kin(connection)
         wrong = {place for place in before.images if not self._is_whole(place, before)}
@@ -123,8 +115,9 @@ class _Part:
             options = last_options(connection, root)
         with self.store.transaction() as connection:
             mark_stale(connection, root, paths)
-        config = recorded_config(options, root, self.store.db, self.output_dir, {"workers": self.workers})
+        config = recorded_config(self.workspace, options, root, {"workers": self.workers})
         result = run(
+            self.workspace,
             config,
             sources=recorded_sources(root, paths, follow_links=config.follow_links),
             listener=self.make_listener(config, len(paths)),
@@ -156,7 +149,7 @@ class _Part:
 
     def _is_whole(self, place: str, recorded: "_Recorded") -> bool:
         _, size, digest = recorded.images[place]
-        return look_at(self.images, place, size, digest) is None
+        return look_at(self.workspace.images, place, size, digest) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,20 +13,16 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from dicomprep.checks.orphans import Leftovers
-from dicomprep.config import Config
-from dicomprep.database.connection import connect, database_folder, displayed_database, migrate, read_meta, reading
-from dicomprep.database.queries import counts, runs
+from dicomprep.database.connection import connect, reading
+from dicomprep.database.queries import counts
 from dicomprep.database.queries import verify as verify_queries
-from dicomprep.errors import ConfigError
 from dicomprep.models import Status
 from dicomprep.pipeline.concerns import absent_inputs, unreachable_roots
-from dicomprep.pipeline.run import alone, own_paths
 from dicomprep.storage.base import ImageStore, is_image_name
-from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.source import digest_bytes
-from dicomprep.workspace import require_claimed, require_own_output
+from dicomprep.workspace import Workspace
 
-__all__ = ["Findings", "Kind", "clear", "contradiction", "look_at", "reading", "recorded_output", "verify"]
+__all__ = ["Findings", "Kind", "clear", "contradiction", "look_at", "verify"]
 
 ROWS, PIECE, READERS = 4096, 256, 4
 """So many rows are read at a time, and so many images looked at by each of so many threads."""
@@ -79,20 +75,20 @@ Progress = Callable[[int, int], None]
 """progress(looked_at, all)"""
 
 
-def verify(db: str, *, progress: Progress = lambda _done, _all: None) -> Findings:
+def verify(workspace: Workspace, *, progress: Progress = lambda _done, _all: None) -> Findings:
     """Hold every row against its image, every image against its row, and the rows against each other.
 
     No run can write meanwhile. Raises ConfigError where nothing is recorded, EnvironmentFault where the database or
     the output folder cannot be used or are in use.
     """
-    with _opened(db) as (engine, config):
-        findings = Findings(config.output_dir)
-        _ask(engine, db, findings, verify_queries.unsound)
+    with _opened(workspace) as engine:
+        findings = Findings(workspace.output_dir)
+        _ask(engine, findings, verify_queries.unsound)
         if not findings.counts:  # else no answer of it can be relied on
-            _ask(engine, db, findings, verify_queries.dangling)
-            _look_at_inputs(engine, db, findings)
-            _look_at_images(engine, db, findings, progress)
-            leftovers = _leftovers(engine, config)
+            _ask(engine, findings, verify_queries.dangling)
+            _look_at_inputs(engine, findings)
+            _look_at_images(engine, workspace.images, findings, progress)
+            leftovers = _leftovers(engine, workspace)
             for place in leftovers.half_written():
                 findings.add(Kind.LEFTOVER, place)
             for place in leftovers.orphans():
@@ -103,36 +99,25 @@ def verify(db: str, *, progress: Progress = lambda _done, _all: None) -> Finding
         return findings
 
 
-def clear(db: str) -> int:
+def clear(workspace: Workspace) -> int:
     """Remove the images that no row names, and what killed runs left half-written; how many files that were."""
-    with _opened(db) as (engine, config):
-        leftovers = _leftovers(engine, config, clear=True)
+    with _opened(workspace) as engine:
+        leftovers = _leftovers(engine, workspace, clear=True)
         return sum(1 for _ in leftovers.half_written()) + sum(1 for _ in leftovers.orphans())
 
 
 @contextmanager
-def _opened(db: str) -> Iterator[tuple[Engine, Config]]:
-    """A database and where it and its images are; no run writes there until the end of the block."""
-    engine = connect(db, must_exist=True)
+def _opened(workspace: Workspace) -> Iterator[Engine]:
+    """The database of a data set whose images are its own; no run writes there until the end of the block."""
+    workspace.require_images()
+    workspace.require_own_output(data_set=workspace.data_set)
+    workspace.require_claimed()
+    engine = connect(workspace.address, must_exist=True)
     try:
-        migrate(engine)
-        with reading(engine) as connection:
-            output_dir, data_set = recorded_output(connection, db), read_meta(connection, "key_check") or ""
-        require_own_output(output_dir, db, data_set=data_set)
-        require_claimed(output_dir, data_set=data_set)
-        config = Config(dicom_dir=Path(), output_dir=output_dir, db=db)
-        with alone(config):
-            yield engine, config
+        with workspace.lock():
+            yield engine
     finally:
         engine.dispose()
-
-
-def recorded_output(connection: Connection, db: str) -> Path:
-    """The folder that holds the images of a database; ConfigError where none is recorded yet."""
-    recorded = runs.output_dir(connection)
-    if recorded is None:
-        raise ConfigError(f"The database {displayed_database(db)} holds nothing yet.")
-    return (database_folder(db) or Path()) / recorded
 
 
 def contradiction(status: str, frames: int, recorded: int, group_id: int | None) -> str | None:
@@ -161,13 +146,13 @@ def look_at(images: ImageStore, name: str, size: int, digest: bytes) -> Kind | N
     return None if len(content) == size and digest_bytes(content) == digest else Kind.ALTERED
 
 
-def _ask(engine: Engine, db: str, findings: Findings, question: Callable[[Connection], list[str]]) -> None:
+def _ask(engine: Engine, findings: Findings, question: Callable[[Connection], list[str]]) -> None:
     with reading(engine) as connection:
         for fault in question(connection):
             findings.add(Kind.DATABASE, fault)
 
 
-def _look_at_inputs(engine: Engine, db: str, findings: Findings) -> None:
+def _look_at_inputs(engine: Engine, findings: Findings) -> None:
     after = 0
     while True:
         with reading(engine) as connection:
@@ -183,16 +168,14 @@ def _look_at_inputs(engine: Engine, db: str, findings: Findings) -> None:
                 findings.add(Kind.CONTRADICTORY, f"{row.root}/{row.path}: {wrong}", row.id)
 
 
-def _look_at_images(engine: Engine, db: str, findings: Findings, progress: Progress) -> None:
-    images = LocalImages(findings.output_dir)
-
+def _look_at_images(engine: Engine, images: ImageStore, findings: Findings, progress: Progress) -> None:
     def look(rows: Sequence[Any]) -> list[Kind | None]:
         return [look_at(images, row.thumbnail_path, row.size, row.digest) for row in rows]
 
     with reading(engine) as connection:
         total = counts.count_frames(connection)
     with ThreadPoolExecutor(READERS, "dicomprep reader") as readers:
-        for rows in _frames(engine, db):
+        for rows in _frames(engine):
             pieces = [rows[start : start + PIECE] for start in range(0, len(rows), PIECE)]
             for piece, kinds in zip(pieces, readers.map(look, pieces), strict=True):
                 for row, kind in zip(piece, kinds, strict=True):
@@ -202,7 +185,7 @@ def _look_at_images(engine: Engine, db: str, findings: Findings, progress: Progr
                 progress(findings.images, total)
 
 
-def _frames(engine: Engine, db: str) -> Iterator[Sequence[Any]]:
+def _frames(engine: Engine) -> Iterator[Sequence[Any]]:
     after = 0
     while True:
         with reading(engine) as connection:
@@ -213,8 +196,8 @@ def _frames(engine: Engine, db: str) -> Iterator[Sequence[Any]]:
         after = rows[-1].id
 
 
-def _leftovers(engine: Engine, config: Config, *, clear: bool = False) -> Leftovers:
-    images = LocalImages(config.output_dir)
+def _leftovers(engine: Engine, workspace: Workspace, *, clear: bool = False) -> Leftovers:
+    images = workspace.images
 
     def named(places: Sequence[str]) -> set[str]:
         with reading(engine) as connection:
@@ -222,4 +205,4 @@ def _leftovers(engine: Engine, config: Config, *, clear: bool = False) -> Leftov
             alike = verify_queries.find_alike(connection, [place for place in places if place not in known])
         return known | {place for place, others in alike.items() if any(images.are_one(place, o) for o in others)}
 
-    return Leftovers(images, own_paths(config), named, clear=clear)
+    return Leftovers(images, workspace.own_paths(), named, clear=clear)

@@ -11,20 +11,8 @@ from cyclopts import App
 from cyclopts.argument import Argument, ArgumentCollection
 from cyclopts.token import Token
 
-from dicomprep.cli.audit import audit
 from dicomprep.cli.defaults import data_options, default_options, is_shared
-from dicomprep.cli.export import export
-from dicomprep.cli.inspect import inspect
-from dicomprep.cli.label import label
-from dicomprep.cli.labels import labels
-from dicomprep.cli.options import DEFAULTS
-from dicomprep.cli.predictions import predictions
-from dicomprep.cli.preprocess import preprocess
-from dicomprep.cli.release import release
-from dicomprep.cli.report import report
-from dicomprep.cli.retry import retry
-from dicomprep.cli.status import status
-from dicomprep.cli.verify import verify
+from dicomprep.config import DEFAULT_DB
 from dicomprep.engines.interrupts import ignore_at_end
 from dicomprep.errors import (
     ConfigError,
@@ -40,7 +28,11 @@ from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
 
-COMMANDS = (preprocess, status, retry, verify, audit, release, inspect, label, report, export)
+COMMANDS = (
+    *("preprocess", "status", "retry", "verify", "audit", "release", "inspect", "label", "report", "export"),
+    *("labels", "predictions"),
+)
+"""Each is loaded when it is called: its file imports all that it needs."""
 
 app = App(
     name="dicomprep",
@@ -49,8 +41,8 @@ app = App(
     help="Raw DICOM files in; training-ready images out.",
     suppress_keyboard_interrupt=False,
 )
-for command in (*COMMANDS, labels, predictions):
-    app.command(command)
+for command in COMMANDS:
+    app.command(f"dicomprep.cli.{command}:{command}", name=command)
 
 
 def main(arguments: Iterable[str] | None = None) -> None:
@@ -78,7 +70,10 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 def _call(arguments: Iterable[str]) -> int:
     """What a command returns. Where it fails in a way that is not foreseen, a damaged database may be why."""
-    command, bound, _ = app.parse_args(_join_values(arguments), exit_on_error=True)
+    words = _join_values(arguments)
+    if not words or words[0] in app.help_flags:
+        _load_all()
+    command, bound, _ = app.parse_args(words, exit_on_error=True)
     try:
         return int(command(*bound.args, **bound.kwargs) or 0)
     except (DicomprepError, OSError):
@@ -87,12 +82,19 @@ def _call(arguments: Iterable[str]) -> int:
         remedy = "Allow more (ulimit -v), or close other programs, and run this again."
         raise EnvironmentFault(f"The memory does not suffice. {remedy}") from error
     except Exception as error:
+        from dicomprep.database.address import DatabaseAddress
         from dicomprep.database.soundness import damage_fault
 
-        fault = damage_fault(bound.arguments.get("db", DEFAULTS.db), error)
+        fault = damage_fault(DatabaseAddress.parse(bound.arguments.get("db", DEFAULT_DB)), error)
         if fault is None:
             raise
         raise fault from error
+
+
+def _load_all() -> None:
+    """The list of commands says of each what it does."""
+    for command in COMMANDS:
+        app[command]
 
 
 def _leave(code: int, reason: object) -> None:

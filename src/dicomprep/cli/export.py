@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
-from dicomprep.cli.options import DEFAULTS, Flag, Flat
+from dicomprep.cli.options import Db, Flag, Flat
+from dicomprep.config import DEFAULT_DB
+from dicomprep.errors import count_of
+from dicomprep.exchange.export import export_frames
 from dicomprep.exchange.options import ExportOptions, Format
+from dicomprep.workspace import Workspace
 
 __all__ = ["export"]
 
@@ -13,30 +17,26 @@ def export(
     kind: Format,
     out: Path,
     *,
-    db: str = DEFAULTS.db,
+    db: Db = DEFAULT_DB,
     shared: Flag = False,
     options: Annotated[ExportOptions, Flat] = ExportOptions(),  # noqa: B008  (frozen)
 ) -> int:
-    """Write images, or what is said of them, for other programs: pseudonymous, in shards, with a card and digests.
+    """Export a de-identified data set (images and metadata) with a data card and checksums.
 
-    Run it again when images or labels have been added: shards that hold what they should are left as they are, new
-    images go into new ones. What an interrupted export has finished is not done twice.
+    Run it again when images or labels have been added: unchanged shards stay as they are, new images go into new
+    shards. An interrupted export resumes where it stopped.
 
     Parameters
     ----------
     kind
-        csv and parquet are tables without images; webdataset, huggingface and folder have the images.
+        csv and parquet are tables without images; webdataset, huggingface and folder include the images.
     out
-        A new folder, or that of an earlier export with the same options.
-    db
-        SQLite database path, or a postgresql:// URL.
+        A new folder, or the folder of an earlier export with the same options.
     shared
-        Let your group into a new folder, as far as the umask lets it; else it is yours alone.
+        Make a new folder readable by your group, as far as the umask allows; by default only you can read it.
 
     """
-    from dicomprep.exchange.export import export_frames
-
-    done = export_frames(kind, out, db=db, options=options, shared=shared)
-    print(f"{done.images:,} images in {out}. Shards: {done.added} added, {done.changed} written again,", end=" ")
-    print(f"{done.removed} removed, {done.kept} left as they were.")
+    done = export_frames(kind, out, Workspace.open(db), options=options, shared=shared)
+    others = f"{done.changed} updated, {done.removed} removed, {done.kept} unchanged"
+    print(f"{count_of(done.images, 'image')} in {out}. Wrote {count_of(done.added, 'new shard')} ({others}).")
     return 0

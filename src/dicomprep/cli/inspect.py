@@ -1,12 +1,24 @@
 """`dicomprep inspect FILE`."""
 
+import shutil
+import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
+from dicomprep.checks.inspect import inspect_file, render_in_terminal
+from dicomprep.cli.console import printable
 from dicomprep.cli.options import DEFAULTS, Flat
 from dicomprep.config import ImageOptions
+from dicomprep.errors import ConfigError, InputError
+from dicomprep.models import Pixels
+from dicomprep.pixels.png import encode_png
+from dicomprep.storage.sync import drafted, require_place
 
 __all__ = ["inspect"]
+
+MAX_COLUMNS = 64
+"""Of a picture in the terminal."""
 
 
 def inspect(
@@ -16,19 +28,45 @@ def inspect(
     frame: int = 0,
     png: Path | None = None,
 ) -> int:
-    """Explain what one file is, and which transform is applied and why.
+    """Explain one DICOM file: what it is, how it is rendered and why; exits with 1 if it cannot be rendered.
 
     Parameters
     ----------
     file
         A DICOM file.
     frame
-        Which frame, from 0.
+        Index of the frame, from 0.
     png
-        Write the picture here instead of showing it in the terminal.
+        Write the rendered image to this file instead of showing it in the terminal.
 
     """
-    from dicomprep.cli.reporting import print_inspection
-
     file = file.resolve() if file.is_symlink() else file  # it is the person's own choice
-    return print_inspection(file, image, frame_number=frame, png=png, max_bytes=DEFAULTS.budget.max_memory * 2**20)
+    if png is not None:
+        require_place(png, apart_from=file)
+    try:
+        inspection = inspect_file(file, image, frame_number=frame, max_bytes=DEFAULTS.budget.max_memory * 2**20)
+    except InputError as error:
+        raise ConfigError(f"{file}: {error.detail}") from error
+    for name, value in inspection.rows:
+        _print_row(name, value)
+    if inspection.thumbnail is None:
+        if inspection.error is not None:
+            print(f"{'No picture':<16} {printable(inspection.error.detail)} [{inspection.error.code}]")
+        return 1
+    _show(inspection.thumbnail.pixels, png)
+    return 0
+
+
+def _print_row(name: str, value: str) -> None:
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+    print(textwrap.fill(printable(value), width, initial_indent=f"{name:<16} ", subsequent_indent=" " * 17))
+
+
+def _show(pixels: Pixels, png: Path | None) -> None:
+    """As a file, or in the terminal where there is one."""
+    if png is not None:
+        with drafted(png) as draft:
+            draft.write_bytes(encode_png(pixels))
+        print(f"{'Picture':<16} {printable(str(png))}")
+    elif sys.stdout.isatty():
+        print(render_in_terminal(pixels, columns=min(MAX_COLUMNS, shutil.get_terminal_size().columns)))

@@ -2,9 +2,14 @@
 
 import re
 
-from dicomprep.addresses import resolve_database
-from dicomprep.cli.options import DEFAULTS, Flag
+from dicomprep.cli.options import Db, Flag
+from dicomprep.config import DEFAULT_DB
+from dicomprep.database.queries.labeling import Order
 from dicomprep.errors import ConfigError
+from dicomprep.web.guard import ServerAddress
+from dicomprep.web.serve import serve_pages
+from dicomprep.web.site import LabelSettings
+from dicomprep.workspace import Workspace
 
 __all__ = ["label"]
 
@@ -13,7 +18,7 @@ ORDERS = ("shuffled", "uncertainty", "disagreement", "confident:CLASS")
 
 def label(  # noqa: PLR0913
     *,
-    db: str = DEFAULTS.db,
+    db: Db = DEFAULT_DB,
     classes: str = "",
     multi: Flag = False,
     annotator: str = "me",
@@ -26,43 +31,34 @@ def label(  # noqa: PLR0913
     port: int = 5001,
     token: str | None = None,
 ) -> int:
-    """Label and review the images in the browser, one key for each class.
+    """Label and review images in the browser, one key per class.
 
     Parameters
     ----------
-    db
-        SQLite database path, or a postgresql:// URL.
     classes
-        Names to choose from, separated by commas. The database keeps them; new ones are appended.
+        Class names, separated by commas. The database keeps them; new ones are appended.
     multi
         An image may have several classes.
     annotator
-        Whose labels these are, where the page is not told.
+        Name of the annotator, if the page does not give another.
     order
         shuffled (patient after patient), or by predictions: uncertainty, disagreement or confident:CLASS.
     model
-        Whose predictions; those imported last if none is named.
+        Model whose predictions are used; by default the one imported last.
     random_share
-        So many images come in the shuffled order all the same, such as 20%.
+        Share of images drawn at random in spite of --order, such as 20%.
     overlap
-        So many images are labelled by several annotators, such as 20%.
+        Share of images assigned to several annotators, such as 20%.
     raters
-        How many annotators label those.
+        Annotators per overlapping image.
     host
-        Where to listen. Other machines than this one need the token that is printed.
+        Address to listen on. Other machines need the token that is printed.
     port
-        Where the page is: http://127.0.0.1:PORT.
+        Port of the page: http://127.0.0.1:PORT.
     token
-        What requests to another host than this one must carry; random if none is given.
+        Token for requests to an address other than this machine's; random by default.
 
     """
-    from pathlib import Path
-
-    from dicomprep.database.queries.labeling import Order
-    from dicomprep.web.guard import ServerAddress
-    from dicomprep.web.serve import serve_pages
-    from dicomprep.web.site import LabelSettings
-
     if not 1 <= port <= 65535:
         raise ConfigError(f"--port {port}: choose from 1 to 65535.")
     kind, _, of_class = order.partition(":")
@@ -73,8 +69,6 @@ def label(  # noqa: PLR0913
     if token is not None and len(token) < 16:
         raise ConfigError("--token: give 16 characters or more, or none to have one made.")
     settings = LabelSettings(
-        db=resolve_database(db),
-        output_dir=Path(),
         annotator=annotator,
         multi=multi,
         order=Order(kind, of_class, model),
@@ -83,7 +77,7 @@ def label(  # noqa: PLR0913
         raters=raters,
     )
     names = [name.strip() for name in classes.split(",")] if classes else []
-    serve_pages(settings, ServerAddress(host.strip("[]").lower(), port, token), classes=names)
+    serve_pages(Workspace.open(db), settings, ServerAddress(host.strip("[]").lower(), port, token), classes=names)
     return 0
 
 

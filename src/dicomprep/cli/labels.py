@@ -4,40 +4,42 @@ from pathlib import Path
 
 from cyclopts import App
 
-from dicomprep.cli.options import DEFAULTS, Flag
+from dicomprep.cli.console import printable
+from dicomprep.cli.options import Db, Flag
+from dicomprep.config import DEFAULT_DB
+from dicomprep.errors import count_of
+from dicomprep.exchange.labels import export_labels, import_labels
+from dicomprep.exchange.pseudonyms import Shown
+from dicomprep.exchange.tables import require_table_place
+from dicomprep.workspace import Workspace
 
 __all__ = ["labels"]
 
-labels = App(name="labels", help="Labels from other programs and for them.")
+labels = App(name="labels", help="Import or export labels.")
 
 
 @labels.command(name="import")
-def import_(file: Path, *, db: str = DEFAULTS.db, annotator: str = "imported", unmatched: Path | None = None) -> int:
-    """Record the labels of a CSV or Parquet table.
+def import_(file: Path, *, db: Db = DEFAULT_DB, annotator: str = "imported", unmatched: Path | None = None) -> int:
+    """Import labels from a CSV or Parquet table.
 
-    It has a column `label` and says which image is meant: by `filename` (also a path of the source or the thumbnail),
-    `id`, `key` (of an export), or `sop_instance_uid` and `frame_number`. Nothing is overwritten: labels are a log, in
-    which the newest one of each annotator counts.
+    It needs a column `label`, and one that identifies the image: `filename` (also a path of the DICOM file or the
+    thumbnail), `id`, `key` (of an export), or `sop_instance_uid` and `frame_number`. Nothing is overwritten: labels are
+    a log, in which the newest one of each annotator counts.
 
     Parameters
     ----------
     file
-        Its name ends in .csv, .tsv, .txt or .parquet; separator and encoding are found.
-    db
-        SQLite database path, or a postgresql:// URL.
+        A .csv, .tsv, .txt or .parquet file; separator and encoding are detected.
     annotator
-        Whose labels these are, where the table has no column `annotator`.
+        Who gave the labels, if the table has no column `annotator`.
     unmatched
-        Write the rows that speak of no image here, as CSV or Parquet.
+        Write the rows that match no image to this CSV or Parquet file.
 
     """
-    from dicomprep.cli.console import printable
-    from dicomprep.exchange.labels import import_labels
-    from dicomprep.exchange.tables import require_table_place
-
     require_table_place(unmatched, apart_from=file)
-    done = import_labels(db, file, annotator=annotator)
-    print(f"{done.recorded:,} labels recorded, {done.unchanged:,} stood already, {done.empty:,} rows had none.")
+    done = import_labels(Workspace.open(db), file, annotator=annotator)
+    empty = f", {count_of(done.empty, 'row')} without a label skipped" if done.empty else ""
+    print(f"{count_of(done.recorded, 'label')} added, {done.unchanged:,} unchanged{empty}.")
     note = done.matched.table.note
     for line in (*done.changes, *([note] if note else []), *done.matched.report(unmatched).split("\n")):
         print(printable(line))
@@ -48,33 +50,28 @@ def import_(file: Path, *, db: str = DEFAULTS.db, annotator: str = "imported", u
 def export(
     file: Path,
     *,
-    db: str = DEFAULTS.db,
+    db: Db = DEFAULT_DB,
     history: Flag = False,
     with_uids: Flag = False,
     with_paths: Flag = False,
 ) -> int:
-    """Write the labels to a CSV or Parquet table; images are named by the keys that exports have.
+    """Export labels to a CSV or Parquet table; images are identified by their pseudonymous keys, as in exports.
 
     Parameters
     ----------
     file
-        Its name ends in .csv or .parquet.
-    db
-        SQLite database path, or a postgresql:// URL.
+        A .csv or .parquet file.
     history
-        All events of the log with annotator and time, not only what stands.
+        Write the whole history with annotators and times, not only the current labels.
     with_uids
-        Say the SOP Instance UID and the frame, which lead back to the patient in the hospital's own systems.
+        Include DICOM UIDs. They can re-identify patients.
     with_paths
-        Say names of images, which may hold names of patients.
+        Include the names of images. They may contain names of patients.
 
     """
-    from dicomprep.exchange.labels import export_labels
-    from dicomprep.exchange.pseudonyms import Shown
-
     shown = Shown(with_uids=with_uids, with_paths=with_paths)
-    done = export_labels(db, file, shown=shown, history=history)
-    print(f"{done.rows:,} rows in {file}.")
+    done = export_labels(Workspace.open(db), file, shown=shown, history=history)
+    print(f"Wrote {count_of(done.rows, 'row')} to {file}.")
     if done.by_id:
-        print("The key file is missing or damaged: images are named by their `id`, which this database knows.")
+        print("The key file is missing or damaged: images are identified by their `id` in this database instead.")
     return 0

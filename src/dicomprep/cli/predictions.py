@@ -5,42 +5,43 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from dicomprep.cli.options import DEFAULTS, Flag
+from dicomprep.cli.console import printable
+from dicomprep.cli.options import Db, Flag
+from dicomprep.config import DEFAULT_DB
+from dicomprep.errors import count_of
+from dicomprep.exchange.predictions import Unit, export_predictions, import_predictions
+from dicomprep.exchange.pseudonyms import Shown
+from dicomprep.exchange.tables import require_table_place
+from dicomprep.workspace import Workspace
 
 __all__ = ["predictions"]
 
-predictions = App(name="predictions", help="What models say of images.")
+predictions = App(name="predictions", help="Import or export model predictions.")
 
 
 @predictions.command(name="import")
-def import_(file: Path, *, db: str = DEFAULTS.db, model: str = "", unmatched: Path | None = None) -> int:
-    """Record a model's scores from a CSV or Parquet table.
+def import_(file: Path, *, db: Db = DEFAULT_DB, model: str = "", unmatched: Path | None = None) -> int:
+    """Import a model's scores from a CSV or Parquet table.
 
-    It has columns `label` and `score`, or a column of scores (0 to 1) for each class, and says which image is meant: by
-    `filename` (also a path), `id`, `key` (of an export), or `sop_instance_uid` and `frame_number`.
+    It needs columns `label` and `score`, or a column of scores (0 to 1) for each class, and one that identifies the
+    image: `filename` (also a path), `id`, `key` (of an export), or `sop_instance_uid` and `frame_number`.
 
     Parameters
     ----------
     file
-        Its name ends in .csv, .tsv, .txt or .parquet; separator and encoding are found.
-    db
-        SQLite database path, or a postgresql:// URL.
+        A .csv, .tsv, .txt or .parquet file; separator and encoding are detected.
     model
-        The model's name; without it that of the table's column `model`, else the file's. What the model said before of
-        the same images is replaced.
+        The model's name; by default that in the table's column `model`, else the file's name. Earlier scores of the
+        model for the same images are replaced.
     unmatched
-        Write the rows that speak of no image here, as CSV or Parquet.
+        Write the rows that match no image to this CSV or Parquet file.
 
     """
-    from dicomprep.cli.console import printable
-    from dicomprep.exchange.predictions import import_predictions
-    from dicomprep.exchange.tables import require_table_place
-
     require_table_place(unmatched, apart_from=file)
-    done = import_predictions(db, file, model=model or None)
-    lines = [f"{done.images:,} images have scores of {', '.join(done.models)} now."]
+    done = import_predictions(Workspace.open(db), file, model=model or None)
+    lines = [f"Imported {', '.join(done.models)} predictions for {count_of(done.images, 'image')}."]
     if done.left_out:
-        lines.append(f"Left out, for they are no classes: {', '.join(done.left_out)}.")
+        lines.append(f"Columns skipped, not classes: {', '.join(done.left_out)}.")
     lines += [done.matched.table.note] if done.matched.table.note else []
     for line in (*lines, *done.matched.report(unmatched).split("\n")):
         print(printable(line))
@@ -51,37 +52,33 @@ def import_(file: Path, *, db: str = DEFAULTS.db, model: str = "", unmatched: Pa
 def export(  # noqa: PLR0913
     file: Path,
     *,
-    db: str = DEFAULTS.db,
+    db: Db = DEFAULT_DB,
     model: str | None = None,
     by: Annotated[Literal["image", "series", "study", "patient"], Parameter(name="--by")] = "image",
     threshold: float = 0.5,
     with_uids: Flag = False,
     with_paths: Flag = False,
 ) -> int:
-    """Write scores to a CSV or Parquet table: of each image, or any, max and mean of each class over a larger unit.
+    """Export scores to a CSV or Parquet table: per image, or any, max and mean of each class per larger unit.
 
     Parameters
     ----------
     file
-        Its name ends in .csv or .parquet.
-    db
-        SQLite database path, or a postgresql:// URL.
+        A .csv or .parquet file.
     model
-        Only this model's.
+        Only this model; by default all.
     by
-        image, series, study or patient.
+        Unit of a row: image, series, study or patient.
     threshold
-        `any` is 1 where a score of the unit reaches this.
+        `any` is 1 if a score in the unit is at least this.
     with_uids
-        Say the SOP Instance UID and the frame of images.
+        Include DICOM UIDs. They can re-identify patients.
     with_paths
-        Say names of images, which may hold names of patients.
+        Include the names of images. They may contain names of patients.
 
     """
-    from dicomprep.exchange.predictions import Unit, export_predictions
-    from dicomprep.exchange.pseudonyms import Shown
-
     shown = Shown(with_uids=with_uids, with_paths=with_paths)
-    rows = export_predictions(db, file, model=model, unit=Unit(by), threshold=threshold, shown=shown)
-    print(f"{rows:,} rows in {file}.")
+    workspace = Workspace.open(db)
+    rows = export_predictions(workspace, file, model=model, unit=Unit(by), threshold=threshold, shown=shown)
+    print(f"Wrote {count_of(rows, 'row')} to {file}.")
     return 0

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-from dicomprep.cli.options import DEFAULTS, Flag, Flat
-from dicomprep.cli.run import run_and_report
-from dicomprep.config import Budget, Config, ImageOptions, Privacy, Splits
+from dicomprep.cli.options import DEFAULTS, Db, Flag, Flat
+from dicomprep.cli.run import loading_workers, run_and_report
+from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Budget, Config, ImageOptions, Privacy, Splits
 from dicomprep.errors import ConfigError
 
 __all__ = ["preprocess"]
@@ -14,8 +14,8 @@ __all__ = ["preprocess"]
 def preprocess(  # noqa: PLR0913
     dicom_dir: Path | None = None,
     *,
-    output_dir: Path = DEFAULTS.output_dir,
-    db: str = DEFAULTS.db,
+    output_dir: Path = DEFAULT_OUTPUT_DIR,
+    db: Db = DEFAULT_DB,
     workers: int = DEFAULTS.workers,
     image: Annotated[ImageOptions, Flat] = DEFAULTS.image,
     splits: Annotated[Splits, Flat] = DEFAULTS.splits,
@@ -28,9 +28,9 @@ def preprocess(  # noqa: PLR0913
     shared: Flag = False,
     test: Flag = False,
 ) -> int:
-    """Turn DICOM files into images and database records, with splits assigned.
+    """Turn DICOM files into images and database records, with hold-out splits assigned.
 
-    Run it again whenever files have been added: what is done already is not done twice.
+    Run it again when files have been added: only new and changed files are processed.
 
     Parameters
     ----------
@@ -38,22 +38,20 @@ def preprocess(  # noqa: PLR0913
         Directory containing DICOM files.
     output_dir
         Output directory for thumbnails.
-    db
-        SQLite database path, or a postgresql:// URL.
     workers
         Number of parallel workers.
     strict
-        Exit with 1 when any file failed.
+        Exit with 1 if any file failed.
     durable
-        Let images reach the disk before rows name them, so that both outlive a loss of power.
+        fsync images before committing their records (survives power loss; slower).
     follow_links
         Follow symbolic links whose targets lie in DICOM_DIR, as in data sets of DataLad and git-annex.
     prune
-        Remove the images and rows of inputs that are no longer there.
+        Remove images and records of files that no longer exist.
     shared
-        Let your group read a new data set, as far as the umask lets it; else database, key and images are yours alone.
+        Make a new data set readable by your group, as far as the umask allows; by default only you can read it.
     test
-        Use the test directory samp_ds instead; it is made of pydicom's sample files if it is not there.
+        Use the test directory samp_ds instead; created from pydicom's sample files if missing.
 
     """
     if test:
@@ -62,8 +60,6 @@ def preprocess(  # noqa: PLR0913
         raise ConfigError("Which folder? Give DICOM_DIR, or --test for sample files.")
     config = Config(
         dicom_dir=dicom_dir,
-        output_dir=output_dir,
-        db=db,
         workers=workers,
         strict=strict,
         durable=durable,
@@ -75,7 +71,10 @@ def preprocess(  # noqa: PLR0913
         budget=budget,
         privacy=privacy,
     )
-    return run_and_report(config)
+    with loading_workers():
+        from dicomprep.workspace import Workspace
+
+        return run_and_report(Workspace.create(db, output_dir), config)
 
 
 def _samples() -> Path:

@@ -1,7 +1,8 @@
 """`dicomprep retry`."""
 
-from dicomprep.cli.options import DEFAULTS
-from dicomprep.cli.run import run_and_report
+from dicomprep.cli.options import DEFAULTS, Db
+from dicomprep.cli.run import loading_workers, run_and_report
+from dicomprep.config import DEFAULT_DB
 from dicomprep.errors import ErrorCode
 
 __all__ = ["retry"]
@@ -9,18 +10,16 @@ __all__ = ["retry"]
 
 def retry(
     *,
-    db: str = DEFAULTS.db,
+    db: Db = DEFAULT_DB,
     code: list[ErrorCode] | None = None,
     workers: int = DEFAULTS.workers,
     timeout: float | None = None,
     max_memory: int | None = None,
 ) -> int:
-    """Try failed files again, with the options of the last run.
+    """Process failed files again, with the options of the last run.
 
     Parameters
     ----------
-    db
-        SQLite database path, or a postgresql:// URL.
     code
         Only files that failed for this reason; may be given several times.
     workers
@@ -31,13 +30,16 @@ def retry(
         Megabytes that a worker may use for one file.
 
     """
-    from dicomprep.pipeline.rerun import due_runs
-
     budget = {"timeout": timeout, "max_memory": max_memory}
     changes = {name: value for name, value in budget.items() if value is not None}
     worst = None
-    for config, sources, count in due_runs(db, codes=code, workers=workers, changes=changes):
-        worst = max(worst or 0, run_and_report(config, sources, count))
+    with loading_workers():
+        from dicomprep.pipeline.rerun import due_runs
+        from dicomprep.workspace import Workspace
+
+        workspace = Workspace.open(db)
+        for config, sources, count in due_runs(workspace, codes=code, workers=workers, changes=changes):
+            worst = max(worst or 0, run_and_report(workspace, config, sources, count))
     if worst is None:
-        print("Nothing failed that could be tried again.")
+        print("No failed files to retry.")
     return worst or 0

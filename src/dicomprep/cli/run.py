@@ -2,39 +2,51 @@
 
 import gc
 import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from dicomprep.cli.options import DEFAULTS
-from dicomprep.config import Config
+from dicomprep.config import DEFAULT_DB, Config
 from dicomprep.engines.interrupts import end_at_once
 
-__all__ = ["run_and_report"]
+if TYPE_CHECKING:
+    from dicomprep.models import Source
+    from dicomprep.workspace import Workspace
+
+__all__ = ["loading_workers", "run_and_report"]
 
 LABEL_SCRIPT = Path("scripts", "02_label_server.py")
 IN_CHECKOUT = (Path(__file__).parents[3] / LABEL_SCRIPT).is_file()
 """Whether the scripts are there, as they are where this package is not installed from a wheel."""
 
 
-def run_and_report(config: Config, sources: Any = None, count: int | None = None) -> int:  # noqa: ANN401
-    """Process everything, or `count` recorded `sources`; print the summary, and return the exit code of DESIGN §2."""
+@contextmanager
+def loading_workers() -> Iterator[None]:
+    """What a run needs from its first moment on: workers load decoders already, and Ctrl-C leaves no traceback."""
     with end_at_once("Error: Interrupted. The same command goes on from here."):
         from dicomprep.pipeline.preload import preload
 
         preload()
-        from dicomprep.cli.console import ConsoleListener, print_nothing_found, print_summary
-        from dicomprep.database.connection import displayed_database
-        from dicomprep.pipeline.run import run
+        yield
 
-        gc.freeze()  # modules stay: looking through them for garbage again and again takes time
-        result = run(config, listener=ConsoleListener(config.dicom_dir, count), sources=sources)
-        if result.found == 0 and not result.interrupted:
-            print_nothing_found(result)
-            return result.exit_code
-        given = "" if config.db == DEFAULTS.db else f" {_option('--db', displayed_database(config.db))}"
-        label = f"python {_label_script()}" if IN_CHECKOUT else "dicomprep label"
-        print_summary(result, label=label + given, given=given)
+
+def run_and_report(
+    workspace: "Workspace", config: Config, sources: "Iterable[Source] | None" = None, count: int | None = None
+) -> int:
+    """Process everything, or `count` recorded `sources`; print the summary, and return the exit code of DESIGN §2."""
+    from dicomprep.cli.console import ConsoleListener, print_nothing_found, print_summary
+    from dicomprep.pipeline.run import run
+
+    gc.freeze()  # modules stay: looking through them for garbage again and again takes time
+    result = run(workspace, config, listener=ConsoleListener(config.dicom_dir, count), sources=sources)
+    if result.found == 0 and not result.interrupted:
+        print_nothing_found(result)
         return result.exit_code
+    given = "" if workspace.address.text == DEFAULT_DB else f" {_option('--db', result.db)}"
+    label = f"python {_label_script()}" if IN_CHECKOUT else "dicomprep label"
+    print_summary(result, label=label + given, given=given)
+    return result.exit_code
 
 
 def _option(name: str, value: str) -> str:

@@ -1,22 +1,69 @@
 """`dicomprep status`."""
 
-from dicomprep.cli.options import DEFAULTS, Flag
+from sqlalchemy import Connection
+
+from dicomprep.cli.console import print_notes, print_table, printable
+from dicomprep.cli.options import Db, Flag
+from dicomprep.config import DEFAULT_DB
+from dicomprep.database.queries.counts import count_by, count_groups
+from dicomprep.database.queries.failures import list_failures
+from dicomprep.database.queries.runs import last_runs
+from dicomprep.database.writes.pictures import count_waiting
+from dicomprep.errors import count_of
+from dicomprep.exchange.cells import neutral_cell
+from dicomprep.pipeline.concerns import concerns, unreachable_roots
+from dicomprep.workspace import Workspace
 
 __all__ = ["status"]
 
+LAST_RUNS = 5
+"""Runs that are listed."""
 
-def status(*, db: str = DEFAULTS.db, failures: Flag = False) -> int:
-    """Show what the database holds: inputs by state and reason, images by modality and split, the last runs.
+TABLES = (
+    ("Files by status", "status"),
+    ("Files by reason", "error_code"),
+    ("Images by modality", "modality"),
+    ("Images by split", "split"),
+)
+
+
+def status(*, db: Db = DEFAULT_DB, failures: Flag = False) -> int:
+    """Show what the database holds: files by status and reason, images by modality and split, the last runs.
 
     Parameters
     ----------
-    db
-        SQLite database path, or a postgresql:// URL.
     failures
-        List every input that failed, with its reason.
+        List every file that failed, with its reason.
 
     """
-    from dicomprep.cli.reporting import print_failures, print_status
-
-    (print_failures if failures else print_status)(db)
+    workspace = Workspace.open(db)
+    if failures:
+        _print_failures(workspace)
+    else:
+        with workspace.reading() as connection:
+            _print_status(connection)
     return 0
+
+
+def _print_status(connection: Connection) -> None:
+    for title, what in TABLES:
+        print_table(title, count_by(connection, what))
+    print_table("Patients by split", count_groups(connection))
+    for kind, count in count_waiting(connection).items():
+        if count:
+            print(f"{kind.capitalize()}s of {count_of(count, 'image')} wait for a picture that is missing now.")
+    print_notes("Please note", (*concerns(connection), *unreachable_roots(connection)))
+    print("Last runs")
+    for run in last_runs(connection, LAST_RUNS):
+        state = "interrupted" if run.interrupted else "finished" if run.finished_at else "aborted"
+        counts = f"{run.found:,} found, {run.processed:,} processed, {run.frames:,} images in {run.seconds:.1f} s"
+        print(f"  {run.started_at[:19].replace('T', ' ')}  {state}: {counts}\n    {printable(run.root)}")
+
+
+def _print_failures(workspace: Workspace) -> None:
+    """Every file that failed: reason, path and detail, one line each."""
+    with workspace.reading() as connection:
+        failures = list(list_failures(connection))  # read first: a run could not write while somebody pages
+    for failure in failures:
+        detail = printable(failure.error_detail.strip().rpartition("\n")[2])
+        print(failure.error_code, neutral_cell(printable(failure.path)), neutral_cell(detail), sep="\t")

@@ -1,25 +1,142 @@
 """`dicomprep verify`."""
 
-from dicomprep.cli.options import DEFAULTS, Flag
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dicomprep.checks.repair import Repaired
+from dicomprep.checks.repair import repair as repair_images
+from dicomprep.checks.verify import Findings, Kind, clear
+from dicomprep.checks.verify import verify as look
+from dicomprep.cli.console import ConsoleListener, print_notes, printable
+from dicomprep.cli.options import DEFAULTS, Db, Flag
+from dicomprep.config import DEFAULT_DB, Config
+from dicomprep.errors import count_of
+from dicomprep.pipeline.result import Result
+from dicomprep.workspace import Workspace
 
 __all__ = ["verify"]
 
+MEANINGS = {
+    Kind.DATABASE: "the database file itself is damaged",
+    Kind.CONTRADICTORY: "the record of a file contradicts those of its images",
+    Kind.MISSING: "recorded, but missing",
+    Kind.CUT: "shorter than recorded",
+    Kind.ALTERED: "not the content that was recorded",
+    Kind.UNREADABLE: "cannot be read; check permissions and the disk",
+    Kind.ORPHANED: "not in the database (orphaned)",
+    Kind.LEFTOVER: "incomplete, left by a run that was killed",
+}
 
-def verify(*, db: str = DEFAULTS.db, repair: Flag = False, workers: int = DEFAULTS.workers) -> int:
-    """Check that every recorded image is there and whole, that no other is there, and that the database is sound.
+
+def verify(*, db: Db = DEFAULT_DB, repair: Flag = False, workers: int = DEFAULTS.workers) -> int:
+    """Check that every recorded image is there and intact, that there are no others, and that the database is sound.
 
     Exits with 1 when something is wrong, or when not all of it could be repaired.
 
     Parameters
     ----------
-    db
-        SQLite database path, or a postgresql:// URL.
     repair
-        Make missing and damaged images again, and remove those that no record names.
+        Regenerate missing and damaged images, and remove orphaned ones, which are not in the database.
     workers
         Number of parallel workers for the repair.
 
     """
-    from dicomprep.cli.verdict import verify_and_report
+    workspace = Workspace.open(db)
+    findings = _verify(workspace)
+    _print_findings(findings)
+    if not findings.counts:
+        return 0
+    if not repair:
+        print("\nTo repair: dicomprep verify --repair")
+        return 1
+    return _repair(workspace, findings, workers)
 
-    return verify_and_report(db, mend=repair, workers=workers)
+
+def _repair(workspace: Workspace, findings: Findings, workers: int) -> int:
+    """What can be repaired; the exit code."""
+    may_clear = findings.counts[Kind.ORPHANED] <= findings.images
+    cleared = clear(workspace) if may_clear and not findings.counts[Kind.DATABASE] else 0
+    repaired = (
+        repair_images(workspace, findings.due, workers=workers, make_listener=_Regenerating)
+        if findings.due
+        else Repaired()
+    )
+    _print_repaired(findings, repaired, cleared)
+    if repaired.changed_side:
+        count = count_of(repaired.changed_side, "labeled image")
+        print(f"{count} moved to another split: their patients are identified differently now.")
+    if not may_clear:
+        print("More orphaned images than recorded ones: are they another database's? They are left in place.")
+    return repaired.exit_code or int(not may_clear or findings.counts[Kind.DATABASE] > 0)
+
+
+def _verify(workspace: Workspace) -> Findings:
+    console = Console(stderr=True)
+    columns = (TextColumn(" {task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
+    bar = Progress(
+        *columns,
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        expand=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("Images", total=None)
+        return look(workspace, progress=lambda done, total: bar.update(task, completed=done, total=total))
+
+
+def _print_findings(findings: Findings) -> None:
+    counts = f"{count_of(findings.images, 'image')} of {count_of(findings.inputs, 'file')}"
+    print(f"{counts} in {printable(str(findings.output_dir))}")
+    for kind, meaning in MEANINGS.items():
+        count = findings.counts[kind]
+        if not count:
+            continue
+        print(f"  {kind:<14} {count:>9,}  {meaning}")
+        named = findings.examples[kind]
+        for what in named:
+            print(f"    {printable(what)}")
+        if count > len(named):
+            print(f"    … and {count - len(named):,} more")
+    if findings.counts[Kind.MISSING] == findings.images > 0:
+        print("All images are missing. If the folder was moved, move its database along with it.")
+    if findings.foreign:
+        print(f"  {findings.foreign:,} files there were not made by dicomprep; they are left alone.")
+    if not findings.counts:
+        print("All images OK.")
+    print_notes("Please note", findings.notes)
+
+
+def _print_repaired(findings: Findings, repaired: Repaired, cleared: int) -> None:
+    counts = {
+        "restored, byte for byte": repaired.restored,
+        "orphaned images removed": cleared,
+        "regenerated, but different from what was recorded": repaired.different,
+        "could not be repaired": repaired.lost,
+    }
+    if any(counts.values()):
+        print("\nRepaired")
+    for meaning, count in counts.items():
+        if count:
+            print(f"  {count:>9,}  {meaning}")
+    for reason in repaired.reasons:
+        print(f"    {printable(reason)}")
+    if findings.counts[Kind.DATABASE]:
+        print("The database itself cannot be repaired here: restore a copy of it, or begin a new one with --db.")
+
+
+class _Regenerating(ConsoleListener):
+    """A run that regenerates the images of some files."""
+
+    def __init__(self, config: Config, inputs: int) -> None:
+        super().__init__(config.dicom_dir)
+        self._inputs = inputs
+
+    def on_start(self, result: Result, workers: int) -> None:
+        """Say what is done."""
+        print(
+            f"\nRegenerating the images of {self._inputs:,} files below {printable(str(self._folder))}...", flush=True
+        )
+        self._task = self._progress.add_task("Files", total=self._inputs, rate="")
+        self._progress.start()

@@ -6,15 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from dicomprep.addresses import is_sqlite_path, resolve_database
 from dicomprep.database import schema
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.errors import database_fault
 from dicomprep.database.migrations import MIGRATIONS, SCHEMA_VERSION
 from dicomprep.database.sqlite import ATTEMPT_SECONDS, BUSY_SECONDS, Patience, journal_mode
@@ -22,10 +20,6 @@ from dicomprep.errors import ConfigError, EnvironmentFault
 
 __all__ = [
     "connect",
-    "database_folder",
-    "displayed_database",
-    "former_key_file",
-    "key_file",
     "migrate",
     "open_for_reading",
     "read_meta",
@@ -33,7 +27,6 @@ __all__ = [
     "write_meta",
 ]
 
-_WHICH_DATABASE = "--db: give a file's path or a postgresql:// URL."
 RUN_LOCK, MIGRATION_LOCK = 0x44434D00, 0x44434D01
 """Advisory locks in PostgreSQL, within the schema: for the one run there may be, and while the schema is changed."""
 
@@ -41,74 +34,26 @@ RUN_LOCK_SECONDS = 3.0
 """So long a server may take to notice that the run which held the lock has been killed."""
 
 
-def displayed_database(db: str) -> str:
-    """The path or URL as it may be shown and kept: without a password."""
-    db = resolve_database(db)
-    if is_sqlite_path(db):
-        return db
-    try:
-        return make_url(db).render_as_string(hide_password=True)
-    except ArgumentError as error:
-        raise ConfigError(_WHICH_DATABASE) from error
-
-
-def database_folder(db: str) -> Path | None:
-    """The folder of a SQLite database; None for a server."""
-    db = resolve_database(db)
-    return Path(db).absolute().parent if is_sqlite_path(db) else None
-
-
-def key_file(db: str, output_dir: Path) -> Path:
-    """Where the data set's key lies: beside the database, or beside the output where the database is a server's.
-
-    `FOLDER.key` there: an output folder has one database, so no two data sets share a key.
-    """
-    db = resolve_database(db)
-    if is_sqlite_path(db):
-        return Path(f"{db}.key").absolute()
-    return output_dir.absolute().with_name(f"{output_dir.absolute().name}.key")
-
-
-def former_key_file(db: str, output_dir: Path) -> Path | None:
-    """Where earlier releases kept the key of a server's database, for all output folders beside each other."""
-    return None if is_sqlite_path(resolve_database(db)) else output_dir.absolute().parent / "dicomprep.key"
-
-
-def connect(db: str, *, must_exist: bool = False, patience: Patience | None = None, alone: bool = False) -> Engine:
-    """Open a SQLite file or a PostgreSQL URL; with `patience` for writing, `alone` for a run.
+def connect(
+    address: DatabaseAddress, *, must_exist: bool = False, patience: Patience | None = None, alone: bool = False
+) -> Engine:
+    """Open a SQLite file or a PostgreSQL database; with `patience` for writing, `alone` for a run.
 
     Raises ConfigError where it cannot be one, EnvironmentFault where it cannot be reached.
     """
-    url = _url_of(resolve_database(db), must_exist=must_exist)
-    if url.get_backend_name() not in ("sqlite", "postgresql"):
-        raise ConfigError(_WHICH_DATABASE)
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
+    url = address.file_url(must_exist=must_exist) if address.is_file else address.server_url()
+    options = _SQLITE if address.is_file else _POSTGRESQL | (_ONE_SESSION if alone else {})
     try:
-        options = _SQLITE if url.get_backend_name() == "sqlite" else _POSTGRESQL | (_ONE_SESSION if alone else {})
         engine = create_engine(url, **options)
     except ModuleNotFoundError as error:
         raise ConfigError(f"--db needs the driver {error.name}: pip install dicomprep[postgres]") from error
     except (ArgumentError, NoSuchModuleError) as error:
-        raise ConfigError(_WHICH_DATABASE) from error
-    if engine.dialect.name == "sqlite":
+        raise ConfigError(f"--db {address}: there is no driver for {url.drivername}.") from error
+    if address.is_file:
         _listen_sqlite(engine, str(url.database), patience)
     else:
         event.listen(engine, "connect", partial(_prepare_postgresql, alone=alone))
     return engine
-
-
-def _url_of(db: str, *, must_exist: bool) -> URL:
-    if not is_sqlite_path(db):
-        try:
-            return make_url(db)
-        except ArgumentError as error:
-            raise ConfigError(_WHICH_DATABASE) from error
-    if Path(db).is_dir():
-        raise EnvironmentFault(f"The database {db} cannot be opened: it is a folder. Give a file's path with --db.")
-    if must_exist and not Path(db).is_file():
-        raise ConfigError(f"There is no database {db} yet; `dicomprep preprocess DICOM_DIR` makes it.")
-    return URL.create("sqlite", database=str(Path(db).absolute()))
 
 
 def shown_database(engine: Engine) -> str:
@@ -245,9 +190,9 @@ def _take_run_lock(cursor: Any) -> None:  # noqa: ANN401
 
 
 @contextmanager
-def open_for_reading(db: str) -> Iterator[Connection]:
+def open_for_reading(address: DatabaseAddress) -> Iterator[Connection]:
     """A connection that cannot write, gone at the end of the block; EnvironmentFault where the database fails."""
-    engine = connect(db, must_exist=True)
+    engine = connect(address, must_exist=True)
     try:
         migrate(engine)
         with reading(engine.execution_options(postgresql_readonly=True)) as connection:

@@ -10,7 +10,8 @@ from sqlalchemy.types import Float, Integer, LargeBinary
 
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.database import page_schema, picture_schema, schema
-from dicomprep.database.connection import connect, displayed_database, shown_database
+from dicomprep.database.address import DatabaseAddress
+from dicomprep.database.connection import connect, shown_database
 from dicomprep.database.errors import database_fault
 from dicomprep.database.queries.verify import unsound
 from dicomprep.errors import ConfigError, DicomprepError, EnvironmentFault, ErrorCode
@@ -33,15 +34,15 @@ _WORDS: dict[tuple[str, str], Iterable[str]] = {
 _REMEDY = "Restore a copy, or choose another: its images are then made again"
 
 
-def damage_fault(db: str, error: Exception) -> EnvironmentFault | None:
+def damage_fault(address: DatabaseAddress, error: Exception) -> EnvironmentFault | None:
     """The fault to raise in place of an error where the database is damaged; None where it is not, or not there.
 
     It is looked through as a whole, which takes a while: this is for commands that have failed.
     """
     if isinstance(error, DBAPIError):
-        return database_fault(displayed_database(db), error)
+        return database_fault(str(address), error)
     try:
-        engine = connect(db, must_exist=True)
+        engine = connect(address, must_exist=True)
     except DicomprepError:
         return None
     try:

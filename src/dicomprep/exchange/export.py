@@ -12,19 +12,18 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from dicomprep.database.connection import open_for_reading
 from dicomprep.database.queries.frames import image_options
-from dicomprep.database.queries.runs import images_folder
 from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
 from dicomprep.exchange.card import describe_export
 from dicomprep.exchange.formats.registry import LAYOUTS, Layout
 from dicomprep.exchange.manifest import MANIFEST, Manifest, Shard, load_manifest
 from dicomprep.exchange.options import ExportOptions, Format
-from dicomprep.exchange.pseudonyms import new_salt, open_pseudonyms
+from dicomprep.exchange.pseudonyms import Pseudonyms, new_salt
 from dicomprep.exchange.rows import Part, Rows, read_rows
 from dicomprep.exchange.shards import Plan, Planned, plan_shards
 from dicomprep.storage.access import GROUP, OWNER, make_file, make_folder
 from dicomprep.storage.paths import OWN_PREFIX
+from dicomprep.workspace import Workspace
 
 __all__ = ["Exported", "export_frames"]
 
@@ -49,7 +48,9 @@ class Exported:
     """Shards that were left as they were."""
 
 
-def export_frames(kind: Format, out: Path, *, db: str, options: ExportOptions, shared: bool = False) -> Exported:
+def export_frames(
+    kind: Format, out: Path, workspace: Workspace, *, options: ExportOptions, shared: bool = False
+) -> Exported:
     """Export frames to a folder, which may hold an earlier export of theirs: only what is new or changed is written.
 
     A new folder is for its owner alone, or, with `shared`, for a group; one that is there stays as it is.
@@ -58,11 +59,10 @@ def export_frames(kind: Format, out: Path, *, db: str, options: ExportOptions, s
     EnvironmentFault where the disk or the database fails. What was finished before that stays, and is gone on with.
     """
     options.choice()
-    with open_for_reading(db) as connection:
-        output_dir = images_folder(connection, db)
+    with workspace.reading() as connection:
         made: dict[str, Any] = {"images": image_options(connection)}
-    pseudonyms = open_pseudonyms(db, output_dir, salt=_salt(out) if options.fresh_pseudonyms else "")
-    rows = read_rows(db, options, pseudonyms)
+    pseudonyms = Pseudonyms(workspace.key, salt=_salt(out) if options.fresh_pseudonyms else "")
+    rows = read_rows(workspace, options, pseudonyms)
     asked = {name: value for name, value in asdict(options).items() if name != "license"}
     asked["where"] = options.where or ""  # as manifests have always said it
     if asked.pop("fresh_pseudonyms"):  # manifests of exports without it do not name it

@@ -15,9 +15,9 @@ from urllib.parse import unquote
 from sqlalchemy import Connection
 
 from dicomprep.database.queries.exchange import NamedFrame, named_frames
-from dicomprep.database.queries.runs import images_folder
-from dicomprep.exchange.pseudonyms import KEY_LENGTH, pseudonyms_of
+from dicomprep.exchange.pseudonyms import KEY_LENGTH, Pseudonyms
 from dicomprep.storage.naming import folded_name
+from dicomprep.workspace import Workspace
 
 __all__ = ["Found", "Sought", "find_images"]
 
@@ -44,14 +44,14 @@ def _as_folded(text: str) -> str:
     return folded_name(_as_name(text))
 
 
-def find_images(connection: Connection, db: str, by: str, cells: Iterable[Sought]) -> Found:
+def find_images(connection: Connection, workspace: Workspace, by: str, cells: Iterable[Sought]) -> Found:
     """Find what cells mean; `by` is id, filename, key or sop_instance_uid."""
     if by == "filename":
-        return _find_names(connection, db, set(cells))
+        return _find_names(connection, workspace, set(cells))
     sought: dict[str, list[Sought]] = {}
     for cell in set(cells):
         sought.setdefault(_ENDING.sub("", cell[0].replace("\\", "/").rpartition("/")[2]), []).append(cell)
-    pseudonyms = pseudonyms_of(connection, db) if by == "key" else None
+    pseudonyms = Pseudonyms(workspace.key) if by == "key" else None
     found: Found = {}
     for frame in named_frames(connection):
         text = {"id": str(frame.id), "sop_instance_uid": frame.sop_instance_uid}.get(by)
@@ -63,11 +63,11 @@ def find_images(connection: Connection, db: str, by: str, cells: Iterable[Sought
     return found
 
 
-def _find_names(connection: Connection, db: str, cells: set[Sought]) -> Found:
+def _find_names(connection: Connection, workspace: Workspace, cells: set[Sought]) -> Found:
     """By names as they are written; what is found by none of them, by names that differ from them in capitals alone."""
     search = _Search(cells)
-    pseudonyms = pseudonyms_of(connection, db) if search.keys else None
-    folder = str(images_folder(connection, db).absolute())
+    pseudonyms = Pseudonyms(workspace.key) if search.keys else None
+    folder = str(workspace.output_dir.absolute())
     for frame in named_frames(connection):
         search.meet(frame, folder)
         if pseudonyms is not None:

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dicomprep.database.connection import open_for_reading
 from dicomprep.database.queries import labeling
 from dicomprep.database.queries.exchange import label_events
 from dicomprep.database.queries.frames import Choice, class_names, select_frames
 from dicomprep.database.writes.exchange import GivenLabel, LabelsAdded, add_labels
-from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling, same_classes
 from dicomprep.exchange.matching import IDENTITIES, SHOWN, Matched, match_frames
 from dicomprep.exchange.pseudonyms import Shown
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
+from dicomprep.workspace import Workspace
 
 __all__ = ["LabelsExported", "LabelsImported", "export_labels", "import_labels"]
 
@@ -38,7 +37,7 @@ class LabelsImported:
     """What did not only add labels, in lines for a person."""
 
 
-def import_labels(db: str, file: Path, *, annotator: str) -> LabelsImported:
+def import_labels(workspace: Workspace, file: Path, *, annotator: str) -> LabelsImported:
     """Append the labels of a table to the log; a row's own `annotator` goes before the one given here.
 
     All of it or nothing. Raises ConfigError where the table is none, does not say which images are meant, or has two
@@ -50,19 +49,15 @@ def import_labels(db: str, file: Path, *, annotator: str) -> LabelsImported:
     if names is None:
         there = ", ".join(name for name in table.names if name)
         raise ConfigError(f"{file}: there is no column label. There are: {there}.")
-    with open_for_reading(db) as connection:
-        matched = match_frames(connection, db, table)
+    with workspace.reading() as connection:
+        matched = match_frames(connection, workspace, table)
         spelling = Spelling(labeling.class_names(connection), class_names(connection))
     labels = [_said(name, negative, spelling) for name, negative in zip(names, _negatives(table), strict=True)]
     rows = list(_rows(table, matched, labels, annotator))
     is_history = bool(rows) and all(row.said_at for row in rows)
     kept = _newest(rows) if is_history else _agreeing(table, [row for row in rows if row.label is not None])
-    store = Store(db)
-    try:
-        with store.transaction() as connection:
-            added = add_labels(connection, [row for row in kept if row.label is not None], same=same_classes)
-    finally:
-        store.close()
+    with workspace.writing() as store, store.transaction() as connection:
+        added = add_labels(connection, [row for row in kept if row.label is not None], same=same_classes)
     again = 0 if is_history else sum(row.label is not None for row in rows) - len(kept)
     changes = tuple(_changes(table, added))
     return LabelsImported(added.recorded, added.unchanged + again, labels.count(None), matched, changes)
@@ -77,14 +72,14 @@ class LabelsExported:
     """Whether ids name the images, for the data set's key file is lost."""
 
 
-def export_labels(db: str, file: Path, *, shown: Shown, history: bool) -> LabelsExported:
+def export_labels(workspace: Workspace, file: Path, *, shown: Shown, history: bool) -> LabelsExported:
     """Write the label of every frame that has one, or all events of the log.
 
     Of labels with several classes one may name none: a column `negative` tells that from no label.
     """
-    with open_for_reading(db) as connection:
-        shown = shown.readable(connection, db)
-        identify = shown.opened(connection, db)
+    with workspace.reading() as connection:
+        shown = shown.readable(workspace)
+        identify = shown.opened(workspace)
         choice = Choice(labelled=not history, held=True)
         found = list(select_frames(connection, [*shown.sources, "label"], choice))
         if history:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.finding import Sought, find_images
 from dicomprep.exchange.tables import ReadTable, write_table
+from dicomprep.workspace import Workspace
 
 __all__ = ["IDENTITIES", "Matched", "match_frames"]
 
@@ -34,7 +35,7 @@ _WHOLE = re.compile(r"([0-9]{1,18})(?:[.,]0*)?")
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """The images that the rows of a table speak of."""
+    """The images that the rows of a table identify."""
 
     table: ReadTable
     by: str
@@ -46,12 +47,12 @@ class Matched:
 
     @property
     def unmatched(self) -> list[int]:
-        """The rows that speak of no image, or not of one alone, counted from 0."""
+        """The rows that match no image, or several, counted from 0."""
         return [number for number, frame_id in enumerate(self.frame_ids) if frame_id is None]
 
     @property
     def is_in_vain(self) -> bool:
-        """Whether there are rows and not one speaks of an image here."""
+        """Whether there are rows and none of them matches an image."""
         return len(self.unmatched) == len(self.frame_ids) > 0
 
     def report(self, unmatched: Path | None) -> str:
@@ -63,10 +64,14 @@ class Matched:
             write_table(
                 unmatched, columns, [(self.table.lines[number], *self.table.rows[number]) for number in missing]
             )
+        if not self.frame_ids:
+            return "The table has no rows."
         if not missing:
-            return f"All {len(self.frame_ids):,} rows speak of an image that is there."
+            return f"All {len(self.frame_ids):,} rows match an image in this database."
         values = self.table.values(self.by)
-        lines = [f"{len(missing):,} of {len(self.frame_ids):,} rows speak of no image that is there:"]
+        of_all = f"of {len(self.frame_ids):,} row{'s' * (len(self.frame_ids) != 1)}"
+        verb = "matches" if len(missing) == 1 else "match"
+        lines = [f"{len(missing):,} {of_all} {verb} no image in this database:"]
         for number in missing[:SHOWN]:
             several = f" matches {self.fitting[number]:,} images" if self.fitting[number] else ""
             lines.append(f"  row {self.table.lines[number]}: {self.by} {values[number] or 'is empty'}{several}")
@@ -74,7 +79,7 @@ class Matched:
         return "\n".join(lines + ([f"  and {more:,} more; --unmatched FILE.csv has all"] if more > 0 else []))
 
 
-def match_frames(connection: Connection, db: str, table: ReadTable) -> Matched:
+def match_frames(connection: Connection, workspace: Workspace, table: ReadTable) -> Matched:
     """Find the image of each row; ConfigError where no column says which one is meant.
 
     Of several columns that could say it the first is taken by which anything is found; `id` only where it is alone.
@@ -84,13 +89,13 @@ def match_frames(connection: Connection, db: str, table: ReadTable) -> Matched:
         wanted = "`filename` or `id`, `key` (of an export), or `sop_instance_uid` and `frame_number`"
         there = ", ".join(name for name in table.names if name)
         raise ConfigError(f"{table.path}: no column says which image is meant. Give {wanted}. There are: {there}.")
-    tried = [_match(connection, db, table, *one) for one in headings if one[0] != "id" or len(headings) == 1]
+    tried = [_match(connection, workspace, table, *one) for one in headings if one[0] != "id" or len(headings) == 1]
     return next((matched for matched in tried if not matched.is_in_vain), tried[0])
 
 
-def _match(connection: Connection, db: str, table: ReadTable, kind: str, heading: str) -> Matched:
+def _match(connection: Connection, workspace: Workspace, table: ReadTable, kind: str, heading: str) -> Matched:
     cells = list(_cells(table, kind, heading))
-    found = find_images(connection, db, kind, (cell for cell in cells if cell[0]))
+    found = find_images(connection, workspace, kind, (cell for cell in cells if cell[0]))
     images: list[Sequence[int]] = [sorted(found.get(cell, ())) for cell in cells]
     return Matched(table, heading, [i[0] if len(i) == 1 else None for i in images], [len(i) for i in images])
 

@@ -7,19 +7,18 @@ from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 
-from dicomprep.database.connection import open_for_reading
 from dicomprep.database.queries import labeling
 from dicomprep.database.queries.exchange import scores
 from dicomprep.database.queries.frames import class_names
 from dicomprep.database.queries.series import HiddenScore, hidden_scores
 from dicomprep.database.writes.predictions import Score, add_scores, summarize
-from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling
 from dicomprep.exchange.matching import IDENTITIES, Matched, match_frames
 from dicomprep.exchange.pseudonyms import Shown
 from dicomprep.exchange.scores import Scored, read_scores
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
+from dicomprep.workspace import Workspace
 
 __all__ = ["PredictionsImported", "Unit", "aggregate", "export_predictions", "import_predictions"]
 
@@ -49,7 +48,7 @@ class PredictionsImported:
     """Headings of columns that are taken for no class."""
 
 
-def import_predictions(db: str, file: Path, *, model: str | None) -> PredictionsImported:
+def import_predictions(workspace: Workspace, file: Path, *, model: str | None) -> PredictionsImported:
     """Record what a model says: rows of `label` and `score`, or a column of scores for each class.
 
     A column `model` says whose scores they are, where `model` is not given; else the file's name does. All of it or
@@ -57,35 +56,33 @@ def import_predictions(db: str, file: Path, *, model: str | None) -> Predictions
     none, does not say which images are meant, a score is no probability, or two rows contradict each other.
     """
     table = read_table(file, IDENTITIES)
-    with open_for_reading(db) as connection:
-        matched = match_frames(connection, db, table)
+    with workspace.reading() as connection:
+        matched = match_frames(connection, workspace, table)
         spelling = Spelling(labeling.class_names(connection), class_names(connection))
     models = _models(table, model)
     given, left_out = read_scores(table)
     rows = _agreeing(table, matched, models, given, spelling)
     if rows:
-        store = Store(db)
-        try:
-            with store.transaction() as connection:
-                for name in sorted({key[0] for key in rows}):
-                    of_model = [Score(key[1], key[2], said[0]) for key, said in rows.items() if key[0] == name]
-                    add_scores(connection, name, of_model)
-                summarize(connection)
-        finally:
-            store.close()
+        with workspace.writing() as store, store.transaction() as connection:
+            for name in sorted({key[0] for key in rows}):
+                of_model = [Score(key[1], key[2], said[0]) for key, said in rows.items() if key[0] == name]
+                add_scores(connection, name, of_model)
+            summarize(connection)
     named = tuple(sorted({key[0] for key in rows})) or (model or file.stem,)
     return PredictionsImported(len(rows), len({key[1] for key in rows}), matched, named, left_out)
 
 
-def export_predictions(db: str, file: Path, *, model: str | None, unit: Unit, threshold: float, shown: Shown) -> int:
+def export_predictions(
+    workspace: Workspace, file: Path, *, model: str | None, unit: Unit, threshold: float, shown: Shown
+) -> int:
     """Write what models say of images, or `any`, `max` and `mean` of each class over larger units; how many rows.
 
     An image whose header names no study or series is one by itself, under the image's own key. What is hidden as a
     duplicate counts for its own series, study and patient; a study or a patient has a picture once.
     """
-    with open_for_reading(db) as connection:
+    with workspace.reading() as connection:
         said = scores(connection, model=model)
-        identify = shown.opened(connection, db)
+        identify = shown.opened(workspace)
         if unit is Unit.IMAGE:
             columns = shown.columns | {"split": "text", "model": "text", "label": "text", "score": "real"}
             return write_table(file, columns, ((*identify(row[3:6]), row[6], *row[:3]) for row in said))

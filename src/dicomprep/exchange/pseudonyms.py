@@ -4,17 +4,18 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
-from dicomprep.database.connection import former_key_file, key_file, open_for_reading, read_meta
-from dicomprep.database.queries.runs import images_folder
 from dicomprep.errors import ConfigError
-from dicomprep.privacy.keys import find_key, fingerprint_key, keyed_hash
+from dicomprep.privacy.keys import fingerprint_key, keyed_hash
+from dicomprep.workspace import Workspace
 
-__all__ = ["KEY_LENGTH", "Pseudonyms", "Shown", "new_salt", "open_pseudonyms", "pseudonyms_of"]
+__all__ = [
+    "KEY_LENGTH",
+    "Pseudonyms",
+    "Shown",
+    "new_salt",
+]
 
 KEY_LENGTH = 20
 """Hexadecimal digits of an image's key: with ten million images, two alike are less likely than one in 10^10."""
@@ -47,18 +48,6 @@ def new_salt() -> str:
     return secrets.token_hex(16)
 
 
-def open_pseudonyms(db: str, output_dir: Path, *, salt: str = "") -> Pseudonyms:
-    """The pseudonyms of a data set; ConfigError where its key is missing or another's."""
-    with open_for_reading(db) as connection:
-        check = read_meta(connection, "key_check") or ""
-    return Pseudonyms(find_key(key_file(db, output_dir), former_key_file(db, output_dir), check=check), salt=salt)
-
-
-def pseudonyms_of(connection: Connection, db: str) -> Pseudonyms:
-    """The pseudonyms of the data set of a database."""
-    return open_pseudonyms(db, images_folder(connection, db))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """What is said of each image in a table that goes out."""
@@ -70,10 +59,10 @@ class Shown:
     by_id: bool = False
     """Name images by their id in the database in place of the key: the data set's key file is lost."""
 
-    def readable(self, connection: Connection, db: str) -> "Shown":
+    def readable(self, workspace: Workspace) -> "Shown":
         """The same, by id where no keys can be made: labels are a person's work, and leave all the same."""
         try:
-            pseudonyms_of(connection, db)
+            Pseudonyms(workspace.key)
         except ConfigError:
             return replace(self, by_id=True)
         return self
@@ -90,9 +79,9 @@ class Shown:
         """What must be read of a frame to identify it."""
         return ("filename", "sop_instance_uid", "frame_number", "id")
 
-    def opened(self, connection: Connection, db: str) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    def opened(self, workspace: Workspace) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
         """Turns `sources` into the values of `columns`."""
-        pseudonyms = None if self.by_id else pseudonyms_of(connection, db)
+        pseudonyms = None if self.by_id else Pseudonyms(workspace.key)
 
         def identify(source: Sequence[Any]) -> tuple[Any, ...]:
             filename, uid, number = source[:3]

@@ -18,8 +18,8 @@ from dicomprep.exchange.pseudonyms import KEY_LENGTH, Pseudonyms
 from dicomprep.privacy.allow_list import Tags
 from dicomprep.privacy.keys import withheld_columns
 from dicomprep.storage.base import ImageStore
-from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.source import digest_bytes
+from dicomprep.workspace import Workspace
 
 __all__ = ["Part", "Rows", "kind_of", "read_rows"]
 
@@ -111,18 +111,20 @@ def kind_of(name: str) -> str:
     return "integer" if isinstance(column.type, Integer) else "real" if isinstance(column.type, Float) else "text"
 
 
-def read_rows(db: str, options: ExportOptions, pseudonyms: Pseudonyms) -> Rows:
+def read_rows(workspace: Workspace, options: ExportOptions, pseudonyms: Pseudonyms) -> Rows:
     """Read all that the export says, but for the images."""
     withheld = withheld_columns(with_uids=options.with_uids, with_paths=options.with_paths)
     shown = [name for name in (*PLAIN, *UIDS, *PATHS) if name not in withheld]
-    selection = read_selection(db, list(dict.fromkeys((*shown, *NEEDED))), options.choice())
+    workspace.require_images()
+    with workspace.reading() as connection:
+        selection = read_selection(connection, list(dict.fromkeys((*shown, *NEEDED))), options.choice())
     filenames = selection.columns["filename"]
     keys = np.array([pseudonyms.of_image(filenames[row]) for row in range(len(selection))], f"S{KEY_LENGTH}")
     order = np.argsort(keys)
     columns: dict[str, Column] = {"key": _Keys(keys), **{name: selection.columns[name] for name in shown}}
     if pseudonyms.salt:
         columns |= {name: _Salted(columns[name], pseudonyms) for name in ("patient_key", *KEYS)}
-    return Rows(selection, keys[order], order, LocalImages(selection.output_dir), columns)
+    return Rows(selection, keys[order], order, workspace.images, columns)
 
 
 class _Salted:

@@ -3,56 +3,47 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from dicomprep.config import Config
-from dicomprep.database.connection import connect, displayed_database, read_meta
 from dicomprep.database.queries import failures
-from dicomprep.database.queries.runs import images_folder, last_options
+from dicomprep.database.queries.runs import last_options
 from dicomprep.database.writes.recovery import mark_stale
-from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Source
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.source import changed_ns
-from dicomprep.workspace import require_claimed
+from dicomprep.workspace import Workspace
 
 __all__ = ["due_runs", "recorded_config", "recorded_sources"]
 
 
 def due_runs(
-    db: str, *, codes: Sequence[str] | None, workers: int, changes: dict[str, Any]
+    workspace: Workspace, *, codes: Sequence[str] | None, workers: int, changes: dict[str, Any]
 ) -> Iterator[tuple[Config, Iterator[Source], int]]:
     """For every root with failed inputs (of `codes`, if given): a run's configuration, just those, and how many."""
-    connect(db, must_exist=True).dispose()
-    store = Store(db)
-    try:
+    workspace.require_claimed()
+    with workspace.writing() as store:
         with store.transaction() as connection:
             roots = failures.roots_of_failures(connection, codes)
             options = {root: last_options(connection, root) for root in roots}
-            output_dir = images_folder(connection, db)
-            require_claimed(output_dir, data_set=read_meta(connection, "key_check") or "")
         for root in roots:
             with store.transaction() as connection:
                 paths = failures.paths_of_failures(connection, root, codes)
                 mark_stale(connection, root, paths)
-            config = recorded_config(options[root], root, db, output_dir, {"workers": workers, **changes})
+            config = recorded_config(workspace, options[root], root, {"workers": workers, **changes})
             yield config, recorded_sources(root, paths, follow_links=config.follow_links), len(paths)
-    finally:
-        store.close()
 
 
-def recorded_config(recorded: str | None, root: str, db: str, output_dir: Path, changes: dict[str, Any]) -> Config:
-    """The configuration of a run from its recorded options, but with these places and `changes`."""
+def recorded_config(workspace: Workspace, recorded: str | None, root: str, changes: dict[str, Any]) -> Config:
+    """The configuration of a run from its recorded options, but with `changes`."""
     try:
         options = json.loads(recorded or "")
         flat = {**options["image"], **options["budget"], **options["splits"], **options.get("privacy", {})}
-        flat |= {"output_dir": output_dir, "strict": options["strict"], "db": db}
-        flat |= {name: options.get(name, False) for name in ("durable", "follow_links")}
+        flat |= {"strict": options["strict"]} | {name: options.get(name, False) for name in ("durable", "follow_links")}
         return Config.of(actual_path(root), **flat | changes)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        message = f"The options of the last run that {displayed_database(db)} records are damaged"
+        message = f"The options of the last run that {workspace} records are damaged"
         raise ConfigError(f"{message}; `dicomprep preprocess` with those that you want records them anew.") from error
 
 

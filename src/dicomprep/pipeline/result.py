@@ -7,6 +7,7 @@ from pathlib import Path
 from dicomprep.models import Outcome, Status
 from dicomprep.pipeline.timing import Timer
 from dicomprep.storage.archives import is_archive
+from dicomprep.workspace import Workspace
 
 __all__ = ["APPLE_DOUBLE", "LINK", "ProgressListener", "Result"]
 
@@ -24,8 +25,7 @@ class Result:
 
     root: str
     """The folder by the name under which its inputs are recorded."""
-    output_dir: Path
-    db: str
+    workspace: Workspace
     strict: bool = False
     found: int = 0
     """DICOM files, and files that are called so; `unchanged + processed`, all of which are in the database."""
@@ -84,6 +84,16 @@ class Result:
             self.archives += 1
             if self.archives <= MAX_NAMED_ARCHIVES:
                 self.first_archives.append(path)
+
+    @property
+    def db(self) -> str:
+        """The path of the database, or its URL without a password."""
+        return str(self.workspace)
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder of the images."""
+        return self.workspace.output_dir
 
     @property
     def failed(self) -> int:

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import index as as_index
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.frames import Choice
 from dicomprep.database.queries.selection import Selection, read_selection
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
-from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail, with_channels
 from dicomprep.training.sampling import BalancedSampler, class_weights, positive_weights
+from dicomprep.workspace import Database, Workspace
 
 __all__ = ["UNLABELLED", "Batch", "Dataset", "Record", "collate"]
 
@@ -75,7 +75,7 @@ class Dataset:
 
     def __init__(  # noqa: PLR0913
         self,
-        db: str | Path = "dicomprep.db",
+        db: Database = DEFAULT_DB,
         *,
         split: str | Sequence[str] = (),
         labels: Labels = None,
@@ -95,8 +95,11 @@ class Dataset:
         splits = (split,) if isinstance(split, str) else tuple(split)
         labelled = labels is not None if multi else labels == "any"
         choice = Choice(split=splits, label=() if multi else wanted, labelled=labelled, where=where)
-        self._selection: Selection = read_selection(db, Record._fields, choice)
-        self._images = LocalImages(self._selection.output_dir)
+        workspace = Workspace.of(db)
+        workspace.require_images()
+        with workspace.reading() as connection:
+            self._selection: Selection = read_selection(connection, Record._fields, choice)
+        self._images = workspace.images
         self.transform, self.channels, self.multi = transform, channels, multi
         self.classes: tuple[str, ...] = wanted or _class_names(self._selection, multi=multi)
         """The names of the labels; a target is an index into them, unless labels were mapped."""

@@ -2,19 +2,18 @@
 
 from dataclasses import dataclass
 from operator import index
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from dicomprep.database.connection import open_for_reading
+from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.frames import find_frame
-from dicomprep.database.queries.runs import images_folder
 from dicomprep.errors import ConfigError
 from dicomprep.models import Transform
 from dicomprep.pixels.geometry import Points
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail
+from dicomprep.workspace import Database, Workspace
 
 __all__ = ["StoredFrame", "frame"]
 
@@ -54,12 +53,12 @@ class StoredFrame:
         return self.transform.to_thumbnail(points)
 
 
-def frame(which: int | str, *, db: str | Path = "dicomprep.db") -> StoredFrame:
+def frame(which: int | str, *, db: Database = DEFAULT_DB) -> StoredFrame:
     """The frame with this id, or of this name such as `study_001/image_a`; ConfigError where there is none."""
-    with open_for_reading(str(db)) as connection:
+    workspace = Workspace.of(db)
+    with workspace.reading() as connection:
         found = find_frame(connection, which if isinstance(which, str) else index(which))
-        folder = images_folder(connection, str(db))
     if found is None:
-        raise ConfigError(f"{db} holds no image {which}.")
+        raise ConfigError(f"{workspace} holds no image {which}.")
     frame_id, name, thumbnail_path, transform = found
-    return StoredFrame(frame_id, name, thumbnail_path, Transform.from_json(transform), LocalImages(folder))
+    return StoredFrame(frame_id, name, thumbnail_path, Transform.from_json(transform), workspace.images)

@@ -1,26 +1,24 @@
 """Frames as a table of pandas, and as the loaders of fastai."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dicomprep.database.connection import open_for_reading
+from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.frames import COLUMNS, Choice, select_frames
-from dicomprep.database.queries.runs import images_folder
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
-from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail
+from dicomprep.workspace import Database, Workspace
 
 __all__ = ["frames", "to_fastai"]
 
 HIDDEN = ("root", "path", "size", "digest", "transform")  # what loaders do not need
 
 
-def frames(db: str | Path = "dicomprep.db", *, split: str | Sequence[str] = (), where: str | None = None) -> Any:  # noqa: ANN401
+def frames(db: Database = DEFAULT_DB, *, split: str | Sequence[str] = (), where: str | None = None) -> Any:  # noqa: ANN401
     """A pandas DataFrame, one row a frame: the columns of the view `images`, UIDs, and `image`, where the file lies.
 
     `split` and `where` choose frames as for `Dataset`. Raises ConfigError where pandas is missing or they are wrong.
@@ -28,14 +26,14 @@ def frames(db: str | Path = "dicomprep.db", *, split: str | Sequence[str] = (), 
     pandas = load_extra("pandas", extra="pandas", purpose="dicomprep.frames")
     names = [name for name in COLUMNS if name not in HIDDEN]
     choice = Choice(split=(split,) if isinstance(split, str) else tuple(split), where=where)
-    with open_for_reading(str(db)) as connection:
-        folder = images_folder(connection, str(db))
+    workspace = Workspace.of(db)
+    with workspace.reading() as connection:
         table = pandas.DataFrame.from_records(list(select_frames(connection, names, choice)), columns=names)
-    table["image"] = [os.path.join(folder, path) for path in table["thumbnail_path"]]
+    table["image"] = [workspace.images.where(path) for path in table["thumbnail_path"]]
     return table
 
 
-def to_fastai(db: str | Path = "dicomprep.db", *, where: str | None = None, **options: Any) -> Any:  # noqa: ANN401
+def to_fastai(db: Database = DEFAULT_DB, *, where: str | None = None, **options: Any) -> Any:  # noqa: ANN401
     """ImageDataLoaders of fastai over the labelled frames of train and val; `options` go there (bs, item_tfms …).
 
     The test split is left out. Raises ConfigError where fastai is missing, no frame of train or of val has a label, or
@@ -43,17 +41,15 @@ def to_fastai(db: str | Path = "dicomprep.db", *, where: str | None = None, **op
     """
     vision = load_extra("fastai.vision.data", extra="fastai", purpose="dicomprep.to_fastai")
     labelled = "label IS NOT NULL" if where is None else f"label IS NOT NULL AND ({where})"
-    db = str(db)
-    table = frames(db, split=("train", "val"), where=labelled)
+    workspace = Workspace.of(db)
+    table = frames(workspace, split=("train", "val"), where=labelled)
     table["is_valid"] = table["split"] == "val"
     if table["is_valid"].nunique() < 2:
-        raise ConfigError(f"{db}: fastai needs labelled frames in train and in val.")
-    with open_for_reading(db) as connection:
-        folder = images_folder(connection, db)
-    first = read_thumbnail(LocalImages(folder), table["thumbnail_path"].iloc[0])
+        raise ConfigError(f"{workspace}: fastai needs labelled frames in train and in val.")
+    first = read_thumbnail(workspace.images, table["thumbnail_path"].iloc[0])
     if first.dtype != np.uint8:
-        raise ConfigError(f"{db}: its images have 16 bits and fastai reads 8; preprocess with --depth 8.")
+        raise ConfigError(f"{workspace}: its images have 16 bits and fastai reads 8; preprocess with --depth 8.")
     columns = {"fn_col": "thumbnail_path", "label_col": "label", "valid_col": "is_valid"}
-    loaders = vision.ImageDataLoaders.from_df(table, path=folder, **columns, **options)
+    loaders = vision.ImageDataLoaders.from_df(table, path=workspace.output_dir, **columns, **options)
     loaders.path = Path()  # where learners keep what they save: not among the images
     return loaders

@@ -4,15 +4,13 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.database.connection import open_for_reading
+from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.frames import POSITIONS, FailedFile, failed_files, failed_files_beside
-from dicomprep.database.queries.runs import images_folder
 from dicomprep.database.queries.series import series_frames
 from dicomprep.errors import ExportError
 from dicomprep.models import Transform
@@ -20,6 +18,7 @@ from dicomprep.pixels.transform import GrayscaleRecord
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.training.reading import read_thumbnail
 from dicomprep.training.stacking import compute_affine, compute_shear, find_odd_step, is_even
+from dicomprep.workspace import Database, Workspace
 
 __all__ = ["Volume", "volume"]
 
@@ -90,7 +89,7 @@ class _Read(NamedTuple):
     """Failed files that may be of the series."""
 
 
-def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
+def volume(series_key: str, *, db: Database = DEFAULT_DB) -> Volume:
     """Stack the slices of a series, named by its key in an export or by its Series Instance UID.
 
     They are ordered by their position along the normal of the image plane; where headers do not give it, by Instance
@@ -100,9 +99,10 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
     a slice of another series, or of another place of this one, is a slice here. A failed file beside the slices of
     which nobody knows the series is warned of.
     """
-    images, slices, failed, held, unknown = _read_slices(str(db), series_key)
+    workspace = Workspace.of(db)
+    images, slices, failed, held, unknown = _read_slices(workspace, series_key)
     if not slices and not failed and not held:
-        raise ExportError(f"{db} holds no series {series_key}.")
+        raise ExportError(f"{workspace} holds no series {series_key}.")
     try:
         _require_complete(failed)
         for path, _, code in unknown:
@@ -127,15 +127,14 @@ def volume(series_key: str, *, db: str | Path = "dicomprep.db") -> Volume:
     return Volume(array, positions, spacing, orientation, filenames, origins, affine, shear)
 
 
-def _read_slices(db: str, series_key: str) -> _Read:
-    with open_for_reading(db) as connection:
-        images = LocalImages(images_folder(connection, db))
+def _read_slices(workspace: Workspace, series_key: str) -> _Read:
+    with workspace.reading() as connection:
         rows = [(held, _slice(row)) for held, row in series_frames(connection, series_key, [*READ, *PLACES])]
         uids = {one.series_uid for _, one in rows if one.series_uid} or {series_key}
         failed = [file for uid in sorted(uids) for file in failed_files(connection, uid)]
         unknown = [file for uid in sorted(uids) for file in failed_files_beside(connection, uid)]
     held_ones = [one.filename for held, one in rows if held]
-    return _Read(images, [one for held, one in rows if not held], failed, held_ones, unknown)
+    return _Read(workspace.images, [one for held, one in rows if not held], failed, held_ones, unknown)
 
 
 def _slice(row: Sequence[Any]) -> _Slice:

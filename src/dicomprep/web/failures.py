@@ -7,14 +7,11 @@ import sys
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from filelock import FileLock, Timeout
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dicomprep.addresses import is_sqlite_path
 from dicomprep.checks.viewer import Explain, Refusal
 from dicomprep.database.queries import overview
 from dicomprep.database.queries.failures import Cause, causes, failed_inputs, find_input
@@ -110,7 +107,7 @@ class RetryRun:
     """One run of `dicomprep retry` at a time."""
 
     def __init__(self, context: PageContext) -> None:
-        self._db, self._output = context.settings.db, context.settings.output_dir
+        self._workspace = context.workspace
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._lines: list[str] = []
@@ -118,9 +115,9 @@ class RetryRun:
     def begin(self, code: str) -> dict[str, object]:
         """Start; LabelError where a run is going."""
         with self._lock:
-            if self._is_running() or self._is_locked():
+            if self._is_running() or self._workspace.is_locked():
                 raise LabelError("A run is going: wait until it has ended.")
-            command = [sys.executable, "-m", "dicomprep", "retry", "--db", self._db, "--code", code]
+            command = [sys.executable, "-m", "dicomprep", "retry", "--db", self._workspace.address.text, "--code", code]
             self._lines = []
             self._process = subprocess.Popen(  # noqa: S603
                 command,
@@ -150,20 +147,6 @@ class RetryRun:
         for line in process.stdout or ():
             self._lines.append(line.rstrip()[:300])
         process.wait()
-
-    def _is_locked(self) -> bool:
-        """Whether a run holds the output or the database; the files are those of `pipeline`."""
-        locks = [self._output / ".dicomprep.lock"]
-        if is_sqlite_path(self._db):
-            locks.append(Path(f"{self._db}.lock"))
-        try:
-            for lock in locks:
-                if lock.exists():
-                    with FileLock(lock, timeout=0):
-                        pass
-        except Timeout:
-            return True
-        return False
 
 
 def group_causes(found: list[Cause]) -> list[Group]:

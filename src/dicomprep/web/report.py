@@ -5,32 +5,28 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from dicomprep.addresses import resolve_database
-from dicomprep.database.connection import connect
-from dicomprep.database.queries.runs import images_folder, last_runs
-from dicomprep.storage.local_images import LocalImages
+from dicomprep.database.queries.runs import last_runs
 from dicomprep.storage.sync import drafted, require_place
 from dicomprep.version import VERSION
 from dicomprep.web.guard import ServerAddress
 from dicomprep.web.overview import draw_charts, measure_agreement, measure_gray_levels
 from dicomprep.web.site import LabelSettings, PageContext
+from dicomprep.workspace import Workspace
 
 __all__ = ["write_report"]
 
 MAX_RUNS = 12
 
 
-def write_report(db: str, out: Path) -> None:
+def write_report(workspace: Workspace, out: Path) -> None:
     """Write the report; ConfigError where there is no database or no place for the file, EnvironmentFault else.
 
     A run may start and record meanwhile: no transaction takes long.
     """
-    require_place(out, apart_from=Path(resolve_database(db)))
-    connect(db, must_exist=True).dispose()
-    context = PageContext(LabelSettings(db=db, output_dir=Path()), ServerAddress())
+    require_place(out, apart_from=workspace.address.path if workspace.address.is_file else None)
+    context = PageContext(workspace, LabelSettings(), ServerAddress())
     try:
         context.catalogue.catch_up()
-        context.images = LocalImages(context.ask(images_folder, db))
         agreement = measure_agreement(context)
         names = sorted({name for one, other, _, _ in agreement["cohen"] for name in (one, other)})
         known = {name: f"annotator {number}" for number, name in enumerate(names, 1)}

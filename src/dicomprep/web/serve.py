@@ -9,36 +9,38 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from dicomprep.database.connection import connect, database_folder, key_file, migrate, reading
-from dicomprep.database.queries import counts, labeling, runs
+from dicomprep.database.queries import labeling
+from dicomprep.database.queries.counts import count_frames
 from dicomprep.database.queries.predictions import model_names
 from dicomprep.database.writes.predictions import summarize
-from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.web.application import application
 from dicomprep.web.guard import ServerAddress
 from dicomprep.web.names import clean_name, find_new_classes
 from dicomprep.web.site import LabelSettings, PageContext
 from dicomprep.web.token import load_token
+from dicomprep.workspace import Workspace
 
 __all__ = ["serve_pages"]
 
 
-def serve_pages(settings: LabelSettings, address: ServerAddress, *, classes: Sequence[str]) -> None:
+def serve_pages(
+    workspace: Workspace, settings: LabelSettings, address: ServerAddress, *, classes: Sequence[str]
+) -> None:
     """Serve the pages until they are interrupted. Raises ConfigError, LabelError or EnvironmentFault before."""
     from dicomprep.web.connections import make_server
 
-    output_dir, count = _find_output(settings.db)
-    pending = _prepare_classes(settings.db, classes)
+    count = _count_images(workspace)
+    pending = _prepare_classes(workspace, classes)
     annotator = clean_name(settings.annotator, "--annotator: a name")
-    settings = replace(settings, output_dir=output_dir, annotator=annotator, classes=pending)
-    settings = replace(settings, order=_choose_model(settings))
+    settings = replace(settings, annotator=annotator, classes=pending)
+    settings = replace(settings, order=_choose_model(workspace, settings.order))
     _check_port(address)
-    context = PageContext(settings, address)
+    context = PageContext(workspace, settings, address)
     try:
         context.catalogue.start()
         if not address.is_local and address.token is None:
-            context.address = address = _add_token(address, key_file(settings.db, output_dir).with_suffix(".token"))
+            context.address = address = _add_token(address, workspace.token_path)
         _announce(address, count)
         with suppress(KeyboardInterrupt):  # the server has ended in order when it comes here
             make_server(application(context), address).run()
@@ -83,37 +85,28 @@ def _check_port(address: ServerAddress) -> None:
         raise EnvironmentFault(f"Port {address.port} cannot be used ({os.strerror(number)}); {hint}.") from error
 
 
-def _find_output(db: str) -> tuple[Path, int]:
-    """The output folder, and how many images there are."""
-    engine = connect(db, must_exist=True)
-    migrate(engine)
-    with reading(engine) as connection:
-        recorded, count = runs.output_dir(connection), counts.count_frames(connection)
-    engine.dispose()
-    if recorded is None or count == 0:
-        raise ConfigError(f"The database {db} holds no image yet; `dicomprep preprocess DICOM_DIR` makes them.")
-    return (database_folder(db) or Path()) / recorded, count
+def _count_images(workspace: Workspace) -> int:
+    """How many images there are; ConfigError where there is none."""
+    workspace.require_images()
+    with workspace.reading() as connection:
+        count = count_frames(connection)
+    if count == 0:
+        raise ConfigError(f"The database {workspace} holds no image yet; `dicomprep preprocess DICOM_DIR` makes them.")
+    return count
 
 
-def _prepare_classes(db: str, classes: Sequence[str]) -> tuple[str, ...]:
+def _prepare_classes(workspace: Workspace, classes: Sequence[str]) -> tuple[str, ...]:
     """Sum up predictions; the classes that are new, to be stored when one of them is used."""
-    store = Store(db)
-    try:
-        with store.transaction() as connection:
-            pending = find_new_classes(classes, labeling.class_names(connection), "--classes")
-            summarize(connection)
-    finally:
-        store.close()
+    with workspace.writing() as store, store.transaction() as connection:
+        pending = find_new_classes(classes, labeling.class_names(connection), "--classes")
+        summarize(connection)
     return tuple(pending)
 
 
-def _choose_model(settings: LabelSettings) -> labeling.Order:
+def _choose_model(workspace: Workspace, order: labeling.Order) -> labeling.Order:
     """The order, by the model that was imported last where none is named."""
-    engine = connect(settings.db)
-    with reading(engine) as connection:
+    with workspace.reading() as connection:
         known = model_names(connection)
-    engine.dispose()
-    order = settings.order
     if order.model and order.model not in known:
         raise ConfigError(f"--model {order.model}: there are predictions of {', '.join(known) or 'no model yet'}.")
     if order.kind != "shuffled" and not known:

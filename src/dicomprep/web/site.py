@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -20,11 +19,11 @@ from dicomprep.database.connection import connect, read_meta, reading
 from dicomprep.database.queries.labeling import Order, class_names
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import LabelError, count_of
-from dicomprep.storage.local_images import LocalImages
 from dicomprep.web.bodies import Body, read_body
 from dicomprep.web.catalogue_sync import CatalogueUpdater
 from dicomprep.web.guard import ServerAddress
 from dicomprep.web.names import clean_name
+from dicomprep.workspace import Workspace
 
 __all__ = ["LabelSettings", "OutdatedError", "PageContext", "image_not_found", "respond"]
 
@@ -35,8 +34,6 @@ Answer = TypeVar("Answer")
 class LabelSettings:
     """How labelling goes."""
 
-    db: str
-    output_dir: Path
     annotator: str = "me"
     multi: bool = False
     """An image may have several classes."""
@@ -74,11 +71,11 @@ register_url_convertor("id", Id())
 class PageContext:
     """Everything that a page needs."""
 
-    def __init__(self, settings: LabelSettings, address: ServerAddress) -> None:
-        self.settings, self.address = settings, address
-        self.store = Store(settings.db)
-        self.images = LocalImages(settings.output_dir)
-        self.reader = connect(settings.db, must_exist=True)
+    def __init__(self, workspace: Workspace, settings: LabelSettings, address: ServerAddress) -> None:
+        self.workspace, self.settings, self.address = workspace, settings, address
+        self.store = Store(workspace.address)
+        self.images = workspace.images
+        self.reader = connect(workspace.address, must_exist=True)
         self.catalogue = CatalogueUpdater(self.store, self.reader)
         self.viewer = Viewer()
         self.dataset = self._name_dataset()

@@ -2,16 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 
-import cv2
 import numpy as np
 
 from dicomprep.checks.audit.hamming import near_pairs
 from dicomprep.checks.audit.section import Ground, Section
 from dicomprep.database.queries import audit as queries
 from dicomprep.database.writes.duplicates import MAX_GROUPS_PER_IMAGE
+from dicomprep.errors import EnvironmentFault
+from dicomprep.pixels.png import decode_png
 from dicomprep.pixels.similarity import similarity
+from dicomprep.storage.base import ImageStore
 
 __all__ = ["exact_duplicates", "near_duplicates"]
 
@@ -106,15 +107,16 @@ def _confirm(ground: Ground, pairs: list[tuple[int, int]]) -> tuple[str, str, fl
     """The first of the pairs that holds when the thumbnails are compared."""
     known = queries.find_frames(ground.connection, [frame for pair in pairs for frame in pair])
     for one, other in pairs:
-        likeness = _compare(ground.output_dir / known[one][1], ground.output_dir / known[other][1])
+        likeness = _compare(ground.images, known[one][1], known[other][1])
         if likeness >= ALIKE:
             splits = sorted({known[one][2], known[other][2]})
             return known[one][0], known[other][0], round(likeness, 4), "/".join(splits)
     return None
 
 
-def _compare(one: Path, other: Path) -> float:
+def _compare(images: ImageStore, one: str, other: str) -> float:
     """The likeness of two thumbnails; 1.0 where one of them cannot be read, for then the hashes decide."""
-    pixels = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (one, other)]
-    first, second = pixels
-    return 1.0 if first is None or second is None else similarity(first, second)
+    try:
+        return similarity(decode_png(images.read(one)), decode_png(images.read(other)))
+    except (OSError, ValueError, EnvironmentFault):
+        return 1.0

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from dicomprep.checks.audit.section import Section
 from dicomprep.database.queries import audit as queries
 from dicomprep.database.writes.groups import Move, join_groups, take_back
-from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
+from dicomprep.workspace import Workspace
 
 __all__ = ["Joining", "MovedPatient", "join", "unjoin"]
 
@@ -51,7 +51,9 @@ class _Tried(Exception):
     """Ends a transaction that shall leave nothing behind."""
 
 
-def join(db: str, sections: Sequence[Section], *, most: int | None = None, dry_run: bool = False) -> Joining:
+def join(
+    workspace: Workspace, sections: Sequence[Section], *, most: int | None = None, dry_run: bool = False
+) -> Joining:
     """Put the patients that an audit found to be one on one side, where they are on two. Labelled ones stay.
 
     Raises ConfigError, and changes nothing, where more than `most` patients would change their split or become one,
@@ -71,10 +73,10 @@ def join(db: str, sections: Sequence[Section], *, most: int | None = None, dry_r
         _require_images(images, queries.count_images(connection))
         return joining
 
-    return _run(db, change, dry_run=dry_run)
+    return _run(workspace, change, dry_run=dry_run)
 
 
-def unjoin(db: str, *, dry_run: bool = False) -> Joining:
+def unjoin(workspace: Workspace, *, dry_run: bool = False) -> Joining:
     """Take back all that `join` did: who is on another side for it alone goes back. Labelled ones stay."""
 
     def change(connection: Connection) -> Joining:
@@ -82,21 +84,18 @@ def unjoin(db: str, *, dry_run: bool = False) -> Joining:
         drawn = queries.away_from_drawn(connection, {number for pair in pairs for number in pair})
         return Joining(_moved(connection, moves), divided=drawn)
 
-    return _run(db, change, dry_run=dry_run)
+    return _run(workspace, change, dry_run=dry_run)
 
 
-def _run(db: str, change: Callable[[Connection], Joining], *, dry_run: bool) -> Joining:
-    store = Store(db)
+def _run(workspace: Workspace, change: Callable[[Connection], Joining], *, dry_run: bool) -> Joining:
     tried: Joining | None = None
     try:
-        with store.transaction() as connection:
+        with workspace.writing() as store, store.transaction() as connection:
             tried = change(connection)
             if dry_run:
                 raise _Tried
     except _Tried:
         pass
-    finally:
-        store.close()
     assert tried is not None  # noqa: S101  (else an error has left this)
     return tried
 

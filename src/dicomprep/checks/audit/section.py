@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sqlalchemy import Connection
+
+from dicomprep.storage.base import ImageStore
 
 __all__ = ["Ground", "Section"]
 
@@ -16,7 +17,7 @@ class Ground:
     """What is audited."""
 
     connection: Connection
-    output_dir: Path
+    images: ImageStore
     near: bool = True
     """Whether pictures that only look the same are searched for."""
     k: int = 0

@@ -8,16 +8,13 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
-from dicomprep.database.connection import database_folder, open_for_reading
-from dicomprep.database.queries import runs
 from dicomprep.database.queries.frames import Choice, class_names, select_frames
-from dicomprep.errors import ConfigError
 
 __all__ = ["Selection", "read_selection"]
 
@@ -64,8 +61,6 @@ class Packed:
 class Selection:
     """Frames in the order of their ids."""
 
-    output_dir: Path
-    """The folder below which their thumbnails lie."""
     classes: tuple[str, ...]
     """The labels that occur in the whole database, whichever frames were asked for."""
     columns: dict[str, Any]
@@ -86,18 +81,12 @@ class Selection:
         return column
 
 
-def read_selection(db: str | Path, columns: Sequence[str], choice: Choice) -> Selection:
-    """Read the frames that are wanted; ConfigError where there is no such database, or nothing was made yet."""
-    db = str(db)
-    with open_for_reading(db) as connection:
-        folder = runs.output_dir(connection)
-        if folder is None:
-            raise ConfigError(f"The database {db} has no images yet; `dicomprep preprocess DICOM_DIR` makes them.")
-        builders = [_builder(name) for name in columns]
-        length = _fill(builders, select_frames(connection, columns, choice))
-        classes = tuple(class_names(connection))
+def read_selection(connection: Connection, columns: Sequence[str], choice: Choice) -> Selection:
+    """Read the frames that are wanted; ConfigError where the choice is wrong."""
+    builders = [_builder(name) for name in columns]
+    length = _fill(builders, select_frames(connection, columns, choice))
     built = {name: builder.build() for name, builder in zip(columns, builders, strict=True)}
-    return Selection((database_folder(db) or Path()) / folder, classes, built, length)
+    return Selection(tuple(class_names(connection)), built, length)
 
 
 def _fill(builders: Sequence["_Builder"], rows: Iterable[Sequence[Any]]) -> int:

@@ -11,12 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
-from dicomprep.addresses import resolve_database
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.connection import (
     connect,
-    database_folder,
-    displayed_database,
     migrate,
     read_meta,
     shown_database,
@@ -57,15 +55,14 @@ _FRAMES = select(frames.c.id, frames.c.file_id, frames.c.frame_number, frames.c.
 class Store:
     """A database that is open for writing."""
 
-    def __init__(self, db: str, *, alone: bool = False, access: int = OWNER) -> None:
-        self.db, self.patience = db, Patience(BUSY_SECONDS)
+    def __init__(self, address: DatabaseAddress, *, alone: bool = False, access: int = OWNER) -> None:
+        self.address, self.patience = address, Patience(BUSY_SECONDS)
         self.followed, self.returned = Counter[str](), Counter[str]()
         self._sides: dict[int, tuple[str, str]] = {}
         """Of groups of earlier runs that moved, the side before and the one now."""
-        folder = database_folder(db)
-        if folder is not None:
-            _make_place(folder, resolve_database(db), access)
-        self.engine: Engine = connect(db, patience=self.patience, alone=alone)
+        if address.is_file:
+            _make_place(address, access)
+        self.engine: Engine = connect(address, patience=self.patience, alone=alone)
         migrate(self.engine)
 
     def close(self) -> None:
@@ -102,7 +99,7 @@ class Store:
 
         Raises ConfigError where the database's thumbnails lie in another folder.
         """
-        folder = database_folder(self.db)
+        folder = self.address.folder
         output = output_dir.absolute()
         near = folder is not None and output.is_relative_to(folder)
         value = os.path.relpath(output, folder) if near and folder is not None else str(output)
@@ -112,8 +109,7 @@ class Store:
             if known is not None and known != readable_path(value):
                 before = (folder or Path()) / actual_path(known)
                 if recorded and holds_images(before):
-                    shown = displayed_database(self.db)
-                    message = f"The database {shown} describes the thumbnails in {before}, not in {output_dir}."
+                    message = f"The database {self.address} describes the thumbnails in {before}, not in {output_dir}."
                     raise ConfigError(f"{message} Give that --output-dir, or another --db.")
             write_meta(connection, "output_dir", readable_path(value))
             if recorded and not holds_images(output):
@@ -281,11 +277,12 @@ def _place(source: Source) -> dict[str, Any]:
     }
 
 
-def _make_place(folder: Path, path: str, access: int) -> None:
+def _make_place(address: DatabaseAddress, access: int) -> None:
     """The folder of a database, and an empty file, of which SQLite makes one that no others may read than may that."""
+    folder = address.path.parent
     try:
         make_folder(folder, access)
     except OSError as error:
         raise disk_fault(f"The folder {folder} cannot be made", error) from error
     with suppress(OSError):  # SQLite will say it
-        make_file(os.path.realpath(path), access)
+        make_file(address.real_path, access)
