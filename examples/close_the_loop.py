@@ -4,7 +4,7 @@
 
 Radiographs of made-up patients are generated, half of them with a nodule. They are preprocessed; the labels of some
 patients are known (a script plays the radiologist); a small network learns them on the CPU; its predictions for all
-images go back to the database; the labelling page shows the least certain ones first, and the script labels twelve
+images go back to the database; the labeling page shows the least certain ones first, and the script labels twelve
 there; and the data set is exported with what is known by then. Needs torch: pip install 'dicomprep[torch]'
 """
 
@@ -39,7 +39,7 @@ VIEWS = 3
 """Images of each patient."""
 EPOCHS = 20
 UNCERTAIN = 12
-"""Images that are labelled on the page."""
+"""Images that are labeled on the page."""
 
 
 def main() -> None:
@@ -124,7 +124,7 @@ def write_radiograph(path: Path, pixels: np.ndarray, patient: str, study: str, s
 
 
 def known_labels(db: Path, truth: dict[str, str]) -> list[tuple[str, str]]:
-    """What somebody has labelled so far: two patients of three, and nobody of the test split."""
+    """What somebody has labeled so far: two patients of three, and nobody of the test split."""
     data = dicomprep.Dataset(db, split=("train", "val"))
     names = [data.record(number).filename for number in range(len(data))]
     return [(name, truth[name]) for name in names if int(name[6:9]) % 3]
@@ -151,7 +151,7 @@ def learn(db: Path, *, seconds: float) -> nn.Module:
             optimizer.step()
             schedule.step()
         epochs += 1
-    print(f"3. {epochs} epochs over {len(train)} labelled images", end="; ")
+    print(f"3. {epochs} epochs over {len(train)} labeled images", end="; ")
     right = scores_of(network, val).argmax(1) == val.targets if len(val) else np.zeros(0)
     print(f"right in the validation split: {right.sum()} of {len(right)}")
     return network
@@ -171,7 +171,7 @@ def scores_of(network: nn.Module, data: dicomprep.Dataset) -> np.ndarray:
 
 
 def predict(network: nn.Module, db: Path) -> list[tuple[dicomprep.Record, np.ndarray]]:
-    """What the network says of every image, labelled or not."""
+    """What the network says of every image, labeled or not."""
     data = dicomprep.Dataset(db)
     return [(data.record(number), score) for number, score in enumerate(scores_of(network, data))]
 
@@ -183,19 +183,19 @@ def share_right(scores: list[tuple[dicomprep.Record, np.ndarray]], truth: dict[s
 
 
 def label_the_uncertain(db: Path, truth: dict[str, str]) -> list[dict[str, Any]]:
-    """Press the right keys on the labelling page, the least certain image first; what the page showed, in its order."""
+    """Press the right keys on the labeling page, the least certain image first; what the page showed, in its order."""
     shown: list[dict[str, Any]] = []
-    with labelling_page("--db", str(db), "--classes", ",".join(CLASSES), "--order", "uncertainty") as address:
+    with labeling_page("--db", str(db), "--classes", ",".join(CLASSES), "--order", "uncertainty") as address:
         while len(shown) < UNCERTAIN and (found := ask(address, "/next", limit=1)["items"]):
             ask(address, "/label", frame=found[0]["id"], label=truth[found[0]["name"]])
             shown += found
     wrong = [item["name"] for item in shown if item["prediction"][0] != truth[item["name"]]]
-    print(f"6. {len(shown)} images labelled on the page, the least certain first; the network had {len(wrong)} wrong")
+    print(f"6. {len(shown)} images labeled on the page, the least certain first; the network had {len(wrong)} wrong")
     return shown
 
 
 @contextmanager
-def labelling_page(*options: str) -> Iterator[str]:
+def labeling_page(*options: str) -> Iterator[str]:
     """`dicomprep label` as one starts it, until the end of the block; its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -211,7 +211,7 @@ def labelling_page(*options: str) -> Iterator[str]:
             except URLError:
                 time.sleep(0.1)
         else:
-            raise SystemExit("The labelling page could not be started.")
+            raise SystemExit("The labeling page could not be started.")
         yield address
     finally:
         server.terminate()

@@ -66,7 +66,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(place: Place, *options: str, port: int = 0, host: str = "127.0.0.1") -> Iterator[Pages]:
-    """The labelling script over a place's database, until the end of the block."""
+    """The labeling script over a place's database, until the end of the block."""
     port = port or free_port()
     script = str(PROJECT / "scripts" / "02_label_server.py")
     command = [sys.executable, script, "--db", str(place.db), "--port", str(port), *options]

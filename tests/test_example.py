@@ -22,7 +22,7 @@ def test_the_loop_closes(tmp_path: Path) -> None:
     assert len(studies) == 48
     assert (tmp_path / "loop" / "least_certain.png").is_file()
     known = len((tmp_path / "loop" / "labels.csv").read_text().splitlines()) - 1
-    (shown,) = re.findall(r"(\d+) images labelled on the page, the least certain first", done.stdout)
+    (shown,) = re.findall(r"(\d+) images labeled on the page, the least certain first", done.stdout)
     assert 0 < int(shown) <= 12
-    labelled = known + int(shown)
-    assert f"{labelled} images in loop/export." in done.stdout
+    labeled = known + int(shown)
+    assert f"{labeled} images in loop/export." in done.stdout

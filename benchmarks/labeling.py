@@ -1,4 +1,4 @@
-"""Key to next painted image, and what else the pages take, with a million frames: `python -m benchmarks.labelling`."""
+"""Key to next painted image, and what else the pages take, with a million frames: `python -m benchmarks.labeling`."""
 
 import argparse
 import json
