@@ -104,7 +104,13 @@ def _take(megabytes: str, _heartbeat: Heartbeat) -> None:
     bytearray(int(megabytes) * 2**20)
 
 
+def _answer_by_a_function(_detail: str, _heartbeat: Heartbeat) -> Callable[[], None]:
+    """Which is nothing that one process can send to another."""
+    return lambda: None
+
+
 ACTS = {
+    "function": _answer_by_a_function,
     "nap": _nap,
     "beats": _beat,
     "deaf": _turn_deaf,

@@ -4,8 +4,8 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
-from dicomprep.engines.allowance import claim
 from dicomprep.engines.interrupts import end_silently, ignore_at_end
+from dicomprep.engines.resource_limits import require_resources
 from dicomprep.errors import EnvironmentFault
 
 __all__ = ["main"]
@@ -24,7 +24,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
 def _load() -> Callable[[Iterable[str] | None], None]:
     _open_closed_streams()
     try:
-        claim()
+        require_resources()
     except EnvironmentFault as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(3)

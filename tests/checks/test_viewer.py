@@ -60,7 +60,7 @@ def worker(viewer: Viewer) -> int:
 def test_a_worker_that_could_not_be_started_leaves_nothing_for_the_next_question(
     viewer: Viewer, files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dicomprep.engines.local.require_files", lambda *_: None)  # which would lift the limit
+    monkeypatch.setattr("dicomprep.engines.local.require_open_files", lambda *_: None)  # which would lift the limit
     assert rows_of(viewer, files[0]) == 4
     viewer.close()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

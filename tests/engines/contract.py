@@ -93,7 +93,7 @@ class EngineContract(ABC):
         [
             ("raise-", ErrorCode.INTERNAL, "RuntimeError at faulty.py"),
             ("leave-", ErrorCode.INTERNAL, "SystemExit"),
-            ("starve-", ErrorCode.OUT_OF_MEMORY, "more memory than a file may take"),
+            ("starve-", ErrorCode.OUT_OF_MEMORY, "memory limit per file"),
         ],
     )
     def test_an_exception_is_a_failure_of_its_task_alone(self, task: str, code: ErrorCode, detail: str) -> None:
@@ -147,7 +147,7 @@ class EngineContract(ABC):
     def test_a_hang_is_ended_where_tasks_are_isolated(self) -> None:
         with self.engine(seconds=0.3) as engine:
             answers = list(feed(engine, ["nap-1", "good-1"]))
-        ended = {"nap-1": TaskFailure(ErrorCode.TIMEOUT, "no frame was finished within 0.3 s")}
+        ended = {"nap-1": TaskFailure(ErrorCode.TIMEOUT, "no frame finished within 0.3 s")}
         assert failures(answers) == (ended if self.isolates_tasks else {})
         assert "good-1" in results(answers)
 

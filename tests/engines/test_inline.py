@@ -76,7 +76,9 @@ def test_a_daemonic_process_preprocesses_by_itself(tmp_path: Path, method: str) 
     process.join(60)
 
     assert (process.exitcode, statuses, frames, children) == (0, {"done": 2, "failed": 1}, 71, [])
-    assert [sentence.partition(",")[0] for sentence in sentences] == ["This process is a daemon"]
+    assert [sentence.partition(":")[0] for sentence in sentences] == [
+        "This process is daemonic and cannot start workers"
+    ]
     daemonic.check()
     assert daemonic.images() == usual.images()
     assert _recorded(daemonic) == _recorded(usual)

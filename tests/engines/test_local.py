@@ -23,10 +23,10 @@ CULPRITS = {
     "segfault": (ErrorCode.WORKER_CRASHED, "SIGSEGV"),
     "abort": (ErrorCode.WORKER_CRASHED, "SIGABRT"),
     "exit": (ErrorCode.WORKER_CRASHED, "exit code 3"),
-    "kill": (ErrorCode.WORKER_CRASHED, "SIGKILL, often the system running out of memory"),
-    "hang": (ErrorCode.TIMEOUT, "no frame was finished within 2 s"),
-    "hangc": (ErrorCode.TIMEOUT, "no frame was finished within 2 s"),
-    "memory": (ErrorCode.OUT_OF_MEMORY, "more memory than a file may take"),
+    "kill": (ErrorCode.WORKER_CRASHED, "SIGKILL, often because the system is out of memory"),
+    "hang": (ErrorCode.TIMEOUT, "no frame finished within 2 s"),
+    "hangc": (ErrorCode.TIMEOUT, "no frame finished within 2 s"),
+    "memory": (ErrorCode.OUT_OF_MEMORY, "memory limit per file"),
     "raise": (ErrorCode.INTERNAL, "RuntimeError at faulty.py"),
     "leave": (ErrorCode.INTERNAL, "SystemExit"),
 }
@@ -105,6 +105,17 @@ def test_what_waits_behind_a_worker_that_retires_is_done_by_another(first: str) 
         answers = list(feed(engine, [first, *GOOD[:20]]))
     assert Counter(result for result in results(answers) if result in GOOD) == Counter(GOOD[:20])
     assert len(answers) == 21
+
+
+@pytest.mark.parametrize(("task", "code"), [("large-160-", ErrorCode.OUT_OF_MEMORY), ("function-", ErrorCode.INTERNAL)])
+def test_a_result_that_cannot_be_sent_is_a_failure_of_its_task_and_no_crash(task: str, code: ErrorCode) -> None:
+    """One is too large to be copied within the limit, the other is of no kind that can be sent."""
+    with make_engine(workers=1) as engine:
+        answers = list(feed(engine, ["good-1", task, "good-2"]))
+    assert {name: (failure.code, failure.quarantined) for name, failure in failures(answers).items()} == {
+        task: (code, False)
+    }
+    assert results(answers) == ["good-1", "good-2"]
 
 
 def test_a_worker_that_has_grown_retires() -> None:

@@ -10,7 +10,7 @@ CULPRITS = {
     "segfault": ("quarantined", "worker_crashed", "SIGSEGV"),
     "abort": ("quarantined", "worker_crashed", "SIGABRT"),
     "kill": ("quarantined", "worker_crashed", "SIGKILL"),
-    "hangc": ("failed", "timeout", "no frame was finished within"),
+    "hangc": ("failed", "timeout", "no frame finished within"),
 }
 """What becomes of a file whose decoder does this, and what is said of it."""
 

@@ -118,7 +118,7 @@ def test_commands_that_are_allowed_too_little(base: Path, tmp_path: Path, *, lim
         check(done.returncode, done.stderr)
         if limit in ("files", "memory"):
             assert done.returncode == 3
-            assert "are needed. Allow more and run this again." in done.stderr
+            assert "are needed. Raise it and run this again." in done.stderr
             assert len(done.stderr.splitlines()) == 1
         else:
             assert done.returncode == 0, done.stderr
@@ -130,7 +130,7 @@ def test_more_workers_than_files_may_be_open(base: Path, tmp_path: Path) -> None
     done = call(["bash", "-c", 'ulimit -n 100; exec "$@"', "-", *run], here)
     assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
     assert (
-        "100 files may be open at once (ulimit -n), and 264 are needed. Allow more, or give fewer --workers"
+        "The limit of open files (ulimit -n) of 100 is too low: 264 are needed. Raise it, or use fewer --workers,"
         in done.stderr
     )
     raised = call(["bash", "-c", 'ulimit -S -n 100; exec "$@"', "-", *run], here)

@@ -47,7 +47,7 @@ class TaskFailure:
     code: ErrorCode
     detail: str
     quarantined: bool = False
-    """It killed its worker twice."""
+    """It crashed its worker process twice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from typing import Any, ClassVar
 
-from dicomprep.engines.allowance import FILES_OF_PARENT, FILES_OF_WORKER, require_files
 from dicomprep.engines.base import Answer, EngineFault, Limits, TaskDone, TaskFailure, WorkerExited, WorkerReady
 from dicomprep.engines.forkserver import CONTEXT, launching, prepare
+from dicomprep.engines.resource_limits import PARENT_OPEN_FILES, WORKER_OPEN_FILES, require_open_files
 from dicomprep.engines.worker import is_readable, serve
 from dicomprep.errors import EnvironmentFault, ErrorCode
 
@@ -89,7 +89,7 @@ class LocalEngine:
 
     def __init__(self, work: str, settings: object, *, workers: int, limits: Limits) -> None:
         self._work, self._settings, self._workers, self._limits = work, settings, workers, limits
-        require_files(FILES_OF_PARENT + FILES_OF_WORKER * workers, ", or give fewer --workers,")
+        require_open_files(PARENT_OPEN_FILES + WORKER_OPEN_FILES * workers, ", or use fewer --workers,")
         prepare(work)
         self._slots: list[_Slot] = []
         # where `close` is interrupted: the interpreter waits for processes that it could not end by SIGTERM, for ever
@@ -235,12 +235,12 @@ class LocalEngine:
         """EnvironmentFault where workers die again and again before they do anything."""
         self._idle_exits += slot.process.exitcode != 0
         if self._idle_exits > MAX_IDLE_EXITS:
-            raise EnvironmentFault(f"Worker processes die at once ({_describe_exit(slot.process.exitcode)}).")
+            raise EnvironmentFault(f"Worker processes crash at their start ({_describe_exit(slot.process.exitcode)}).")
 
     def _explain_exit(self, slot: _Slot, *, timed_out: bool) -> TaskFailure:
         if timed_out:
-            return TaskFailure(ErrorCode.TIMEOUT, f"no frame was finished within {self._limits.seconds:g} s")
-        detail = f"it killed its worker twice ({_describe_exit(slot.process.exitcode)})"
+            return TaskFailure(ErrorCode.TIMEOUT, f"no frame finished within {self._limits.seconds:g} s")
+        detail = f"crashed its worker process twice ({_describe_exit(slot.process.exitcode)})"
         return TaskFailure(ErrorCode.WORKER_CRASHED, detail, quarantined=True)
 
     def _kill_overdue(self) -> None:
@@ -283,4 +283,4 @@ def _describe_exit(exitcode: int | None) -> str:
     if exitcode is None or exitcode >= 0:
         return f"exit code {exitcode}"
     name = signal.Signals(-exitcode).name if -exitcode in set(signal.Signals) else f"signal {-exitcode}"
-    return f"{name}, often the system running out of memory" if name == "SIGKILL" else name
+    return f"{name}, often because the system is out of memory" if name == "SIGKILL" else name

@@ -10,8 +10,8 @@ from dicomprep.engines.local import LocalEngine
 __all__ = ["INLINE_WARNING", "count_workers", "open_engine"]
 
 INLINE_WARNING = (
-    "This process is a daemon, which may not start others: files are processed in it, one at a time, and one that "
-    "crashes or hangs its decoder does so to this process."
+    "This process is daemonic and cannot start workers: files are processed in it, one at a time, and a file that "
+    "crashes or hangs its decoder crashes or hangs this process."
 )
 
 

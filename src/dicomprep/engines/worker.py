@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Self
 
 from dicomprep.engines.base import (
@@ -84,8 +85,8 @@ def _serve_tasks(connection: Connection, work: Work, settings: object, limits: L
         except EnvironmentFault as fault:
             connection.send(EngineFault(str(fault)))
             return
-        connection.send(TaskDone(number, result))
-        if isinstance(result, TaskFailure) or _data_bytes() > ceiling - limits.bytes // 2:
+        failed = _send_answer(connection, number, result)
+        if failed or _data_bytes() > ceiling - limits.bytes // 2:
             connection.send(WorkerExited())
             return
 
@@ -99,14 +100,27 @@ def is_readable(connection: Connection) -> bool:
     return len(watch.poll(0)) > 0
 
 
-def attempt(work: Work, task: object, settings: object, heartbeat: Callable[[], None]) -> object:
+def _send_answer(connection: Connection, number: int, result: object) -> bool:
+    """Send what came of a task; whether it failed, also because its result is too large or of no kind that is sent."""
+    message = attempt(_encode, TaskDone(number, result), None, lambda: None)
+    if isinstance(message, TaskFailure):
+        result, message = message, _encode(TaskDone(number, message))
+    connection.send_bytes(message)
+    return isinstance(result, TaskFailure)
+
+
+def _encode(answer: TaskDone, *_: object) -> memoryview:
+    return ForkingPickler.dumps(answer)
+
+
+def attempt(work: Work, task: object, settings: object, heartbeat: Callable[[], None]) -> Any:  # noqa: ANN401
     """What the work returns, or a TaskFailure for what it raises; but EnvironmentFault and Ctrl-C go on."""
     try:
         return work(task, settings, heartbeat)
     except (EnvironmentFault, KeyboardInterrupt):
         raise
     except MemoryError:
-        return TaskFailure(ErrorCode.OUT_OF_MEMORY, "it needs more memory than a file may take")
+        return TaskFailure(ErrorCode.OUT_OF_MEMORY, "exceeded the memory limit per file")
     except BaseException as error:  # noqa: BLE001  (the boundary of a task: also Rust panics and SystemExit end here)
         return TaskFailure(ErrorCode.INTERNAL, _describe_trace(error))
 

@@ -1,4 +1,4 @@
-"""Throughput, as the seed prints it."""
+"""Elapsed time and throughput."""
 
 import time
 from typing import Self
