@@ -1,8 +1,10 @@
 """The schema, its versions, and what may be given as a database."""
 
+import ast
 import os
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect
 
 from dicomprep import ConfigError, EnvironmentFault
-from dicomprep.database import page_schema, schema, sqlite
+from dicomprep.database import migrations, page_schema, schema, sqlite
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, migrate, read_meta
 from dicomprep.database.migrations import SCHEMA_VERSION
@@ -278,3 +280,22 @@ def test_a_password_is_never_shown(place: Place) -> None:
     done = cli(place.base, "preprocess", "in", "--db", "postgresql://me:geheim@127.0.0.1:1/x")
     assert done.returncode in (2, 3)  # as the driver is there or not
     assert "geheim" not in done.stdout + done.stderr
+
+
+def test_migrations_import_nothing_that_changes() -> None:
+    """A step that is run years later does what it did when it was released: it has its own copy of all it needs."""
+    imported = set()
+    for path in sorted(Path(migrations.__file__).parent.glob("m[0-9]*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {(path.name, alias.name) for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add((path.name, f"{'.' * node.level}{node.module or ''}"))
+    known = {"sqlalchemy", "dicomprep.database.migrations"}
+    foreign = {
+        (path, module)
+        for path, module in imported
+        if module.partition(".")[0] not in sys.stdlib_module_names
+        and not any(module == name or module.startswith(f"{name}.") for name in known)
+    }
+    assert foreign == set()

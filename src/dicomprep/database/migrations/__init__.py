@@ -1,6 +1,7 @@
 """Numbered steps from one version of the schema to the next, each in one transaction.
 
-A step is never changed once it has been released: a later one mends it. `m0001` is the first.
+A step is never changed once it has been released: a later one repairs it. `m0001` is the first. So a step imports
+nothing of this program but earlier steps: what it needs of other modules, which go on to change, it has as a copy.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from dicomprep.database.migrations import (
     m0001_initial,
     m0002_tags,
     m0003_twins,
-    m0004_labelling,
+    m0004_labeling,
     m0005_orientation,
     m0006_commands,
     m0007_patients,
@@ -30,7 +31,7 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0001_initial.upgrade,
     m0002_tags.upgrade,
     m0003_twins.upgrade,
-    m0004_labelling.upgrade,
+    m0004_labeling.upgrade,
     m0005_orientation.upgrade,
     m0006_commands.upgrade,
     m0007_patients.upgrade,
