@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,16 +20,17 @@ from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.exchange.pseudonyms import Pseudonyms, new_salt
 from dicomprep.exchange.rows import Part, Rows, read_rows
 from dicomprep.exchange.shards import Plan, Planned, plan_shards
-from dicomprep.storage.access import GROUP, OWNER, make_file, make_folder
+from dicomprep.storage.access import GROUP, OWNER, make_folder
 from dicomprep.storage.paths import OWN_PREFIX
 from dicomprep.workspace import Workspace
+from dicomprep.storage.sync import DRAFT, new_file, replace_file
 
 __all__ = ["Exported", "export_frames"]
 
 SCRATCH = f"{OWN_PREFIX}-tmp"
 CARD = "README.md"
-FORMER_DRAFT = ".manifest.jsonl.tmp"
-"""What an export by an earlier release left that was killed as it began."""
+DRAFTS = (f"{MANIFEST}{DRAFT}", ".manifest.jsonl.tmp")
+"""What an export leaves that is killed as it begins, this release's and an earlier one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ def export_frames(
             layout.tidy(out, [out / shard.file for shard in manifest.shards])
         plan = plan_shards(rows, manifest.shards, folder=out, pattern=layout.pattern, size=options.shard_size)
         _carry_out(plan, manifest, layout, rows)
-        _put(out / CARD, describe_export(rows, kind, options, made=made).encode(), manifest.access)
+        card = describe_export(rows, kind, options, made=made).encode()
+        replace_file(out / CARD, card, mode=0o666 & manifest.access)
     return Exported(len(rows), len(plan.added), len(plan.changed), len(plan.gone), len(plan.kept))
 
 
@@ -85,7 +86,7 @@ def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...], 
     """The manifest to go on with; classes keep the numbers that they had."""
     known = load_manifest(out)
     if known is None:
-        if any(not entry.name.startswith(OWN_PREFIX) for entry in out.iterdir() if entry.name != FORMER_DRAFT):
+        if any(not entry.name.startswith(OWN_PREFIX) for entry in out.iterdir() if entry.name not in DRAFTS):
             raise ConfigError(f"The folder {out} holds other files. Export to a new one.")
         manifest = Manifest(out, {**header, "classes": list(classes)}, access=access)
     else:
@@ -136,26 +137,15 @@ def _carry_out(plan: Plan, manifest: Manifest, layout: Layout, rows: Rows) -> No
 
 
 def _write(planned: Planned, manifest: Manifest, layout: Layout, rows: Rows) -> Shard:
-    place, scratch = manifest.folder / planned.shard.file, manifest.folder / SCRATCH / "shard"
-    scratch.unlink(missing_ok=True)
-    make_file(scratch, manifest.access)
+    place, draft = manifest.folder / planned.shard.file, manifest.folder / SCRATCH / f"shard{DRAFT}"
     part = Part(rows, planned.numbers, manifest.header["classes"], manifest.folder, place, manifest.access)
-    layout.write(part, scratch)
-    with scratch.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())
-    size = scratch.stat().st_size
     make_folder(place.parent, manifest.access)
-    scratch.replace(place)
+    with new_file(place, mode=0o666 & manifest.access, durable=True, draft=draft):
+        layout.write(part, draft)
+        with draft.open("rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
+        size = draft.stat().st_size
     return replace(planned.shard, bytes=size, sha256=digest)
-
-
-def _put(place: Path, content: bytes, access: int) -> None:
-    scratch = place.parent / SCRATCH / "text"
-    scratch.unlink(missing_ok=True)
-    make_file(scratch, access)
-    scratch.write_bytes(content)
-    scratch.replace(place)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dicomprep.errors import ConfigError
-from dicomprep.storage.access import ANYONE, OWNER, access_like, make_file
-from dicomprep.storage.paths import OWN_PREFIX
+from dicomprep.storage.access import ANYONE, OWNER, access_like
+from dicomprep.storage.sync import replace_file
 
 __all__ = ["MANIFEST", "Manifest", "Shard", "load_manifest"]
 
@@ -43,14 +43,8 @@ class Manifest:
 
     def write(self) -> None:
         """Put the whole manifest in the place of the one that was there."""
-        scratch = self.folder / f"{OWN_PREFIX}-{MANIFEST}"
-        scratch.unlink(missing_ok=True)
-        make_file(scratch, self.access)
-        with scratch.open("w", encoding="utf-8") as file:
-            file.writelines([_line(self.header), *(_line(asdict(shard)) for shard in self.shards)])
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(self.folder / MANIFEST)
+        lines = [_line(self.header), *(_line(asdict(shard)) for shard in self.shards)]
+        replace_file(self.folder / MANIFEST, "".join(lines).encode(), mode=0o666 & self.access, durable=True)
 
     def append(self, shard: Shard) -> "Manifest":
         """Add the line of a shard that is whole and in its place."""

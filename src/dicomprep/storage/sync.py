@@ -1,6 +1,7 @@
 """Files that are whole or not there, and images that outlive a loss of power."""
 
 import errno
+import io
 import os
 import secrets
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 
 from dicomprep.errors import ConfigError, disk_fault, place_fault
 
-__all__ = ["DRAFT", "drafted", "replace_file", "require_place", "sync_images"]
+__all__ = ["DRAFT", "drafted", "new_file", "replace_file", "require_place", "sync_images"]
 
 DRAFT = ".new"
 """Ending of the name under which a file is written before it gets its own."""
@@ -24,17 +25,35 @@ def replace_file(place: Path, content: bytes, *, mode: int = 0o666, durable: boo
 
     What lies under its name or that of its draft is replaced, a link too, and is never written through. Raises OSError.
     """
-    draft = place.with_name(place.name + DRAFT)
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        if durable:
+    with new_file(place, mode=mode, durable=durable) as draft:
+        draft.write(content)
+
+
+@contextmanager
+def new_file(
+    place: Path, *, mode: int = 0o666, durable: bool = False, draft: Path | None = None
+) -> Iterator[io.BufferedWriter]:
+    """A file, open for writing, that gets its place at the end of the block: as `replace_file`, for what is written bit
+    by bit, or by its path (`name`).
+
+    `draft` is where it lies until then, by default beside its place. Where the block fails, nothing of it is left, and
+    what had the place before stays. Raises OSError.
+    """
+    path = draft or place.with_name(place.name + DRAFT)
+    path.unlink(missing_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with open(path, "wb", opener=lambda name, _flags: os.open(name, flags, mode)) as file:
+            yield file
             file.flush()
-            os.fsync(descriptor)
-    draft.replace(place)
-    if durable:
-        _sync(os.fspath(place.parent), os.fsync)
+            if durable:
+                os.fsync(file.fileno())
+        path.replace(place)
+        if durable:
+            _sync(os.fspath(place.parent), os.fsync)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -51,16 +70,11 @@ def drafted(place: Path) -> Iterator[Path]:
         if real.exists() and not real.is_file():
             yield real
             return
-        draft = real.with_name(f".{secrets.token_hex(8)}{DRAFT}")
-        try:
-            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        draft = real.with_name(f".{secrets.token_hex(8)}{DRAFT}")  # no name of another file of that person's
+        with new_file(real, durable=True, draft=draft):
             if real.exists():
                 shutil.copymode(real, draft)
             yield draft
-            _sync(os.fspath(draft), os.fsync)
-            draft.replace(real)
-        finally:
-            draft.unlink(missing_ok=True)
     except OSError as error:
         raise place_fault(place, error) from error
 

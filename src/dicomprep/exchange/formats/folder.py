@@ -10,8 +10,9 @@ from pathlib import Path
 from dicomprep.exchange.formats.csv import write_csv
 from dicomprep.exchange.rows import Part
 from dicomprep.splits import SPLIT_NAMES
-from dicomprep.storage.access import make_file, make_folder
+from dicomprep.storage.access import make_folder
 from dicomprep.storage.naming import fit_for_any_system, folded_name
+from dicomprep.storage.sync import replace_file
 
 __all__ = ["UNLABELLED", "class_folders", "remove_files", "remove_strays", "write_files"]
 
@@ -81,11 +82,7 @@ def _put(place: Path, content: bytes, access: int) -> None:
         if place.read_bytes() == content:
             return
     make_folder(place.parent, access)
-    scratch = place.with_suffix(".tmp")
-    scratch.unlink(missing_ok=True)
-    make_file(scratch, access)
-    scratch.write_bytes(content)
-    scratch.replace(place)
+    replace_file(place, content, mode=0o666 & access)
 
 
 def _files(table: Path) -> set[str]:
