@@ -8,7 +8,7 @@ from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.header import Header, read_header
 from dicomprep.models import Frame
 from dicomprep.pipeline.stages.decode import DicomImage, decode
-from dicomprep.storage.source import open_source
+from dicomprep.storage.local_source import LocalSource
 
 __all__ = ["decoded_frames", "opened_header", "opened_image"]
 
@@ -19,14 +19,14 @@ EXACT = ImageOptions(fidelity=Fidelity.EXACT)
 @contextmanager
 def opened_header(path: Path, *, max_bytes: int = PLENTY) -> Iterator[Header]:
     """The header of a file, which stays open meanwhile."""
-    with open_source(str(path)) as file:
+    with LocalSource.at(path).open() as file:
         yield read_header(file, max_bytes=max_bytes)
 
 
 @contextmanager
 def opened_image(path: Path, *, max_bytes: int = PLENTY) -> Iterator[DicomImage]:
     """The image of a file, which stays open meanwhile."""
-    with open_source(str(path)) as file:
+    with LocalSource.at(path).open() as file:
         yield decode(file, max_bytes=max_bytes)
 
 

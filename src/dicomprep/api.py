@@ -15,8 +15,8 @@ from dicomprep.pipeline.process_file import draw
 from dicomprep.pipeline.result import Result
 from dicomprep.pipeline.stages.decode import decode
 from dicomprep.pixels.geometry import Points
+from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.naming import frame_filename, source_name
-from dicomprep.storage.source import open_source
 
 __all__ = ["Processed", "preprocess", "process_dicom"]
 
@@ -76,7 +76,7 @@ def process_dicom(path: str | Path, **options: Any) -> list[Processed]:  # noqa:
     config = Config.of(path.parent, **options)
     _, name = source_name(path.parent.name, path.name)
     processed = []
-    with warnings.catch_warnings(action="ignore"), open_source(os.path.realpath(path)) as file:
+    with warnings.catch_warnings(action="ignore"), LocalSource.at(os.path.realpath(path)).open() as file:
         image = decode(file, max_bytes=config.budget.max_memory * 2**20)
         for index in config.image.select_frames(image.frame_count):
             drawn = draw(image, index, config.image)

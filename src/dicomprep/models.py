@@ -20,7 +20,7 @@ from dicomprep.pixels.intensity import GrayscaleTransform, ValueRange
 from dicomprep.pixels.transform import DecodedAs, Intensity, Transform
 from dicomprep.privacy.allow_list import Position, Tags
 from dicomprep.privacy.burned_in import Reason
-from dicomprep.storage.base import ImageStore
+from dicomprep.storage.base import ImageStore, Source
 
 __all__ = [
     "LOSSY_SYNTAXES",
@@ -33,7 +33,6 @@ __all__ = [
     "Normalized",
     "Outcome",
     "Settings",
-    "Source",
     "Status",
     "Task",
     "Thumbnail",
@@ -74,24 +73,6 @@ class _Message:
 @cache
 def _values_of(kind: Any) -> Callable[[Any], tuple[Any, ...]]:  # noqa: ANN401
     return attrgetter(*(field.name for field in fields(kind)))
-
-
-@dataclass(frozen=True, slots=True)
-class Source(_Message):
-    """A regular file that was found below the root."""
-
-    root: str
-    """The absolute folder that was searched."""
-    path: str
-    """Where the file lies below the root."""
-    size: int
-    mtime_ns: int
-    error: str | None = None
-    """Why it cannot even be looked at, if so."""
-    ctime_ns: int = 0
-    """When it was last changed, renamed or replaced; 0: not known."""
-    linked: bool = False
-    """There is a symbolic link on the way to it, which is followed as long as it stays below the root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +122,8 @@ class Task(_Message):
     @property
     def weight(self) -> int:
         """About so many bytes must be read, so that heavy tasks are not piled on one worker."""
-        return self.source.size if self.frame_range is None else self.source.size // 2
+        size = self.source.version.size
+        return size if self.frame_range is None else size // 2
 
 
 @dataclass(frozen=True, slots=True)

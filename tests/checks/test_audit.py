@@ -19,9 +19,11 @@ from dicomprep.cli.audit import audit as audit_command
 from dicomprep.config import Splits
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
-from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
+from dicomprep.models import Instance, Outcome, Status, Task, Written
 from dicomprep.pixels.similarity import make_overview, overview_halvings, perceptual_hash, similarity
 from dicomprep.splits import assign_split, identify_group
+from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.source import Version
 from tests.building import make_dicom
 from tests.pipeline.test_duplicates import label, many_patients, noise
 from tests.running import Place, cli
@@ -299,7 +301,7 @@ def outcomes(patient: int, visits: int) -> list[Outcome]:
         written = Written(
             0, name, f"{name}.png", 16, 16, 9, digest, source_digest=digest, perceptual_hash=patient * 7919 + visit
         )
-        task = Task(Source("/in", f"{name}.dcm", 1, 1), f"p{patient}", name)
+        task = Task(LocalSource("/in", f"{name}.dcm", Version(1, 1)), f"p{patient}", name)
         made.append(Outcome(task, Status.DONE, written=(written,), frame_count=1, instance=instance, digest=digest))
     return made
 

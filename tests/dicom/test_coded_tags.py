@@ -11,7 +11,7 @@ from dicomprep.dicom.codes import REGIONS, VIEWS
 from dicomprep.dicom.header import read_header
 from dicomprep.models import Instance
 from dicomprep.privacy.burned_in import Reason, Risk, assess_risk
-from dicomprep.storage.source import open_source
+from dicomprep.storage.local_source import LocalSource
 from tests.building import make_dicom
 
 SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
@@ -20,7 +20,7 @@ CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def instance_of(folder: Path, **attributes: Any) -> Instance:
-    with open_source(str(make_dicom(folder / "a.dcm", **attributes))) as file:
+    with LocalSource.at(make_dicom(folder / "a.dcm", **attributes)).open() as file:
         return read_header(file, max_bytes=2**20).instance()
 
 

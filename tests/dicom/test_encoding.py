@@ -22,7 +22,7 @@ from dicomprep.dicom.displayable import displayable_value
 from dicomprep.dicom.header import read_header
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pipeline.stages.decode import decode
-from dicomprep.storage.source import open_source
+from dicomprep.storage.local_source import LocalSource
 from tests.building import gradient, make_dicom
 from tests.dicom.test_header import split_file
 
@@ -211,10 +211,10 @@ def test_a_damaged_vr_does_not_make_a_data_set_implicit(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "a.dcm", PICTURE, **WINDOW)
     content = path.read_bytes()
     at = content.index(b"\x08\0\x16\0UI")
-    with open_source(str(path)) as file:
+    with LocalSource.at(path).open() as file:
         assert not read_header(file, max_bytes=2**20).encoding.implicit
     path.write_bytes(content[: at + 4] + b"OB\0\0" + struct.pack("<I", 4) + b"1.2\0" + content[at + 34 :])
-    with open_source(str(path)) as file:
+    with LocalSource.at(path).open() as file:
         assert not read_header(file, max_bytes=2**20).encoding.implicit
 
 
@@ -251,7 +251,7 @@ def with_spacing(path: Path, vr: bytes, value: bytes) -> Path:
 
 def spacing_by_room(path: Path) -> tuple[tuple[float | None, float | None], tuple[int, int], str]:
     """In the view `tags`, in the image, in `inspect`."""
-    with open_source(str(path)) as file:
+    with LocalSource.at(path).open() as file:
         tags = read_header(file, max_bytes=2**20).instance().tags
     (frame,) = process_dicom(path, size=64)
     rows = dict(inspect_file(path, ImageOptions(), frame_number=0, max_bytes=2**20).rows)
@@ -291,7 +291,7 @@ def test_a_malformed_spacing_is_not_explained_by_another(tmp_path: Path) -> None
 
 def test_what_is_recorded_by_keyword_is_read_as_what_is_drawn(tmp_path: Path) -> None:
     path = with_spacing(tmp_path / "a.dcm", b"DS", b"0,5\\0,25 ")
-    with open_source(str(path)) as file:
+    with LocalSource.at(path).open() as file:
         extra = read_header(file, max_bytes=2**20, extra=("PixelSpacing",)).instance().extra_tags
     assert extra == '{"PixelSpacing":[0.5,0.25]}'
     assert displayable_value(pydicom.dcmread(path)["PixelSpacing"]) == "0.5\\0.25"
@@ -314,7 +314,7 @@ def test_a_damaged_header_is_said_to_be_damaged_and_where(tmp_path: Path) -> Non
 @pytest.mark.parametrize("max_memory", [64, 2048])
 def test_a_small_file_that_claims_a_huge_frame_is_damaged(tmp_path: Path, max_memory: int) -> None:
     path = make_dicom(tmp_path / "a.dcm", PICTURE, Rows=65_535, Columns=65_535)
-    with pytest.raises(InputError) as caught, open_source(str(path)) as file:
+    with pytest.raises(InputError) as caught, LocalSource.at(path).open() as file:
         decode(file, max_bytes=max_memory * 2**20)
     assert caught.value.code == ErrorCode.CORRUPT_HEADER
     assert caught.value.code.remedy is None

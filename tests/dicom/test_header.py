@@ -36,7 +36,8 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pipeline.stages.decode import decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pixels.intensity import LookupTable, Rescale, ValueRange, Window
-from dicomprep.storage.source import HEAD_BYTES, Inflated, open_source
+from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.source import HEAD_BYTES, Inflated
 from tests.building import gradient, make_dicom
 from tests.reading import decoded_frames, opened_header, opened_image
 from tests.reference_table import FOLDER, REFERENCE
@@ -904,7 +905,7 @@ def test_a_cut_deflated_file_is_truncated(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [{"Rows": 65_535, "Columns": 65_535}, {"Rows": 30_000, "Columns": 30_000}])
 def test_a_frame_that_does_not_fit_is_not_decoded(tmp_path: Path, size: dict[str, int]) -> None:
     path = make_dicom(tmp_path / "a.dcm", **size)
-    with open_source(str(path)) as file, pytest.raises(InputError) as caught:
+    with LocalSource.at(path).open() as file, pytest.raises(InputError) as caught:
         decode(file, max_bytes=2**31)
     assert caught.value.code == ErrorCode.CORRUPT_HEADER  # more memory would not help a file of a few kilobytes
     assert caught.value.detail.startswith("Rows (0028,0010) and Columns (0028,0011) claim ")
@@ -1037,12 +1038,12 @@ def test_plain_texts(content: bytes, value: list[str] | None) -> None:
 def test_a_frame_that_needs_more_memory_says_how_much(tmp_path: Path) -> None:
     """As much as it says is enough, and a megabyte less is not; other limits do not speak of memory."""
     path = make_dicom(tmp_path / "Große Aufnahme.dcm", np.zeros((600, 700), np.uint16))
-    with open_source(str(path)) as file, pytest.raises(InputError) as caught:
+    with LocalSource.at(path).open() as file, pytest.raises(InputError) as caught:
         decode(file, max_bytes=2**20)
     assert caught.value.code is ErrorCode.LIMIT_EXCEEDED
     needed = int(re.search(r"--max-memory (\d+) ", caught.value.detail)[1])  # type: ignore[index]
-    with open_source(str(path)) as file:
+    with LocalSource.at(path).open() as file:
         decode(file, max_bytes=needed * 2**20)
-    with open_source(str(path)) as file, pytest.raises(InputError):
+    with LocalSource.at(path).open() as file, pytest.raises(InputError):
         decode(file, max_bytes=(needed - 1) * 2**20)
     assert ErrorCode.LIMIT_EXCEEDED.remedy is None

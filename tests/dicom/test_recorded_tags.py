@@ -13,7 +13,7 @@ from dicomprep.dicom.header import read_header
 from dicomprep.dicom.numbers import _read_short, read_numbers
 from dicomprep.dicom.recorded_tags import _age
 from dicomprep.privacy.allow_list import Tags
-from dicomprep.storage.source import open_source
+from dicomprep.storage.local_source import LocalSource
 from tests.building import gradient, make_dicom
 from tests.running import Place, frames_of
 
@@ -21,7 +21,7 @@ AXIAL, CORONAL = [1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1]
 
 
 def tags_of(path: Path, **attributes: Any) -> Tags:
-    with open_source(str(make_dicom(path, **attributes))) as file:
+    with LocalSource.at(make_dicom(path, **attributes)).open() as file:
         return read_header(file, max_bytes=2**20).instance().tags
 
 

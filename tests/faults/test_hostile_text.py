@@ -118,12 +118,14 @@ def test_other_text_stays(text: str) -> None:
 
 def test_status_failures_has_neutral_cells(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from dicomprep.database.writes.store import Store
-    from dicomprep.models import Source, Status, Task
+    from dicomprep.models import Status, Task
+    from dicomprep.storage.local_source import LocalSource
+    from dicomprep.storage.source import Version
 
     (place.base).mkdir(parents=True)
     store = Store(place.workspace.address)
     run_id = store.begin_run(version="1", root="=root", options={})
-    task = Task(Source("=root", "a.dcm", 1, 1), "s", "s/a")
+    task = Task(LocalSource("=root", "a.dcm", Version(1, 1)), "s", "s/a")
     outcome = Outcome(task, Status.FAILED, ErrorCode.CORRUPT_HEADER, "@SUM(A1)\tx")
     store.record([outcome], run_id=run_id, fingerprint="", assign=lambda _kind, _key: "train")
     store.close()

@@ -7,11 +7,13 @@ import pytest
 
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
-from dicomprep.models import FrameRange, Outcome, Settings, Source, Status, Task
+from dicomprep.models import FrameRange, Outcome, Settings, Status, Task
 from dicomprep.pipeline.frame_ranges import FrameRangeMerger
 from dicomprep.pipeline.process_file import process
 from dicomprep.storage.file_budget import FileBudget
 from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.source import Version
 from tests.building import make_dicom
 from tests.running import frames_of
 
@@ -20,7 +22,7 @@ FRAMES = 12
 
 def _task(path: Path) -> Task:
     status = path.stat()
-    return Task(Source(str(path.parent), path.name, status.st_size, status.st_mtime_ns), "s", "s/a")
+    return Task(LocalSource(str(path.parent), path.name, Version(status.st_size, status.st_mtime_ns)), "s", "s/a")
 
 
 def _process(task: Task, output: Path, *, timeout: float) -> Outcome:

@@ -12,11 +12,12 @@ import pytest
 
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
-from dicomprep.models import Outcome, Settings, Source, Status, Task
+from dicomprep.models import Outcome, Settings, Status, Task
 from dicomprep.pipeline.process_file import process
 from dicomprep.pipeline.stages.decode import decode
 from dicomprep.storage.local_images import LocalImages
-from dicomprep.storage.source import open_source
+from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.source import Version
 from tests.faults.bombs import (
     DEFLATED,
     FUNCTIONAL,
@@ -49,7 +50,7 @@ def _processed(path: Path) -> Outcome:
     os.utime(path, (1e9, 1e9))
     status, output = path.stat(), path.parent / "out"
     output.mkdir()
-    task = Task(Source(str(path.parent), path.name, status.st_size, status.st_mtime_ns), "s", "s/a")
+    task = Task(LocalSource(str(path.parent), path.name, Version(status.st_size, status.st_mtime_ns)), "s", "s/a")
     settings = Settings(ImageOptions(size=16), Splits(), LocalImages(output), b"k" * 32, 2**31, timeout=120)
     began = sum(os.times()[:2])
     outcome = process(task, settings)
@@ -193,7 +194,7 @@ def test_frames_with_pixels_pay_for_their_items(tmp_path: Path) -> None:
     rows = make_numbers(rows=64, columns=64, frames=15_000)
     head = make_file(PLAIN, rows, elements, {0x7FE00010: make_element(0x7FE00010, "OB", b"", 15_000 * 4096)})
     path.write_bytes(head + b"\1" * 15_000 * 4096)
-    with open_source(str(path)) as file:
+    with LocalSource.at(path).open() as file:
         assert decode(file, max_bytes=2**31).frame_count == 15_000
 
 

@@ -25,7 +25,7 @@ from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.pixels.intensity import GrayscaleTransform, Rescale, ValueRange, Window
 from dicomprep.pixels.transform import GrayscaleRecord, record_grayscale
 from dicomprep.privacy.allow_list import LIMITS, Position, Tags
-from dicomprep.storage.source import open_source
+from dicomprep.storage.local_source import LocalSource
 from dicomprep.web.connections import ConnectionLimits
 from dicomprep.web.guard import ServerAddress
 from tests.building import dataset_of, make_dicom
@@ -221,7 +221,7 @@ def test_every_number_that_is_recorded_has_limits() -> None:
 )
 def test_what_a_number_may_be(tmp_path: Path, keyword: str, value: str, column: str, recorded: object) -> None:
     path = make_dicom(tmp_path / "a.dcm", **{keyword: value.split("\\") if "\\" in value else value})
-    with open_source(str(path)) as file:
+    with LocalSource.at(path).open() as file:
         instance = read_header(file, max_bytes=2**20).instance()
     found = instance.instance_number if column == "instance_number" else getattr(instance.tags, column)
     assert found == recorded

@@ -10,8 +10,8 @@ from dicomprep import process_dicom
 from dicomprep.errors import InputError
 from dicomprep.pipeline.stages import listing
 from dicomprep.pipeline.stages.discover import discover
+from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.roots import place_within
-from dicomprep.storage.source import open_linked, open_source
 from tests.building import make_dicom
 from tests.running import Place, cli, make_files
 
@@ -122,7 +122,7 @@ def test_pages_show_linked_files_of_the_root_alone(place: Place) -> None:
         (place.source / name).symlink_to(target)
     assert place_within(str(place.source), "a.dcm") == str(place.source / "annex/KEY.dcm")
     assert place_within(str(place.source), "annex/KEY.dcm") == str(place.source / "annex/KEY.dcm")
-    with pytest.raises(InputError), open_source(place_within(str(place.source), "out.dcm")):
+    with pytest.raises(InputError), LocalSource.at(place_within(str(place.source), "out.dcm")).open():
         pass
 
 
@@ -146,11 +146,11 @@ def test_a_link_that_is_turned_outward_during_the_run_is_not_read(tmp_path: Path
     make_dicom(root / "inner" / "a.dcm")
     make_dicom(tmp_path / "outer" / "a.dcm")
     (root / "link").symlink_to("inner")
-    with open_linked(str(root), "link/a.dcm") as file:
+    with LocalSource(str(root), "link/a.dcm", linked=True).open() as file:
         assert file.path == str(root / "inner" / "a.dcm")
     (root / "link").unlink()
     (root / "link").symlink_to("../outer")
-    with pytest.raises(InputError, match="out of the folder"), open_linked(str(root), "link/a.dcm"):
+    with pytest.raises(InputError, match="out of the folder"), LocalSource(str(root), "link/a.dcm", linked=True).open():
         pass
 
 
@@ -164,7 +164,7 @@ def test_a_folder_that_becomes_a_link_after_its_path_was_resolved_is_not_entered
     monkeypatch.setattr(os.path, "realpath", lambda path, strict=False: resolved[str(path)])
     (root / "inner").rename(root / "was")
     (root / "inner").symlink_to("../outer")
-    with pytest.raises(InputError, match="cannot be opened"), open_linked(str(root), "l.dcm"):
+    with pytest.raises(InputError, match="cannot be opened"), LocalSource(str(root), "l.dcm", linked=True).open():
         pass
 
 

@@ -16,7 +16,7 @@ from dicomprep.config import Config
 from dicomprep.database.writes.duplicates import MAX_GROUPS_PER_IMAGE
 from dicomprep.pipeline.stages.decode import decode
 from dicomprep.pipeline.stages.discover import discover
-from dicomprep.storage.source import open_source
+from dicomprep.storage.local_source import LocalSource
 from tests.building import make_dicom
 from tests.running import Place, frames_of, make_files
 
@@ -201,7 +201,7 @@ def test_what_is_known_of_a_picture_depends_on_no_option(place: Place, pixels: n
     path = make_dicom(place.source / "a.dcm", pixels, **wrapped)
     known = set()
     for asked in ASKED:
-        with open_source(str(path)) as file:
+        with LocalSource.at(path).open() as file:
             frame = decode(file, max_bytes=2**30).frame(0, Config.of(dicom_dir=place.source, **asked).image)
             known.add((frame.digest, frame.perceptual_hash))
     assert len(known) == 1

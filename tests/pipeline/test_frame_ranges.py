@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomprep.errors import ErrorCode
-from dicomprep.models import FrameFailure, FrameRange, Outcome, Source, Status, Task, Written
+from dicomprep.models import FrameFailure, FrameRange, Outcome, Status, Task, Written
 from dicomprep.pipeline.frame_ranges import FrameRangeMerger
 from dicomprep.pixels.intensity import ValueRange
+from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.source import Version
 from tests import faulty
 from tests.building import make_dicom
 from tests.running import Place, frames_of, make_files
@@ -112,7 +114,7 @@ def test_what_ends_one_share_ends_the_file_and_leaves_no_image(
 
 # Dividing and joining
 
-SOURCE = Source("/root", "s/a.dcm", 1000, 1)
+SOURCE = LocalSource("/root", "s/a.dcm", Version(1000, 1))
 
 
 def written(index: int) -> Written:

@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import event
 
 from dicomprep.database.writes.store import Store
-from dicomprep.models import Outcome, Source, Task
+from dicomprep.models import Outcome, Task
 from dicomprep.pipeline import moving
 from dicomprep.pipeline.planner import Planner
+from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.source import Version
 from tests.running import Place, make_files
 
 AT_ONCE = 256
@@ -40,7 +42,7 @@ def met(place: Place, digest: bytes, count: int) -> list[Outcome]:
     """The same files, from the last one on, in another folder."""
     size, mtime_ns = place.rows("SELECT size, mtime_ns FROM files")[0]
     paths = [f"new/s/{number:04d}.dcm" for number in reversed(range(count))]
-    sources = [Source(str(place.base / "moved"), path, size, mtime_ns) for path in paths]
+    sources = [LocalSource(str(place.base / "moved"), path, Version(size, mtime_ns)) for path in paths]
     return [Outcome(Task(source, "s", "s/x", digest_only=True), None, digest=digest) for source in sources]
 
 

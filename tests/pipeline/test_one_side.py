@@ -17,9 +17,11 @@ from dicomprep.database.kinship import MOST_PATIENTS
 from dicomprep.database.writes.groups import ensure_groups
 from dicomprep.database.writes.store import Store
 from dicomprep.dicom.patient import decode_identity
-from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
+from dicomprep.models import Instance, Outcome, Status, Task, Written
 from dicomprep.privacy.keys import keyed_hash
 from dicomprep.splits import assign_split, identify_group, key_without_issuer
+from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.source import Version
 from tests.building import make_dicom
 from tests.pipeline.test_duplicates import noise
 from tests.running import Place, frames_of
@@ -96,7 +98,7 @@ def outcome(number: int, file: File) -> Outcome:
     )
     digest = b"%016d" % number
     written = Written(0, name, f"{name}.png", 16, 16, 9, digest, source_digest=digest, perceptual_hash=None)
-    task = Task(Source("/in", f"{name}.dcm", 1, 1), "s", name)
+    task = Task(LocalSource("/in", f"{name}.dcm", Version(1, 1)), "s", name)
     return Outcome(task, Status.DONE, written=(written,), frame_count=1, instance=instance, digest=digest)
 
 

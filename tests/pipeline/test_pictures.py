@@ -15,7 +15,9 @@ from dicomprep.database.writes.labels import add_label
 from dicomprep.database.writes.predictions import Score, add_scores, summarize
 from dicomprep.database.writes.releases import add_releases
 from dicomprep.database.writes.store import Store
-from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
+from dicomprep.models import Instance, Outcome, Status, Task, Written
+from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.source import Version
 from tests.building import make_dicom
 from tests.running import Place, cli, set_labels
 
@@ -49,7 +51,7 @@ def labels_of(place: Place) -> dict[str, str | None]:
 def outcome(path: str, pictures: tuple[int, ...] | None) -> Outcome:
     """What a worker says of a file with these pictures; None: the file is cut."""
     digest = repr((path if pictures is None else "", pictures)).encode().ljust(16)[:16]
-    task = Task(Source("/data", path, 1, 1), "s", f"s/{path}")
+    task = Task(LocalSource("/data", path, Version(1, 1)), "s", f"s/{path}")
     if pictures is None:
         return Outcome(task, Status.FAILED, frame_count=1, digest=digest)
     written = tuple(

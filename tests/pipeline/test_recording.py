@@ -18,9 +18,11 @@ from dicomprep.database.schema import files, frames
 from dicomprep.database.writes.rows import InputRow
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ErrorCode
-from dicomprep.models import Instance, Outcome, Source, Status, Task, Written
+from dicomprep.models import Instance, Outcome, Status, Task, Written
 from dicomprep.privacy.allow_list import Position, Tags
 from dicomprep.privacy.burned_in import Reason
+from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.source import Version
 from tests.running import Place
 
 INSTANCE = Instance("1.2", "1.3", "1.4", "1.5", "1.6", 7, "CT", "patient", "key of P")
@@ -45,7 +47,7 @@ def written(name: str, number: int, **transform: Any) -> Written:
 
 
 def outcome(number: int, frame_count: int = 1, *, instance: Instance = INSTANCE) -> Outcome:
-    task = Task(Source("/in", f"s/{number}.dcm", 1000 + number, 2000 + number), "s", f"s/{number}")
+    task = Task(LocalSource("/in", f"s/{number}.dcm", Version(1000 + number, 2000 + number)), "s", f"s/{number}")
     images = tuple(written(task.name, index) for index in range(frame_count))
     return Outcome(
         task, Status.DONE, written=images, frame_count=frame_count, instance=instance, digest=b"%016d" % number

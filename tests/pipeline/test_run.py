@@ -20,9 +20,10 @@ import dicomprep
 from dicomprep import ConfigError, EnvironmentFault
 from dicomprep.database.connection import connect
 from dicomprep.database.migrations import m0011_folded_names
-from dicomprep.models import Source
 from dicomprep.privacy.keys import KEY_BYTES, keyed_hash
+from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.naming import source_name
+from dicomprep.storage.source import Version
 from tests import faulty
 from tests.building import make_dicom
 from tests.running import PROJECT, SIZE, Place, call, cli, frames_of, make_files, started, wait_until
@@ -533,7 +534,7 @@ def test_what_is_no_file_any_more_when_it_is_opened_is_unreadable(place: Place, 
         "link": lambda: path.symlink_to("a.dcm"),
         "nothing": lambda: None,
     }[kind]()
-    sources = [Source(str(place.source), name, 9, 9) for name in ("x.dcm",)]
+    sources = [LocalSource(str(place.source), name, Version(9, 9)) for name in ("x.dcm",)]
     place.run(sources=sources, timeout=2)
     assert place.statuses() == {"x.dcm": ("failed", "unreadable")}
     path.unlink() if kind in ("pipe", "link") else path.is_dir() and path.rmdir()

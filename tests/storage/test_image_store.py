@@ -1,12 +1,9 @@
-"""Stores of images: what every one of them promises, and what the one in a folder does about links and strangers."""
+"""The store of images in a folder: what every store promises, and what it does about links and strangers."""
 
 import os
-import pickle
 import stat
 import subprocess
 import sys
-import threading
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,93 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
-from dicomprep.storage.base import ImageStore, Stat, is_image_name
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.paths import SCRATCH
-
-NAMES = ("b.png", "Study 001/a.png", "Study 001/t/a.png", "頭部 CT/ÄÖ.png", unicodedata.normalize("NFD", "é/ü.png"))
-
-
-class StoreContract:
-    """Every store is held to this; a test class of a backend inherits it and gives the `store`."""
-
-    def test_what_was_published_is_read(self, store: ImageStore) -> None:
-        for name in NAMES:
-            store.publish(name, b"first")
-            store.publish(name, name.encode())
-        assert {name: store.read(name) for name in NAMES} == {name: name.encode() for name in NAMES}
-        assert store.read("b.png", most=2) == b"b."
-        assert sorted(store.list()) == sorted(Stat(name, len(name.encode())) for name in NAMES)
-        assert store.stat("b.png") == Stat("b.png", 5)
-
-    def test_what_is_not_there(self, store: ImageStore) -> None:
-        store.publish("s/a.png", b"a")
-        for name in ("s/b.png", "t/a.png"):
-            with pytest.raises(FileNotFoundError):
-                store.read(name)
-            with pytest.raises(FileNotFoundError):
-                store.stat(name)
-        store.remove(["s/b.png", "t/a.png"])
-        assert list(store.list()) == [Stat("s/a.png", 1)]
-
-    def test_what_was_removed_is_gone(self, store: ImageStore) -> None:
-        store.publish("s/a.png", b"a")
-        store.publish("s/b.png", b"b")
-        store.remove(["s/a.png", "s/gone.png", "gone/c.png"])
-        assert list(store.list()) == [Stat("s/b.png", 1)]
-
-    def test_large_and_empty_ones(self, store: ImageStore) -> None:
-        large = os.urandom(5_000_000)
-        store.publish("l.png", large)
-        store.publish("e.png", b"")
-        assert (store.read("l.png"), store.read("e.png")) == (large, b"")
-
-    def test_a_reader_never_sees_half_an_image(self, store: ImageStore) -> None:
-        versions = [bytes([n]) * 400_000 for n in range(4)]
-        store.publish("s/a.png", versions[0])
-        done = threading.Event()
-        seen: list[bytes] = []
-
-        def read() -> None:
-            while not done.is_set():
-                seen.append(store.read("s/a.png"))
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        try:
-            for number in range(100):
-                store.publish("s/a.png", versions[number % 4])
-        finally:
-            done.set()
-            reader.join()
-        assert seen
-        assert all(content in versions for content in seen)
-
-    @pytest.mark.parametrize(
-        "name",
-        [
-            "../a.png",
-            "s/../../a.png",
-            "/etc/a.png",
-            "s//a.png",
-            "./a.png",
-            "s/./a.png",
-            ".png/..",
-            "a.txt",
-            "s/",
-            ".dicomprep-tmp/a.png",
-            "a\x00.png",
-        ],
-    )
-    def test_a_name_that_leads_elsewhere_is_refused(self, store: ImageStore, name: str) -> None:
-        assert not is_image_name(name)
-        for use in (store.read, store.stat, lambda name: store.publish(name, b"x"), lambda name: store.remove([name])):
-            with pytest.raises(EnvironmentFault, match="names an image"):
-                use(name)
-
-    def test_it_goes_along_to_other_processes(self, store: ImageStore) -> None:
-        store.publish("s/a.png", b"a")
-        assert pickle.loads(pickle.dumps(store)).read("s/a.png") == b"a"
+from tests.storage.contract import NAMES, StoreContract
 
 
 class TestLocalImages(StoreContract):

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomprep.errors import ErrorCode, InputError
+from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import actual_path, readable_path
-from dicomprep.storage.source import WHOLE_FILE_BYTES, Inflated, digest_bytes, open_source
+from dicomprep.storage.source import WHOLE_FILE_BYTES, Inflated, digest_bytes
 
 
 @given(st.text(st.characters(exclude_categories=[])))
@@ -64,7 +65,7 @@ def source_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 @given(st.integers(0, 11_000), st.integers(0, 5_000))
 def test_any_piece_is_what_the_file_holds(source_file: Path, offset: int, length: int) -> None:
     size = source_file.stat().st_size
-    with open_source(str(source_file)) as source, source_file.open("rb") as plain:
+    with LocalSource.at(source_file).open() as source, source_file.open("rb") as plain:
         assert source.size == size
         for start in (offset, max(0, size - offset)):
             plain.seek(start)
@@ -79,7 +80,7 @@ def test_any_piece_is_what_the_file_holds(source_file: Path, offset: int, length
 
 def test_the_whole_file_and_its_digest(source_file: Path) -> None:
     content = source_file.read_bytes()
-    with open_source(str(source_file)) as source:
+    with LocalSource.at(source_file).open() as source:
         assert source.digest() == digest_bytes(content)
         assert source.read_at(0, 2**40) == content
         assert source.read_at(source.size, 10) == b""
@@ -127,7 +128,7 @@ def link(path: Path) -> None:
 def test_changes_are_noticed(tmp_path: Path, change: Callable[[Path], object]) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"0123456789")
-    with open_source(str(path)) as source:
+    with LocalSource.at(path).open() as source:
         assert not source.has_changed()
         change(path)
         assert source.has_changed()
@@ -137,13 +138,13 @@ def test_changes_are_noticed(tmp_path: Path, change: Callable[[Path], object]) -
 def test_what_is_no_regular_file_is_unreadable(tmp_path: Path, make: Callable[[Path], object]) -> None:
     path = tmp_path / "thing"
     make(path)
-    with pytest.raises(InputError) as caught, open_source(str(path)):
+    with pytest.raises(InputError) as caught, LocalSource.at(path).open():
         pass
     assert caught.value.code == ErrorCode.UNREADABLE
 
 
 def test_a_device_is_unreadable() -> None:
-    with pytest.raises(InputError, match="no regular file"), open_source("/dev/null"):
+    with pytest.raises(InputError, match="not a regular file"), LocalSource.at("/dev/null").open():
         pass
 
 
@@ -152,6 +153,6 @@ def test_sources_are_closed(tmp_path: Path) -> None:
     path.write_bytes(b"x")
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
-        with pytest.raises(ValueError, match="stop"), open_source(str(path)):
+        with pytest.raises(ValueError, match="stop"), LocalSource.at(path).open():
             raise ValueError("stop")
     assert len(list(Path("/proc/self/fd").iterdir())) == before

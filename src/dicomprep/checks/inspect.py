@@ -16,7 +16,7 @@ from dicomprep.pipeline.stages.decode import NoImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.geometry import resample
-from dicomprep.storage.source import open_source
+from dicomprep.storage.local_source import LocalSource
 
 __all__ = ["Inspection", "inspect_file", "render_in_terminal"]
 
@@ -36,7 +36,7 @@ def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_by
     Raises InputError only where the file cannot be opened, ConfigError where it has no such frame.
     """
     rows: list[tuple[str, str]] = [("File", f"{path} ({path.stat().st_size:,} bytes)" if path.exists() else str(path))]
-    with warnings.catch_warnings(action="ignore"), open_source(os.path.abspath(path)) as file:
+    with warnings.catch_warnings(action="ignore"), LocalSource.at(os.path.abspath(path)).open() as file:
         try:
             image = decode(file, max_bytes=max_bytes)
             rows += explain_image(image)

@@ -32,7 +32,8 @@ from dicomprep.pixels.intensity import (
     shorten,
 )
 from dicomprep.pixels.png import decode_png
-from dicomprep.storage.source import SourceFile, open_source
+from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.source import SourceFile
 
 __all__ = ["answer"]
 
@@ -59,7 +60,7 @@ class _Opened:
         if self._held is None or self._held[0].path != path or self._held[0].has_changed():
             self._held = None
             self._stack.close()
-            file = self._stack.enter_context(open_source(path))
+            file = self._stack.enter_context(LocalSource.at(path).open())
             self._held = file, decode(file, max_bytes=MAX_BYTES)
         return self._held[1]
 
@@ -101,7 +102,7 @@ def view_frame(task: ViewFrame) -> FrameView:
 
 def read_tags(task: ReadTags) -> list[tuple[str, str, str]]:
     """(tag, name, value) of the attributes before the pixels: of all, or of those that say what an image is."""
-    with open_source(task.path) as file:
+    with LocalSource.at(task.path).open() as file:
         try:
             dataset = dcmread(file.stream(), stop_before_pixels=True, force=True, defer_size=2**16)
         except Exception as error:  # noqa: BLE001  (pydicom raises whatever comes)

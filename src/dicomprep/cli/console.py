@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from dicomprep.errors import ErrorCode
-from dicomprep.models import Outcome, Source, Status
+from dicomprep.models import Outcome, Status
 from dicomprep.pipeline.result import LINK, ProgressListener, Result
+from dicomprep.storage.base import Source
 from dicomprep.storage.paths import readable_path
 
 __all__ = [

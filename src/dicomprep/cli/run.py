@@ -11,7 +11,7 @@ from dicomprep.config import DEFAULT_DB, Config
 from dicomprep.engines.interrupts import end_at_once
 
 if TYPE_CHECKING:
-    from dicomprep.models import Source
+    from dicomprep.storage.base import Source
     from dicomprep.workspace import Workspace
 
 __all__ = ["loading_workers", "run_and_report"]

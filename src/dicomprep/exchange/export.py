@@ -22,8 +22,8 @@ from dicomprep.exchange.rows import Part, Rows, read_rows
 from dicomprep.exchange.shards import Plan, Planned, plan_shards
 from dicomprep.storage.access import GROUP, OWNER, make_folder
 from dicomprep.storage.paths import OWN_PREFIX
-from dicomprep.workspace import Workspace
 from dicomprep.storage.sync import DRAFT, new_file, replace_file
+from dicomprep.workspace import Workspace
 
 __all__ = ["Exported", "export_frames"]
 

@@ -19,8 +19,9 @@ from dicomprep.database.queries.inputs import (
 from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ErrorCode
-from dicomprep.models import Outcome, Source, Task
+from dicomprep.models import Outcome, Task
 from dicomprep.pipeline.moving import Moves
+from dicomprep.storage.base import Source
 from dicomprep.storage.naming import (
     folded_name,
     frame_stem,
@@ -91,7 +92,7 @@ class Planner:
         """Keep what is recorded of files that may be the same still."""
         for path, source in sources.items():
             known = recorded[path]
-            if (source.size, source.mtime_ns) == (known.size, known.mtime_ns) and known.digest:
+            if source.version.has_content_of(known.version) and known.digest:
                 self._doubted[source.root, source.path] = known.id, known.digest
 
     def resolve(self, outcomes: Sequence[Outcome]) -> list[Task]:
@@ -190,9 +191,7 @@ class Planner:
 
 def _is_unchanged(source: Source, recorded: RecordedVersion | None) -> bool:
     """Whether a file is the one that was recorded, by all that its folder says of it."""
-    if recorded is None or (source.size, source.mtime_ns) != (recorded.size, recorded.mtime_ns):
-        return False
-    return recorded.ctime_ns is None or not source.ctime_ns or recorded.ctime_ns == source.ctime_ns
+    return recorded is not None and source.version.is_same(recorded.version)
 
 
 def _plain_name(name: str, _source: Source) -> str:

@@ -39,7 +39,7 @@ from dicomprep.privacy.allow_list import Position
 from dicomprep.privacy.burned_in import needs_pixel_check
 from dicomprep.storage.file_budget import FileBudget, require_paid_pixels
 from dicomprep.storage.naming import frame_filename, thumbnail_path
-from dicomprep.storage.source import SourceFile, open_at
+from dicomprep.storage.source import SourceFile
 
 __all__ = ["draw", "process"]
 
@@ -73,11 +73,10 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
     if source.error is not None:
         return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, source.error)
     try:
-        opened = open_at(source.root, source.path, linked=source.linked)
-        with warnings.catch_warnings(action="ignore"), opened as file:
+        with warnings.catch_warnings(action="ignore"), source.open() as file:
             if not _is_input(task, file):  # it is not read any further
                 return Outcome(task, None)
-            _wait_until_quiet(file.mtime_ns, heartbeat)
+            _wait_until_quiet(file.version.mtime_ns, heartbeat)
             digest = b"" if task.frame_range else file.digest()
             if task.digest_only:
                 return Outcome(task, None, digest=digest)
@@ -87,7 +86,7 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
                 if not file.has_changed():
                     raise
                 outcome = Outcome(task, None, digest=digest)  # made of bytes that are gone
-            if file.has_changed() or (file.size, file.mtime_ns) != (source.size, source.mtime_ns):
+            if file.has_changed() or not file.version.has_content_of(source.version):
                 return _mark_unstable(outcome)
             return outcome
     except InputError as error:

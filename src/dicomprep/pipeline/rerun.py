@@ -10,9 +10,9 @@ from dicomprep.database.queries import failures
 from dicomprep.database.queries.runs import last_options
 from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.errors import ConfigError
-from dicomprep.models import Source
+from dicomprep.storage.base import Source
+from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import actual_path
-from dicomprep.storage.source import changed_ns
 from dicomprep.workspace import Workspace
 
 __all__ = ["due_runs", "recorded_config", "recorded_sources"]
@@ -54,8 +54,6 @@ def recorded_sources(root: str, paths: Sequence[str], *, follow_links: bool) -> 
         try:
             status = os.stat(os.path.join(folder, path), follow_symlinks=follow_links)
         except OSError as error:
-            yield Source(folder, path, 0, 0, f"it cannot be looked at: {error.strerror}")
+            yield LocalSource(folder, path, error=f"it cannot be looked at: {error.strerror}")
         else:
-            yield Source(
-                folder, path, status.st_size, status.st_mtime_ns, ctime_ns=changed_ns(status), linked=follow_links
-            )
+            yield LocalSource.found(folder, path, status, linked=follow_links)

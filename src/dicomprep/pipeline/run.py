@@ -20,7 +20,7 @@ from dicomprep.database.writes.store import Store
 from dicomprep.engines.base import Engine, Limits
 from dicomprep.engines.select import INLINE_WARNING, open_engine
 from dicomprep.errors import ConfigError
-from dicomprep.models import Outcome, Settings, Source, Task
+from dicomprep.models import Outcome, Settings, Task
 from dicomprep.pipeline.absence import Search, count_below, note_absent, prune
 from dicomprep.pipeline.changed_options import explain_changes
 from dicomprep.pipeline.concerns import concerns
@@ -33,6 +33,7 @@ from dicomprep.pipeline.stages.discover import discover
 from dicomprep.pipeline.stages.record import Ledger, Recorder
 from dicomprep.privacy.keys import explain_exposure, fingerprint_key
 from dicomprep.storage.archives import is_archive
+from dicomprep.storage.base import Source
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Part, Tree, find_tree

@@ -11,13 +11,13 @@ from dicomprep.dicom.sniff import read_series_uids
 from dicomprep.engines.base import Answer, Engine, TaskFailure
 from dicomprep.engines.interrupts import stop_first
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.models import Instance, Outcome, Source, Status, Task
+from dicomprep.models import Instance, Outcome, Status, Task
 from dicomprep.pipeline.frame_ranges import FrameRangeMerger
 from dicomprep.pipeline.planner import Planner
 from dicomprep.pipeline.result import ProgressListener, Result
 from dicomprep.pipeline.stages.record import Recorder
 from dicomprep.pipeline.timing import Timer
-from dicomprep.storage.source import open_at
+from dicomprep.storage.base import Source
 
 __all__ = ["RunLoop"]
 
@@ -193,6 +193,6 @@ def _outcome_of(answer: Answer[Task, Outcome]) -> Outcome:
     status = Status.QUARANTINED if failure.quarantined else Status.FAILED
     source, digest, about = answer.task.source, b"", Instance()
     if failure.code is not ErrorCode.TIMEOUT:  # what hangs a worker might hang this process too
-        with suppress(InputError, OSError), open_at(source.root, source.path, linked=source.linked) as file:
+        with suppress(InputError, OSError), source.open() as file:
             about, digest = read_series_uids(file.head()), file.digest()
     return Outcome(answer.task, status, failure.code, failure.detail, instance=about, digest=digest)

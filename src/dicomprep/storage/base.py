@@ -1,11 +1,41 @@
-"""What a place of thumbnails can do, and which names it takes."""
+"""The contracts of places: a source that is read, a store of images, and which names a store takes."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from dicomprep.storage.paths import SCRATCH
+from dicomprep.storage.source import SourceFile, Version
 
-__all__ = ["ImageStore", "Stat", "is_image_name"]
+__all__ = ["ImageStore", "Source", "Stat", "is_image_name"]
+
+
+class Source(Protocol):
+    """One input, wherever it lies. Whoever reads an input opens it by this; it goes along to other processes."""
+
+    @property
+    def root(self) -> str:
+        """The place that was searched: an absolute folder, say."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Where the input lies below the root, with forward slashes."""
+        ...
+
+    @property
+    def version(self) -> Version:
+        """Which content it had when it was found."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """Why it cannot even be looked at, if so."""
+        ...
+
+    def open(self) -> AbstractContextManager[SourceFile]:
+        """Open it for reading, without ever blocking on it; InputError `unreadable` where that fails."""
+        ...
 
 
 class Stat(NamedTuple):

@@ -1,28 +1,23 @@
-"""Where bytes come from: the only module that opens sources. `local_images` has where they go to."""
+"""What every source gives once it is open: its first bytes, any bytes, a stream, a digest."""
 
 import errno
 import io
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import xxhash
 
-from dicomprep.errors import ErrorCode, InputError
-from dicomprep.storage.file_budget import bytes_on_disk, require_substance
+from dicomprep.storage.file_budget import require_substance
 
 __all__ = [
     "HEAD_BYTES",
     "Inflated",
     "SourceFile",
-    "changed_ns",
+    "Version",
     "digest_bytes",
-    "open_at",
-    "open_linked",
-    "open_source",
     "read_small_file",
 ]
 
@@ -33,18 +28,47 @@ HEAD_BYTES = 2**16
 WHOLE_FILE_BYTES = 32 * 2**20
 
 
-class SourceFile:
-    """A regular file, open for reading. Small ones are read at once when asked for, large ones piece by piece."""
+class Version(NamedTuple):
+    """Which content a source has, as far as its place says so without reading it."""
 
-    def __init__(self, path: str, descriptor: int) -> None:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(ErrorCode.UNREADABLE, "it is no regular file")
-        self.path, self.size, self.mtime_ns = path, status.st_size, status.st_mtime_ns
-        self.held_bytes = bytes_on_disk(status, descriptor)
-        """Bytes that are on the disk; fewer than `size` where there are holes."""
-        self._descriptor = descriptor
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    """When its content was last changed, in nanoseconds since 1970."""
+    ctime_ns: int = 0
+    """When it was last changed in any way, renamed or replaced; 0: not known."""
+
+    def has_content_of(self, other: "Version") -> bool:
+        """Whether size and time of the content are the same; it may have been renamed or copied."""
+        return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
+
+    def is_same(self, other: "Version") -> bool:
+        """Whether nothing speaks against it that this is the very same file, unchanged."""
+        known = self.ctime_ns and other.ctime_ns
+        return self.has_content_of(other) and (not known or self.ctime_ns == other.ctime_ns)
+
+
+class SourceFile(ABC):
+    """An input, open for reading. Small ones are read at once when asked for, large ones piece by piece.
+
+    A backend says how bytes are read and whether they are still those of what was opened.
+    """
+
+    def __init__(self, path: str, *, version: Version, held_bytes: int) -> None:
+        self.path = path
+        """What a person calls its place."""
+        self.version, self.size = version, version.size
+        self.held_bytes = held_bytes
+        """Bytes that are in the store; fewer than `size` where a file has holes."""
         self._content: bytes | None = None
+
+    @abstractmethod
+    def _read(self, offset: int, length: int) -> bytes:
+        """Bytes from `offset`: some at least, fewer than `length` at the end. Raises InputError `unreadable`."""
+
+    @abstractmethod
+    def has_changed(self) -> bool:
+        """Whether what lies at its place is no longer what was opened."""
 
     @property
     def _whole(self) -> bytes | None:
@@ -76,12 +100,6 @@ class SourceFile:
             return memoryview(self.read_at(offset, length))
         return memoryview(whole)[offset : offset + length]
 
-    def _read(self, offset: int, length: int) -> bytes:
-        try:
-            return os.pread(self._descriptor, length, offset)
-        except OSError as error:
-            raise InputError(ErrorCode.UNREADABLE, f"it cannot be read: {error.strerror}") from error
-
     def stream(self) -> BinaryIO:
         """The file from its beginning, for parsers that want a stream."""
         if self._whole is not None:
@@ -97,16 +115,6 @@ class SourceFile:
         for offset in range(0, self.size, 2**20):
             state.update(self.read_at(offset, 2**20))
         return state.digest()
-
-    def has_changed(self) -> bool:
-        """Whether the file under this path is no longer the one that was opened, byte count and time."""
-        opened = os.fstat(self._descriptor)
-        try:
-            now = os.stat(self.path, follow_symlinks=False)
-        except OSError:
-            return True
-        same_file = (now.st_ino, now.st_dev) == (opened.st_ino, opened.st_dev)
-        return not same_file or (opened.st_size, opened.st_mtime_ns) != (self.size, self.mtime_ns)
 
 
 class Inflated:
@@ -150,73 +158,6 @@ class _Reader(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
-
-
-@contextmanager
-def open_source(path: str) -> Iterator[SourceFile]:
-    """Open a file for reading without ever blocking on it; InputError `unreadable` where that fails."""
-    try:
-        descriptor = os.open(path, _READ)
-    except OSError as error:
-        raise InputError(ErrorCode.UNREADABLE, f"it cannot be opened: {error.strerror}") from error
-    with _opened(path, descriptor) as source:
-        yield source
-
-
-@contextmanager
-def open_linked(root: str, path: str) -> Iterator[SourceFile]:
-    """Open the file that `path` below `root` leads to by links, if it lies below `root` as well.
-
-    From the root on each folder is opened in the one before and no link is followed any more, so that nothing that is
-    changed meanwhile leads out of it. InputError `unreadable` where that fails.
-    """
-    try:
-        real_root, target = os.path.realpath(root), os.path.realpath(os.path.join(root, path), strict=True)
-    except OSError as error:
-        raise InputError(ErrorCode.UNREADABLE, f"it cannot be opened: {error.strerror}") from error
-    prefix = os.path.join(real_root, "")
-    if not target.startswith(prefix):
-        raise InputError(ErrorCode.UNREADABLE, "it is a link that leads out of the folder that is searched")
-    *folders, name = target.removeprefix(prefix).split("/")
-    try:
-        within = os.open(real_root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for folder in folders:
-                inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=within)
-                os.close(within)
-                within = inner
-            descriptor = os.open(name, _READ, dir_fd=within)
-        finally:
-            os.close(within)
-    except OSError as error:
-        raise InputError(ErrorCode.UNREADABLE, f"it cannot be opened: {error.strerror}") from error
-    with _opened(target, descriptor) as source:
-        yield source
-
-
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
-
-
-@contextmanager
-def _opened(path: str, descriptor: int) -> Iterator[SourceFile]:
-    try:
-        try:
-            source = SourceFile(path, descriptor)
-        except OSError as error:
-            raise InputError(ErrorCode.UNREADABLE, f"it cannot be read: {error.strerror}") from error
-        yield source
-    finally:
-        os.close(descriptor)
-
-
-def open_at(root: str, path: str, *, linked: bool) -> AbstractContextManager[SourceFile]:
-    """Open the file at `path` below `root`, through links within it if it was met through one."""
-    return open_linked(root, path) if linked else open_source(os.path.join(root, path))
-
-
-def changed_ns(status: os.stat_result) -> int:
-    """When a file was last changed in any way, its name too; 0 where the system does not say (Windows: creation)."""
-    return 0 if os.name == "nt" else status.st_ctime_ns
 
 
 def read_small_file(path: Path, *, most: int, follow_links: bool = True) -> bytes:

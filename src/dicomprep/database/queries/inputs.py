@@ -9,6 +9,7 @@ from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files
 from dicomprep.errors import ErrorCode
 from dicomprep.storage.paths import readable_path
+from dicomprep.storage.source import Version
 
 __all__ = [
     "GivenName",
@@ -31,14 +32,11 @@ class RecordedPlace(NamedTuple):
 
 
 class RecordedVersion(NamedTuple):
-    """What is recorded of the version of a file that was processed."""
+    """What is recorded of the content of a file that was processed."""
 
-    size: int
-    mtime_ns: int
-    ctime_ns: int | None
-    """None: not known."""
     id: int
     digest: bytes
+    version: Version
 
 
 class GivenName(NamedTuple):
@@ -60,7 +58,7 @@ _MAY_BE_GONE: list[ColumnElement[str]] = [
 """What can end without the file's size or time having changed."""
 
 
-_UP_TO_DATE = select(files.c.path, *(files.c[name] for name in RecordedVersion._fields)).where(
+_UP_TO_DATE = select(files.c.path, files.c.id, files.c.digest, *(files.c[name] for name in Version._fields)).where(
     _BELOW_ROOT,
     files.c.fingerprint == bindparam("fingerprint"),
     or_(files.c.error_code.is_(None), files.c.error_code.not_in(_MAY_BE_GONE)),
@@ -96,7 +94,10 @@ def find_up_to_date(
     options, and what failed for a reason that may be gone.
     """
     rows = look_up(connection, _UP_TO_DATE, paths, readable_path(root), fingerprint)
-    return {path: RecordedVersion(*values) for path, *values in rows}
+    return {
+        path: RecordedVersion(file_id, digest, Version(size, mtime_ns, ctime_ns or 0))
+        for path, file_id, digest, size, mtime_ns, ctime_ns in rows
+    }
 
 
 def find_given_names(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, GivenName]:

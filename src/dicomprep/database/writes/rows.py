@@ -101,9 +101,9 @@ def input_row(outcome: Outcome, *, group_ids: Mapping[str, int], run_id: int, fi
     return InputRow(
         root=readable_path(source.root),
         path=readable_path(source.path),
-        size=source.size,
-        mtime_ns=source.mtime_ns,
-        ctime_ns=source.ctime_ns or None,
+        size=source.version.size,
+        mtime_ns=source.version.mtime_ns,
+        ctime_ns=source.version.ctime_ns or None,
         digest=outcome.digest,
         fingerprint=fingerprint,
         study_id=task.study_id,

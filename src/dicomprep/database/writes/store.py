@@ -36,9 +36,10 @@ from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.recovery import add_pending_deletions, clear_pending_deletions
 from dicomprep.database.writes.rows import frame_rows, input_row, now
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
-from dicomprep.models import Outcome, Source, Status
+from dicomprep.models import Outcome, Status
 from dicomprep.privacy.keys import find_key, fingerprint_key, load_key, make_key, save_key
 from dicomprep.storage.access import OWNER, make_file, make_folder
+from dicomprep.storage.base import Source
 from dicomprep.storage.paths import actual_path, holds_images, readable_path
 from dicomprep.storage.roots import Part
 
@@ -271,9 +272,9 @@ def _place(source: Source) -> dict[str, Any]:
     return {
         "root": readable_path(source.root),
         "path": readable_path(source.path),
-        "size": source.size,
-        "mtime_ns": source.mtime_ns,
-        "ctime_ns": source.ctime_ns or None,
+        "size": source.version.size,
+        "mtime_ns": source.version.mtime_ns,
+        "ctime_ns": source.version.ctime_ns or None,
     }
 
 

@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dicomprep.dicom.sniff import DICOM_SUFFIXES
-from dicomprep.models import Source
 from dicomprep.pipeline.stages.left_out import why_left_out
 from dicomprep.pipeline.stages.listing import Entry, list_sorted
+from dicomprep.storage.base import Source
+from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Identity, identity_of
-from dicomprep.storage.source import changed_ns
 
 __all__ = ["discover"]
 
@@ -93,7 +93,7 @@ class _Search:
     def files(self) -> Iterator[Source]:
         """Folders are left open while those in them are searched: no list of all folders is ever made."""
         opened = self._open("", None)
-        if isinstance(opened, Source):
+        if isinstance(opened, LocalSource):
             yield opened
             return
         way: list[_Folder] = [opened] if opened else []
@@ -113,7 +113,7 @@ class _Search:
             elif inner is not None:
                 yield inner
 
-    def _open(self, name: str, outer: _Folder | None, *, linked: bool = False) -> _Folder | Source | None:
+    def _open(self, name: str, outer: _Folder | None, *, linked: bool = False) -> _Folder | LocalSource | None:
         """A folder's entries; a source that says why there are none; None for a loop of links."""
         real, links = outer.real if outer else (), (outer.links if outer else 0) + linked
         place, root, path = self._where(name, outer, linked=links > 0)
@@ -126,7 +126,7 @@ class _Search:
                 real = (*real, (status.st_dev, status.st_ino))
             entries = list_sorted(place, lambda entry: self._judge(entry, path))
         except OSError as error:
-            return Source(root, path or ".", 0, 0, f"the folder cannot be listed: {error.strerror}")
+            return LocalSource(root, path or ".", error=f"the folder cannot be listed: {error.strerror}")
         return _Folder(place, root, path, entries, real, links)
 
     def _where(self, name: str, outer: _Folder | None, *, linked: bool) -> tuple[str, str, str]:
@@ -180,7 +180,7 @@ class _Search:
         self.passed_over["special file"] += 1
         return None
 
-    def _source(self, folder: _Folder, name: str, *, linked: bool) -> Source:
+    def _source(self, folder: _Folder, name: str, *, linked: bool) -> LocalSource:
         root, path = folder.root, _below(folder.path, name)
         try:
             status = os.stat(os.path.join(folder.place, name), follow_symlinks=linked)
@@ -188,8 +188,8 @@ class _Search:
             reason = f"it cannot be looked at: {error.strerror}"
             if linked and isinstance(error, FileNotFoundError):
                 reason = "it is a link to what is not there; for DataLad or git-annex: `datalad get` or `git annex get`"
-            return Source(root, path, 0, 0, reason, linked=linked)
-        return Source(root, path, status.st_size, status.st_mtime_ns, ctime_ns=changed_ns(status), linked=linked)
+            return LocalSource(root, path, error=reason, linked=linked)
+        return LocalSource.found(root, path, status, linked=linked)
 
 
 def _below(folder: str, name: str) -> str:
