@@ -113,3 +113,12 @@ def test_every_page_that_the_code_names_exists() -> None:
     ]:
         for name in re.findall(r"\bdocs/[\w-]+\.md\b", path.read_text(encoding="utf-8")):
             assert (PROJECT / name).exists(), f"{path}: {name}"
+
+
+def test_the_design_names_every_package_and_module_at_the_top() -> None:
+    layout = (DOCS / "design.md").read_text(encoding="utf-8").partition("## 4.")[2].split("```")[1]
+    told = set(re.findall(r"^  ([\w/.]+)", layout, re.MULTILINE))
+    house = PROJECT / "src" / "dicomprep"
+    packages = {f"{path.parent.relative_to(house)}/" for path in house.rglob("*/__init__.py")}
+    modules = {path.name for path in house.glob("*.py") if not path.name.startswith("__")}
+    assert told == packages | modules
