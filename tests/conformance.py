@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pydicom.uid import UID_dictionary
 
 from dicomprep.config import ImageOptions
-from dicomprep.dicom.header import NEWER_SYNTAXES
 from dicomprep.pipeline.stages.normalize import normalize
-from dicomprep.pixels.codecs.registry import NATIVE_SYNTAXES, decode_codestream, is_supported, supports_reduction
-from dicomprep.pixels.codecs.video import VIDEO_SYNTAXES
+from dicomprep.pixels.codecs.registry import decode_codestream, is_supported, supports_reduction
+from dicomprep.pixels.codecs.transfer_syntaxes import MPEG, NAMES
+from dicomprep.pixels.codecs.transfer_syntaxes import NATIVE as NATIVE_SYNTAXES
 from tests.building import make_dicom
 from tests.pixels.test_codecs import CASES, layout_of, picture
 from tests.pixels.test_dcmtk import DEVIATIONS as DCMTK_DEVIATIONS
@@ -90,14 +90,14 @@ def _table(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _rows() -> Iterator[tuple[str, ...]]:
-    names = {uid: entry[0] for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"} | NEWER_SYNTAXES
+    names = {uid: entry[0] for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"} | NAMES
     decoders, exact, lossy = _decoded()
     for uid, full_name in names.items():
         name = full_name.partition(":")[0]
         reduced = "yes" if supports_reduction(uid) else ""
         if uid in NATIVE_SYNTAXES:
             yield name, uid, "natively", "every kind below", "", ""
-        elif uid in VIDEO_SYNTAXES:
+        elif uid in MPEG:
             which = ", ".join(sorted(decoders[uid])) or "FFmpeg"
             yield name, uid, f"{which} (extra `video`)", "", ", ".join(lossy[uid]), ""
         elif is_supported(uid):

@@ -23,7 +23,6 @@ from dicomprep.privacy.burned_in import Reason
 from dicomprep.storage.base import ImageStore, Source
 
 __all__ = [
-    "LOSSY_SYNTAXES",
     "DecodedAs",
     "Frame",
     "FrameFailure",
@@ -53,12 +52,6 @@ class Status(StrEnum):
     FAILED = "failed"
     QUARANTINED = "quarantined"
     UNSTABLE = "unstable"
-
-
-LOSSY_SYNTAXES = frozenset(
-    f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 52, 53, 54, 55, 56, 81, 91, 93, 111, 112, 203)
-)
-"""Transfer syntaxes whose samples come back changed, unless Lossy Image Compression (0028,2110) is 00."""
 
 
 class _Message:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from dicomprep import process_dicom
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs.base import Detail
-from dicomprep.pixels.codecs.components import resolve_components
-from dicomprep.pixels.codecs.registry import NATIVE_SYNTAXES, decode_codestream, decode_native
+from dicomprep.pixels.codecs.native import decode_native
+from dicomprep.pixels.codecs.registry import decode_codestream, resolve_components
+from dicomprep.pixels.codecs.transfer_syntaxes import NATIVE
 from tests.pixels.test_codecs import UID, jpeg, jpeg2000, jpeg_lossless, jpeg_ls, jpegxl, layout_of, picture, rle
 from tests.reference_table import FOLDER, REFERENCE
 
@@ -205,7 +206,7 @@ def test_a_sample_that_dcmtk_compresses_gives_the_same_picture(name: str, tmp_pa
     with warnings.catch_warnings(action="ignore"):
         header = pydicom.dcmread(FOLDER / name, stop_before_pixels=True, force=True)
     syntax = header.file_meta.get("TransferSyntaxUID", UID)
-    if syntax not in NATIVE_SYNTAXES or (header.BitsAllocated > 16 and syntax == f"{UID}.2"):
+    if syntax not in NATIVE or (header.BitsAllocated > 16 and syntax == f"{UID}.2"):
         pytest.skip("compressed already, or of 32 bits in big endian, which DCMTK compresses with swapped words")
     place = tmp_path / "x.dcm"
     compressed = 0

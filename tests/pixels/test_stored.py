@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dicomprep.pixels.codecs.registry import decode_native
+from dicomprep.pixels.codecs.native import decode_native
 from dicomprep.pixels.stored import Layout, expand_bits, unpack_native
 
 ROWS, COLUMNS = 5, 6

@@ -15,7 +15,7 @@ import dicomprep
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs.base import FULL_DETAIL
-from dicomprep.pixels.codecs.video import VIDEO_SYNTAXES, Video
+from dicomprep.pixels.codecs.video import TRANSFER_SYNTAXES, Video
 from tests.building import make_dicom
 from tests.reading import decoded_frames, opened_image
 
@@ -159,7 +159,7 @@ def test_what_is_no_video_is_refused(stream: bytes, tmp_path: Path) -> None:
     assert caught.value.code in (ErrorCode.TRUNCATED, ErrorCode.CORRUPT_PIXELS)
 
 
-@pytest.mark.parametrize("syntax", sorted(VIDEO_SYNTAXES))
+@pytest.mark.parametrize("syntax", sorted(TRANSFER_SYNTAXES))
 def test_without_the_extra_a_video_is_refused_with_the_remedy(
     syntax: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,13 +4,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from dicomprep.dicom.attributes import Attributes
+from dicomprep.dicom.vocabulary import SECONDARY_CAPTURE, SLIDE_COORDINATES, WHOLE_SLIDE
 from dicomprep.errors import InputError
 from dicomprep.privacy.burned_in import Reason
 
 __all__ = ["read_reasons"]
-
-SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-"""Secondary Capture Image Storage; the multi-frame ones begin with it."""
 
 _SCREENS = frozenset({"WSD", "SYN", "DRW"})
 """Conversion Type (0008,0064): workstation, synthesised, drawing."""
@@ -27,8 +25,6 @@ LEAST_BANNER = 0.04
 """Of an image's rows: a strip as high as a line of text."""
 
 
-_SLIDES = ("1.2.840.10008.5.1.4.1.1.77.1.6", "1.2.840.10008.5.1.4.1.1.77.1.3")
-"""Whole Slide Microscopy and Slide-Coordinates Microscopy Image Storage."""
 _LABELS = frozenset({"LABEL", "OVERVIEW"})
 _OVERVIEWS = frozenset({"LOCALIZER", "THUMBNAIL"})
 """Image Type of a slide (PS3.3 C.8.12.4.1.1), value 3: the label or the slide with it; pictures that may have it."""
@@ -111,7 +107,7 @@ def _reasons(said: _Said, *, has_banner: bool, is_shallow: bool, has_overlay: bo
 
 def _slide_label(said: _Said, kinds: frozenset[str]) -> tuple[bool, bool]:
     """Whether the label of a glass slide is in the picture, and whether it may be."""
-    is_slide = said.modality == "SM" or said.sop_class_uid in _SLIDES
+    is_slide = said.modality == "SM" or said.sop_class_uid in (WHOLE_SLIDE, SLIDE_COORDINATES)
     if said.specimen_label == "YES":
         return True, True
     if not is_slide and not (_is_capture(said.sop_class_uid) and "LABEL" in kinds):

@@ -5,10 +5,9 @@ from dataclasses import replace
 from dicomprep.dicom.attributes import label
 from dicomprep.dicom.encapsulation import ITEM, SEQUENCE_END, locate_frames
 from dicomprep.dicom.header import Header, PixelElement, name_syntax
-from dicomprep.dicom.sniff import EXPLICIT_LITTLE
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs.markers import identify_syntax
-from dicomprep.pixels.codecs.registry import ENCAPSULATED_UNCOMPRESSED, NATIVE_SYNTAXES
+from dicomprep.pixels.codecs.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED, EXPLICIT_LITTLE_ENDIAN, NATIVE
 from dicomprep.pixels.stored import Layout
 from dicomprep.storage.source import HEAD_BYTES
 
@@ -43,12 +42,14 @@ def resolve_transfer_syntax(header: Header, pixels: PixelElement, layout: Layout
     Never tried out: the first frame's own markers tell, or a length that fits to the byte.
     """
     stated = header.transfer_syntax
-    native = stated in NATIVE_SYNTAXES
+    native = stated in NATIVE
     if native == (pixels.length is not None):
         return stated, ()
     if not native:
         if pixels.length == _native_length(header, layout):
-            return EXPLICIT_LITTLE, (f"compressed as {name_syntax(stated)}, says the header, but the pixels are not",)
+            return EXPLICIT_LITTLE_ENDIAN, (
+                f"compressed as {name_syntax(stated)}, says the header, but the pixels are not",
+            )
         raise InputError(ErrorCode.CORRUPT_PIXELS, "compressed Pixel Data (7FE0,0010) is not in fragments")
     fragments = locate_frames(header.file, pixels.position, frame_count=1, end=pixels.end).frames[0]
     try:

@@ -6,6 +6,7 @@ from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.numbers import format_number
 from dicomprep.dicom.tables import Notes, Span, find_table
+from dicomprep.dicom.vocabulary import XRAY_ANGIOGRAPHIC
 from dicomprep.errors import InputError
 from dicomprep.pixels.intensity import LookupTable, Rescale, ValueRange, Window, value_span
 from dicomprep.pixels.stored import Layout
@@ -21,15 +22,6 @@ __all__ = [
     "read_voi",
     "read_windows",
 ]
-
-NOT_FOR_DISPLAY = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.12.1",  # X-Ray Angiographic
-        "1.2.840.10008.5.1.4.1.1.12.2",  # X-Ray Radiofluoroscopic
-        "1.2.840.10008.5.1.4.1.1.12.3",  # X-Ray Angiographic Bi-Plane (retired)
-    }
-)
-"""SOP classes whose modality transform leads back to X-ray intensity; windows are in stored values (C.8.7.1.1.2)."""
 
 PRESET_NOT_USED = "--window by name is in Hounsfield units, which these values are not; the file's own is used"
 
@@ -85,7 +77,7 @@ def read_modality(
     None where a rescale is stated that cannot be read: the stored values are in unknown units then. `span` is from
     the lowest to the highest stored value that there can be.
     """
-    if frame.root.text("SOPClassUID") in NOT_FOR_DISPLAY:
+    if frame.root.text("SOPClassUID") in XRAY_ANGIOGRAPHIC:  # it leads back to X-ray intensity, PS3.3 C.8.7.1.1.2
         return Rescale(), _note_unused_transform(frame.root)
     table, notes = find_table(frame.root, "ModalityLUTSequence", span=span, big_endian=big_endian)
     if table is not None:

@@ -31,20 +31,12 @@ from dicomprep.dicom.sniff import Encoding, sniff
 from dicomprep.dicom.vocabulary import MODALITIES
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
+from dicomprep.pixels.codecs import transfer_syntaxes
 from dicomprep.privacy.allow_list import is_plausible
 from dicomprep.privacy.keys import is_uid
 from dicomprep.storage.source import Inflated, SourceFile
 
-__all__ = ["NEWER_SYNTAXES", "Header", "PixelElement", "name_syntax", "read_header"]
-
-NEWER_SYNTAXES = {
-    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
-    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
-    "1.2.840.10008.1.2.4.112": "JPEG XL",
-    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
-    "1.2.840.113619.5.2": "GE Private Implicit VR Little Endian, Big Endian Pixels",
-}
-"""Transfer syntaxes that pydicom has no name for."""
+__all__ = ["Header", "PixelElement", "name_syntax", "read_header"]
 
 MAX_FRAMES = 2**20
 
@@ -131,7 +123,7 @@ def name_syntax(transfer_syntax: str) -> str:
     """
     if not is_uid(transfer_syntax):
         return "(no UID)"
-    name = NEWER_SYNTAXES.get(transfer_syntax) or UID(transfer_syntax).name
+    name = transfer_syntaxes.NAMES.get(transfer_syntax) or UID(transfer_syntax).name
     return transfer_syntax if name == transfer_syntax else f"{name} ({transfer_syntax})"
 
 

@@ -2,7 +2,7 @@
 
 from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.numbers import MAX_DIGITS, format_number
-from dicomprep.dicom.vocabulary import PHOTOMETRIC
+from dicomprep.dicom.vocabulary import PHOTOMETRIC, WHOLE_SLIDE
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.stored import Layout
 
@@ -16,8 +16,6 @@ MOST_COMPRESSION = 20_000
 
 PALETTE = "PALETTE COLOR"
 UNKNOWN = "UNKNOWN"
-WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
-"""SOP Class of VL Whole Slide Microscopy Images, whose frames are tiles."""
 
 
 def read_layout(root: Attributes, pixel_keyword: str) -> tuple[Layout, Notes]:

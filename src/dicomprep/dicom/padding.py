@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.tables import Notes
 from dicomprep.errors import InputError
-from dicomprep.models import LOSSY_SYNTAXES
+from dicomprep.pixels.codecs.transfer_syntaxes import LOSSY
 from dicomprep.pixels.intensity import GrayscaleTransform, LookupTable, Rescale, ValueRange, Window
 from dicomprep.pixels.stored import Layout
 
@@ -40,7 +40,7 @@ def read_padding(root: Attributes, layout: Layout) -> tuple[Ends | None, Notes]:
 def is_lossy(root: Attributes, transfer_syntax: str) -> bool:
     """Whether stored values are not those that were there before an earlier or the present compression."""
     stated = root.text("LossyImageCompression")
-    return stated == "01" or (stated != "00" and transfer_syntax in LOSSY_SYNTAXES)
+    return stated == "01" or (stated != "00" and transfer_syntax in LOSSY)
 
 
 def padding_noise(layout: Layout) -> int:

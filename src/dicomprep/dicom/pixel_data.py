@@ -8,19 +8,19 @@ import numpy as np
 from dicomprep.dicom.attributes import label
 from dicomprep.dicom.encapsulation import FragmentStream, FrameTable, locate_frames
 from dicomprep.dicom.header import Header, PixelElement, name_syntax, read_extended_offsets
-from dicomprep.dicom.sniff import GE_PRIVATE
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.models import LOSSY_SYNTAXES
+from dicomprep.pixels.codecs import video
 from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, reduce_resolution
-from dicomprep.pixels.codecs.components import resolve_components
+from dicomprep.pixels.codecs.native import decode_native
 from dicomprep.pixels.codecs.registry import (
     decode_codestream,
-    decode_native,
     is_supported,
     is_usually_reduced,
     is_wavelet,
+    resolve_components,
 )
-from dicomprep.pixels.codecs.video import VIDEO_SYNTAXES, Video, can_decode_video
+from dicomprep.pixels.codecs.transfer_syntaxes import GE_PRIVATE, LOSSY
+from dicomprep.pixels.codecs.video import Video
 from dicomprep.pixels.similarity import Overview, digest_samples, make_overview, measure_content, overview_halvings
 from dicomprep.pixels.stored import Layout
 from dicomprep.storage.source import digest_bytes
@@ -49,7 +49,7 @@ class PixelData:
         self._video: Video | None = None
         if element.length is not None:
             self._count_native(element.length)
-        elif syntax in VIDEO_SYNTAXES:
+        elif syntax in video.TRANSFER_SYNTAXES:
             table = locate_frames(self._file, element.position, frame_count=1, end=element.end)
             fragments = [fragment for frame in table.frames for fragment in frame]
             self._video = Video(cast(BinaryIO, FragmentStream(self._file, fragments)), layout, self.frame_count)
@@ -114,7 +114,7 @@ class PixelData:
         """The overview of a frame of which a part was decoded; how much there is in it says its codestream."""
         rows, columns = self.layout.rows, self.layout.columns
         content = len(data) / (rows * columns * self.layout.samples)
-        content *= MOST_LOSS if self.syntax in LOSSY_SYNTAXES else 1
+        content *= MOST_LOSS if self.syntax in LOSSY else 1
         times = overview_halvings((rows, columns))
         is_reducible = decoded.grid.step > 1 or not detail.reduction
         if is_wavelet(self.syntax) and is_reducible:  # always from the same part of it, which takes next to no time
@@ -169,8 +169,8 @@ class PixelData:
 
 
 def _require_decoder(syntax: str) -> None:
-    if is_supported(syntax) or (syntax in VIDEO_SYNTAXES and can_decode_video()):
+    if is_supported(syntax) or (syntax in video.TRANSFER_SYNTAXES and video.is_available()):
         return
-    remedy = "; it comes with the extra: pip install 'dicomprep[video]'" if syntax in VIDEO_SYNTAXES else ""
+    remedy = "; it comes with the extra: pip install 'dicomprep[video]'" if syntax in video.TRANSFER_SYNTAXES else ""
     reason = f"no decoder for transfer syntax {name_syntax(syntax)}{remedy}"
     raise InputError(ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX, reason)

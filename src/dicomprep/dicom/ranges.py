@@ -11,6 +11,7 @@ import numpy as np
 from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.palette import read_supplement
+from dicomprep.dicom.vocabulary import LABEL_MAP
 from dicomprep.errors import InputError
 from dicomprep.pixels.intensity import LookupTable, Rescale, ValueRange, apply_modality
 from dicomprep.pixels.stored import Layout
@@ -20,9 +21,6 @@ __all__ = ["is_label_map", "limit_to_grayscale", "read_range"]
 
 COUNTS = frozenset({"NM", "PT"})
 """Modalities whose values are counts or concentrations, even those of 8 bits."""
-
-LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
-"""SOP Class of Label Map Segmentations."""
 
 HOUNSFIELD_LIMITS = (-1024.0, 3071.0)
 """12 bits of Hounsfield units from air; below lies only what a scanner fills the corners with."""

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 
 from dicomprep.dicom.nesting import LONG_VRS
 from dicomprep.models import Instance
+from dicomprep.pixels.codecs.transfer_syntaxes import (
+    DEFLATED_LITTLE_ENDIAN,
+    EXPLICIT_BIG_ENDIAN,
+    EXPLICIT_LITTLE_ENDIAN,
+    GE_PRIVATE,
+    IMPLICIT_LITTLE_ENDIAN,
+)
 
-__all__ = ["DICOM_SUFFIXES", "EXPLICIT_LITTLE", "GE_PRIVATE", "Encoding", "read_series_uids", "sniff"]
+__all__ = ["DICOM_SUFFIXES", "Encoding", "read_series_uids", "sniff"]
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".dic")
 """A file so named is an input, whatever it holds."""
 
-IMPLICIT_LITTLE = "1.2.840.10008.1.2"
-EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
-DEFLATED = "1.2.840.10008.1.2.1.99"
-EXPLICIT_BIG = "1.2.840.10008.1.2.2"
-GE_PRIVATE = "1.2.840.113619.5.2"
-"""Implicit VR Little Endian with big-endian pixels, as old GE systems write it."""
 _TELLING = 4
 """So many elements in order are no accident."""
 
@@ -57,17 +58,21 @@ def sniff(head: bytes) -> Encoding | None:
     syntax, offset = _read_meta(head, start)
     if offset == start and head[start : start + 2] == b"\x02\x00":
         syntax, offset = _read_meta(head, start, implicit=True)
-    if syntax == DEFLATED:
+    if syntax == DEFLATED_LITTLE_ENDIAN:
         return Encoding(offset, implicit=False, big_endian=False, deflated=True, transfer_syntax=syntax)
     implicit, big_endian = _encoding_of(head, offset, syntax)
     notes = []
-    written = IMPLICIT_LITTLE if implicit else EXPLICIT_BIG if big_endian else EXPLICIT_LITTLE
+    written = _syntax_of(implicit=implicit, big_endian=big_endian)
     if syntax is None:
         notes.append("Transfer Syntax UID (0002,0010) is missing; told from the data set's own encoding")
-    elif (syntax in (IMPLICIT_LITTLE, GE_PRIVATE)) != implicit or (syntax == EXPLICIT_BIG) != big_endian:
+    elif (syntax in (IMPLICIT_LITTLE_ENDIAN, GE_PRIVATE)) != implicit or (syntax == EXPLICIT_BIG_ENDIAN) != big_endian:
         notes.append("the data set is not encoded as Transfer Syntax UID (0002,0010) says; read as it is written")
-        syntax = written if syntax in (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG) else syntax
+        syntax = written if syntax in (IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN) else syntax
     return Encoding(offset, implicit, big_endian, False, syntax or written, tuple(notes))
+
+
+def _syntax_of(*, implicit: bool, big_endian: bool) -> str:
+    return IMPLICIT_LITTLE_ENDIAN if implicit else EXPLICIT_BIG_ENDIAN if big_endian else EXPLICIT_LITTLE_ENDIAN
 
 
 def _sniff_bare(head: bytes) -> Encoding | None:
@@ -78,7 +83,7 @@ def _sniff_bare(head: bytes) -> Encoding | None:
             continue
         second = _read_element(head, first[1] + first[2], implicit=implicit, big_endian=big_endian)
         if second is not None and first[0] < second[0] < 0x00300000:
-            syntax = IMPLICIT_LITTLE if implicit else EXPLICIT_BIG if big_endian else EXPLICIT_LITTLE
+            syntax = _syntax_of(implicit=implicit, big_endian=big_endian)
             return Encoding(0, implicit, big_endian, False, syntax, ("there is no file meta information",))
     return None
 
@@ -98,13 +103,13 @@ def _read_meta(head: bytes, at: int, *, implicit: bool = False) -> tuple[str | N
 
 def _encoding_of(head: bytes, at: int, syntax: str | None) -> tuple[bool, bool]:
     """(implicit, big_endian) as the data set's elements show, else as the transfer syntax says."""
-    stated = syntax in (IMPLICIT_LITTLE, GE_PRIVATE), syntax == EXPLICIT_BIG
+    stated = syntax in (IMPLICIT_LITTLE_ENDIAN, GE_PRIVATE), syntax == EXPLICIT_BIG_ENDIAN
     element = head[at : at + 8]
     if len(element) < 8:
         return stated
     big_endian = int.from_bytes(element[:2], "big") < int.from_bytes(element[:2], "little")
     explicit = _VR.fullmatch(element[4:6]) is not None or (
-        syntax not in (None, IMPLICIT_LITTLE, GE_PRIVATE) and element[4:6].isalpha()
+        syntax not in (None, IMPLICIT_LITTLE_ENDIAN, GE_PRIVATE) and element[4:6].isalpha()
     )
     found = not explicit, big_endian and explicit
     sure = not explicit or (element[4:6] not in LONG_VRS and element[6:8] != b"\0\0")

@@ -1,7 +1,10 @@
 """What every decoder gives back, and what is held against the header before and after it decodes."""
 
+import importlib.util
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +18,9 @@ from dicomprep.pixels.stored import Layout, expand_bits
 __all__ = [
     "FULL_DETAIL",
     "Decoded",
+    "Decoder",
     "Detail",
+    "are_installed",
     "check_codestream",
     "match_layout",
     "measure_excess",
@@ -70,6 +75,32 @@ class Decoded:
     """What it looks like."""
     stream_digest: bytes = b""
     """Of the codestream; empty where the frame has none of its own."""
+
+
+class Decoder(Protocol):
+    """What each decoder file offers; the registry picks one by transfer syntax."""
+
+    TRANSFER_SYNTAXES: frozenset[str]
+    DEPENDENCIES: tuple[str, ...]
+    """Packages that it imports."""
+
+    def is_available(self) -> bool:
+        """Whether these are installed."""
+        ...
+
+    def decode(self, data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail) -> Decoded:
+        """Decode one frame to (rows, columns) or (rows, columns, 3); InputError where that cannot be done."""
+        ...
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def are_installed(packages: Iterable[str]) -> bool:
+    """Whether all packages can be imported, which is not done."""
+    return all(map(_is_installed, packages))
 
 
 def check_codestream(stream: Codestream, layout: Layout, data: bytes) -> Codestream:

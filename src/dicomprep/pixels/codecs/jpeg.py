@@ -1,4 +1,4 @@
-"""The JPEG family: DCT of 8 and 12 bits, Lossless, JPEG-LS (ITU-T T.81, T.87; DICOM PS3.5 8.2.1, 8.2.3)."""
+"""JPEG: DCT of 8 and 12 bits, and Lossless, by libjpeg-turbo (ITU-T T.81; DICOM PS3.5 8.2.1, A.4.1)."""
 
 import re
 from collections.abc import Callable
@@ -12,18 +12,28 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs.base import Decoded, Detail, check_codestream, match_layout, reduce_resolution
+from dicomprep.pixels.codecs.base import (
+    Decoded,
+    Detail,
+    are_installed,
+    check_codestream,
+    match_layout,
+    reduce_resolution,
+)
 from dicomprep.pixels.codecs.damage import (
     find_markers,
     require_huffman_tables,
-    require_sound_jpeg_ls,
     require_sound_scan,
 )
-from dicomprep.pixels.codecs.markers import Codestream, read_jpeg, with_color_transform
+from dicomprep.pixels.codecs.markers import Codestream, header_segments, read_jpeg
+from dicomprep.pixels.codecs.transfer_syntaxes import JPEG_DCT, JPEG_LOSSLESS
 from dicomprep.pixels.geometry import Grid
 from dicomprep.pixels.stored import Layout
 
-__all__ = ["decode_dct", "decode_jpeg_ls", "decode_lossless"]
+__all__ = ["DEPENDENCIES", "TRANSFER_SYNTAXES", "decode", "is_available"]
+
+TRANSFER_SYNTAXES = JPEG_DCT | JPEG_LOSSLESS
+DEPENDENCIES: tuple[str, ...] = ("imagecodecs", "simplejpeg")
 
 MOST_SCANS = 500
 """Of a progressive image; each takes as long as the whole image, however little it holds."""
@@ -43,7 +53,22 @@ _ZERO_BITS = frozenset({0, *((1 - 2**k) % 2**16 for k in range(1, 16)), 2**15})
 """Differences that a code of nothing but zero bits may stand for; the rest of a row is filled with one of them."""
 
 
-def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
+def is_available() -> bool:
+    """Whether libjpeg-turbo can be loaded, for 8 bits and for more."""
+    return are_installed(DEPENDENCIES)
+
+
+def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail) -> Decoded:
+    """Decode one frame to (rows, columns) or (rows, columns, 3), RGB where it is DCT of three components.
+
+    Raises InputError `truncated`, `corrupt_pixels`, `limit_exceeded`.
+    """
+    if transfer_syntax in JPEG_LOSSLESS:
+        return _decode_lossless(data, layout)
+    return _decode_dct(data, layout, detail)
+
+
+def _decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     """Baseline, extended and progressive DCT of 8 or 12 bits, Huffman or arithmetic coded.
 
     8 bits at 1/2, 1/4 or 1/8 of the size, where that is wanted; 12 bits in full, of which blocks become means.
@@ -60,7 +85,7 @@ def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
         require_huffman_tables(data)
     reduction = min(3, detail.reduction) if stream.bits <= 8 and not layout.signed else 0
     ycbcr = layout.samples == 3 and _is_ycbcr(stream, layout)
-    pixels, notes = _decode(data, stream, ycbcr=ycbcr, reduction=reduction)
+    pixels, notes = _decode_samples(data, stream, ycbcr=ycbcr, reduction=reduction)
     said = layout.photometric_interpretation
     if layout.samples == 3 and (said == "RGB") == ycbcr:
         notes = (*notes, f"the header says {said}, the codestream holds {'YCbCr' if ycbcr else 'RGB'}")
@@ -71,30 +96,25 @@ def decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     return replace(decoded, grid=Grid(2**reduction))
 
 
-def decode_lossless(data: bytes, layout: Layout) -> Decoded:
+def _decode_lossless(data: bytes, layout: Layout) -> Decoded:
     """By libjpeg-turbo, for liblj92 and jpg_0xc3 crash on streams without a Huffman table.
 
     Components come out as they were put in, whatever colour space JFIF or Adobe markers speak of.
     """
     stream = check_codestream(read_jpeg(data), layout, data)
-    pixels, notes = _decode(data, stream, ycbcr=False, reduction=0)
+    pixels, notes = _decode_samples(data, stream, ycbcr=False, reduction=0)
     return match_layout(pixels, stream, layout, "libjpeg-turbo", notes=notes)
 
 
-def decode_jpeg_ls(data: bytes, layout: Layout) -> Decoded:
-    """Lossless and near-lossless, by CharLS."""
-    stream = check_codestream(read_jpeg(data), layout, data)
-    require_sound_jpeg_ls(data)
-    return match_layout(imagecodecs.jpegls_decode(data), stream, layout, "CharLS")
-
-
-def _decode(data: bytes, stream: Codestream, *, ycbcr: bool, reduction: int) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _decode_samples(
+    data: bytes, stream: Codestream, *, ycbcr: bool, reduction: int
+) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Samples (RGB where there are three) and what libjpeg-turbo remarked; InputError where it had to invent some."""
     color = stream.components == 3
     if stream.bits > 8:
         return _decode_deep(data, stream, ycbcr=ycbcr), ()
     if color:
-        data = with_color_transform(data, stream, ycbcr=ycbcr)
+        data = _state_color_transform(data, stream, ycbcr=ycbcr)
     least = [(length + 2**reduction - 1) >> reduction if reduction else 0 for length in (stream.rows, stream.columns)]
     space = "RGB" if color else "GRAY"
     try:
@@ -109,6 +129,20 @@ def _decode(data: bytes, stream: Codestream, *, ycbcr: bool, reduction: int) -> 
     pixels = decode(data)
     _require_enough(data, pixels, decode)  # for only one thing is remarked at a time
     return pixels, (f"libjpeg-turbo remarks: {remark}",)
+
+
+def _state_color_transform(data: bytes, stream: Codestream, *, ycbcr: bool) -> bytes:
+    """The same JPEG codestream, with markers that make every decoder take its three components as YCbCr or as RGB."""
+    stated = stream.adobe_transform if not stream.jfif else 1 if stream.adobe_transform in (None, 1) else None
+    if stated == int(ycbcr):
+        return data
+    kept = [b"\xff\xd8\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00", bytes([int(ycbcr)])]
+    at = 2
+    for marker, segment, end in header_segments(data):
+        if marker not in (0xE0, 0xEE) or segment[:5] not in (b"JFIF\0", b"Adobe"):
+            kept.append(data[at:end])
+        at = end
+    return b"".join((*kept, data[at:]))
 
 
 def _decode_deep(data: bytes, stream: Codestream, *, ycbcr: bool) -> NDArray[Any]:

@@ -10,23 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs.base import Decoded, Detail, check_codestream, match_layout, measure_excess
+from dicomprep.pixels.codecs.base import Decoded, Detail, are_installed, check_codestream, match_layout, measure_excess
 from dicomprep.pixels.codecs.damage import require_sound_packets
 from dicomprep.pixels.codecs.jpeg2000_packets import without_fine_passes
 from dicomprep.pixels.codecs.markers import Codestream, bare_jpeg2000, read_jpeg2000
+from dicomprep.pixels.codecs.transfer_syntaxes import JPEG_2000
 from dicomprep.pixels.geometry import Grid
 from dicomprep.pixels.stored import Layout
 
-__all__ = ["decode_jpeg2000"]
+__all__ = ["DEPENDENCIES", "TRANSFER_SYNTAXES", "decode", "is_available"]
+
+TRANSFER_SYNTAXES = JPEG_2000
+DEPENDENCIES: tuple[str, ...] = ("imagecodecs", "PIL")
 
 _END = b"\xff\xd9"
 
 
-def decode_jpeg2000(data: bytes, layout: Layout, detail: Detail) -> Decoded:
-    """Part 1, Part 2 and High-Throughput, by OpenJPEG.
+def is_available() -> bool:
+    """Whether OpenJPEG can be loaded, in full and through Pillow at a reduced resolution."""
+    return are_installed(DEPENDENCIES)
+
+
+def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail) -> Decoded:
+    """Decode one frame of Part 1, Part 2 or High-Throughput to (rows, columns) or (rows, columns, 3), by OpenJPEG.
 
     At a fraction of the size, as far as the codestream has levels for it, and without its lowest bits. (OpenJPH is
     faster, but lets lossy samples beyond the range wrap around and does not tell of a stream that is cut.)
+    Raises InputError `truncated`, `corrupt_pixels`, `limit_exceeded`, `unsupported_pixels`.
     """
     data = bare_jpeg2000(data)
     stream = check_codestream(read_jpeg2000(data), layout, data)

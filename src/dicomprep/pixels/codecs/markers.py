@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dicomprep.errors import ErrorCode, InputError
+from dicomprep.pixels.codecs.transfer_syntaxes import JPEG_XL_LOSSLESS, RLE_LOSSLESS, of_process
 
 __all__ = [
     "Codestream",
@@ -20,10 +21,8 @@ __all__ = [
     "read_jpeg",
     "read_jpeg2000",
     "read_jpegxl_shape",
-    "with_color_transform",
 ]
 
-_UID = "1.2.840.10008.1.2"
 JXL_SIGNATURE = b"JXL \r\n\x87\n"
 JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
@@ -65,6 +64,8 @@ class Codestream:
     """Samples may come out beyond the range that went in."""
     parts: int = 0
     """Precincts, or code-blocks if these are more, of a JPEG 2000 component: decoders set memory aside for each."""
+    name: str = "JPEG 2000"
+    """Of the codec, for messages."""
 
 
 def read_jpeg(data: bytes) -> Codestream:
@@ -94,6 +95,7 @@ def read_jpeg(data: bytes) -> Codestream:
         components=components,
         bits=bits,
         process=process,
+        name="JPEG-LS" if process == 0xF7 else "JPEG",
         complete=data.rfind(b"\xff\xd9", at) >= 0,
         adobe_transform=adobe,
         jfif=jfif,
@@ -101,20 +103,6 @@ def read_jpeg(data: bytes) -> Codestream:
         predictor=selection,
         lossy=selection > 0 if process == 0xF7 else process != 0xC3,  # of JPEG-LS it is NEAR (T.87 C.2.3)
     )
-
-
-def with_color_transform(data: bytes, stream: Codestream, *, ycbcr: bool) -> bytes:
-    """The same JPEG codestream, with markers that make every decoder take its three components as YCbCr or as RGB."""
-    stated = stream.adobe_transform if not stream.jfif else 1 if stream.adobe_transform in (None, 1) else None
-    if stated == int(ycbcr):
-        return data
-    kept = [b"\xff\xd8\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00", bytes([int(ycbcr)])]
-    at = 2
-    for marker, segment, end in header_segments(data):
-        if marker not in (0xE0, 0xEE) or segment[:5] not in (b"JFIF\0", b"Adobe"):
-            kept.append(data[at:end])
-        at = end
-    return b"".join((*kept, data[at:]))
 
 
 def bare_jpeg2000(data: bytes) -> bytes:
@@ -250,14 +238,14 @@ def identify_syntax(data: bytes) -> str | None:
     """
     if data[:2] == b"\xff\xd8":
         number = {0xC0: 50, 0xC1: 51, 0xC2: 55, 0xC3: 57, 0xF7: 80}.get(read_jpeg(data).process)
-        return f"{_UID}.4.{number}" if number else None
+        return of_process(number) if number else None
     if data[:4] == b"\xff\x4f\xff\x51" or data[:12] == JP2_SIGNATURE:
         high_throughput, _ = find_segment(data, max(0, data.find(b"\xff\x4f\xff\x51")) + 2, 0x50)
-        return f"{_UID}.4.201" if high_throughput else f"{_UID}.4.90"
+        return of_process(201 if high_throughput else 90)
     if data[:2] == b"\xff\x0a" or data[4:12] == JXL_SIGNATURE:
-        return f"{_UID}.4.110"
+        return JPEG_XL_LOSSLESS
     segments, first = struct.unpack("<2I", data[:8].ljust(8, b"\0"))
-    return f"{_UID}.5" if 1 <= segments <= 15 and first == 64 else None
+    return RLE_LOSSLESS if 1 <= segments <= 15 and first == 64 else None
 
 
 def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:

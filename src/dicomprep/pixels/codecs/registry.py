@@ -1,39 +1,43 @@
-"""One frame's codestream to samples: one decoder for each transfer syntax (DICOM PS3.5 annex A.4, section 8.2)."""
+"""One frame's codestream to samples: the decoder of its transfer syntax (DICOM PS3.5 annex A.4, section 8.2)."""
 
-import zlib
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-
-import imagecodecs
-import numpy as np
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, check_codestream, match_layout, pad_tile
-from dicomprep.pixels.codecs.jpeg import decode_dct, decode_jpeg_ls, decode_lossless
-from dicomprep.pixels.codecs.jpeg2000 import decode_jpeg2000
-from dicomprep.pixels.codecs.markers import Codestream, identify_syntax, read_codestream, read_jpegxl_shape
-from dicomprep.pixels.codecs.rle import unpack_planes
-from dicomprep.pixels.stored import Layout, expand_bits, unpack_native
+from dicomprep.pixels.codecs import jpeg, jpeg2000, jpeg_ls, jpegxl, native, rle
+from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Decoder, Detail, pad_tile
+from dicomprep.pixels.codecs.markers import identify_syntax, read_codestream
+from dicomprep.pixels.codecs.transfer_syntaxes import (
+    JPEG_2000,
+    JPEG_DCT,
+    JPEG_LOSSLESS,
+    JPEG_LS,
+    JPEG_XL,
+    NATIVE,
+    RLE_LOSSLESS,
+)
+from dicomprep.pixels.stored import Layout
 
 __all__ = [
-    "ENCAPSULATED_UNCOMPRESSED",
-    "NATIVE_SYNTAXES",
     "decode_codestream",
-    "decode_native",
     "is_supported",
     "is_usually_reduced",
     "is_wavelet",
     "min_oversampling",
     "relative_cost",
+    "resolve_components",
     "supports_reduction",
 ]
 
-UID = "1.2.840.10008.1.2"
-ENCAPSULATED_UNCOMPRESSED = f"{UID}.1.98"
-NATIVE_SYNTAXES = frozenset({UID, f"{UID}.1", f"{UID}.2", f"{UID}.1.99", "1.2.840.113619.5.2"})
-"""Implicit and Explicit Little Endian, Explicit Big Endian, Deflated, one of GE: pixels lie there as they are."""
+DECODERS: tuple[Decoder, ...] = (native, rle, jpeg, jpeg_ls, jpeg2000, jpegxl)
+"""One file each; video is a stream of all frames, and has its own class."""
 
+_DECODERS = {syntax: decoder for decoder in DECODERS for syntax in decoder.TRANSFER_SYNTAXES}
+
+_ALIKE = (JPEG_DCT, JPEG_LOSSLESS, JPEG_LS, JPEG_2000, JPEG_XL)
+"""Transfer syntaxes of which a frame is decoded alike, whichever is stated."""
+
+_BASELINE = frozenset(range(0xC0, 0xD0)) - {0xC3}
+"""Frame markers of a DCT, before which three components were turned into YCbCr."""
 
 USUAL_SIZE = 224
 """Rows and columns of a thumbnail, unless others are asked for."""
@@ -41,22 +45,23 @@ USUAL_SIZE = 224
 
 def is_supported(transfer_syntax: str) -> bool:
     """Whether frames of this transfer syntax can be decoded here."""
-    return transfer_syntax in NATIVE_SYNTAXES or transfer_syntax in _ALL_DECODERS
+    decoder = _DECODERS.get(transfer_syntax)
+    return transfer_syntax in NATIVE or (decoder is not None and decoder.is_available())
 
 
 def supports_reduction(transfer_syntax: str) -> bool:
     """Whether the codec itself can decode at a fraction of the size."""
-    return transfer_syntax in _REDUCING_DECODERS
+    return transfer_syntax in JPEG_DCT or transfer_syntax in JPEG_2000
 
 
 def is_wavelet(transfer_syntax: str) -> bool:
     """Whether what the codec decodes at a fraction of the size are no means of blocks."""
-    return _REDUCING_DECODERS.get(transfer_syntax) is decode_jpeg2000
+    return transfer_syntax in JPEG_2000
 
 
 def relative_cost(transfer_syntax: str | None) -> int:
     """How many times as long as with other codecs a pixel takes, at least."""
-    return 8 if transfer_syntax in _JPEG_XL else 4 if is_wavelet(transfer_syntax or "") else 1
+    return 8 if transfer_syntax in JPEG_XL else 4 if is_wavelet(transfer_syntax or "") else 1
 
 
 def min_oversampling(transfer_syntax: str, *, bits_stored: int, draft: bool = False) -> float:
@@ -83,18 +88,6 @@ def is_usually_reduced(transfer_syntax: str, layout: Layout) -> bool:
     return shrink >= 2 * min_oversampling(transfer_syntax, bits_stored=layout.bits_stored)
 
 
-def decode_native(data: bytes | memoryview, layout: Layout, *, big_endian: bool, bit_offset: int) -> Decoded:
-    """Turn the bytes of one native frame into samples."""
-    if layout.subsampled and layout.columns % 2:
-        message = f"{layout.photometric_interpretation} with an odd number of columns is not supported"
-        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
-    if big_endian and layout.bits_allocated not in (1, 8, 16, 32, 64):
-        message = f"packed samples of {layout.bits_allocated} bits in big endian are not supported"
-        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
-    pixels = unpack_native(data, layout, big_endian=big_endian, bit_offset=bit_offset)
-    return Decoded(expand_bits(pixels, layout), layout.photometric_interpretation, layout.bits_stored, "native")
-
-
 def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail = FULL_DETAIL) -> Decoded:
     """Decode one frame, in as much detail as is wanted.
 
@@ -108,9 +101,7 @@ def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, deta
     try:
         found = _syntax_found(data, transfer_syntax)
         own = _tile_layout(data, layout) if layout.tiled else layout
-        decoded = (
-            _REDUCING_DECODERS[found](data, own, detail) if found in _REDUCING_DECODERS else _DECODERS[found](data, own)
-        )
+        decoded = _DECODERS[found].decode(data, own, transfer_syntax=found, detail=detail)
     except (InputError, MemoryError):
         raise
     except Exception as error:
@@ -138,91 +129,37 @@ def _tile_layout(data: bytes, layout: Layout) -> Layout:
 
 def _syntax_found(data: bytes, stated: str) -> str:
     """The transfer syntax whose decoder the codestream's own markers ask for; the stated one where they say nothing."""
-    if stated in _UNMARKED:
+    if stated in native.TRANSFER_SYNTAXES:  # their frames begin with any bytes
         return stated
     try:
         found = identify_syntax(data)
     except ValueError:
         return stated
-    if found is None or {found, stated} <= _JPEG_XL or _ALL_DECODERS[found] is _ALL_DECODERS[stated]:
-        return stated
-    return found
+    is_alike = found == stated or any(found in kind and stated in kind for kind in _ALIKE)
+    return stated if found is None or is_alike else found
 
 
-def _decode_jpegxl(data: bytes, layout: Layout, *, lossless: bool) -> Decoded:
-    """By libjxl, which undoes its own colour transforms; what a lossless encoder was given as YBR_FULL is YBR_FULL."""
-    rows, columns = read_jpegxl_shape(data)
-    check_codestream(Codestream(rows, columns, layout.samples, layout.bits_stored), layout, data)
-    pixels = imagecodecs.jpegxl_decode(data)
-    photometric = layout.photometric_interpretation
-    if layout.samples == 3 and not (lossless and photometric == "YBR_FULL"):
-        photometric = "RGB"
-    components = pixels.shape[2:]
-    bits = max(pixels.dtype.itemsize * 8, layout.bits_stored)
-    stream = Codestream(rows, columns, components[0] if components else 1, bits, lossy=not lossless)
-    return match_layout(pixels, check_codestream(stream, layout, data), layout, "libjxl", photometric=photometric)
+def resolve_components(head: bytes, layout: Layout, syntax: str) -> tuple[Layout, tuple[str, ...]]:
+    """The layout of frames of which the first begins with `head`, and what had to be corrected.
 
-
-def _decode_rle(data: bytes, layout: Layout) -> Decoded:
-    """RLE Lossless (PS3.5 annex G): byte planes of each sample, most significant first; single bits are packed."""
-    width = layout.bits_allocated // 8
-    plane_bytes = (layout.rows * layout.columns * min(8, layout.bits_allocated) + 7) // 8
-    planes = unpack_planes(data, count=layout.samples * width if width else None, plane_bytes=plane_bytes)
-    if width == 0:
-        return _decode_encapsulated_native(planes.tobytes(), layout)
-    planar = planes.reshape(layout.samples, width, layout.rows, layout.columns)
-    samples = np.ascontiguousarray(np.moveaxis(planar, (0, 1), (2, 3))).view(f">u{width}")[..., 0]
-    pixels = samples.astype(layout.dtype)
-    pixels = pixels[..., 0] if layout.samples == 1 else pixels
-    return Decoded(
-        expand_bits(pixels, layout), layout.photometric_interpretation, layout.bits_stored, "imagecodecs PackBits"
+    One component is grey and three are colour, whatever the header calls them; any other number is left to the
+    decoder, which refuses it.
+    """
+    found, transformed = _count_components(head, layout, syntax)
+    if found == layout.samples or found not in (1, 3):
+        return layout, ()
+    note = (
+        f"the header says {layout.samples} samples of {layout.photometric_interpretation}, the codestream has {found}"
     )
+    label = "MONOCHROME2" if found == 1 else "YBR_FULL" if transformed else "RGB"
+    return replace(layout, samples=found, photometric_interpretation=label, signed=False, planar=False), (note,)
 
 
-def _decode_encapsulated_native(data: bytes, layout: Layout) -> Decoded:
-    wanted = (layout.frame_bits + 7) // 8
-    _check_length(len(data), wanted, spare=wanted // 64 + 8, what="bytes")
-    return decode_native(data[:wanted], layout, big_endian=False, bit_offset=0)
-
-
-def _decode_deflated_frame(data: bytes, layout: Layout) -> Decoded:
-    wanted = (layout.frame_bits + 7) // 8
-    stream = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-    inflated = stream.decompress(data, 2 * wanted)
-    if not stream.eof and not stream.unconsumed_tail:
-        raise InputError(ErrorCode.TRUNCATED, f"the deflated frame breaks off after {len(inflated):,} bytes")
-    return _decode_encapsulated_native(inflated, layout)
-
-
-def _check_length(found: int, wanted: int, *, spare: int, what: str) -> None:
-    """Refuse a frame that is cut, or that is clearly another image than the header's; padding is no matter."""
-    if found < wanted:
-        raise InputError(ErrorCode.TRUNCATED, f"{found:,} of the frame's {wanted:,} {what} are there")
-    if found > wanted + spare:
-        raise InputError(ErrorCode.CORRUPT_PIXELS, f"the frame holds {found:,} {what}, the header says {wanted:,}")
-
-
-_JPEG_XL = frozenset(f"{UID}.4.{process}" for process in (110, 111, 112))
-"""Their markers do not tell them apart."""
-
-_decode_jpegxl_lossy = partial(_decode_jpegxl, lossless=False)
-
-_UNMARKED = frozenset({ENCAPSULATED_UNCOMPRESSED, f"{UID}.8.1"})
-"""Their frames begin with any bytes."""
-
-_DECODERS: dict[str, Callable[[bytes, Layout], Decoded]] = {
-    ENCAPSULATED_UNCOMPRESSED: _decode_encapsulated_native,
-    f"{UID}.8.1": _decode_deflated_frame,
-    f"{UID}.5": _decode_rle,
-    **{f"{UID}.4.{process}": decode_lossless for process in (57, 70)},
-    **{f"{UID}.4.{process}": decode_jpeg_ls for process in (80, 81)},
-    f"{UID}.4.110": partial(_decode_jpegxl, lossless=True),
-    **{f"{UID}.4.{process}": _decode_jpegxl_lossy for process in (111, 112)},
-}
-_REDUCING_DECODERS: dict[str, Callable[[bytes, Layout, Detail], Decoded]] = {
-    **{f"{UID}.4.{process}": decode_dct for process in range(50, 57)},
-    **{f"{UID}.4.{process}": decode_jpeg2000 for process in (90, 91, 92, 93, 201, 202, 203)},
-}
-"""Those that can decode at a fraction of the size, for a fraction of the time."""
-
-_ALL_DECODERS: dict[str, Callable[..., Decoded]] = {**_DECODERS, **_REDUCING_DECODERS}
+def _count_components(head: bytes, layout: Layout, syntax: str) -> tuple[int, bool]:
+    """Components of a codestream (0: it does not tell), and whether such as these are YCbCr by custom."""
+    if syntax == RLE_LOSSLESS:
+        width = layout.bits_allocated // 8
+        segments = rle.count_segments(head)
+        return segments // width if width and segments % width == 0 else 0, False
+    stream = read_codestream(head)
+    return (stream.components, stream.process in _BASELINE) if stream is not None else (0, False)

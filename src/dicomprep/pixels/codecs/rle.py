@@ -8,8 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
+from dicomprep.pixels.codecs import native
+from dicomprep.pixels.codecs.base import Decoded, Detail, are_installed
+from dicomprep.pixels.codecs.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED, RLE_LOSSLESS
+from dicomprep.pixels.stored import Layout, expand_bits
 
-__all__ = ["count_segments", "unpack_planes"]
+__all__ = ["DEPENDENCIES", "TRANSFER_SYNTAXES", "count_segments", "decode", "is_available", "unpack_planes"]
+
+TRANSFER_SYNTAXES = frozenset({RLE_LOSSLESS})
+DEPENDENCIES: tuple[str, ...] = ("imagecodecs",)
 
 MOST_SEGMENTS = 15
 
@@ -28,6 +35,30 @@ class _Walk:
     """In the frame, behind the last byte that was needed."""
     held: int
     """Bytes of the plane up to there."""
+
+
+def is_available() -> bool:
+    """Whether a PackBits decoder can be loaded."""
+    return are_installed(DEPENDENCIES)
+
+
+def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail) -> Decoded:
+    """Decode one frame to (rows, columns) or (rows, columns, 3) samples of `layout.dtype`; single bits are packed.
+
+    Raises InputError `truncated`, `corrupt_pixels`.
+    """
+    width = layout.bits_allocated // 8
+    plane_bytes = (layout.rows * layout.columns * min(8, layout.bits_allocated) + 7) // 8
+    planes = unpack_planes(data, count=layout.samples * width if width else None, plane_bytes=plane_bytes)
+    if width == 0:
+        return native.decode(planes.tobytes(), layout, transfer_syntax=ENCAPSULATED_UNCOMPRESSED, detail=detail)
+    planar = planes.reshape(layout.samples, width, layout.rows, layout.columns)
+    samples = np.ascontiguousarray(np.moveaxis(planar, (0, 1), (2, 3))).view(f">u{width}")[..., 0]
+    pixels = samples.astype(layout.dtype)
+    pixels = pixels[..., 0] if layout.samples == 1 else pixels
+    return Decoded(
+        expand_bits(pixels, layout), layout.photometric_interpretation, layout.bits_stored, "imagecodecs PackBits"
+    )
 
 
 def count_segments(data: bytes) -> int:

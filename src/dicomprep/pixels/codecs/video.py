@@ -3,7 +3,6 @@
 Needs the extra `video`. All frames are one stream: a frame is had by decoding those before it, once.
 """
 
-import importlib.util
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, BinaryIO
@@ -12,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.pixels.codecs.base import Decoded
+from dicomprep.pixels.codecs.base import Decoded, are_installed
+from dicomprep.pixels.codecs.transfer_syntaxes import MPEG
 from dicomprep.pixels.stored import Layout
 
-__all__ = ["VIDEO_SYNTAXES", "Video", "can_decode_video"]
+__all__ = ["DEPENDENCIES", "TRANSFER_SYNTAXES", "Video", "is_available"]
 
-UID = "1.2.840.10008.1.2.4"
-VIDEO_SYNTAXES = frozenset(f"{UID}.{n}{part}" for n in range(100, 107) for part in ("", ".1")) | {
-    f"{UID}.107",
-    f"{UID}.108",
-}
+TRANSFER_SYNTAXES = MPEG
+DEPENDENCIES: tuple[str, ...] = ("av",)
 
 FORMATS = "h264,hevc,mpegvideo,mpeg,mpegts,mov"
 """Elementary streams and the containers that the standard allows; nothing that names other files."""
@@ -30,9 +27,9 @@ HD_ROWS = 720
 """From here on, colours are those of ITU-R BT.709 where a stream does not say; below, those of BT.601."""
 
 
-def can_decode_video() -> bool:
-    """Whether the extra `video` is installed."""
-    return importlib.util.find_spec("av") is not None
+def is_available() -> bool:
+    """Whether FFmpeg can be loaded, which comes with the extra `video`."""
+    return are_installed(DEPENDENCIES)
 
 
 class Video:
