@@ -263,7 +263,7 @@ def test_each_bad_file_has_one_line_with_its_name_reason_and_code(mixed: Default
     lines = cli(mixed.base, "preprocess", "samp_ds", *SMALL).stderr.splitlines()
     assert len(lines) == 3
     for name, reason, code in (
-        ("samp_ds/false.dcm", "neither the DICM prefix", "not_dicom"),
+        ("samp_ds/false.dcm", "no DICM prefix", "not_dicom"),
         ("samp_ds/s/short.dcm", "frame 1; 1 of 2 frames failed", "truncated"),
         ("samp_ds/s/odd.dcm", "UNKNOWN", "unsupported_pixels"),
     ):
@@ -783,7 +783,11 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
             [],
             ["not usable; measured", "Window Width (0028,1051) 0 is not"],
         ),
-        ({"VOILUTSequence": [{"LUTDescriptor": [2, 0, 16]}]}, [], ["VOI LUT Sequence (0028,3010) is not used: it"]),
+        (
+            {"VOILUTSequence": [{"LUTDescriptor": [2, 0, 16]}]},
+            [],
+            ["VOI LUT Sequence (0028,3010) ignored: no"],
+        ),
         ({"PixelPaddingValue": 7}, [], ["stored values 7 … 7 (", " of the pixels), drawn as background"]),
         (
             {
@@ -809,8 +813,8 @@ def test_inspect_says_which_transform_and_why(
 @pytest.mark.parametrize(
     ("kind", "facts"),
     [
-        ("short", ["nothing but zeros", "not_dicom"]),
-        ("truncated", ["of the frame's 120 bytes are there", "truncated", "CT", "12×10"]),
+        ("short", ["only zeros", "not_dicom"]),
+        ("truncated", ["of 120 bytes", "truncated", "CT", "12×10"]),
         ("empty", ["holds no Pixel Data", "no_pixel_data", "CT"]),
     ],
 )

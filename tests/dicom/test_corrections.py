@@ -95,7 +95,7 @@ def decimal(number: int, text: str) -> bytes:
 
 def understood(stated: str | None, term: str) -> list[str]:
     """What is noted of a photometric interpretation that is not quite its defined term."""
-    said = "is taken as" if stated else "is missing; taken as"
+    said = "is treated as" if stated else "is missing; treated as"
     return [] if stated == term else [f"Photometric Interpretation (0028,0004) {said} {term}"]
 
 
@@ -161,7 +161,7 @@ def test_codestreams_are_decoded_as_what_they_are(
 ) -> None:
     """JPEG 2000 and HTJ2K have one decoder, which needs no note."""
     stream = encode(pixels, 12 if pixels is GREY else 8)
-    note = f"the codestream is not of the transfer syntax that is stated; its markers say {found}"
+    note = f"codestream is not of the stated transfer syntax; its markers say {found}"
     frame = only_frame(made(tmp_path, pixels, stream, transfer_syntax=stated), *([note] if found else []))
     assert_near(frame.pixels, pixels, 6 if encode is jpeg else 0)
 
@@ -196,7 +196,7 @@ def test_lossy_htj2k_saturates(tmp_path: Path, dtype: str) -> None:
 
 # Fragments, lengths and numbers of frames
 
-SEVERAL_FRAMES = "Number of Frames (0028,0008) is {}, but there are 4 frames"
+SEVERAL_FRAMES = "Number of Frames (0028,0008) is {}, but 4 frames are present"
 
 
 @pytest.mark.parametrize("stated", [None, 1, 2])
@@ -224,8 +224,8 @@ def test_frames_of_several_fragments_are_put_together(
     starts = list(accumulate((len(s) + 8 * -(-len(s) // 600) for s in streams[:-1]), initial=0))
     path = bare(tmp_path, BYTES, transfer_syntax=syntax, NumberOfFrames=stated)
     frames = decoded_frames(with_element(path, fragments(*parts, starts=starts if has_table else None)))
-    told = "basic offset table" if has_table else "codestreams' first markers"
-    note = f"{len(parts)} fragments, frames told by the {told}" if stated else SEVERAL_FRAMES.format(1)
+    told = "the basic offset table" if has_table else "codestream markers"
+    note = f"{len(parts)} fragments, split into frames by {told}" if stated else SEVERAL_FRAMES.format(1)
     assert [frame.notes for frame in frames] == [(note,)] * 4
     for frame, pixels in zip(frames, MOVIE, strict=True):
         assert_near(frame.pixels, pixels, 6 if encode is jpeg else 0)
@@ -234,7 +234,7 @@ def test_frames_of_several_fragments_are_put_together(
 @pytest.mark.parametrize("stated", [None, 2])
 def test_room_for_more_native_frames_is_noted_only(tmp_path: Path, stated: int | None) -> None:
     frames = decoded_frames(make_dicom(tmp_path / "a.dcm", np.stack(MOVIE), NumberOfFrames=stated))
-    note = f"the pixels have room for 4 frames; Number of Frames (0028,0008) is {stated or 1}"
+    note = f"Pixel Data (7FE0,0010) holds 4 frames; Number of Frames (0028,0008) is {stated or 1}"
     assert [frame.notes for frame in frames] == [(note,)] * (stated or 1)
     for frame, pixels in zip(frames, MOVIE, strict=False):
         assert_near(frame.pixels, pixels)
@@ -247,7 +247,7 @@ def test_fragments_may_have_an_explicit_length(tmp_path: Path, syntax: str, enco
     content = fragments(encode(GREY, 12), end=b"" if after == "nothing" else END)
     padding = b"\xfc\xff\xfc\xffOB\0\0" + struct.pack("<I", 10) + bytes(10) if "padding" in after else b""
     path = with_element(bare(tmp_path, GREY, transfer_syntax=syntax), content + padding, length=len(content))
-    assert_near(only_frame(path, "the fragments have a length of their own, which is ignored").pixels, GREY)
+    assert_near(only_frame(path, "Pixel Data (7FE0,0010) is encapsulated; its explicit length is ignored").pixels, GREY)
 
 
 @pytest.mark.parametrize("zeros", [1, 8, 64, 500])
@@ -274,7 +274,7 @@ def test_fragments_under_a_native_syntax_are_what_they_look_like(
     with_element(path, fragments(*(encode(pixels, 8) for pixels in MOVIE[:frames])), implicit=implicit)
     for frame, pixels in zip(decoded_frames(path), MOVIE[:frames], strict=True):
         assert_near(frame.pixels, pixels, 6 if encode is jpeg else 0)
-        assert frame.notes == (f"the transfer syntax is told from the pixels: {name_syntax(found)}",)
+        assert frame.notes == (f"transfer syntax detected from the codestream: {name_syntax(found)}",)
 
 
 @pytest.mark.parametrize("vr", ["OB", "OW", "OL", "OV", "UN"])
@@ -295,7 +295,7 @@ def test_a_comma_and_a_unit_do_not_cost_the_window(tmp_path: Path, center: str, 
     insert(path, decimal(0x1050, center) + decimal(0x1051, width))
     (frame,) = decoded_frames(path)
     assert frame.grayscale[0].voi == Window(40.5, 400.25)
-    taken = [note for note in frame.notes if note.startswith("Window") and " taken as 40" in note]
+    taken = [note for note in frame.notes if note.startswith("Window") and " treated as 40" in note]
     assert taken == list(frame.notes)
     assert taken
 
@@ -307,7 +307,7 @@ def test_a_comma_and_a_unit_do_not_cost_the_rescale(tmp_path: Path, intercept: s
     (frame,) = decoded_frames(path)
     assert (frame.grayscale[0].modality, frame.grayscale[0].voi) == (Rescale(2, -1000), Window(40, 400))
     assert frame.notes
-    assert all(note.startswith("Rescale") and " taken as " in note for note in frame.notes)
+    assert all(note.startswith("Rescale") and " treated as " in note for note in frame.notes)
 
 
 @pytest.mark.parametrize("value", [element(0x0120, "US", b"\1"), element(0x0120, "DS", b"abc ")])
@@ -316,7 +316,7 @@ def test_malformed_padding_is_none(tmp_path: Path, keyword: str, value: bytes) -
     path = made(tmp_path, GREY, WindowCenter=40, WindowWidth=400)
     before = element(0x0120, "US", b"\0\0") + element(0x0121, "", value)[:4] + value[4:]
     insert(path, value if "0120" in keyword else before)
-    frame = only_frame(path, f"{keyword} is malformed; nothing is taken as padding")
+    frame = only_frame(path, f"{keyword} is malformed; no padding assumed")
     assert_near(frame.pixels, GREY)
     assert frame.grayscale[0].padding is None
 
@@ -345,7 +345,7 @@ def test_photometric_interpretations_are_understood(
 
 
 def test_a_photometric_interpretation_of_nothing_but_punctuation_is_missing(tmp_path: Path) -> None:
-    note = "Photometric Interpretation (0028,0004) is missing; taken as MONOCHROME2"
+    note = "Photometric Interpretation (0028,0004) is missing; treated as MONOCHROME2"
     assert (
         only_frame(made(tmp_path, GREY, PhotometricInterpretation="_"), note).photometric_interpretation
         == "MONOCHROME2"
@@ -354,7 +354,7 @@ def test_a_photometric_interpretation_of_nothing_but_punctuation_is_missing(tmp_
 
 def test_signed_colours_are_unsigned(tmp_path: Path) -> None:
     path = made(tmp_path, COLOR, PixelRepresentation=1)
-    note = "Pixel Representation (0028,0103) says that colours are signed; taken as unsigned"
+    note = "Pixel Representation (0028,0103) is signed for a color image; treated as unsigned"
     assert_near(drawn(only_frame(path, note)), COLOR)
 
 
@@ -364,7 +364,7 @@ def test_full_size_chroma_is_not_taken_as_halved(tmp_path: Path, planar: int, co
     pixels = COLOR[:, :columns]
     content = even((np.moveaxis(pixels, -1, 0) if planar else pixels).tobytes())
     options = {"PhotometricInterpretation": "YBR_FULL_422", "PlanarConfiguration": planar, "PixelData": content}
-    note = "YBR_FULL_422, says the header, but the chroma samples are not halved"
+    note = "Photometric Interpretation (0028,0004) is YBR_FULL_422, but chroma is not subsampled"
     assert_near(only_frame(made(tmp_path, pixels, **options), note).pixels, pixels)
 
 
@@ -510,11 +510,11 @@ def test_a_codestream_of_colours_is_drawn_in_colour(tmp_path: Path, syntax: str,
     """Whatever the header calls it; and one of a single component is grey."""
     path = made(tmp_path, BYTES, encode(COLOR, 8), transfer_syntax=syntax)
     (frame,) = decoded_frames(path)
-    assert "the codestream has 3" in frame.notes[0]
+    assert "codestream has 3" in frame.notes[0]
     assert frame.photometric_interpretation == "RGB"
     grayscale = made(tmp_path, COLOR, encode(BYTES, 8), transfer_syntax=syntax)
     (frame,) = decoded_frames(grayscale)
-    assert "the codestream has 1" in frame.notes[0]
+    assert "codestream has 1" in frame.notes[0]
     assert frame.grayscale
     assert_near(frame.pixels, BYTES, 6 if encode is jpeg else 0)
 
@@ -559,12 +559,15 @@ def test_signed_colours_of_a_codestream_are_moved_up(tmp_path: Path) -> None:
     path = made(tmp_path, signed, jpeg2000(signed, 8), transfer_syntax=JPEG2000Lossless)
     (frame,) = decoded_frames(path)
     assert_near(drawn(frame), COLOR, 1)
-    assert any("colours are signed" in note for note in frame.notes)
+    assert any("signed color samples" in note for note in frame.notes)
 
 
 def test_native_pixels_may_have_a_delimiter_instead_of_a_length(tmp_path: Path) -> None:
     path = with_element(bare(tmp_path, GREY), GREY.tobytes() + END, vr="OW")
-    assert_near(only_frame(path, "native pixels without a length; it follows from their number").pixels, GREY)
+    assert_near(
+        only_frame(path, "Pixel Data (7FE0,0010) is native; its length is computed").pixels,
+        GREY,
+    )
 
 
 def test_fragments_with_a_length_under_a_native_syntax_are_fragments(tmp_path: Path) -> None:
@@ -595,7 +598,7 @@ def test_frames_in_several_fragments_are_found_by_their_first_markers(tmp_path: 
     path = with_element(bare(tmp_path, BYTES, transfer_syntax=JPEGBaseline8Bit), fragments(*parts))
     frames = decoded_frames(path)
     assert len(frames) == len(MOVIE)
-    assert frames[0].notes == (f"Number of Frames (0028,0008) is 1, but there are {len(MOVIE)} frames",)
+    assert frames[0].notes == (f"Number of Frames (0028,0008) is 1, but {len(MOVIE)} frames are present",)
 
 
 def test_a_frame_is_not_torn_apart_where_a_fragment_begins_like_another_codec(tmp_path: Path) -> None:
@@ -641,7 +644,7 @@ def test_a_table_of_several_frames_is_believed_where_their_number_is_missing(tmp
     first, second = decoded_frames(path)
     assert_near(first.pixels, GREY)
     assert_near(second.pixels, (GREY + np.uint16(1)) & 0xFFF)
-    assert first.notes == ("Number of Frames (0028,0008) is 1, but there are 2 frames",)
+    assert first.notes == ("Number of Frames (0028,0008) is 1, but 2 frames are present",)
 
 
 def test_a_table_that_lists_the_fragments_of_one_frame_does_not_tear_it_apart(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_white_is_what_the_bits_of_the_entries_hold(tmp_path: Path, stated: int,
     path = make_dicom(tmp_path / "a.dcm", gradient(64, 64), transfer_syntax=syntax, VOILUTSequence=lut)
     (frame,) = process_dicom(path, size=64, fidelity="exact")
     np.testing.assert_allclose(frame.array, entries[gradient(64, 64)] / (2**own - 1) * 255, atol=0.51)
-    assert f"says {stated} bits, the entries have {own}" in " ".join(frame.transform.decoded.notes)
+    assert f"says {stated} bits, entries use {own}" in " ".join(frame.transform.decoded.notes)
 
 
 def test_the_bits_of_a_modality_table_are_those_of_its_descriptor(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_a_broken_supplemental_palette_is_left_out_and_noted(tmp_path: Path) -> 
     path = supplemented(tmp_path / "a.dcm", MAPPED, BluePaletteColorLookupTableData=None)
     (frame,) = process_dicom(path, size=64)
     assert frame.array.ndim == 2
-    assert "colors, which are left out" in " ".join(frame.transform.decoded.notes)
+    assert "colors, which are not applied" in " ".join(frame.transform.decoded.notes)
 
 
 # Presets are in Hounsfield units

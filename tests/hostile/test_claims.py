@@ -42,7 +42,7 @@ def progressive(side: int, *, scans: int) -> bytes:
 @pytest.mark.parametrize("side", [9_000, 20_000])
 @pytest.mark.parametrize("process", [90, 91, 201])
 def test_few_bytes_of_jpeg_2000_are_no_huge_image(side: int, process: int) -> None:
-    with pytest.raises(InputError, match="bytes claim to be an image") as caught:
+    with pytest.raises(InputError, match="implausible JPEG 2000 stream") as caught:
         decode_codestream(claiming(side), layout(side), transfer_syntax=f"{UID}.{process}")
     assert caught.value.code is ErrorCode.LIMIT_EXCEEDED
 
@@ -54,7 +54,7 @@ def test_an_empty_picture_of_a_scanner_s_size_is_drawn() -> None:
 
 
 def test_scans_of_a_large_progressive_image_are_counted() -> None:
-    with pytest.raises(InputError, match="more than is decoded") as caught:
+    with pytest.raises(InputError, match="too many scans") as caught:
         decode_codestream(progressive(3_000, scans=400), layout(3_000), transfer_syntax=f"{UID}.55")
     assert caught.value.code is ErrorCode.LIMIT_EXCEEDED
 

@@ -126,7 +126,7 @@ def test_a_marker_within_a_scan_of_12_bits_is_refused(marker: bytes) -> None:
 def test_a_second_end_marker_hides_no_end(start: int) -> None:
     code = CODECS["JPEG of 12 bits"][2]()
     begins = _code_begins(code)
-    with pytest.raises(InputError, match="ends before"):
+    with pytest.raises(InputError, match="truncated"):
         _decoded(code[: begins + start] + b"\xff\xd9" + code[begins + start :], "4.51", 12)
 
 
@@ -134,7 +134,7 @@ def test_a_table_that_is_missing_is_not_made_up() -> None:
     code = CODECS["JPEG of 12 bits"][2]()
     at = code.rfind(b"\xff\xc4")
     end = at + 2 + int.from_bytes(code[at + 2 : at + 4], "big")
-    with pytest.raises(InputError, match="Huffman table is missing"):
+    with pytest.raises(InputError, match="missing Huffman table"):
         _decoded(code[:at] + code[end:], "4.51", 12)
 
 

@@ -264,7 +264,7 @@ def test_a_file_decodes_to_no_more_than_it_pays_for(name: str, tmp_path: Path) -
     path.write_bytes(PIXELS_OF_NOTHING[name]())
     outcome = _processed(path)
     assert (outcome.status, outcome.error_code) == (Status.FAILED, ErrorCode.LIMIT_EXCEEDED)
-    assert "more than is decoded" in (outcome.error_detail or "")
+    assert "too many scans" in (outcome.error_detail or "")
 
 
 def _jpeg_with(segments: bytes) -> bytes:

@@ -281,7 +281,7 @@ def test_a_damaged_codestream_gives_its_shape_or_an_input_error(damage: str, sur
 def test_a_codestream_of_another_size_is_refused(case: Case, change: dict[str, int]) -> None:
     pixels = picture(case.dtype, case.bits, color=case.color)
     layout = replace(layout_of(pixels, bits=case.bits), **change)
-    with pytest.raises(InputError, match=r"the codestream is 37×52 with . component.*the header says") as caught:
+    with pytest.raises(InputError, match=r"stream size \(37×52\) contradicts Rows/Columns") as caught:
         decode_codestream(case.encode(pixels, case.bits), layout, transfer_syntax=case.syntax)
     assert caught.value.code == ErrorCode.CORRUPT_PIXELS
 
@@ -348,7 +348,7 @@ def test_bits_of_the_codestream_win_and_are_noted(signed: bool, expected: list[i
     decoded = decode_codestream(stream, layout, transfer_syntax=f"{UID}.4.70")
     assert decoded.pixels[0, :2].tolist() == expected
     assert decoded.bits_stored == 12
-    assert decoded.notes == ("the header says 16 bits stored, the codestream has 12",)
+    assert decoded.notes == ("Bits Stored (0028,0101) is 16, codestream has 12 bits",)
 
 
 @pytest.mark.parametrize("encode", [jpeg_lossless, jpeg_ls, jpeg2000, htj2k, jpegxl])
@@ -358,7 +358,7 @@ def test_deeper_codestreams_than_the_header_says_do_not_wrap(encode: Callable[[P
     decoded = decode_codestream(encode(pixels, 16), layout_of(pixels.astype("u1")), transfer_syntax=syntax)
     np.testing.assert_array_equal(decoded.pixels, pixels)
     assert decoded.bits_stored == 16
-    assert decoded.notes == ("the header says 8 bits stored, the codestream has 16",)
+    assert decoded.notes == ("Bits Stored (0028,0101) is 8, codestream has 16 bits",)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.encode not in (native, deflated)], ids=str)
@@ -557,7 +557,7 @@ def test_a_few_bytes_of_padding_before_the_end_are_noted(reduction: int, color: 
         # libjpeg-turbo has read up to four bytes ahead and does not count them
         assert count <= 4 or "extraneous bytes before marker 0xd9" in decoded.notes[0]
     for rest in (bytes(12), bytes(400), b"\x12\x34\x56" * 4):
-        with pytest.raises(InputError, match="is damaged") as caught:
+        with pytest.raises(InputError, match="damaged") as caught:
             decode_codestream(stream[:-2] + rest + stream[-2:], layout, transfer_syntax=f"{UID}.4.50")
         assert caught.value.code == ErrorCode.CORRUPT_PIXELS
 

@@ -196,7 +196,7 @@ def test_a_tag_that_was_asked_for_is_recorded_with_a_warning_and_leaves_without_
     done = cli(
         place.base, *options, "--tag", "PatientComments", "--tag", "ConvolutionKernel", "--tag", "SliceThickness"
     )
-    assert "Patient Comments (0010,4000) identifies patients" in done.stderr
+    assert "Patient Comments (0010,4000) can identify patients" in done.stderr
     assert "Convolution Kernel" not in done.stderr
     (text,) = place.rows("SELECT extra_tags FROM tags")
     assert json.loads(text) == {"PatientComments": CANARY, "ConvolutionKernel": "B30f", "SliceThickness": 2.0}
@@ -246,4 +246,4 @@ def test_a_key_that_others_may_read_is_named(tmp_path: Path) -> None:
     assert key.stat().st_mode & 0o777 == 0o600
     key.chmod(0o640)
     done = cli(tmp_path, "preprocess", "in")
-    assert (done.returncode, "can be read by others (mode 0640)" in done.stderr) == (0, True)
+    assert (done.returncode, "is readable by others (mode 0640)" in done.stderr) == (0, True)

@@ -41,7 +41,7 @@ def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_by
             image = decode(file, max_bytes=max_bytes)
             rows += explain_image(image)
             if not 0 <= frame_number < image.frame_count:
-                raise ConfigError(f"{path} has frames 0 to {image.frame_count - 1}, none of number {frame_number}.")
+                raise ConfigError(f"{path} has no frame {frame_number} (valid: 0 to {image.frame_count - 1}).")
             frame = image.frame(frame_number, options)
             rows += explain_frame(frame, image.provenance(frame_number), options)
             thumbnail = resize(normalize(frame, options), options)

@@ -202,7 +202,7 @@ class Attributes:
             return ()
         if values:
             taken = ", ".join(format_number(value) for value in values[:MOST_QUOTED])
-            self.corrections[f"{label(keyword)} is not a plain number; taken as {taken}"] = None
+            self.corrections[f"{label(keyword)} is not a plain number; treated as {taken}"] = None
         return values
 
     def _convert(self, keyword: str, kind: Any, *, first: bool = False) -> tuple[Any, ...]:  # noqa: ANN401

@@ -28,10 +28,10 @@ def confidentiality_warnings(keywords: Sequence[str]) -> Iterator[str]:
     for keyword in keywords:
         tag = tag_for_keyword(keyword)
         if tag is None:
-            raise ConfigError(f"--tag {keyword}: DICOM has no such keyword. Give one such as ConvolutionKernel.")
+            raise ConfigError(f"--tag {keyword}: not a DICOM keyword. Example: ConvolutionKernel.")
         if dictionary_VR(tag).split()[0] in _NOT_PLAIN:
-            raise ConfigError(f"--tag {keyword}: it is no plain text or number, and cannot be recorded.")
+            raise ConfigError(f"--tag {keyword}: not a text or numeric attribute; it cannot be recorded.")
         action = confidential_actions().get(keyword)
         if action is not None:
-            said = f"{label(keyword)} identifies patients or staff, says PS3.15 Table E.1-1 (action {action})"
-            yield f"{said}; it is recorded as it is, since you asked for it."
+            source = f"PS3.15 Table E.1-1, action {action}"
+            yield f"{label(keyword)} can identify patients or staff ({source}); recorded unchanged, as requested."

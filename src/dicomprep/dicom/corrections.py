@@ -21,7 +21,7 @@ def resolve_sampling(header: Header, pixels: PixelElement, layout: Layout) -> tu
     full = replace(layout, photometric_interpretation="YBR_FULL")
     if layout.photometric_interpretation != "YBR_FULL_422" or pixels.length != _native_length(header, full):
         return layout, ()
-    return full, ("YBR_FULL_422, says the header, but the chroma samples are not halved",)
+    return full, ("Photometric Interpretation (0028,0004) is YBR_FULL_422, but chroma is not subsampled",)
 
 
 def resolve_pixel_element(header: Header, pixels: PixelElement, layout: Layout) -> tuple[PixelElement, Notes]:
@@ -30,9 +30,11 @@ def resolve_pixel_element(header: Header, pixels: PixelElement, layout: Layout) 
     fragments = header.file.read_at(pixels.position, 4) == ITEM
     if pixels.length is not None and pixels.length != wanted and fragments:
         end = pixels.position + pixels.length
-        return replace(pixels, length=None, end=end), ("the fragments have a length of their own, which is ignored",)
+        return replace(pixels, length=None, end=end), (
+            "Pixel Data (7FE0,0010) is encapsulated; its explicit length is ignored",
+        )
     if pixels.length is None and not fragments and header.file.read_at(pixels.position + wanted, 4) == SEQUENCE_END:
-        return replace(pixels, length=wanted), ("native pixels without a length; it follows from their number",)
+        return replace(pixels, length=wanted), ("Pixel Data (7FE0,0010) is native; its length is computed",)
     return pixels, ()
 
 
@@ -48,9 +50,9 @@ def resolve_transfer_syntax(header: Header, pixels: PixelElement, layout: Layout
     if not native:
         if pixels.length == _native_length(header, layout):
             return EXPLICIT_LITTLE_ENDIAN, (
-                f"compressed as {name_syntax(stated)}, says the header, but the pixels are not",
+                f"{label('TransferSyntaxUID')} is {name_syntax(stated)}, but the pixels are not compressed",
             )
-        raise InputError(ErrorCode.CORRUPT_PIXELS, "compressed Pixel Data (7FE0,0010) is not in fragments")
+        raise InputError(ErrorCode.CORRUPT_PIXELS, "compressed Pixel Data (7FE0,0010) is not encapsulated")
     fragments = locate_frames(header.file, pixels.position, frame_count=1, end=pixels.end).frames[0]
     try:
         found = identify_syntax(header.file.read_at(fragments[0].offset, HEAD_BYTES)) if fragments else None
@@ -59,9 +61,9 @@ def resolve_transfer_syntax(header: Header, pixels: PixelElement, layout: Layout
     if found is None and sum(fragment.length for fragment in fragments) * 8 >= layout.frame_bits:
         found = ENCAPSULATED_UNCOMPRESSED
     if found is None:
-        message = f"the pixels are compressed; {label('TransferSyntaxUID')} does not say how, nor do they show it"
+        message = f"{label('TransferSyntaxUID')} is native, but the pixels are compressed in an unknown way"
         raise InputError(ErrorCode.CORRUPT_HEADER, message)
-    return found, (f"the transfer syntax is told from the pixels: {name_syntax(found)}",)
+    return found, (f"transfer syntax detected from the codestream: {name_syntax(found)}",)
 
 
 def _native_length(header: Header, layout: Layout) -> int:

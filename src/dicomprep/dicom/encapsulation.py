@@ -94,9 +94,9 @@ class FrameTable:
         """The codestream of one frame; InputError `truncated` where the file ends before it does."""
         fragments = self.frames[index] if index < len(self.frames) else ()
         if any(fragment.cut for fragment in fragments) or (not fragments and self.is_cut):
-            raise InputError(ErrorCode.TRUNCATED, "the file ends before the frame does")
+            raise InputError(ErrorCode.TRUNCATED, "file truncated within the frame's codestream")
         if not fragments:
-            message = f"{label('NumberOfFrames')} promises it, but only {len(self.frames)} frames are there"
+            message = f"only {len(self.frames)} frames present, fewer than {label('NumberOfFrames')}"
             raise InputError(ErrorCode.TRUNCATED, message)
         return b"".join(file.read_at(fragment.offset, fragment.length) for fragment in fragments if fragment.length)
 
@@ -125,14 +125,16 @@ def locate_frames(
             return told
     frames = _split(fragments, starts)
     if len(frames) > frame_count:
-        return FrameTable(frames, (f"{label('NumberOfFrames')} is {frame_count}, but there are {len(frames)} frames",))
+        return FrameTable(
+            frames, (f"{label('NumberOfFrames')} is {frame_count}, but {len(frames)} frames are present",)
+        )
     if frame_count == 1:
         return FrameTable([fragments])
     if len(frames) == frame_count or (fragments and fragments[-1].cut and len(frames) < frame_count):
-        return FrameTable(frames, (f"{len(fragments)} fragments, frames told by the codestreams' first markers",))
+        return FrameTable(frames, (f"{len(fragments)} fragments, split into frames by codestream markers",))
     if len(fragments) < frame_count:
-        return FrameTable([[fragment] for fragment in fragments], ("there are fewer fragments than frames",))
-    message = f"{len(fragments)} fragments cannot be told apart into {frame_count} frames: no offset table fits them"
+        return FrameTable([[fragment] for fragment in fragments], ("fewer fragments than frames",))
+    message = f"cannot assign {len(fragments)} fragments to {frame_count} frames: no matching offset table"
     raise InputError(ErrorCode.CORRUPT_PIXELS, message)
 
 
@@ -149,7 +151,7 @@ def _scan(file: SourceFile | Inflated, position: int, end: int) -> tuple[list[in
         if tag != ITEM:
             if tag == SEQUENCE_END or (fragments and not header.strip(b"\0")):  # the latter is padding in its place
                 break
-            message = f"no item where one must be in Pixel Data (7FE0,0010), at byte {at}"
+            message = f"expected an item in Pixel Data (7FE0,0010) at byte {at}"
             raise InputError(ErrorCode.CORRUPT_PIXELS, message)
         held = max(0, min(length, file.size - at - 8))
         if at == position and not _begins_codestream(file, at + 8):
@@ -184,9 +186,9 @@ def _told_by_table(
     for name, offsets in tables.items():
         frames = _split(fragments, offsets or ())
         if len(frames) > 1 and frame_count == 1:
-            return FrameTable(frames, (f"{label('NumberOfFrames')} is 1, but there are {len(frames)} frames",))
+            return FrameTable(frames, (f"{label('NumberOfFrames')} is 1, but {len(frames)} frames are present",))
         if len(frames) == frame_count > 1:
-            return FrameTable(frames, (f"{len(fragments)} fragments, frames told by the {name} offset table",))
+            return FrameTable(frames, (f"{len(fragments)} fragments, split into frames by the {name} offset table",))
     return None
 
 

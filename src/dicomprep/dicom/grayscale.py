@@ -23,7 +23,7 @@ __all__ = [
     "read_windows",
 ]
 
-PRESET_NOT_USED = "--window by name is in Hounsfield units, which these values are not; the file's own is used"
+PRESET_NOT_USED = "--window preset is in HU, which these values are not; the file's own window is used"
 
 Voi = Window | LookupTable | ValueRange
 Stated = tuple[Rescale | LookupTable, Window | LookupTable | None, Notes]
@@ -90,20 +90,18 @@ def read_modality(
     if slope is None and intercept is None and "DoseGridScaling" in frame.root:  # PS3.3 C.8.8.3
         slope = frame.root.number("DoseGridScaling")
     if slope == 0:
-        notes = (*notes, f"{label('RescaleSlope')} is 0; taken as 1")
+        notes = (*notes, f"{label('RescaleSlope')} is 0; treated as 1")
     return Rescale(slope or 1.0, intercept or 0.0), (*notes, *found.corrections)
 
 
 def _note_unused_transform(root: Attributes) -> Notes:
     if "ModalityLUTSequence" in root:
-        return (f"{label('ModalityLUTSequence')} of an X-ray angiographic or fluoroscopic image is not for display",)
+        return (f"{label('ModalityLUTSequence')} is not for display in X-ray angiography; not applied",)
     try:
         plain = (root.number("RescaleSlope") or 1, root.number("RescaleIntercept") or 0) == (1, 0)
     except InputError:
         plain = False
-    return (
-        () if plain else (f"{label('RescaleSlope')} of an X-ray angiographic or fluoroscopic image is not for display",)
-    )
+    return () if plain else (f"{label('RescaleSlope')} is not for display in X-ray angiography; not applied",)
 
 
 def read_voi(frame: FrameAttributes, *, span: Span, big_endian: bool) -> tuple[Window | LookupTable | None, Notes]:
@@ -123,21 +121,21 @@ def _read_window(found: Attributes) -> tuple[Window | None, Notes]:
     try:
         center, width = found.number("WindowCenter"), found.number("WindowWidth")
     except InputError as error:
-        return None, (f"{error.detail}; the window is not used",)
+        return None, (f"{error.detail}; window ignored",)
     notes = tuple(found.corrections)
     if center is None or width is None:
         return None, notes
     if width <= 0:
         return None, (
             *notes,
-            f"{label('WindowWidth')} {format_number(width)} is not possible; the window is not used",
+            f"{label('WindowWidth')} {format_number(width)} is invalid; window ignored",
         )
     function = (found.text("VOILUTFunction") or "LINEAR").upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        note = f"{label('VOILUTFunction')} is unknown; taken as LINEAR"
+        note = f"{label('VOILUTFunction')} is unknown; treated as LINEAR"
         return Window(center, width, "LINEAR" if width >= 1 else "LINEAR_EXACT"), (*notes, note)
     if function == "LINEAR" and width < 1:
-        note = f"{label('WindowWidth')} {format_number(width)} is not possible for LINEAR; taken as LINEAR_EXACT"
+        note = f"{label('WindowWidth')} {format_number(width)} is invalid for LINEAR; treated as LINEAR_EXACT"
         return Window(center, width, "LINEAR_EXACT"), (*notes, note)
     return Window(center, width, function), notes
 

@@ -85,7 +85,7 @@ class Header:
         if not 1 <= count <= MAX_FRAMES:
             code = ErrorCode.LIMIT_EXCEEDED if count > 0 else ErrorCode.CORRUPT_HEADER
             raise InputError(
-                code, f"{label('NumberOfFrames')} is {format_number(count)}; up to {MAX_FRAMES:,} are taken"
+                code, f"{label('NumberOfFrames')} is {format_number(count)}; supported: 1 to {MAX_FRAMES:,}"
             )
         return count
 
@@ -94,8 +94,8 @@ class Header:
         if self.pixels is not None:
             return f"{label(self.pixels.keyword)} is empty"
         if "PixelDataProviderURL" in self.attributes:
-            return "its pixels are elsewhere: Pixel Data Provider URL (0028,7FE0)"
-        return "it holds no Pixel Data (7FE0,0010)"
+            return "no Pixel Data (7FE0,0010), only Pixel Data Provider URL (0028,7FE0)"
+        return "no Pixel Data (7FE0,0010)"
 
     def instance(self) -> Instance:
         """What is recorded of the file beyond its pixels."""
@@ -159,7 +159,7 @@ def _read_until_pixels(
     dataset = _read_dataset(stream, start, encoding, extra)
     pixels = _pixel_element(file, stream.tell(), encoding)
     if pixels is None and stream.cut:
-        raise InputError(ErrorCode.TRUNCATED, "the file ends in the middle of its header")
+        raise InputError(ErrorCode.TRUNCATED, "file truncated within its header")
     return Attributes.of(dataset), pixels
 
 
@@ -215,10 +215,10 @@ def _reading_error(error: Exception, stream: _Watched) -> InputError:
     if stream.is_exhausted:  # pydicom makes other errors of the one it met then
         return InputError(ErrorCode.LIMIT_EXCEEDED, TOO_MANY)
     if isinstance(error, RecursionError):
-        return InputError(ErrorCode.CORRUPT_HEADER, "its sequences are nested too deep")
+        return InputError(ErrorCode.CORRUPT_HEADER, "sequences nested too deeply")
     if stream.cut:
-        return InputError(ErrorCode.TRUNCATED, "the file ends in the middle of its header")
-    message = f"the header is damaged before byte {stream.tell():,}: no element is where one should be"
+        return InputError(ErrorCode.TRUNCATED, "file truncated within its header")
+    message = f"header damaged before byte {stream.tell():,}: no valid data element"
     return InputError(ErrorCode.CORRUPT_HEADER, message)
 
 
@@ -257,11 +257,11 @@ def _inflate(source: SourceFile, start: int, max_bytes: int) -> Inflated:
     try:
         content = stream.decompress(source.read_at(start, source.size - start), limit)
     except zlib.error as error:
-        raise InputError(ErrorCode.CORRUPT_HEADER, f"the deflated data set cannot be inflated: {error}") from error
+        raise InputError(ErrorCode.CORRUPT_HEADER, f"deflated data set cannot be inflated: {error}") from error
     if stream.unconsumed_tail:
-        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"the data set inflates to more than {limit:,} bytes {MORE}")
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"data set inflates to more than {limit:,} bytes {MORE}")
     if not stream.eof:
-        raise InputError(ErrorCode.TRUNCATED, f"the deflated data set breaks off after {len(content):,} bytes")
+        raise InputError(ErrorCode.TRUNCATED, f"deflated data set truncated after {len(content):,} bytes")
     return Inflated(content)
 
 

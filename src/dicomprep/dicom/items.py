@@ -27,7 +27,7 @@ LEAST_BYTES = 8
 HEAD_BYTES = 12
 PIECE_BYTES = 2**20
 
-TOO_MANY = "its header has more elements and items than are read from a file of its size"
+TOO_MANY = "too many header elements for a file of this size"
 
 _DELIMITERS, _ITEM, _SEQUENCE_END = 0xFFFE, 0xE000, 0xE0DD
 _SEQUENCES = (b"SQ", b"UN")

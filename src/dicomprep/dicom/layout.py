@@ -27,9 +27,7 @@ def read_layout(root: Attributes, pixel_keyword: str) -> tuple[Layout, Notes]:
     samples = root.integer("SamplesPerPixel", 1) or 1
     photometric, notes = _read_photometric(root, samples)
     if samples not in (1, 3) or (samples == 3) == photometric.startswith(("MONOCHROME", "PALETTE")):
-        message = (
-            f"{label('SamplesPerPixel')} {format_number(samples)} with {photometric} is no image that can be drawn"
-        )
+        message = f"{label('SamplesPerPixel')} {format_number(samples)} with {photometric} is not supported"
         raise InputError(ErrorCode.UNSUPPORTED_PIXELS, message)
     float_bits = FLOAT_BITS.get(pixel_keyword)
     allocated = float_bits or _required(root, "BitsAllocated")
@@ -39,10 +37,10 @@ def read_layout(root: Attributes, pixel_keyword: str) -> tuple[Layout, Notes]:
         raise InputError(ErrorCode.UNSUPPORTED_PIXELS, f"{bits} is not supported")
     if stored > allocated:
         excess = f"{label('BitsStored')} {format_number(stored)} is more than {label('BitsAllocated')}"
-        notes, stored = (*notes, f"{excess}; taken as {allocated}"), allocated
+        notes, stored = (*notes, f"{excess}; treated as {allocated}"), allocated
     signed = root.integer("PixelRepresentation", 0) == 1
     if signed and samples == 3:
-        notes = (*notes, f"{label('PixelRepresentation')} says that colours are signed; taken as unsigned")
+        notes = (*notes, f"{label('PixelRepresentation')} is signed for a color image; treated as unsigned")
     layout = Layout(
         rows=rows,
         columns=columns,
@@ -66,11 +64,12 @@ def require_room(layout: Layout, *, file_size: int, max_bytes: int) -> None:
         return
     size = f"{layout.rows}×{layout.columns}×{layout.samples}"
     if layout.decoded_bytes > MOST_COMPRESSION * file_size:
-        claim = f"{label('Rows')} and {label('Columns')} claim {size} samples, {layout.decoded_bytes:,} bytes"
-        raise InputError(ErrorCode.CORRUPT_HEADER, f"{claim}; the whole file has {file_size:,}")
+        claim = f"{label('Rows')} and {label('Columns')} imply {size} samples ({layout.decoded_bytes:,} bytes)"
+        raise InputError(ErrorCode.CORRUPT_HEADER, f"{claim}; the whole file has {file_size:,} bytes")
     needed = -(-layout.decoded_bytes * 4 // 2**20)
-    message = f"a frame of {size} samples takes {layout.decoded_bytes:,} bytes, and decoding it several times as many"
-    raise InputError(ErrorCode.LIMIT_EXCEEDED, f"{message}; --max-memory {needed} (with `dicomprep retry`) allows it")
+    memory = f"{layout.decoded_bytes:,} bytes, several times that to decode"
+    message = f"frame of {size} samples exceeds the memory limit ({memory})"
+    raise InputError(ErrorCode.LIMIT_EXCEEDED, f"{message}; run `dicomprep retry` with --max-memory {needed} or more")
 
 
 def _read_photometric(root: Attributes, samples: int) -> tuple[str, Notes]:
@@ -79,7 +78,7 @@ def _read_photometric(root: Attributes, samples: int) -> tuple[str, Notes]:
     words = (stated or "").upper().replace("_", " ").replace("-", " ").split()
     if not words:
         term = "RGB" if samples == 3 else "MONOCHROME2"
-        return term, (f"{label('PhotometricInterpretation')} is missing; taken as {term}",)
+        return term, (f"{label('PhotometricInterpretation')} is missing; treated as {term}",)
     if not all(word.isascii() and word.isalnum() for word in words):
         words = [UNKNOWN]
     term = PALETTE if words == PALETTE.split() else "".join(words) if words[0] == "MONOCHROME" else "_".join(words)
@@ -87,7 +86,7 @@ def _read_photometric(root: Attributes, samples: int) -> tuple[str, Notes]:
         term = "MONOCHROME2"
     if term not in PHOTOMETRIC:  # it may be anything, and what is said of it is recorded
         return UNKNOWN, ()
-    return term, () if term == stated else (f"{label('PhotometricInterpretation')} is taken as {term}",)
+    return term, () if term == stated else (f"{label('PhotometricInterpretation')} is treated as {term}",)
 
 
 def _is_tiled(root: Attributes) -> bool:

@@ -24,7 +24,7 @@ def explain_not_dicom(file: SourceFile) -> str:
     """Why an open file that should be DICOM is none, with the remedy where there is one."""
     head = file.head()
     if head and not head.strip(b"\0") and _holds_only_zeros(file):
-        return "it holds nothing but zeros, as an interrupted download or copy leaves it: copy it again"
+        return "contains only zeros (interrupted download or copy): copy it again"
     return next((reason for test, reason in _STAND_INS if test(head)), _UNKNOWN)
 
 
@@ -50,15 +50,15 @@ def _holds_only_zeros(file: SourceFile) -> bool:
     return not any(file.read_at(offset, 2**20).strip(b"\0") for offset in range(0, file.size, 2**20))
 
 
-_UNKNOWN = "it has neither the DICM prefix at byte 128 nor a data set at its start"
+_UNKNOWN = "not a DICOM file (no DICM prefix, no readable data set)"
 _STAND_INS: tuple[tuple[Callable[[bytes], object], str], ...] = (
-    (lambda head: not head, "it is empty (0 bytes): copy it again"),
-    (_LFS.match, "it is a Git LFS pointer, not the file: run `git lfs pull`, then again"),
-    (_is_annex_pointer, "it is a git-annex pointer, not the file: run `datalad get` or `git annex get`, then again"),
-    (is_apple_double, "it is an AppleDouble file, in which macOS keeps attributes of another: remove it"),
-    (_PAGE.match, "it is a web page or an XML message, perhaps a server's error, not the file: download it again"),
+    (lambda head: not head, "empty file (0 bytes): copy it again"),
+    (_LFS.match, "Git LFS pointer instead of the file: run `git lfs pull`, then again"),
+    (_is_annex_pointer, "git-annex pointer instead of the file: run `datalad get` or `git annex get`, then again"),
+    (is_apple_double, "AppleDouble file (macOS metadata of another file): remove it"),
+    (_PAGE.match, "web page or XML instead of the file, perhaps a server's error: download it again"),
     (
         lambda head: _MESSAGE.match(head) and head.isascii(),
-        "it is a JSON message, perhaps a server's error, not the file: download it again",
+        "JSON instead of the file, perhaps a server's error: download it again",
     ),
 )

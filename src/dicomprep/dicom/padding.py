@@ -30,7 +30,7 @@ def read_padding(root: Attributes, layout: Layout) -> tuple[Ends | None, Notes]:
         try:
             value = root.integer(keyword)
         except InputError:
-            return None, (f"{label(keyword)} is malformed; nothing is taken as padding",)
+            return None, (f"{label(keyword)} is malformed; no padding assumed",)
         ends += [] if value is None else [_as_stored(value, layout)]
     if layout.kind == "float" or "PixelPaddingValue" not in root or not ends:
         return None, ()

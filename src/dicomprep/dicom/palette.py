@@ -73,7 +73,7 @@ def read_supplement(frame: FrameAttributes, *, big_endian: bool) -> tuple[Palett
     try:
         palette, first = read_palette(root, big_endian=big_endian)
     except InputError as error:
-        return None, (f"{label('PixelPresentation')} asks for colors, which are left out: {error.detail}",)
+        return None, (f"{label('PixelPresentation')} asks for colors, which are not applied: {error.detail}",)
     return (palette, first), (f"stored values from {first} on are drawn in the colors of the supplemental palette",)
 
 
@@ -101,9 +101,9 @@ def _read_channel(root: Attributes, color: str, count: int, bits: int, *, big_en
         try:
             values = np.array(list(_expand_segments(values.tolist(), count)), np.uint16)
         except IndexError as error:
-            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} breaks off") from error
+            raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is truncated") from error
     if len(values) == 0:
-        raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} holds no entry")
+        raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} is empty")
     return np.pad(values[:count], (0, max(0, count - len(values))), "edge")
 
 

@@ -126,7 +126,9 @@ class PixelData:
     def _count_native(self, length: int) -> None:
         held = 8 * length // self.layout.frame_bits
         if held > self.frame_count:
-            self.notes = (f"the pixels have room for {held} frames; {label('NumberOfFrames')} is {self.frame_count}",)
+            self.notes = (
+                f"Pixel Data (7FE0,0010) holds {held} frames; {label('NumberOfFrames')} is {self.frame_count}",
+            )
 
     def _locate(self, header: Header) -> None:
         """Find the frames' fragments; there may be more than the header says."""
@@ -148,7 +150,7 @@ class PixelData:
         held = self._held_bytes
         if start + wanted > held:
             share = 100 * max(0, held - start) / wanted
-            message = f"{max(0, held - start):,} of the frame's {wanted:,} bytes are there ({share:.1f} %)"
+            message = f"pixel data truncated: {max(0, held - start):,} of {wanted:,} bytes ({share:.1f} %)"
             raise InputError(ErrorCode.TRUNCATED, message)
         if self._element.swapped and self.layout.bits_allocated <= 8:
             data = memoryview(self._read_swapped(start, wanted))
@@ -171,6 +173,6 @@ class PixelData:
 def _require_decoder(syntax: str) -> None:
     if is_supported(syntax) or (syntax in video.TRANSFER_SYNTAXES and video.is_available()):
         return
-    remedy = "; it comes with the extra: pip install 'dicomprep[video]'" if syntax in video.TRANSFER_SYNTAXES else ""
+    remedy = ": pip install 'dicomprep[video]'" if syntax in video.TRANSFER_SYNTAXES else ""
     reason = f"no decoder for transfer syntax {name_syntax(syntax)}{remedy}"
     raise InputError(ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX, reason)

@@ -64,7 +64,7 @@ def sniff(head: bytes) -> Encoding | None:
     notes = []
     written = _syntax_of(implicit=implicit, big_endian=big_endian)
     if syntax is None:
-        notes.append("Transfer Syntax UID (0002,0010) is missing; told from the data set's own encoding")
+        notes.append("Transfer Syntax UID (0002,0010) is missing; detected from the data set's encoding")
     elif (syntax in (IMPLICIT_LITTLE_ENDIAN, GE_PRIVATE)) != implicit or (syntax == EXPLICIT_BIG_ENDIAN) != big_endian:
         notes.append("the data set is not encoded as Transfer Syntax UID (0002,0010) says; read as it is written")
         syntax = written if syntax in (IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN) else syntax
@@ -84,7 +84,7 @@ def _sniff_bare(head: bytes) -> Encoding | None:
         second = _read_element(head, first[1] + first[2], implicit=implicit, big_endian=big_endian)
         if second is not None and first[0] < second[0] < 0x00300000:
             syntax = _syntax_of(implicit=implicit, big_endian=big_endian)
-            return Encoding(0, implicit, big_endian, False, syntax, ("there is no file meta information",))
+            return Encoding(0, implicit, big_endian, False, syntax, ("no file meta information",))
     return None
 
 

@@ -48,14 +48,14 @@ def read_spacing(frame: FrameAttributes) -> tuple[Spacing | None, Notes]:
         try:
             values = attributes.numbers(keyword)
         except InputError as error:
-            return None, (f"{error.detail}; pixels taken as square",)
+            return None, (f"{error.detail}; square pixels assumed",)
         if len(values) < 2:
             continue
         notes = tuple(note for note in attributes.corrections if note.startswith(label(keyword)))
         if min(values) > 0 and 1 / MAX_ASPECT <= values[0] / values[1] <= MAX_ASPECT:
             return Spacing(values[0], values[1], keyword, where), notes
         stated = "\\".join(map(format_number, values[:2]))
-        return None, (f"{label(keyword)} {stated} is not possible; pixels taken as square",)
+        return None, (f"{label(keyword)} {stated} is invalid; square pixels assumed",)
     return None, ()
 
 

@@ -24,11 +24,11 @@ def find_table(
     if item is None:
         return None, ()
     if "LUTData" not in item:
-        return None, (f"{label(keyword)} is not used: it holds no {label('LUTData')}",)
+        return None, (f"{label(keyword)} ignored: no {label('LUTData')}",)
     try:
         table: LookupTable = item.cached("table", lambda: _read_table(item, big_endian=big_endian))
     except InputError as error:
-        return None, (f"{label(keyword)} is not used: {error.detail}",)
+        return None, (f"{label(keyword)} ignored: {error.detail}",)
     if table.first >= 2**15 and table.first > span[1] and span[0] < 0:  # a negative value, written as an unsigned one
         table = replace(table, first=table.first - 2**16)
     return _by_own_bits(table) if keyword == "VOILUTSequence" else (table, ())
@@ -69,7 +69,7 @@ def _read_table(item: Attributes, *, big_endian: bool) -> LookupTable:
         values = np.frombuffer(raw, np.uint8).astype(np.uint16)
     values = values[:count]
     if len(values) == 0 or not 1 <= bits <= 16:
-        raise InputError(ErrorCode.CORRUPT_HEADER, f"{label('LUTData')} holds no table of {bits} bits")
+        raise InputError(ErrorCode.CORRUPT_HEADER, f"{label('LUTData')} is not a table of {bits}-bit entries")
     return LookupTable(first, bits, values.astype("<u2").tobytes())
 
 
@@ -78,5 +78,5 @@ def _by_own_bits(table: LookupTable) -> tuple[LookupTable, Notes]:
     own = int(table.values.max()).bit_length()
     if own in (0, table.bits):
         return table, ()
-    note = f"{label('LUTDescriptor')} says {table.bits} bits, the entries have {own}; white is {2**own - 1}"
+    note = f"{label('LUTDescriptor')} says {table.bits} bits, entries use {own}; white is {2**own - 1}"
     return replace(table, bits=own), (note,)

@@ -22,34 +22,63 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def convert_ybr_full(pixels: Color) -> Color:
-    """YBR_FULL to RGB: (rows, columns, 3) uint8 or uint16 in and out (PS3.3 C.7.6.3.1.2)."""
+    """Convert YBR_FULL to RGB (PS3.3 C.7.6.3.1.2, ITU-R BT.601).
+
+    `pixels` is (rows, columns, 3), uint8 or uint16. Returns the same shape and dtype.
+
+    >>> convert_ybr_full(np.array([[[128, 128, 255]]], np.uint8)).tolist()
+    [[[255, 37, 128]]]
+    """
     middle = 2 ** (8 * pixels.dtype.itemsize - 1)
     return _transform(pixels, _YBR_TO_RGB, zero=(0, middle, middle))
 
 
 def convert_ybr_partial(pixels: Color) -> Color:
-    """YBR_PARTIAL_422 or _420, upsampled, to RGB: luma 16…235, chroma 16…240; (rows, columns, 3) uint8."""
+    """Convert YBR_PARTIAL_422 or _420 whose chroma has been upsampled to RGB (PS3.3 C.7.6.3.1.2).
+
+    `pixels` is (rows, columns, 3) uint8: luma 16…235, chroma 16…240. Returns the same shape and dtype, 0…255.
+
+    >>> convert_ybr_partial(np.array([[[235, 128, 128]]], np.uint8)).tolist()
+    [[[255, 255, 255]]]
+    """
     return _transform(pixels, _YBR_TO_RGB * (255 / 219, 255 / 224, 255 / 224), zero=(16, 128, 128))
 
 
 def apply_palette(indices: NDArray[Any], *, palette: NDArray[np.uint16], first: int, depth: int) -> Color:
-    """Look up (rows, columns) indices in an (entries, 3) table of 16-bit colours; (rows, columns, 3), `depth` bits.
+    """Look up palette indices (PS3.3 C.7.6.3.1.5, C.7.9).
 
-    Indices outside of the table take its first or last entry (PS3.3 C.7.6.3.1.5).
+    `indices` is (rows, columns) of integers, `palette` (entries, 3) of 16-bit colors, of which the first entry stands
+    for the index `first`; indices outside take the first or last entry. Returns (rows, columns, 3), uint8 or uint16 as
+    `depth` (8 or 16) says.
+
+    >>> palette = np.array([[0, 0, 0], [65535, 0, 0]], np.uint16)
+    >>> apply_palette(np.array([[9, 10, 99]]), palette=palette, first=9, depth=8).tolist()
+    [[[0, 0, 0], [255, 0, 0], [255, 0, 0]]]
     """
     table = (palette >> 8).astype(np.uint8) if depth == 8 else palette
     return table[np.clip(indices.astype(np.int64) - first, 0, len(table) - 1)]
 
 
 def to_grayscale(pixels: Color, *, is_luma: bool) -> Color:
-    """(rows, columns) of grey, or of the luma of (rows, columns, 3) RGB, or YBR if its first channel `is_luma`."""
+    """Reduce color to its luma (ITU-R BT.601).
+
+    `pixels` is (rows, columns), which is returned as it is, or (rows, columns, 3): RGB, or YBR if its first channel
+    `is_luma`. Returns (rows, columns).
+    """
     if pixels.ndim == 2:
         return pixels
     return pixels[..., 0] if is_luma else pixels @ _LUMA
 
 
 def scale_color(pixels: Color, *, bits_stored: int, depth: int) -> Color:
-    """Scale unsigned samples of `bits_stored` bits to the full range of `depth` bits."""
+    """Scale unsigned samples to the full range of another depth.
+
+    `pixels` is (rows, columns) or (rows, columns, 3) of unsigned integers within `bits_stored` bits. Returns the same
+    shape, uint8 or uint16 as `depth` (8 or 16) says, rounded to the nearest.
+
+    >>> scale_color(np.array([[0, 2048, 4095]], np.uint16), bits_stored=12, depth=8).tolist()
+    [[0, 128, 255]]
+    """
     dtype = np.uint8 if depth == 8 else np.uint16
     if bits_stored == depth and pixels.dtype == dtype:
         return pixels
@@ -64,14 +93,15 @@ def _transform(pixels: Color, matrix: NDArray[np.float64], *, zero: tuple[int, i
 
 
 def to_srgb(pixels: Color, *, icc_profile: bytes) -> Color:
-    """Convert (rows, columns, 3) uint8 or uint16 from the colour space of `icc_profile` to sRGB (PS3.3 C.11.15).
+    """Convert from the color space of an ICC profile to sRGB (PS3.3 C.11.15).
 
-    Raises ValueError where the profile cannot be used for RGB input.
+    `pixels` is (rows, columns, 3), uint8 or uint16. Returns the same shape and dtype. Raises ValueError where the
+    profile cannot be used for RGB input, or has more than `MAX_PROFILE_BYTES`.
     """
     if len(icc_profile) > MOST_PROFILE:
-        raise ValueError(f"the ICC profile has {len(icc_profile):,} bytes; it is not applied")
+        raise ValueError(f"ICC profile of {len(icc_profile):,} bytes is not applied")
     try:
         srgb = imagecodecs.cms_profile("srgb")
         return imagecodecs.cms_transform(pixels, icc_profile, srgb, colorspace="rgb", outcolorspace="rgb")
     except imagecodecs.CmsError as error:
-        raise ValueError(f"the ICC profile cannot be applied: {error}") from error
+        raise ValueError(f"ICC profile cannot be applied: {error}") from error

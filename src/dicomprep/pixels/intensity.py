@@ -99,15 +99,28 @@ class GrayscaleTransform:
 
 
 def apply_lookup(values: Values, table: LookupTable) -> Values:
-    """Map `values` by `table`; what lies outside takes its first or last entry (PS3.3 C.11.1.1.1)."""
+    """Map values by a Modality LUT or VOI LUT (PS3.3 C.11.1.1.1, C.11.2.1.1).
+
+    `values` is of any shape, float64; each is rounded, and what lies outside of the table takes its first or last
+    entry. Returns the same shape, float64.
+
+    >>> table = LookupTable(first=10, bits=8, entries=np.array([0, 100, 255], "<u2").tobytes())
+    >>> apply_lookup(np.array([0.0, 11.2, 99.0]), table).tolist()
+    [0.0, 100.0, 255.0]
+    """
     index = np.clip(np.rint(values) - table.first, 0, len(table.values) - 1).astype(np.intp)
     return table.values[index].astype(np.float64)
 
 
 def apply_window(values: Values, *, center: float, width: float, function: str = "LINEAR") -> Values:
-    """Map `values` to 0…1 as PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID) and C.11.2.1.3.2 (LINEAR_EXACT) say.
+    """Map modality values to 0 (black) … 1 (white) by a window.
 
-    Raises ValueError for an unknown function or a width that the function does not allow.
+    `values` is of any shape, float64, in the units of `center` and `width`; `function` is LINEAR (PS3.3 C.11.2.1.2.1),
+    SIGMOID (C.11.2.1.3.1) or LINEAR_EXACT (C.11.2.1.3.2). Returns the same shape, float64. Raises ValueError for
+    another function, or a width that the function does not allow.
+
+    >>> apply_window(np.array([-160.0, 40.0, 240.0]), center=40, width=400, function="LINEAR_EXACT").tolist()
+    [0.0, 0.5, 1.0]
     """
     if function == "SIGMOID" and width > 0:
         return 1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -700, 700)))
@@ -134,14 +147,23 @@ def linear_ends(voi: Window | LookupTable | ValueRange) -> tuple[float, float] |
 
 
 def apply_modality(stored: Values, modality: Rescale | LookupTable) -> Values:
-    """Turn stored values into modality values (PS3.3 C.11.1)."""
+    """Turn stored values into modality values, such as Hounsfield units (PS3.3 C.11.1).
+
+    `stored` is of any shape, float64. Returns the same shape, float64.
+
+    >>> apply_modality(np.array([0.0, 1024.0]), Rescale(slope=1, intercept=-1024)).tolist()
+    [-1024.0, 0.0]
+    """
     if isinstance(modality, LookupTable):
         return apply_lookup(stored, modality)
     return stored * modality.slope + modality.intercept
 
 
 def apply_voi(values: Values, voi: Window | LookupTable | ValueRange) -> Values:
-    """Turn modality values into 0 (black) … 1 (white)."""
+    """Turn modality values into 0 (black) … 1 (white), by a window, a table or a range (PS3.3 C.11.2).
+
+    `values` is of any shape, float64. Returns the same shape, float64.
+    """
     if isinstance(voi, LookupTable):
         return apply_lookup(values, voi) / (2**voi.bits - 1)
     if isinstance(voi, Window):
@@ -154,11 +176,15 @@ def apply_voi(values: Values, voi: Window | LookupTable | ValueRange) -> Values:
 def draw_grayscale(
     pixels: NDArray[Any], *, grayscale: GrayscaleTransform, bits_stored: int, depth: int
 ) -> NDArray[Any]:
-    """Draw stored values as grey.
+    """Draw stored values as gray: modality, VOI, polarity, padding (PS3.3 C.11.1, C.11.2, C.11.6, C.7.5.1.1.2).
 
-    `pixels` is (rows, columns) of any integer or float dtype, integers within `bits_stored` bits; the result has
-    the same shape and is uint8 or uint16 as `depth` (8 or 16) says. A table serves where it is smaller than the
-    image; both ways give the same result.
+    `pixels` is (rows, columns) of any integer or float dtype, integers within `bits_stored` bits. Returns the same
+    shape, uint8 or uint16 as `depth` (8 or 16) says. A table serves where it is smaller than the image; both ways give
+    the same result.
+
+    >>> rule = GrayscaleTransform(Rescale(1, -1024), Window(40, 400))
+    >>> draw_grayscale(np.array([[0, 1064, 4095]], np.uint16), grayscale=rule, bits_stored=12, depth=8).tolist()
+    [[0, 128, 255]]
     """
     if pixels.dtype.kind in "iu" and pixels.itemsize <= 2 and pixels.size >= 2 ** (bits_stored - 1):
         table = _gray_table(grayscale, bits_stored, pixels.dtype.str, depth)

@@ -36,7 +36,10 @@ EVEN = 0.6
 
 
 def encode_png(pixels: NDArray[Any]) -> bytes:
-    """A PNG file of (rows, columns) or (rows, columns, 3) uint8 or uint16; the same bytes for the same pixels."""
+    """Encode pixels as a PNG file: the same bytes for the same pixels (ISO/IEC 15948).
+
+    `pixels` is (rows, columns) or (rows, columns, 3), uint8 or uint16.
+    """
     rows, columns = pixels.shape[:2]
     samples = pixels if pixels.itemsize == 1 else pixels.astype(">u2")
     plain = np.ascontiguousarray(samples).reshape(rows, -1).view(np.uint8)
@@ -55,9 +58,13 @@ def is_own_png(content: bytes) -> bool:
 
 
 def decode_png(content: bytes) -> NDArray[Any]:
-    """The pixels of a PNG file, (rows, columns) or (rows, columns, 3) uint8 or uint16; ValueError where it is none.
+    """Decode a PNG file.
 
-    What `encode_png` made is read in less than half of the time that libraries take, for its filter is known.
+    Returns (rows, columns) or (rows, columns, 3), uint8 or uint16. Raises ValueError where `content` is none, or is
+    cut. What `encode_png` made is read in less than half of the time that libraries take, for its filter is known.
+
+    >>> decode_png(encode_png(np.array([[0, 65535]], np.uint16))).tolist()
+    [[0, 65535]]
     """
     if not content.endswith(END):  # the library reads what is cut as far as it goes
         raise ValueError("no whole PNG file: its end is missing")

@@ -55,7 +55,10 @@ class Overview:
 
 
 def digest_samples(pixels: NDArray[Any], *, bits_stored: int) -> bytes:
-    """XXH3-128 of stored values and their shape: the same for the same values in any lossless transfer syntax."""
+    """Digest stored values and their shape by XXH3-128: 16 bytes, the same in any lossless transfer syntax.
+
+    `pixels` is (rows, columns[, 3]) of any dtype; up to 8 `bits_stored`, wider integers count as bytes.
+    """
     if bits_stored <= 8 and pixels.dtype.kind in "ui" and pixels.itemsize > 1:  # one writer's word is another's byte
         pixels = pixels.astype(f"{pixels.dtype.kind}1")
     state = xxhash.xxh3_128(np.ascontiguousarray(pixels).data)
@@ -69,7 +72,12 @@ def overview_halvings(shape: tuple[int, ...]) -> int:
 
 
 def make_overview(pixels: NDArray[Any], *, content: float | None = None, times: int, averaged: bool = True) -> Overview:
-    """The overview of stored values that are to be halved so many `times`; `content` where that is known."""
+    """Make the overview of a frame, for its perceptual hash.
+
+    `pixels` is (rows, columns[, 3]) of stored values, which are halved so many `times`: `averaged`, or where means say
+    nothing (palette indices) picked out. `content` is given where it is known. Returns an Overview of about (rows / 2ⁿ,
+    columns / 2ⁿ[, 3]), with the dtype of `pixels`.
+    """
     content = measure_content(pixels) if content is None else content
     if averaged and pixels.dtype.str[1:] in ("u1", "u2", "i2"):
         return Overview(halve(pixels, times=times), content)
@@ -77,10 +85,14 @@ def make_overview(pixels: NDArray[Any], *, content: float | None = None, times: 
 
 
 def measure_content(pixels: NDArray[Any]) -> float:
-    """How much there is in (rows, columns[, 3]) stored values, about in the bytes a sample that coding them takes.
+    """Measure how much there is in a frame, about in the bytes a sample that coding it takes.
 
-    That is the share of values that their neighbors do not predict (value above + value to the left − value between),
-    times the bytes that tell the values apart: nothing in an even area, an edge or a ramp.
+    `pixels` is (rows, columns[, 3]) of stored values. That is the share of values that their neighbors do not predict
+    (value above + value to the left − value between), times the bytes that tell the values apart: nothing in an even
+    area, an edge or a ramp.
+
+    >>> measure_content(np.arange(64).reshape(8, 8))
+    0.0
     """
     rows, columns = pixels.shape[:2]
     if min(rows, columns) < 2:
@@ -106,10 +118,11 @@ def _places(rows: int, columns: int) -> NDArray[np.intp]:
 
 
 def perceptual_hash(overview: Overview, *, inverted: bool = False) -> int | None:
-    """64 bits, signed, of an overview in grey: few of them differ between pictures that look the same.
+    """Hash what an overview looks like: 64 bits, signed, few of which differ between pictures that look the same.
 
-    Each bit says whether it gets brighter from one part to the next on the right (a difference hash). None for a
-    picture with so little in it that another patient's may well be the same.
+    `overview` holds (rows, columns) of gray. Each bit says whether it gets brighter from one part to the next on the
+    right (a difference hash: N. Krawetz, "Kind of Like That", 2013); `inverted` for MONOCHROME1. None for a picture
+    with so little in it that another patient's may well be the same.
     """
     if overview.content < LEAST_CONTENT:
         return None
@@ -127,7 +140,14 @@ def perceptual_hash(overview: Overview, *, inverted: bool = False) -> int | None
 
 
 def similarity(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """How alike two pictures are, as the correlation of their grey at 64 rows and columns: 1.0 for the same."""
+    """Correlate two pictures in gray, reduced to 64 rows and columns: 1.0 for the same, 0.0 for unrelated ones.
+
+    `one` and `other` are (rows, columns[, 3]), uint8 or uint16; their shapes and dtypes may differ.
+
+    >>> ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    >>> round(similarity(ramp, ramp[::-1]), 3)
+    -1.0
+    """
     first, second = (_small_gray(pixels) for pixels in (one, other))
     spread = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum()) / spread if spread else 0.0

@@ -70,9 +70,10 @@ class Layout:
 def unpack_native(
     data: bytes | memoryview, layout: Layout, *, big_endian: bool = False, bit_offset: int = 0
 ) -> NDArray[Any]:
-    """Turn the bytes of one native frame into (rows, columns) or (rows, columns, 3) samples, not yet masked.
+    """Unpack the bytes of one native frame into samples that are not yet masked (PS3.5 section 8.1, PS3.3 C.7.6.3.1).
 
     `bit_offset` is where a frame of packed samples (single bits, or the 12 of ACR-NEMA) begins in its first byte (0…7).
+    Returns (rows, columns) or (rows, columns, 3) of `layout.dtype`. Raises ValueError where bytes are missing.
     """
     if layout.bits_allocated in _WIDTHS and not bit_offset:
         stored = layout.dtype.newbyteorder(">" if big_endian else "<")
@@ -100,7 +101,11 @@ def _unpack_bits(data: bytes | memoryview, layout: Layout, bit_offset: int) -> N
 
 
 def expand_bits(pixels: NDArray[Any], layout: Layout) -> NDArray[Any]:
-    """Keep the stored bits of each sample and extend its sign; other bits may hold overlays or rubbish."""
+    """Keep the stored bits of each sample and extend its sign (PS3.5 8.1.1).
+
+    `pixels` is of any shape and dtype; bits beyond Bits Stored and High Bit, overlays or garbage, are cleared. Returns
+    the same shape and dtype, signed where `layout` is.
+    """
     shift = layout.high_bit + 1 - layout.bits_stored
     bits = 8 * pixels.dtype.itemsize
     if pixels.dtype.kind == "f" or (shift == 0 and layout.bits_stored >= bits):

@@ -32,7 +32,10 @@ Boxes = NDArray[np.int32]
 
 
 def shows_text(pixels: NDArray[Any]) -> bool:
-    """Whether a line of at least four letters is seen in (rows, columns[, 3]) uint8 or uint16."""
+    """Detect whether a line of at least four letters is burned in.
+
+    `pixels` is (rows, columns) or (rows, columns, 3), uint8 or uint16, as drawn.
+    """
     return any(
         _longest_line(_letters(cv2.morphologyEx(grayscale, way, _THICKER))) >= LEAST_LETTERS
         for grayscale in _scales(pixels)

@@ -60,13 +60,13 @@ def measure_range(
     rule: RangeRule,
     noise: int = 0,
 ) -> ValueRange:
-    """Find the range of modality values that the frames of one file share, by `rule`.
+    """Measure the range of modality values that the frames of one file share, by `rule`.
 
-    `samples` are stored values and their modality transforms. `shape` is the overview's: integers are averaged to it,
-    so that noise does not widen the range and a frame that was decoded at a reduced resolution gives the same; the
-    least and the greatest value are those of single pixels. Padding and values that are no numbers take no part.
-    `noise` is how far padding may lie from its value after lossy compression.
-    Where nearly all values are the same, the range is from the least to the greatest.
+    `samples` are stored values, each (rows, columns), and their modality transforms. `shape` is the overview's:
+    integers are averaged to it, so that noise does not widen the range and a frame that was decoded at a reduced
+    resolution gives the same; the least and the greatest value are those of single pixels. `padding` (lowest and
+    highest stored value) and values that are not finite take no part. `noise` is how far padding may lie from its value
+    after lossy compression. Where nearly all values are the same, the range is from the least to the greatest.
     """
     parts, exact = [], padding
     for pixels, modality in samples:

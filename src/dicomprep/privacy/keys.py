@@ -68,7 +68,7 @@ def explain_exposure(path: Path) -> str | None:
         return None
     if os.name == "nt" or not mode & 0o077:
         return None
-    return f"The key file {path} can be read by others (mode {mode:04o}): with it patients can be found. chmod 600 it."
+    return f"The key file {path} is readable by others (mode {mode:04o}) and can re-identify patients: chmod 600 it."
 
 
 @lru_cache(maxsize=1024)
@@ -95,7 +95,7 @@ def save_key(path: Path, key: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, f"{key.hex()}\n".encode(), mode=0o600, durable=True)
     except OSError as error:
-        raise disk_fault(f"The key file {path} cannot be made", error) from error
+        raise disk_fault(f"The key file {path} cannot be created", error) from error
 
 
 def find_key(path: Path, former: Path | None, *, check: str) -> bytes:
@@ -109,14 +109,14 @@ def find_key(path: Path, former: Path | None, *, check: str) -> bytes:
         key = earlier if earlier is not None and fingerprint_key(earlier) == check else None
     if key is None:
         message = f"The key file {path} is missing: splits and pseudonyms depend on it."
-        raise ConfigError(f"{message} Restore it from a copy; labels can be exported without it.")
+        raise ConfigError(f"{message} Restore it from a backup; labels can be exported without it.")
     if fingerprint_key(key) != check:
         raise ConfigError(f"The key file {path} belongs to another data set. Restore the right one.")
     return key
 
 
 def load_key(path: Path) -> bytes | None:
-    """The key in `path`; None where there is no such file, ConfigError where it holds no key."""
+    """The key in `path`; None where there is no such file, ConfigError where it is not a dicomprep key."""
     try:
         key = bytes.fromhex(read_small_file(path, most=KEY_FILE_BYTES).decode("ascii"))
     except FileNotFoundError:
@@ -124,7 +124,7 @@ def load_key(path: Path) -> bytes | None:
     except OSError as error:
         raise disk_fault(f"The key file {path} cannot be read", error) from error
     except ValueError as error:
-        raise ConfigError(f"The key file {path} holds no key.") from error
+        raise ConfigError(f"The key file {path} is not a dicomprep key.") from error
     if len(key) != KEY_BYTES:
-        raise ConfigError(f"The key file {path} holds no key of {KEY_BYTES} bytes.")
+        raise ConfigError(f"The key file {path} is not a key of {KEY_BYTES} bytes.")
     return key

@@ -105,20 +105,25 @@ def are_installed(packages: Iterable[str]) -> bool:
 
 def check_codestream(stream: Codestream, layout: Layout, data: bytes) -> Codestream:
     """Refuse a codestream that is cut or that is not the image of which the header speaks."""
-    found = (stream.rows, stream.columns, stream.components)
-    wanted = (layout.rows, layout.columns, layout.samples)
-    if found != wanted:
-        said = "{}×{} with {} component(s)"
-        message = f"the codestream is {said.format(*found)}, the header says {said.format(*wanted)}"
+    if (stream.rows, stream.columns) != (layout.rows, layout.columns):
+        found, wanted = f"{stream.rows}×{stream.columns}", f"{layout.rows}×{layout.columns}"
+        message = f"{stream.name} stream size ({found}) contradicts Rows/Columns ({wanted})"
+        raise InputError(ErrorCode.CORRUPT_PIXELS, message)
+    if stream.components != layout.samples:
+        found = f"{stream.name} stream with {stream.components} component(s)"
+        message = f"{found} contradicts Samples per Pixel (0028,0002) {layout.samples}"
         raise InputError(ErrorCode.CORRUPT_PIXELS, message)
     if stream.parts > MOST_PARTS:
-        message = "the JPEG 2000 image is divided into more precincts or code-blocks than are decoded"
+        message = "too many JPEG 2000 precincts or code-blocks"
         raise InputError(ErrorCode.CORRUPT_PIXELS, message)
     if stream.rows * stream.columns > max(FREE_PIXELS, PIXELS_PER_BYTE * len(data)):
-        message = f"{len(data):,} bytes claim to be an image of {stream.rows:,}×{stream.columns:,}"
+        size = f"{stream.rows:,}×{stream.columns:,}"
+        message = f"implausible {stream.name} stream: {size} pixels in {len(data):,} bytes"
         raise InputError(ErrorCode.LIMIT_EXCEEDED, message)
     if not stream.complete:
-        raise InputError(ErrorCode.TRUNCATED, f"the codestream breaks off after {len(data):,} bytes")
+        raise InputError(
+            ErrorCode.TRUNCATED, f"{stream.name} stream truncated after {len(data):,} bytes (no end marker)"
+        )
     return stream
 
 
@@ -131,19 +136,23 @@ def match_layout(
     photometric: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> Decoded:
-    """Give decoded samples the header's type, with the bits that the codestream really has."""
+    """Give decoded samples the type of the layout, with the bits that the codestream really has.
+
+    `pixels` is (rows, columns), (rows, columns, 1) or (rows, columns, 3), as the decoder gives it. Returns a Decoded of
+    (rows, columns) or (rows, columns, 3), masked and sign-extended, with a note where stream and layout differ.
+    """
     bits = stream.bits
     if pixels.ndim == 3 and pixels.shape[-1] == 1:
         pixels = pixels[..., 0]
     if stream.signed and layout.samples == 3:
         pixels = pixels.astype(np.int64) + 2 ** (stream.bits - 1)
-        notes = (*notes, "the codestream's colours are signed; their middle is taken as half of the range")
+        notes = (*notes, "codestream has signed color samples; shifted to unsigned")
     width = next(width for width in (8, 16, 32) if bits <= width)
     typed = pixels.astype(np.dtype(f"{'i' if layout.signed else 'u'}{width // 8}"), copy=False)
     coded = expand_bits(typed, replace(layout, bits_allocated=width, bits_stored=bits, high_bit=bits - 1))
     stored, bits = _stored_values(coded, stream, layout)
     if bits != layout.bits_stored:
-        notes = (*notes, f"the header says {layout.bits_stored} bits stored, the codestream has {bits}")
+        notes = (*notes, f"Bits Stored (0028,0101) is {layout.bits_stored}, codestream has {bits} bits")
     label = photometric or layout.photometric_interpretation
     return Decoded(stored, label, bits, decoder, notes)
 
@@ -172,7 +181,10 @@ def _stored_values(coded: NDArray[Any], stream: Codestream, layout: Layout) -> t
 
 
 def measure_excess(coded: NDArray[Any], layout: Layout) -> int:
-    """How far samples go beyond what the header has room for."""
+    """Measure how far samples go beyond what Bits Stored has room for, in stored values; 0 where they do not.
+
+    `coded` is (rows, columns) or (rows, columns, 3) of integers.
+    """
     low, high = _range_of(layout)
     below = low - int(coded.min()) if coded.dtype.kind == "i" else 0
     return max(0, int(coded.max()) - high, below)
@@ -184,7 +196,11 @@ def _range_of(layout: Layout) -> tuple[int, int]:
 
 
 def reduce_resolution(decoded: Decoded, *, times: int) -> Decoded:
-    """The same frame at 1/2ⁿ of its size, as means of blocks; unchanged where its samples are of more than 16 bits."""
+    """Reduce a frame to 1/2ⁿ of its rows and columns, as means of blocks.
+
+    `decoded` holds (rows, columns[, 3]). Returns (rows / 2ⁿ, columns / 2ⁿ[, 3]) of the same dtype, rounded up;
+    unchanged where its samples are of more than 16 bits.
+    """
     if times == 0 or decoded.pixels.dtype.str[1:] not in ("u1", "u2", "i2"):
         return decoded
     grid = Grid(decoded.grid.step * 2**times, decoded.grid.phase)
@@ -192,7 +208,10 @@ def reduce_resolution(decoded: Decoded, *, times: int) -> Decoded:
 
 
 def pad_tile(decoded: Decoded, layout: Layout) -> Decoded:
-    """A smaller tile of a slide's edge at the top left of a frame that is black elsewhere."""
+    """Place a smaller tile of a slide's edge at the top left of a frame that is black elsewhere (PS3.3 C.8.12.4.1).
+
+    `decoded` holds (rows, columns[, 3]) of the tile. Returns a Decoded of the frame's (rows, columns[, 3]).
+    """
     step = decoded.grid.step
     pixels = decoded.pixels
     whole = np.empty((-(-layout.rows // step), -(-layout.columns // step), *pixels.shape[2:]), pixels.dtype)
@@ -200,5 +219,5 @@ def pad_tile(decoded: Decoded, layout: Layout) -> Decoded:
     black = {"MONOCHROME1": top - 1, "YBR_FULL": (0, top // 2, top // 2), "YBR_FULL_422": (0, top // 2, top // 2)}
     whole[:] = black.get(label, 0)
     whole[: pixels.shape[0], : pixels.shape[1]] = pixels
-    note = f"the tile is smaller than the frame of {layout.rows}×{layout.columns}; what is beyond is drawn black"
+    note = f"tile smaller than the frame of {layout.rows}×{layout.columns}; padded with black"
     return replace(decoded, pixels=whole, notes=(*decoded.notes, note))

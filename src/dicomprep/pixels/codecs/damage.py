@@ -50,7 +50,13 @@ _RESTART, _END, _SCAN, _LINES = 0xD0, 0xD9, 0xDA, 0xDC
 
 
 def find_markers(data: bytes, start: int = 0) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
-    """Where JPEG markers seem to stand from `start` on, and their codes: what follows FF and is neither 00 nor FF."""
+    """Find JPEG markers in coded data from `start` on: what follows FF and is neither 00 nor FF (T.81 B.1.1.2).
+
+    Returns their places (markers,) and their codes (markers,), uint8.
+
+    >>> [part.tolist() for part in find_markers(bytes.fromhex("ffd80011ff00ffd9"))]
+    [[0, 6], [216, 217]]
+    """
     content = np.frombuffer(data, np.uint8)
     places = np.flatnonzero(content[start:-1] == 0xFF) + start
     codes = content[places + 1]
@@ -59,9 +65,10 @@ def find_markers(data: bytes, start: int = 0) -> tuple[NDArray[np.intp], NDArray
 
 
 def require_sound_packets(data: bytes, decode: Callable[[], NDArray[Any]]) -> None:
-    """InputError `corrupt_pixels` where a tile-part of a bare JPEG 2000 codestream holds what no encoder writes.
+    """Refuse a bare JPEG 2000 codestream of which a tile-part holds what no encoder writes (T.800 B.10).
 
-    `decode` gives its pixels: only of those that repeat themselves, as test patterns do, coders write zeros.
+    `decode` gives its pixels, (rows, columns[, 3]): only of those that repeat themselves, as test patterns do, coders
+    write zeros. Raises InputError `corrupt_pixels`.
     """
     coding, _ = find_segment(data, 2, 0x52)
     # what is stored bit by bit, and not coded arithmetically, may be zeros for longer
@@ -69,7 +76,7 @@ def require_sound_packets(data: bytes, decode: Callable[[], NDArray[Any]]) -> No
     longest = PACKET_ZEROS + _count_packets(data, coding) if is_arithmetic else len(data)
     for start, end in _tile_parts(data):
         if _IMPOSSIBLE.search(data, start, end):
-            raise InputError(ErrorCode.CORRUPT_PIXELS, "the codestream is damaged: a marker within its packets")
+            raise InputError(ErrorCode.CORRUPT_PIXELS, "codestream damaged: marker within packet data")
         if data.find(bytes(longest), start, end) >= 0 and not repeats_itself(decode()):
             raise _hole(longest)
 
@@ -137,7 +144,7 @@ def require_sound_scan(data: bytes) -> None:
     in_order &= not restarts.size or b"\xff\xdd" in data[:scan]
     is_stray = ((within & 0xF8) != _RESTART) & (within != _LINES)
     if is_stray.any() or not in_order:
-        raise InputError(ErrorCode.CORRUPT_PIXELS, "the codestream is damaged: a marker within its code")
+        raise InputError(ErrorCode.CORRUPT_PIXELS, "codestream damaged: marker within entropy-coded data")
 
 
 def require_huffman_tables(data: bytes) -> None:
@@ -146,7 +153,7 @@ def require_huffman_tables(data: bytes) -> None:
     asked = scan[2 : 1 + 2 * scan[0] : 2] if scan else b""
     wanted = {key for pair in asked for key in (pair >> 4, 0x10 | pair & 15)}
     if not wanted <= _huffman_tables(data).keys():
-        raise InputError(ErrorCode.CORRUPT_PIXELS, "the codestream is damaged: a Huffman table is missing")
+        raise InputError(ErrorCode.CORRUPT_PIXELS, "codestream damaged: missing Huffman table")
 
 
 def require_sound_jpeg_ls(data: bytes) -> None:
@@ -162,7 +169,7 @@ def _require_no_hole(data: bytes, start: int, end: int, longest: int) -> None:
 
 
 def _hole(length: int) -> InputError:
-    message = f"the codestream is damaged: {length} zero bytes or more in a row, which no encoder writes"
+    message = f"codestream damaged: {length} or more consecutive zero bytes"
     return InputError(ErrorCode.CORRUPT_PIXELS, message)
 
 

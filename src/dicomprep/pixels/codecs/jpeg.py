@@ -59,9 +59,10 @@ def is_available() -> bool:
 
 
 def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail) -> Decoded:
-    """Decode one frame to (rows, columns) or (rows, columns, 3), RGB where it is DCT of three components.
+    """Decode one frame of DCT or Lossless JPEG.
 
-    Raises InputError `truncated`, `corrupt_pixels`, `limit_exceeded`.
+    Returns (rows, columns) or (rows, columns, 3), RGB where DCT coded three components; 8-bit DCT at 1/2, 1/4 or 1/8 of
+    the size where `detail` allows it. Raises InputError `truncated`, `corrupt_pixels`, `limit_exceeded`.
     """
     if transfer_syntax in JPEG_LOSSLESS:
         return _decode_lossless(data, layout)
@@ -78,7 +79,7 @@ def _decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     if scans > MOST_SCANS:
         raise InputError(ErrorCode.CORRUPT_PIXELS, f"the JPEG image has more than {MOST_SCANS} scans")
     if scans > 4 and scans * stream.rows * stream.columns > MOST_VISITS:
-        message = f"{scans} scans of {stream.rows:,}×{stream.columns:,} are more than is decoded"
+        message = f"too many scans: {scans} of {stream.rows:,}×{stream.columns:,} pixels"
         raise InputError(ErrorCode.LIMIT_EXCEEDED, message)
     require_sound_scan(data)
     if stream.bits > 8 and stream.process in _SEQUENTIAL:
@@ -88,7 +89,10 @@ def _decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     pixels, notes = _decode_samples(data, stream, ycbcr=ycbcr, reduction=reduction)
     said = layout.photometric_interpretation
     if layout.samples == 3 and (said == "RGB") == ycbcr:
-        notes = (*notes, f"the header says {said}, the codestream holds {'YCbCr' if ycbcr else 'RGB'}")
+        notes = (
+            *notes,
+            f"Photometric Interpretation (0028,0004) is {said}, codestream is {'YCbCr' if ycbcr else 'RGB'}",
+        )
     photometric = "RGB" if layout.samples == 3 else said
     decoded = match_layout(pixels, stream, layout, "libjpeg-turbo", photometric=photometric, notes=notes)
     if reduction == 0:
@@ -122,13 +126,13 @@ def _decode_samples(
     except ValueError as error:
         remark = str(error)
     if "remature end" in remark:
-        raise InputError(ErrorCode.TRUNCATED, "the codestream ends before the picture does")
+        raise InputError(ErrorCode.TRUNCATED, "codestream truncated: incomplete image")
     if not _HARMLESS.search(remark) and not _is_padding(data, remark):
-        raise InputError(ErrorCode.CORRUPT_PIXELS, f"the codestream is damaged: {remark}")
+        raise InputError(ErrorCode.CORRUPT_PIXELS, f"codestream damaged: {remark}")
     decode = partial(simplejpeg.decode_jpeg, colorspace=space, min_height=least[0], min_width=least[1], strict=False)
     pixels = decode(data)
     _require_enough(data, pixels, decode)  # for only one thing is remarked at a time
-    return pixels, (f"libjpeg-turbo remarks: {remark}",)
+    return pixels, (f"libjpeg-turbo warning: {remark}",)
 
 
 def _state_color_transform(data: bytes, stream: Codestream, *, ycbcr: bool) -> bytes:
@@ -164,7 +168,7 @@ def _require_enough(data: bytes, pixels: NDArray[Any], decode: Callable[[bytes],
     """Refuse a stream that ran short: one of which more bytes before the end marker change what is decoded."""
     end = _end_of_scan(data)
     if not np.array_equal(pixels, decode(data[:end] + _FILLER + data[end:])):
-        raise InputError(ErrorCode.TRUNCATED, "the codestream ends before the picture does")
+        raise InputError(ErrorCode.TRUNCATED, "codestream truncated: incomplete image")
 
 
 def _end_of_scan(data: bytes) -> int:

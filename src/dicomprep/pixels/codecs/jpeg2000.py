@@ -32,11 +32,12 @@ def is_available() -> bool:
 
 
 def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail) -> Decoded:
-    """Decode one frame of Part 1, Part 2 or High-Throughput to (rows, columns) or (rows, columns, 3), by OpenJPEG.
+    """Decode one frame of JPEG 2000 Part 1, Part 2 or High-Throughput, by OpenJPEG.
 
-    At a fraction of the size, as far as the codestream has levels for it, and without its lowest bits. (OpenJPH is
-    faster, but lets lossy samples beyond the range wrap around and does not tell of a stream that is cut.)
-    Raises InputError `truncated`, `corrupt_pixels`, `limit_exceeded`, `unsupported_pixels`.
+    Returns (rows, columns) or (rows, columns, 3), at a fraction of the size as far as `detail` allows it and the
+    codestream has levels for it, and without its lowest bits. (OpenJPH is faster, but lets lossy samples beyond the
+    range wrap around and does not tell of a stream that is cut.) Raises InputError `truncated`, `corrupt_pixels`,
+    `limit_exceeded`, `unsupported_pixels`.
     """
     data = bare_jpeg2000(data)
     stream = check_codestream(read_jpeg2000(data), layout, data)
@@ -67,7 +68,9 @@ def _color_space(stream: Codestream, layout: Layout) -> str:
     if layout.samples != 3 or not label.startswith("YBR"):
         return label
     if stream.component_transform is None:
-        raise InputError(ErrorCode.UNSUPPORTED_PIXELS, "JPEG 2000 tiles with and without a component transformation")
+        raise InputError(
+            ErrorCode.UNSUPPORTED_PIXELS, "JPEG 2000 tiles with mixed component transformations are not supported"
+        )
     if stream.component_transform or stream.subsampled:
         return "RGB"
     return label if label.startswith("YBR_PARTIAL") else "YBR_FULL"

@@ -20,9 +20,9 @@ def is_available() -> bool:
 
 
 def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail) -> Decoded:
-    """Decode one frame to (rows, columns) or (rows, columns, 3), in full.
+    """Decode one frame of JPEG-LS, in full.
 
-    Raises InputError `truncated`, `corrupt_pixels`, `limit_exceeded`.
+    Returns (rows, columns) or (rows, columns, 3). Raises InputError `truncated`, `corrupt_pixels`, `limit_exceeded`.
     """
     stream = check_codestream(read_jpeg(data), layout, data)
     require_sound_jpeg_ls(data)

@@ -19,10 +19,10 @@ def is_available() -> bool:
 
 
 def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail) -> Decoded:
-    """Decode one frame to (rows, columns) or (rows, columns, 3), in full.
+    """Decode one frame of JPEG XL, in full.
 
     libjxl undoes its own color transforms; what a lossless encoder was given as YBR_FULL comes back as YBR_FULL.
-    Raises InputError `corrupt_pixels`, `limit_exceeded`.
+    Returns (rows, columns) or (rows, columns, 3). Raises InputError `corrupt_pixels`, `limit_exceeded`.
     """
     is_lossless = transfer_syntax == JPEG_XL_LOSSLESS
     rows, columns = read_jpegxl_shape(data)

@@ -71,7 +71,7 @@ class Codestream:
 def read_jpeg(data: bytes) -> Codestream:
     """Read the segments of a JPEG or JPEG-LS codestream up to its first scan; ValueError where there is none."""
     if data[:2] != b"\xff\xd8":
-        raise ValueError("it does not begin with the JPEG marker SOI (FFD8)")
+        raise ValueError("missing JPEG SOI marker (FFD8)")
     frame: tuple[int, bytes] | None = None
     adobe: int | None = None
     jfif = False
@@ -83,11 +83,11 @@ def read_jpeg(data: bytes) -> Codestream:
         elif marker == 0xE0 and segment[:4] == b"JFIF":
             jfif = True
     if frame is None:
-        raise ValueError("a JPEG scan begins before the frame header")
+        raise ValueError("JPEG scan before the frame header")
     process, header = frame
     selection = segment[1 + 2 * segment[0]] if segment and len(segment) > 1 + 2 * segment[0] else 0
     if len(header) < 6 or len(header) < 6 + 3 * header[5]:
-        raise ValueError("the JPEG frame header is cut")
+        raise ValueError("truncated JPEG frame header")
     bits, rows, columns, components = struct.unpack(">BHHB", header[:6])
     return Codestream(
         rows=rows,
@@ -121,10 +121,10 @@ def bare_jpeg2000(data: bytes) -> bytes:
 def read_jpeg2000(data: bytes) -> Codestream:
     """Read the main header of a bare JPEG 2000 or HTJ2K codestream; ValueError where it has none."""
     if data[:4] != b"\xff\x4f\xff\x51":
-        raise ValueError("it does not begin with the JPEG 2000 markers SOC and SIZ (FF4F FF51)")
+        raise ValueError("missing JPEG 2000 SOC and SIZ markers (FF4F FF51)")
     size = data[4:45]
     if len(size) < 41:
-        raise ValueError("the JPEG 2000 SIZ segment is cut")
+        raise ValueError("truncated JPEG 2000 SIZ segment")
     x1, y1, x0, y0, tile_columns, tile_rows, tile_x0, tile_y0 = struct.unpack(">8I", size[4:36])
     components, first_bits = struct.unpack(">HB", size[36:39])
     coding, _ = find_segment(data, 2, 0x52)
@@ -197,7 +197,7 @@ def read_jpegxl_shape(data: bytes) -> tuple[int, int]:
         whole, part = data.find(b"jxlc"), data.find(b"jxlp")
         start = whole + 4 if whole >= 0 else part + 8
     if data[start : start + 2] != b"\xff\x0a":
-        raise ValueError("it does not begin as a JPEG XL codestream does (FF0A)")
+        raise ValueError("missing JPEG XL signature (FF0A)")
     bits = int.from_bytes(data[start + 2 : start + 12], "little")
 
     def take(count: int) -> int:
@@ -253,10 +253,10 @@ def _next_segment(data: bytes, at: int) -> tuple[int, bytes, int]:
     fill = _FILL.match(data, at)
     at = fill.end() - 1 if fill else at
     if at + 4 > len(data) or fill is None:
-        raise ValueError(f"no JPEG marker where one must be, at byte {at}")
+        raise ValueError(f"expected a JPEG marker at byte {at}")
     marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
     if marker in (0xD8, 0xD9) or length < 2 or at + 2 + length > len(data):
-        raise ValueError(f"the JPEG segment at byte {at} is cut or malformed")
+        raise ValueError(f"truncated or malformed JPEG segment at byte {at}")
     return marker, data[at + 4 : at + 2 + length], at + 2 + length
 
 
@@ -271,7 +271,7 @@ def header_segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 def _one_more(count: int) -> int:
     if count >= MOST_SEGMENTS:
-        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"the codestream's header has more than {MOST_SEGMENTS:,} segments")
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"codestream header has more than {MOST_SEGMENTS:,} segments")
     return count + 1
 
 

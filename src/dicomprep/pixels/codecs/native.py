@@ -19,9 +19,10 @@ def is_available() -> bool:
 
 
 def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail) -> Decoded:
-    """Decode one encapsulated frame to (rows, columns) or (rows, columns, 3) samples of `layout.dtype`.
+    """Decode one encapsulated frame that is not compressed, or deflated only.
 
-    Raises InputError `truncated` where it is short, `corrupt_pixels` where it is far too long.
+    Returns (rows, columns) or (rows, columns, 3) of `layout.dtype`. Raises InputError `truncated` where it is short,
+    `corrupt_pixels` where it is far too long.
     """
     wanted = (layout.frame_bits + 7) // 8
     if transfer_syntax == DEFLATED_FRAME:
@@ -35,9 +36,10 @@ def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail)
 
 
 def decode_native(data: bytes | memoryview, layout: Layout, *, big_endian: bool, bit_offset: int) -> Decoded:
-    """Unpack one native frame to (rows, columns) or (rows, columns, 3) samples of `layout.dtype`.
+    """Unpack one native frame.
 
-    `bit_offset` (0…7) is where the frame begins in its first byte. Raises InputError `unsupported_pixels`.
+    `bit_offset` (0…7) is where the frame begins in its first byte. Returns (rows, columns) or (rows, columns, 3) of
+    `layout.dtype`, masked and sign-extended. Raises InputError `unsupported_pixels`.
     """
     if layout.subsampled and layout.columns % 2:
         message = f"{layout.photometric_interpretation} with an odd number of columns is not supported"

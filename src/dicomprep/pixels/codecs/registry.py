@@ -91,13 +91,15 @@ def is_usually_reduced(transfer_syntax: str, layout: Layout) -> bool:
 def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail = FULL_DETAIL) -> Decoded:
     """Decode one frame, in as much detail as is wanted.
 
-    Raises InputError: `truncated` where the end of the codestream is missing, `corrupt_pixels` where it is
-    damaged or contradicts the header, `unsupported_transfer_syntax` where nothing here decodes it.
+    Returns samples (rows, columns) or (rows, columns, 3), masked and sign-extended, of fewer rows and columns where
+    `detail` allows it. Raises InputError: `truncated` where the end of the codestream is missing, `corrupt_pixels`
+    where it is damaged or contradicts the layout, `limit_exceeded` where it claims too much,
+    `unsupported_transfer_syntax` where nothing here decodes it.
     """
     if not is_supported(transfer_syntax):
         raise InputError(ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX, f"no decoder for transfer syntax {transfer_syntax}")
     if not data:
-        raise InputError(ErrorCode.TRUNCATED, "the frame's codestream is empty")
+        raise InputError(ErrorCode.TRUNCATED, "empty codestream")
     try:
         found = _syntax_found(data, transfer_syntax)
         own = _tile_layout(data, layout) if layout.tiled else layout
@@ -106,12 +108,12 @@ def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, deta
         raise
     except Exception as error:
         reason = str(error).split("\n")[0].rstrip(".")
-        raise InputError(ErrorCode.CORRUPT_PIXELS, f"the codestream cannot be decoded: {reason}") from error
+        raise InputError(ErrorCode.CORRUPT_PIXELS, f"codestream cannot be decoded: {reason}") from error
     if own is not layout:
         decoded = pad_tile(decoded, layout)
     if found == transfer_syntax:
         return decoded
-    note = f"the codestream is not of the transfer syntax that is stated; its markers say {found}"
+    note = f"codestream is not of the stated transfer syntax; its markers say {found}"
     return replace(decoded, notes=(*decoded.notes, note))
 
 
@@ -148,9 +150,8 @@ def resolve_components(head: bytes, layout: Layout, syntax: str) -> tuple[Layout
     found, transformed = _count_components(head, layout, syntax)
     if found == layout.samples or found not in (1, 3):
         return layout, ()
-    note = (
-        f"the header says {layout.samples} samples of {layout.photometric_interpretation}, the codestream has {found}"
-    )
+    stated = f"Samples per Pixel (0028,0002) is {layout.samples} ({layout.photometric_interpretation})"
+    note = f"{stated}, codestream has {found} component(s)"
     label = "MONOCHROME2" if found == 1 else "YBR_FULL" if transformed else "RGB"
     return replace(layout, samples=found, photometric_interpretation=label, signed=False, planar=False), (note,)
 

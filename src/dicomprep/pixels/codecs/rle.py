@@ -43,9 +43,9 @@ def is_available() -> bool:
 
 
 def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail) -> Decoded:
-    """Decode one frame to (rows, columns) or (rows, columns, 3) samples of `layout.dtype`; single bits are packed.
+    """Decode one frame of RLE Lossless (PS3.5 annex G); single bits are packed.
 
-    Raises InputError `truncated`, `corrupt_pixels`.
+    Returns (rows, columns) or (rows, columns, 3) of `layout.dtype`. Raises InputError `truncated`, `corrupt_pixels`.
     """
     width = layout.bits_allocated // 8
     plane_bytes = (layout.rows * layout.columns * min(8, layout.bits_allocated) + 7) // 8
@@ -68,14 +68,14 @@ def count_segments(data: bytes) -> int:
 
 
 def unpack_planes(data: bytes, *, count: int | None, plane_bytes: int) -> NDArray[np.uint8]:
-    """The planes of a frame: (segments, bytes).
+    """Unpack the byte planes of a frame, most significant first (PS3.5 G.2).
 
-    Segments may lie in any order and with gaps between them (G.5 has only their offsets). InputError where `count`
-    is another than the header's, or a plane is not full, or far too full.
+    Segments may lie in any order and with gaps between them (G.5 has only their offsets). Returns (segments,
+    plane_bytes) uint8. Raises InputError where `count` is not the header's, or a plane is not full, or far too full.
     """
     segments = _find_segments(data)
     if count is not None and len(segments) != count:
-        message = f"the RLE frame has {len(segments)} segments, the header says {count}"
+        message = f"RLE frame has {len(segments)} segments instead of {count}"
         raise InputError(ErrorCode.CORRUPT_PIXELS, message)
     planes = [_unpack(data, start, end, plane_bytes) for start, end in segments]
     return np.frombuffer(b"".join(planes), np.uint8).reshape(len(planes), plane_bytes)
@@ -87,7 +87,7 @@ def _find_segments(data: bytes) -> list[tuple[int, int]]:
     used = offsets[:count]
     in_order = [*sorted(used), len(data)]
     if not 1 <= count <= MOST_SEGMENTS or in_order[0] < 64 or in_order[-2] >= len(data) or len(set(used)) != count:
-        raise InputError(ErrorCode.CORRUPT_PIXELS, "the RLE header names segments that are not there")
+        raise InputError(ErrorCode.CORRUPT_PIXELS, "RLE header refers to missing segments")
     return [(start, in_order[in_order.index(start) + 1]) for start in used]
 
 
@@ -99,17 +99,19 @@ def _unpack(data: bytes, start: int, end: int, wanted: int) -> bytes:
         plane = b""
     hole = data.find(bytes(LEAST_HOLE), start, end)
     if hole >= 0 and hole + LEAST_HOLE <= _walk(data, start, wanted).end:
-        message = f"the frame is damaged: {LEAST_HOLE} zero bytes or more in a row, which no encoder writes"
+        message = f"codestream damaged: {LEAST_HOLE} or more consecutive zero bytes"
         raise InputError(ErrorCode.CORRUPT_PIXELS, message)
     if wanted <= len(plane) <= wanted + wanted // 64 + 1024:
         return plane[:wanted]
     walk = _walk(data, start, wanted)
     if walk.held < wanted or walk.end > end:
         held = min(walk.held, len(plane) or walk.held)
-        message = f"{held:,} of the frame's {wanted:,} bytes of a plane are there"
+        message = f"pixel data truncated: {held:,} of {wanted:,} bytes of a byte plane"
         raise InputError(ErrorCode.TRUNCATED, message)
     if end - walk.end > MOST_REST + (walk.end - start) // 64:
-        raise InputError(ErrorCode.CORRUPT_PIXELS, f"the frame holds more than {wanted:,} bytes of a plane")
+        raise InputError(
+            ErrorCode.CORRUPT_PIXELS, f"RLE byte plane of more than {wanted:,} bytes contradicts Rows/Columns"
+        )
     return bytes(imagecodecs.packbits_decode(data[start : walk.end]))[:wanted]
 
 

@@ -52,16 +52,16 @@ class Video:
             for frame, codec in self._frames:
                 self._at += 1
                 if frame.is_corrupt:
-                    raise ValueError("a frame is incomplete")
+                    raise ValueError("incomplete frame")
                 if self._at > index:
                     return self._convert(frame, codec)
         except (InputError, MemoryError):
             raise
         except Exception as error:
             reason = str(error).split(":")[0].removeprefix("[Errno 1094995529] ")
-            message = f"the video is damaged after {self._at} frames: {reason}"
+            message = f"video damaged after {self._at} frames: {reason}"
             raise InputError(ErrorCode.CORRUPT_PIXELS, message) from error
-        raise InputError(ErrorCode.TRUNCATED, f"the video ends after {self._at} frames")
+        raise InputError(ErrorCode.TRUNCATED, f"video truncated after {self._at} frames")
 
     def _decode(self) -> Iterator[tuple[Any, str]]:
         """Frames as FFmpeg has them, and its codec; only those that are wanted become RGB."""
@@ -71,7 +71,7 @@ class Video:
         with av.open(self._stream, options=options) as container:
             video = next(iter(container.streams.video), None)
             if video is None or video.codec_context is None:
-                raise ValueError("it holds no video stream that can be decoded")
+                raise ValueError("no decodable video stream")
             video.codec_context.options = {"err_detect": "explode"}
             video.codec_context.thread_count = 1  # the other cores have files of their own
             for packet in self._whole_packets(container.demux(video)):
@@ -93,7 +93,7 @@ class Video:
 
         found, wanted = (frame.height, frame.width), (self._layout.rows, self._layout.columns)
         if found != wanted:
-            said = "the video is {}×{}, the header says {}×{}".format(*found, *wanted)
+            said = "video size ({}×{}) contradicts Rows/Columns ({}×{})".format(*found, *wanted)
             raise InputError(ErrorCode.CORRUPT_PIXELS, said)
         deep = max(component.bits for component in frame.format.components) > 8
         pixels: NDArray[Any] = frame.to_ndarray(
