@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 PACKAGES = ("dicomprep.pixels",)
 """Rooms whose public functions (those in `__all__`) are held to it."""
 
-SHAPE = r"(?:\((?:\w|[\[\], ×.…])*\w+(?:\[, ?3\])?, ?(?:\w|[\[\], ×.…])*\)|\(\w+,\)|same shape|any shape)"
+SHAPE = r"(?:\([\w \[\]×/…]+,[\w ,\[\]×/…]*\)|same shape|any shape)"
 """Such as (rows, columns), (rows, columns[, 3]) and (n, 2)."""
 
 WITHIN = r"(?:[^.]|\.(?=\S))*"

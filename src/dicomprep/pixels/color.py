@@ -1,4 +1,4 @@
-"""Colour spaces and palettes (DICOM PS3.3 C.7.6.3.1.2, C.7.9, C.11.15)."""
+"""Color spaces and palettes (DICOM PS3.3 C.7.6.3.1.2, C.7.9, C.11.15)."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ __all__ = ["apply_palette", "convert_ybr_full", "convert_ybr_partial", "scale_co
 Color = NDArray[Any]
 
 _YBR_TO_RGB = np.array([[1, 0, 1.402], [1, -0.114 * 1.772 / 0.587, -0.299 * 1.402 / 0.587], [1, 1.772, 0]])
-"""ITU-R BT.601: the inverse of Y = 0.299 R + 0.587 G + 0.114 B and its colour differences."""
+"""ITU-R BT.601: the inverse of Y = 0.299 R + 0.587 G + 0.114 B and its color differences."""
 
-MOST_PROFILE = 2**22
+MAX_PROFILE_BYTES = 2**22
 """Bytes of an ICC profile, which is read again for each frame; those of scanners and cameras take a fourth or less."""
 
 
@@ -98,7 +98,7 @@ def to_srgb(pixels: Color, *, icc_profile: bytes) -> Color:
     `pixels` is (rows, columns, 3), uint8 or uint16. Returns the same shape and dtype. Raises ValueError where the
     profile cannot be used for RGB input, or has more than `MAX_PROFILE_BYTES`.
     """
-    if len(icc_profile) > MOST_PROFILE:
+    if len(icc_profile) > MAX_PROFILE_BYTES:
         raise ValueError(f"ICC profile of {len(icc_profile):,} bytes is not applied")
     try:
         srgb = imagecodecs.cms_profile("srgb")

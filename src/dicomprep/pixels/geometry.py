@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Points = NDArray[np.float64]
-"""(n, 2) of (row, column) in pixels, (0, 0) being the outer corner of the first pixel and (0.5, 0.5) its middle; or
+"""(n, 2) of (row, column) in pixels, (0, 0) being the outer corner of the first pixel and (0.5, 0.5) its center; or
 (n, 4) of boxes, (top, left, bottom, right)."""
 
 
@@ -62,9 +62,13 @@ class Geometry:
 
 @lru_cache(maxsize=64)
 def plan_geometry(shape: tuple[int, int], *, aspect: float, size: int, fit: str) -> Geometry:
-    """Plan how (rows, columns) with pixels of `aspect` (height over width) fill a square of `size`.
+    """Plan how a frame fills a square canvas: cropping, scaling that makes pixels square, and placement.
 
-    `fit` is pad, crop or stretch. The result can be stored and inverted.
+    `shape` is (rows, columns) of the source, `aspect` the height of its pixels over their width, `size` the rows and
+    columns of the canvas, `fit` pad, crop or stretch. The result can be stored and inverted.
+
+    >>> plan_geometry((512, 256), aspect=1.0, size=224, fit="pad").scaled_shape
+    (224, 112)
     """
     rows, columns = shape
     height, width = rows * aspect, float(columns)
@@ -89,9 +93,10 @@ def plan_geometry(shape: tuple[int, int], *, aspect: float, size: int, fit: str)
 
 
 def resample(pixels: NDArray[Any], *, shape: tuple[int, int], exact: bool = True) -> NDArray[Any]:
-    """Scale (rows, columns[, 3]) to `shape`: means over areas where it shrinks, cubic where it grows.
+    """Scale pixels: means over areas where they shrink, bicubic where they grow, each side for itself.
 
-    Unless `exact`, means over areas that hardly differ may take their place.
+    `pixels` is (rows, columns[, 3]), uint8, uint16, int16 or float32. Returns `shape`, (rows, columns), with the
+    channels and the dtype of `pixels`. Unless `exact`, means over areas that hardly differ may take their place.
     """
     rows, columns = pixels.shape[:2]
     smaller = (min(rows, shape[0]), min(columns, shape[1]))
@@ -115,9 +120,13 @@ def _interpolate_to_blocks(pixels: NDArray[Any], shape: tuple[int, int]) -> NDAr
 
 
 def halve(pixels: NDArray[Any], *, times: int) -> NDArray[Any]:
-    """Means of blocks of 2×2, again and again: (rows, columns[, 3]) uint8, uint16 or int16.
+    """Average blocks of 2×2, again and again: many times faster than means over other areas.
 
-    Many times faster than means over other areas. Where a length is odd its last sample counts twice.
+    `pixels` is (rows, columns[, 3]), uint8, uint16 or int16. Returns (rows / 2ⁿ, columns / 2ⁿ[, 3]), rounded up, with n
+    = `times`; where a length is odd its last sample counts twice.
+
+    >>> halve(np.array([[0, 4], [8, 8]], np.uint8), times=1).tolist()
+    [[5]]
     """
     for _ in range(times):
         rows, columns = pixels.shape[:2]
@@ -138,9 +147,10 @@ def max_halvings(geometry: Geometry, *, spare: float) -> int:
 
 
 def place_labels(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
-    """The same as `place` for a label map: each pixel takes the one that lies nearest to its middle.
+    """Crop, scale and place a label map as `geometry` says, each pixel taking the one that lies nearest to its center.
 
-    No value appears that is not there, whatever the sizes.
+    `pixels` is (rows, columns[, 3]) of any dtype. Returns (size, size[, 3]) of the same dtype, in which no value
+    appears that is not in `pixels`.
     """
     (top, left), (rows, columns) = geometry.crop_origin, geometry.crop_shape
     canvas = np.zeros((geometry.size, geometry.size, *pixels.shape[2:]), pixels.dtype)
@@ -154,9 +164,11 @@ def place_labels(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
 
 
 def place(pixels: NDArray[Any], geometry: Geometry, *, grid: Grid = EVERY_PIXEL, exact: bool = True) -> NDArray[Any]:
-    """Crop, scale and place (rows, columns[, 3]) on a black square as `geometry` says; `grid` is that of `pixels`.
+    """Crop, scale and place a frame on a black square as `geometry` says.
 
-    Unless `exact`, pixels are averaged over areas that may differ slightly, where that is faster.
+    `pixels` is (rows, columns[, 3]), uint8, uint16 or int16; `grid` says where its samples lie in the source, of which
+    a codec may have decoded a smaller version. Returns (size, size[, 3]) of the same dtype. Unless `exact`, pixels are
+    averaged over areas that may differ slightly, where that is faster.
     """
     if grid == EVERY_PIXEL:
         (top, left), (rows, columns) = geometry.crop_origin, geometry.crop_shape
@@ -202,14 +214,22 @@ def _shift_kernel(shift: float) -> NDArray[np.float64]:
 
 
 def to_source(points: ArrayLike, geometry: Geometry) -> Points:
-    """Map points or boxes of the thumbnail to the source. What lies beyond the edge lies beyond the edge there, too."""
+    """Map points or boxes of the thumbnail to the source; what lies beyond the edge lies beyond the edge there, too.
+
+    `points` is (n, 2) of (row, column), or (n, 4) of boxes (top, left, bottom, right), in pixels, (0, 0) being the
+    outer corner of the first pixel. Returns the same shape, float64. Raises ValueError for another shape.
+    """
     scale = np.divide(geometry.crop_shape, geometry.scaled_shape)
     pairs, shape = _pairs(points)
     return ((pairs - geometry.offset) * scale + geometry.crop_origin).reshape(shape)
 
 
 def to_thumbnail(points: ArrayLike, geometry: Geometry) -> Points:
-    """Map points or boxes of the source to the thumbnail."""
+    """Map points or boxes of the source to the thumbnail, as `to_source` does back.
+
+    `points` is (n, 2) of (row, column), or (n, 4) of boxes (top, left, bottom, right), in pixels of the source. Returns
+    the same shape, float64. Raises ValueError for another shape.
+    """
     scale = np.divide(geometry.scaled_shape, geometry.crop_shape)
     pairs, shape = _pairs(points)
     return ((pairs - geometry.crop_origin) * scale + geometry.offset).reshape(shape)
