@@ -165,7 +165,7 @@ def test_without_the_extra_a_video_is_refused_with_the_remedy(
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     path = video_file(tmp_path / "a.dcm", b"\0\0\1\xb3", syntax, pictures())
-    with pytest.raises(InputError, match=rf"{syntax}\); it comes with the extra: pip install 'dicomprep\[video\]'"):
+    with pytest.raises(InputError, match=rf"{syntax}\); install it: pip install 'dicomprep\[video\]'"):
         dicomprep.process_dicom(path)
 
 

@@ -173,6 +173,6 @@ class PixelData:
 def _require_decoder(syntax: str) -> None:
     if is_supported(syntax) or (syntax in video.TRANSFER_SYNTAXES and video.is_available()):
         return
-    remedy = ": pip install 'dicomprep[video]'" if syntax in video.TRANSFER_SYNTAXES else ""
+    remedy = "; install it: pip install 'dicomprep[video]'" if syntax in video.TRANSFER_SYNTAXES else ""
     reason = f"no decoder for transfer syntax {name_syntax(syntax)}{remedy}"
     raise InputError(ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX, reason)

@@ -3,7 +3,6 @@
 import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -93,14 +92,9 @@ class Decoder(Protocol):
         ...
 
 
-@cache
-def _is_installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
-
-
 def are_installed(packages: Iterable[str]) -> bool:
     """Whether all packages can be imported, which is not done."""
-    return all(map(_is_installed, packages))
+    return all(importlib.util.find_spec(package) is not None for package in packages)
 
 
 def check_codestream(stream: Codestream, layout: Layout, data: bytes) -> Codestream:

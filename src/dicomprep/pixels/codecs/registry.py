@@ -96,7 +96,7 @@ def decode_codestream(data: bytes, layout: Layout, *, transfer_syntax: str, deta
     where it is damaged or contradicts the layout, `limit_exceeded` where it claims too much,
     `unsupported_transfer_syntax` where nothing here decodes it.
     """
-    if not is_supported(transfer_syntax):
+    if transfer_syntax not in _DECODERS:
         raise InputError(ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX, f"no decoder for transfer syntax {transfer_syntax}")
     if not data:
         raise InputError(ErrorCode.TRUNCATED, "empty codestream")
