@@ -1,1 +1,1 @@
-"""How fast it is, against the seed's design and against what the machine must do at least: make bench"""
+"""Benchmarks: against the baseline script, other programs and the lower bound of the machine: make bench"""

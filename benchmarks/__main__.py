@@ -17,7 +17,7 @@ from benchmarks.report import PARTS, update, write_page
 
 
 def main() -> None:
-    """Measure the parts that are asked for and write the page."""
+    """Measure the selected parts and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     choices = [*PARTS, "report", []]  # [] for none: before Python 3.12 that is looked up, too
     parser.add_argument("parts", nargs="*", choices=choices, metavar="PART")

@@ -72,7 +72,7 @@ def _is_here(program: str) -> bool:
 
 
 def claims(_results: Results) -> list[Claim]:
-    """Nothing was asked."""
+    """No targets."""
     return []
 
 
@@ -101,7 +101,7 @@ def draw(results: Results, images: Path) -> dict[str, str]:
 INTRODUCTION = """## Against other programs
 
 dicomprep's frames per second over those of other programs, one run each; they are given the first of dicomprep's files,
-as the seed's design is above. None of them keeps a database, and they do less or more in other ways:
+as the baseline script is above. None of them keeps a database, and they do less or more in other ways:
 
 - **DCMTK**: `dcmj2pnm`, for JPEG-LS `dcml2pnm`, scaled to 224 columns PNG (`+Sxv 224 +on`), with the file's window or
   else from minimum to maximum. It takes one file for each process; two run at once. It has no decoder for JPEG 2000.

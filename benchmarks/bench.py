@@ -1,4 +1,4 @@
-"""What every part of the suite is told, and what it says of what was asked."""
+"""What every part of the suite is told, and what it says of its targets."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -52,12 +52,12 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One figure that was asked for."""
+    """One figure that has a target."""
 
     what: str
     found: str
-    asked: str
-    reached: bool
+    target: str
+    met: bool
 
 
 def in_turn(sides: Sequence[Callable[[], float]], *, runs: int, patience: float = float("inf")) -> list[float]:
@@ -81,11 +81,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def claim_table(claims: Sequence[Claim], more: Sequence[Sequence[str]] = ()) -> str:
-    """What was asked and found, row by row; `more` has rows of the same four columns."""
-    rows = [(c.what.rpartition(": ")[2], c.found, c.asked, verdict(reached=c.reached)) for c in claims]
-    return table(["", "measured", "asked", "reached"], [*rows, *more])
+    """Targets and figures, row by row; `more` has rows of the same four columns."""
+    rows = [(c.what.rpartition(": ")[2], c.found, c.target, verdict(met=c.met)) for c in claims]
+    return table(["", "measured", "target", "met"], [*rows, *more])
 
 
-def verdict(*, reached: bool) -> str:
-    """Whether a figure is what was asked."""
-    return "yes" if reached else "**no**"
+def verdict(*, met: bool) -> str:
+    """Whether a target is met."""
+    return "yes" if met else "**no**"

@@ -69,7 +69,7 @@ def describe(results: Results) -> str:
             workers,
             f"{rates[name]:,.0f}/s",
             f"{rates[name] / rates['folder']:.2f}×",
-            "" if name == "folder" else verdict(reached=rates[name] >= rates["folder"]),
+            "" if name == "folder" else verdict(met=rates[name] >= rates["folder"]),
         )
         for workers, rates in results["workers"].items()
         for name in LOADERS

@@ -21,7 +21,7 @@ SIZE = 224
 
 
 def draw(pixels: NDArray[Any], dataset: pydicom.Dataset) -> NDArray[Any]:
-    """8 bits of grey; colour as it is."""
+    """8 bits of gray; color as it is."""
     if pixels.ndim == 3:
         return pixels
     values = np.asarray(apply_voi_lut(apply_modality_lut(pixels, dataset), dataset), np.float32)

@@ -41,12 +41,12 @@ mpl.rcParams.update(
 
 
 def draw_bars(path: Path, bars: Mapping[str, float], *, marks: Sequence[float], label: str, log: bool = False) -> None:
-    """One bar for each name, with what was asked as a line across it."""
+    """One bar for each name, with its target as a line across it."""
     axes = _axes(len(bars))
     names = list(bars)
     axes.barh(names, [bars[name] for name in names])
     for row, value in enumerate(marks):
-        axes.plot([value, value], [row - 0.42, row + 0.42], color="black", lw=2, label=None if row else "asked")
+        axes.plot([value, value], [row - 0.42, row + 0.42], color="black", lw=2, label=None if row else "target")
     highest = max(*bars.values(), *marks)
     if log:
         axes.set_xscale("log")

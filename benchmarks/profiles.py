@@ -28,7 +28,7 @@ def _measure_class(bench: Bench, name: str) -> Results:
 
 
 def claims(_results: Results) -> list[Claim]:
-    """Nothing was asked."""
+    """No targets."""
     return []
 
 
@@ -53,5 +53,5 @@ INTRODUCTION = """## Where the time goes
 Shares of the processor time of all processes of a run with two workers. Their stacks are looked at every few
 milliseconds (`benchmarks/sampling.py`); what libraries do is laid to the stage that calls them. Digests of files and
 what it takes to open them are with *read*; *hand out* is what workers and the main process say to each other; ranges of
-images without a window are with *grey and colour*, but for their decoding.
+images without a window are with *gray and color*, but for their decoding.
 """

@@ -1,4 +1,4 @@
-"""The seed's design, runnable, to measure against: python -m benchmarks.seed_design DICOM_DIR OUT WORKERS
+"""The baseline script, runnable, to measure against: python -m benchmarks.baseline DICOM_DIR OUT WORKERS
 
 The whole file is read to count its frames and again for every frame, all its frames are decoded for each, LUTs are
 applied by pydicom, images resized and written as RGB by Pillow, rows looked up and inserted one by one.
@@ -37,7 +37,7 @@ def write_thumbnail(path: Path, out: Path, index: int) -> bool:
         small = Image.fromarray(grayscale.astype(np.uint8)).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
         small.convert("RGB").save(out)
         return True
-    except Exception as error:  # noqa: BLE001  (it is the seed's way)
+    except Exception as error:  # noqa: BLE001  (as such scripts do)
         print(f"Warning: {path}: {error}"[:200])
         return False
 
