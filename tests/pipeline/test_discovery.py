@@ -176,16 +176,16 @@ def test_a_folder_that_becomes_a_link_after_its_path_was_resolved_is_not_entered
     [
         (b"", "empty"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n", "git lfs pull"),
-        (b"version http://git-media.io/v/2\n", "neither"),
+        (b"version http://git-media.io/v/2\n", "no DICM prefix"),
         (b"/annex/objects/MD5E-s152998--c8d2.dcm\n", "git annex get"),
         (b"../../.git/annex/objects/X1/k7/SHA256E-s1--c8d2.dcm/SHA256E-s1--c8d2.dcm", "datalad get"),
         (bytes(100), "only zeros"),
         (bytes(3 * 2**20), "only zeros"),
-        (bytes(3 * 2**20) + b"x", "neither"),
+        (bytes(3 * 2**20) + b"x", "no DICM prefix"),
         (b"<!DOCTYPE html>\n<html><body>404</body></html>", "web page"),
-        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "XML message"),
+        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "web page or XML"),
         (b'{"error": "unauthorized"}', "JSON"),
-        (b"hello", "neither"),
+        (b"hello", "no DICM prefix"),
     ],
 )
 def test_what_is_no_dicom_is_called_what_it_is(place: Place, content: bytes, word: str) -> None:
