@@ -2,13 +2,16 @@
 
 import os
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, TypedDict, Unpack
 
 from numpy.typing import ArrayLike
 
-from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Config
+from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Config, Fidelity, Fit, GroupBy, Names
+from dicomprep.errors import ConfigError
 from dicomprep.models import Pixels, Transform
 from dicomprep.pipeline.preload import preload
 from dicomprep.pipeline.process_file import draw
@@ -17,8 +20,55 @@ from dicomprep.pipeline.stages.decode import decode
 from dicomprep.pixels.geometry import Points
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.naming import frame_filename, source_name
+from dicomprep.storage.source import MemoryFile, SourceFile, read_stream
 
-__all__ = ["Processed", "preprocess", "process_dicom"]
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    DicomSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Dataset
+
+__all__ = ["DrawOptions", "PreprocessOptions", "Processed", "preprocess", "process_dicom"]
+
+UNNAMED = "memory/image"
+"""What a picture is called that comes from no file."""
+
+
+class DrawOptions(TypedDict, total=False):
+    """What shapes a thumbnail: the options of `process_dicom`; what is left out has the default of the command line."""
+
+    size: int
+    """Rows and columns, 8 to 8192 pixels."""
+    fit: Fit | Literal["pad", "stretch", "crop"]
+    depth: int
+    """8 or 16 bits a sample."""
+    window: str
+    """auto, CENTER/WIDTH, a preset such as lung, or three of them for red, green, blue."""
+    frames: str
+    """all, first, middle, every=K or max=K."""
+    fidelity: Fidelity | Literal["exact", "high", "draft"]
+    names: Names | Literal["path", "hash"]
+    max_memory: int
+    """Megabytes that one file may take."""
+
+
+class PreprocessOptions(DrawOptions, total=False):
+    """The options of `preprocess`: those of the command line."""
+
+    workers: int
+    strict: bool
+    durable: bool
+    follow_links: bool
+    prune: bool
+    shared: bool
+    timeout: float
+    """Seconds without a finished frame."""
+    split: str
+    """Shares of train, val and test in percent, such as 80/10/10."""
+    group_by: GroupBy | Literal["patient", "study", "folder"]
+    test_unidentified: bool
+    tag: str | Sequence[str]
+    """DICOM keywords to record as well."""
+    hold_burned_in: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +76,24 @@ class Processed:
     """One frame of a file, drawn; nothing was written."""
 
     array: Pixels
-    """(size, size) grey or (size, size, 3) RGB; uint8, or uint16 for a depth of 16."""
+    """(size, size) grayscale or (size, size, 3) RGB; uint8, or uint16 for a depth of 16."""
     name: str
-    """`folder/stem`, with `_frame0003` for a frame of a multi-frame file."""
+    """`folder/stem`, with `_frame0003` for a frame of a multi-frame file; `memory/image` of what has no path."""
     frame_number: int
+    """From 0."""
     transform: Transform
     """How a point maps to the source and a gray to a stored value."""
 
     def to_source(self, points: ArrayLike) -> Points:
-        """Where points (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), lie in the source frame.
+        """Map points (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), to the source frame.
 
-        (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle; not rounded and not clipped.
+        In pixels, float64, in the shape they came in: (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its
+        middle; not rounded and not clipped. Raises ValueError where they are no points and no boxes.
         """
         return self.transform.to_source(points)
 
     def to_thumbnail(self, points: ArrayLike) -> Points:
-        """Where points or boxes of the source frame lie in `array`: the way back from `to_source`."""
+        """Map points (n, 2) or boxes (n, 4) of the source frame to `array`: the way back from `to_source`."""
         return self.transform.to_thumbnail(points)
 
 
@@ -50,14 +102,18 @@ def preprocess(
     *,
     output_dir: str | Path = DEFAULT_OUTPUT_DIR,
     db: str | Path = DEFAULT_DB,
-    **options: Any,  # noqa: ANN401
+    **options: Unpack[PreprocessOptions],
 ) -> Result:
     """Process all DICOM files below `dicom_dir`; the same as `dicomprep preprocess`, without its printing.
 
     Options are those of the command line: `output_dir`, `db`, `workers`, `size`, `window`, `timeout` and so on.
     Raises ConfigError for wrong ones and EnvironmentFault where disk or database fail. Bad files do not raise:
-    they are counted in the result and recorded in the database. Where this process is a daemon, which may have no
-    workers, it does the files itself, one at a time.
+    they are counted in the result and recorded in the database.
+
+    ```python
+    result = dicomprep.preprocess("samp_ds", output_dir="thumbnails", size=512, window="lung")
+    print(result.frames, "thumbnails of", result.found, "files")
+    ```
     """
     preload()
     from dicomprep.pipeline.run import run
@@ -66,20 +122,65 @@ def preprocess(
     return run(Workspace.create(db, output_dir), Config.of(dicom_dir, **options))
 
 
-def process_dicom(path: str | Path, **options: Any) -> list[Processed]:  # noqa: ANN401
+def process_dicom(path: "DicomSource", **options: Unpack[DrawOptions]) -> list[Processed]:
     """Draw the frames of one file, without writing anything.
 
-    Options are those that shape an image: `size`, `fit`, `depth`, `window`, `frames`. Raises InputError with the
-    code and the reason where a frame cannot be drawn.
+    `path` is a path, the bytes of a file, a binary file that is open (read from where it stands, and left open), or
+    a data set of pydicom, with its `file_meta`. Each gives the same pictures; only paths are not held in memory as a
+    whole. Thumbnails are (size, size) grayscale or (size, size, 3) RGB, uint8 or uint16 as `depth` says.
+
+    Raises InputError with the code and the reason where a frame cannot be drawn, ConfigError for wrong options.
+
+    ```python
+    for frame in dicomprep.process_dicom("image.dcm", size=512, window="40/400"):
+        print(frame.name, frame.array.shape, frame.transform.geometry.scaled_shape)
+    ```
     """
-    path = Path(path).absolute()
-    config = Config.of(path.parent, **options)
-    _, name = source_name(path.parent.name, path.name)
+    config = Config.of(Path.cwd(), **options)
+    most = config.budget.max_memory * 2**20
+    name = _name_of(path)
     processed = []
-    with warnings.catch_warnings(action="ignore"), LocalSource.at(os.path.realpath(path)).open() as file:
-        image = decode(file, max_bytes=config.budget.max_memory * 2**20)
+    with warnings.catch_warnings(action="ignore"), _open(path, most) as file:
+        image = decode(file, max_bytes=most)
         for index in config.image.select_frames(image.frame_count):
             drawn = draw(image, index, config.image)
             filename = frame_filename(name, index, image.frame_count)
             processed.append(Processed(drawn.pixels, filename, index, drawn.transform))
     return processed
+
+
+@contextmanager
+def _open(source: "DicomSource", most: int) -> Iterator[SourceFile | MemoryFile]:
+    """Whatever `process_dicom` takes, as a file to read; `most` bytes of a stream at most."""
+    if isinstance(source, (str, os.PathLike)):
+        with LocalSource.at(os.path.realpath(source)).open() as file:
+            yield file
+        return
+    content = _read(source, most)
+    yield MemoryFile(content, held_bytes=len(content))
+
+
+def _read(source: "bytes | bytearray | memoryview | BinaryIO | Dataset", most: int) -> bytes:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    from pydicom.dataset import Dataset
+
+    from dicomprep.dicom.datasets import encode_dataset
+
+    if isinstance(source, Dataset):
+        return encode_dataset(source)
+    if not callable(getattr(source, "read", None)):
+        kinds = "a path, bytes, a binary file or a data set of pydicom"
+        raise ConfigError(f"process_dicom takes {kinds}, not {type(source).__name__}.")
+    return read_stream(source, most=most)
+
+
+def _name_of(source: object) -> str:
+    """`folder/stem` by the path of a source, as far as it has one: `name` of an open file, `filename` of a data set."""
+    path = source if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
+    if not isinstance(path, (str, os.PathLike)):
+        path = getattr(source, "filename", None)
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        return UNNAMED
+    place = Path(path).absolute()
+    return source_name(place.parent.name, place.name)[1]

@@ -37,7 +37,7 @@ from dicomprep.pipeline.stages.decode import decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pixels.intensity import LookupTable, Rescale, ValueRange, Window
 from dicomprep.storage.local_source import LocalSource
-from dicomprep.storage.source import HEAD_BYTES, Inflated
+from dicomprep.storage.source import HEAD_BYTES, MemoryFile
 from tests.building import gradient, make_dicom
 from tests.reading import decoded_frames, opened_header, opened_image
 from tests.reference_table import FOLDER, REFERENCE
@@ -188,17 +188,17 @@ def item(value: bytes) -> bytes:
     return b"\xfe\xff\x00\xe0" + struct.pack("<I", len(value)) + value
 
 
-def encapsulated(offsets: list[int], fragments: list[bytes], *, ended: bool = True) -> Inflated:
+def encapsulated(offsets: list[int], fragments: list[bytes], *, ended: bool = True) -> MemoryFile:
     end = b"\xfe\xff\xdd\xe0\0\0\0\0" if ended else b""
     table = struct.pack(f"<{len(offsets)}I", *offsets)
-    return Inflated(b"before" + b"".join(map(item, [table, *fragments])) + end)
+    return MemoryFile(b"before" + b"".join(map(item, [table, *fragments])) + end)
 
 
-def locate(file: Inflated, frame_count: int, extended: list[int] | None = None) -> FrameTable:
+def locate(file: MemoryFile, frame_count: int, extended: list[int] | None = None) -> FrameTable:
     return locate_frames(file, 6, frame_count=frame_count, extended_offsets=extended)
 
 
-def read_all(file: Inflated, table: FrameTable) -> list[bytes]:
+def read_all(file: MemoryFile, table: FrameTable) -> list[bytes]:
     return [table.read(file, index) for index in range(len(table.frames))]
 
 
@@ -272,7 +272,7 @@ def test_a_cut_file_keeps_the_frames_before_the_cut(fragments: list[bytes], basi
     whole = encapsulated(basic, fragments, ended=False)
     content = whole.read_at(0, whole.size)
     for cut in range(1, len(fragments[-1]) + 1):
-        file = Inflated(content[:-cut])
+        file = MemoryFile(content[:-cut])
         table = locate(file, 3)
         assert [table.read(file, index) for index in (0, 1)] == FRAMES[:2]
         with pytest.raises(InputError) as caught:
@@ -292,7 +292,7 @@ def test_fewer_fragments_than_frames() -> None:
 
 def test_without_a_table_item_no_frame_takes_another_ones_place() -> None:
     """The first item is a frame, although it must be the offset table."""
-    file = Inflated(b"before" + b"".join(map(item, FRAMES)))
+    file = MemoryFile(b"before" + b"".join(map(item, FRAMES)))
     try:
         table = locate(file, 3)
         first = table.read(file, 0)
@@ -305,7 +305,7 @@ def test_without_a_table_item_no_frame_takes_another_ones_place() -> None:
 @pytest.mark.parametrize("rubbish", [b"\0" * 8, b"rubbish!", b"\xe0\x7f\x10\x00\0\0\0\0"])
 def test_what_is_no_item_is_refused(rubbish: bytes) -> None:
     with pytest.raises(InputError, match=r"Pixel Data \(7FE0,0010\) at byte 14") as caught:
-        locate(Inflated(b"before" + item(b"") + rubbish), 1)
+        locate(MemoryFile(b"before" + item(b"") + rubbish), 1)
     assert caught.value.code == ErrorCode.CORRUPT_PIXELS
 
 

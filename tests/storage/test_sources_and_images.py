@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import actual_path, readable_path
-from dicomprep.storage.source import WHOLE_FILE_BYTES, Inflated, digest_bytes
+from dicomprep.storage.source import WHOLE_FILE_BYTES, MemoryFile, digest_bytes
 
 
 @given(st.text(st.characters(exclude_categories=[])))
@@ -92,7 +92,7 @@ def test_the_whole_file_and_its_digest(source_file: Path) -> None:
 
 
 def test_inflated_reads_like_a_file() -> None:
-    inflated = Inflated(b"0123456789")
+    inflated = MemoryFile(b"0123456789")
     assert (inflated.size, inflated.read_at(3, 4), inflated.read_at(8, 9)) == (10, b"3456", b"89")
     assert inflated.stream().read() == b"0123456789"
 

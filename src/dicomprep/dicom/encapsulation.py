@@ -10,7 +10,7 @@ from typing import Any
 
 from dicomprep.dicom.attributes import label
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.storage.source import HEAD_BYTES, Inflated, SourceFile
+from dicomprep.storage.source import HEAD_BYTES, MemoryFile, SourceFile
 
 __all__ = ["ITEM", "SEQUENCE_END", "Fragment", "FragmentStream", "FrameTable", "locate_frames"]
 
@@ -41,7 +41,7 @@ class Fragment:
 class FragmentStream(io.RawIOBase):
     """Fragments, one after another, as one stream of which only what is asked for is read."""
 
-    def __init__(self, file: SourceFile | Inflated, fragments: Sequence[Fragment]) -> None:
+    def __init__(self, file: SourceFile | MemoryFile, fragments: Sequence[Fragment]) -> None:
         self._file, self._fragments = file, fragments
         self._ends = list(accumulate(fragment.length for fragment in fragments))
         self._at = 0
@@ -85,12 +85,12 @@ class FrameTable:
         """The file ends inside of a fragment."""
         return any(fragment.cut for fragments in self.frames[-1:] for fragment in fragments)
 
-    def head(self, file: SourceFile | Inflated) -> bytes:
+    def head(self, file: SourceFile | MemoryFile) -> bytes:
         """The beginning of the first frame; empty where there is none."""
         first = next(iter(self.frames[0]), None) if self.frames else None
         return b"" if first is None else file.read_at(first.offset, min(first.length, HEAD_BYTES))
 
-    def read(self, file: SourceFile | Inflated, index: int) -> bytes:
+    def read(self, file: SourceFile | MemoryFile, index: int) -> bytes:
         """The codestream of one frame; InputError `truncated` where the file ends before it does."""
         fragments = self.frames[index] if index < len(self.frames) else ()
         if any(fragment.cut for fragment in fragments) or (not fragments and self.is_cut):
@@ -102,7 +102,7 @@ class FrameTable:
 
 
 def locate_frames(
-    file: SourceFile | Inflated,
+    file: SourceFile | MemoryFile,
     position: int,
     *,
     frame_count: int,
@@ -138,7 +138,7 @@ def locate_frames(
     raise InputError(ErrorCode.CORRUPT_PIXELS, message)
 
 
-def _scan(file: SourceFile | Inflated, position: int, end: int) -> tuple[list[int], list[Fragment]]:
+def _scan(file: SourceFile | MemoryFile, position: int, end: int) -> tuple[list[int], list[Fragment]]:
     """The basic offset table and all fragments, up to the sequence delimiter, `end`, or the end of the file.
 
     Some writers leave the table's item out; then the first item is a fragment already.
@@ -192,7 +192,7 @@ def _told_by_table(
     return None
 
 
-def _codestream_starts(file: SourceFile | Inflated, fragments: Sequence[Fragment]) -> list[int]:
+def _codestream_starts(file: SourceFile | MemoryFile, fragments: Sequence[Fragment]) -> list[int]:
     """Offsets of fragments that begin as the first one does: other codecs' markers occur in its data by chance."""
     if not fragments or not _begins_codestream(file, fragments[0].offset):
         return []
@@ -202,7 +202,7 @@ def _codestream_starts(file: SourceFile | Inflated, fragments: Sequence[Fragment
     return [f.item_offset for f in fragments if file.read_at(f.offset, len(wanted)) == wanted]
 
 
-def _begins_codestream(file: SourceFile | Inflated, offset: int) -> bool:
+def _begins_codestream(file: SourceFile | MemoryFile, offset: int) -> bool:
     start = file.read_at(offset, 8)
     segments, first = struct.unpack("<2I", start) if len(start) == 8 else (0, 0)
     return start.startswith(_CODESTREAM_STARTS) or (1 <= segments <= 15 and first == 64)  # the latter is RLE

@@ -34,7 +34,7 @@ from dicomprep.models import Instance
 from dicomprep.pixels.codecs import transfer_syntaxes
 from dicomprep.privacy.allow_list import is_plausible
 from dicomprep.privacy.keys import is_uid
-from dicomprep.storage.source import Inflated, SourceFile
+from dicomprep.storage.source import MemoryFile, SourceFile
 
 __all__ = ["Header", "PixelElement", "name_syntax", "read_header"]
 
@@ -73,7 +73,7 @@ class Header:
     encoding: Encoding
     transfer_syntax: str
     pixels: PixelElement | None
-    file: SourceFile | Inflated
+    file: SourceFile | MemoryFile
     """What `pixels.position` counts in."""
     extra: tuple[str, ...] = ()
     """Keywords that are recorded beyond the allow-list."""
@@ -127,7 +127,7 @@ def name_syntax(transfer_syntax: str) -> str:
     return transfer_syntax if name == transfer_syntax else f"{name} ({transfer_syntax})"
 
 
-def read_header(source: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> Header:
+def read_header(source: SourceFile | MemoryFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> Header:
     """Read all that stands before the pixels; `extra` are keywords of attributes that are wanted beyond the usual.
 
     Raises InputError: `not_dicom`, `corrupt_header`, `truncated`, or `limit_exceeded` where a Deflated data set
@@ -136,7 +136,7 @@ def read_header(source: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = 
     encoding = sniff(source.head())
     if encoding is None:
         raise InputError(ErrorCode.NOT_DICOM, explain_not_dicom(source))
-    file: SourceFile | Inflated = source
+    file: SourceFile | MemoryFile = source
     start = encoding.offset
     if encoding.deflated:
         file, start = _inflate(source, start, max_bytes), 0
@@ -145,7 +145,7 @@ def read_header(source: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = 
 
 
 def _read_until_pixels(
-    file: SourceFile | Inflated, start: int, encoding: Encoding, extra: tuple[str, ...]
+    file: SourceFile | MemoryFile, start: int, encoding: Encoding, extra: tuple[str, ...]
 ) -> tuple[Attributes, PixelElement | None]:
     """The wanted attributes, and the pixels if there are any; InputError `truncated` where there could have been."""
     scanned = scan_dataset(file.view_at(0, SCANNED_BYTES), encoding, start, extra)
@@ -153,7 +153,7 @@ def _read_until_pixels(
         elements, position = scanned
         attributes = Attributes(elements, lambda: to_dataset(elements, encoding))
         return attributes, _pixel_element(file, position, encoding)
-    held_bytes = getattr(file, "held_bytes", 0)
+    held_bytes = file.held_bytes
     require_within_budget(file, start, encoding, held_bytes=held_bytes, wanted=wanted_tags(extra))
     stream = _Watched(file.stream(), file.size, held_bytes)
     dataset = _read_dataset(stream, start, encoding, extra)
@@ -228,7 +228,7 @@ def _at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
     return int(tag) in PIXEL_KEYWORDS
 
 
-def _pixel_element(file: SourceFile | Inflated, at: int, encoding: Encoding) -> PixelElement | None:
+def _pixel_element(file: SourceFile | MemoryFile, at: int, encoding: Encoding) -> PixelElement | None:
     """The element at which reading stopped, if it is one of pixels."""
     order = ">" if encoding.big_endian else "<"
     raw = file.read_at(at, 12)
@@ -251,7 +251,7 @@ def _pixel_element(file: SourceFile | Inflated, at: int, encoding: Encoding) -> 
 MORE = "(a larger --max-memory, with `dicomprep retry`, allows more)"
 
 
-def _inflate(source: SourceFile, start: int, max_bytes: int) -> Inflated:
+def _inflate(source: SourceFile | MemoryFile, start: int, max_bytes: int) -> MemoryFile:
     limit = max_bytes // INFLATED_SHARE
     stream = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
@@ -262,7 +262,7 @@ def _inflate(source: SourceFile, start: int, max_bytes: int) -> Inflated:
         raise InputError(ErrorCode.LIMIT_EXCEEDED, f"data set inflates to more than {limit:,} bytes {MORE}")
     if not stream.eof:
         raise InputError(ErrorCode.TRUNCATED, f"deflated data set truncated after {len(content):,} bytes")
-    return Inflated(content)
+    return MemoryFile(content)
 
 
 def _instance_number(attributes: Attributes) -> int | None:

@@ -10,7 +10,7 @@ from dicomprep.dicom.fast_scan import PIXEL_KEYWORDS
 from dicomprep.dicom.nesting import LONG_VRS, UNDEFINED
 from dicomprep.dicom.sniff import Encoding
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.storage.source import Inflated, SourceFile
+from dicomprep.storage.source import MemoryFile, SourceFile
 
 __all__ = ["FREE", "TOO_MANY", "element_budget", "require_within_budget"]
 
@@ -43,7 +43,7 @@ def element_budget(held_bytes: int, at: int) -> int:
 
 
 def require_within_budget(
-    file: SourceFile | Inflated, start: int, encoding: Encoding, *, held_bytes: int, wanted: Iterable[int]
+    file: SourceFile | MemoryFile, start: int, encoding: Encoding, *, held_bytes: int, wanted: Iterable[int]
 ) -> None:
     """InputError `limit_exceeded` where the data set that begins at `start` has more elements than are read.
 
@@ -62,7 +62,7 @@ def require_within_budget(
 class _Count:
     """Walks through elements, over values that hold none."""
 
-    def __init__(self, file: SourceFile | Inflated, held_bytes: int, *, big_endian: bool) -> None:
+    def __init__(self, file: SourceFile | MemoryFile, held_bytes: int, *, big_endian: bool) -> None:
         order = ">" if big_endian else "<"
         self._read_tag, self._read_length = struct.Struct(f"{order}2H").unpack_from, struct.Struct(f"{order}I").unpack
         self._read_short = struct.Struct(f"{order}H").unpack

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from dicomprep.dicom.sniff import DICOM_SUFFIXES
-from dicomprep.storage.source import SourceFile
+from dicomprep.storage.source import MemoryFile, SourceFile
 
 __all__ = ["explain_not_dicom", "is_apple_double", "is_pointer_to_dicom"]
 
@@ -20,7 +20,7 @@ POINTER_BYTES = 2**15
 """Pointers are no longer than that."""
 
 
-def explain_not_dicom(file: SourceFile) -> str:
+def explain_not_dicom(file: SourceFile | MemoryFile) -> str:
     """Why an open file that should be DICOM is none, with the remedy where there is one."""
     head = file.head()
     if head and not head.strip(b"\0") and _holds_only_zeros(file):
@@ -45,7 +45,7 @@ def _is_annex_pointer(head: bytes) -> bool:
     return len(head) <= POINTER_BYTES and _ANNEX.match(head) is not None
 
 
-def _holds_only_zeros(file: SourceFile) -> bool:
+def _holds_only_zeros(file: SourceFile | MemoryFile) -> bool:
     """Read to the end, or to the first byte that is none."""
     return not any(file.read_at(offset, 2**20).strip(b"\0") for offset in range(0, file.size, 2**20))
 

@@ -10,15 +10,17 @@ from typing import BinaryIO, NamedTuple
 
 import xxhash
 
+from dicomprep.errors import ErrorCode, InputError
 from dicomprep.storage.file_budget import require_substance
 
 __all__ = [
     "HEAD_BYTES",
-    "Inflated",
+    "MemoryFile",
     "SourceFile",
     "Version",
     "digest_bytes",
     "read_small_file",
+    "read_stream",
 ]
 
 
@@ -26,6 +28,9 @@ HEAD_BYTES = 2**16
 """Enough of a DICOM file to see its file meta information."""
 
 WHOLE_FILE_BYTES = 32 * 2**20
+
+PIECE_BYTES = 2**24
+"""Read of a stream at a time."""
 
 
 class Version(NamedTuple):
@@ -117,11 +122,16 @@ class SourceFile(ABC):
         return state.digest()
 
 
-class Inflated:
-    """The data set of a Deflated file, in memory."""
+class MemoryFile:
+    """Bytes that are in memory, read as a file is: the data set of a Deflated file, or what a caller has at hand."""
 
-    def __init__(self, content: bytes) -> None:
-        self._content, self.size = content, len(content)
+    def __init__(self, content: bytes, *, held_bytes: int = 0) -> None:
+        """`held_bytes` of it were there before it was opened; nothing of what inflated was."""
+        self._content, self.size, self.held_bytes = content, len(content), held_bytes
+
+    def head(self) -> bytes:
+        """The first bytes, enough to tell what the file is."""
+        return self._content[:HEAD_BYTES]
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`."""
@@ -134,6 +144,27 @@ class Inflated:
     def stream(self) -> BinaryIO:
         """The data set from its beginning."""
         return io.BytesIO(self._content)
+
+
+def read_stream(stream: BinaryIO, *, most: int) -> bytes:
+    """All bytes of an open binary file from where it stands, whether or not it can be searched.
+
+    Raises InputError: `unreadable` where it cannot be read, `limit_exceeded` where there are more than `most`.
+    """
+    pieces, left = [], most + 1
+    try:
+        while left and (piece := stream.read(min(left, PIECE_BYTES))):
+            if not isinstance(piece, bytes):
+                raise InputError(
+                    ErrorCode.UNREADABLE, "it is open as text: open it in binary mode, as open(path, 'rb')"
+                )
+            pieces.append(piece)
+            left -= len(piece)
+    except (OSError, ValueError) as error:  # ValueError: it is closed
+        raise InputError(ErrorCode.UNREADABLE, f"it cannot be read: {error}") from error
+    if not left:
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"it has more than {most:,} bytes (a larger max_memory allows more)")
+    return b"".join(pieces)
 
 
 class _Reader(io.RawIOBase):

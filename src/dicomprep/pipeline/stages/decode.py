@@ -37,7 +37,7 @@ from dicomprep.pixels.intensity import (
 from dicomprep.pixels.similarity import perceptual_hash
 from dicomprep.pixels.stored import Layout
 from dicomprep.pixels.value_range import RangeRule, measure_range, overview_shape
-from dicomprep.storage.source import SourceFile
+from dicomprep.storage.source import MemoryFile, SourceFile
 
 __all__ = ["DicomImage", "decode"]
 
@@ -101,7 +101,7 @@ class DicomImage:
         return read_provenance(FrameAttributes(self._reader.header.attributes, index))
 
 
-def decode(file: SourceFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> DicomImage:
+def decode(file: SourceFile | MemoryFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> DicomImage:
     """Read the header of an open file and make its frames available.
 
     `max_bytes` bounds what an inflated data set or a decoded frame may take; `extra` are keywords beyond the
