@@ -113,8 +113,8 @@ class Task(_Message):
     """Only these frames; None for the file as a whole."""
 
     @property
-    def weight(self) -> int:
-        """About so many bytes must be read, so that heavy tasks are not piled on one worker."""
+    def input_bytes(self) -> int:
+        """About how many bytes are read for it."""
         size = self.source.version.size
         return size if self.frame_range is None else size // 2
 

@@ -16,6 +16,7 @@ from dicomprep.engines.local import LocalEngine
 from dicomprep.engines.select import count_workers, open_engine
 from dicomprep.pipeline.result import ProgressListener
 from dicomprep.pipeline.run import run
+from dicomprep.workspace import Workspace
 from tests import faulty
 from tests.engines.contract import AnyEngine, EngineContract
 from tests.running import Place, make_files
@@ -49,7 +50,8 @@ class Warnings(ProgressListener):
 def preprocess_as_daemon(place: Place, sender: Connection) -> None:
     """What a task of Celery would do; what came of it, and which processes it started."""
     warnings = Warnings()
-    result = run(place.config(workers=3), listener=warnings)
+    workspace = Workspace.create(place.db, place.output)
+    result = run(workspace, place.config(workers=3), listener=warnings)
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
     sender.send((dict(result.statuses), result.frames, warnings.sentences, children))
 

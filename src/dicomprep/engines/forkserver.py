@@ -26,11 +26,11 @@ WORKER_ENVIRONMENT = {
 CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
 
 
-_SERVER = forkserver.ForkServer()
+_WORKER_TEMPLATE = forkserver.ForkServer()
 """The process that workers are copies of."""
 
-_ONE_AT_A_TIME = threading.RLock()
-"""What is changed meanwhile belongs to all threads of this process."""
+_START_LOCK = threading.RLock()
+"""Held while processes are started: what is changed meanwhile belongs to all threads of this process."""
 
 
 def may_start_processes() -> bool:
@@ -45,23 +45,23 @@ def prepare(work: str) -> None:
     """
     if sys.platform == "win32" or not may_start_processes():
         return
-    _SERVER.set_forkserver_preload([work.partition(":")[0]])
+    _WORKER_TEMPLATE.set_forkserver_preload([work.partition(":")[0]])
     with launching():
-        _SERVER.ensure_running()
+        _WORKER_TEMPLATE.ensure_running()
 
 
 @contextmanager
 def launching() -> Iterator[None]:
     """Within, processes may be started: with their own environment, no signals, and nothing of the caller's script."""
-    with _ONE_AT_A_TIME, _own_server(), _plain_main(), _worker_environment(), _undisturbed():
+    with _START_LOCK, _own_template(), _empty_main(), _worker_environment(), _signals_held_back():
         yield
 
 
 @contextmanager
-def _own_server() -> Iterator[None]:
+def _own_template() -> Iterator[None]:
     """Copy workers from a process of our own: what others start (a pool, a loader of torch) must get signals."""
     before = forkserver.connect_to_new_process
-    forkserver.connect_to_new_process = _SERVER.connect_to_new_process
+    forkserver.connect_to_new_process = _WORKER_TEMPLATE.connect_to_new_process
     try:
         yield
     finally:
@@ -69,7 +69,7 @@ def _own_server() -> Iterator[None]:
 
 
 @contextmanager
-def _plain_main() -> Iterator[None]:
+def _empty_main() -> Iterator[None]:
     """Keep workers from importing the caller's script again: they need nothing of it, and it may have no guard."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -79,14 +79,14 @@ def _plain_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _forget_the_server() -> None:
+def _reset_after_fork() -> None:
     """In a copy of this process: the process that workers are copied from is the original's child, not its own."""
-    _ONE_AT_A_TIME.__init__()
-    _SERVER.__init__()  # type: ignore[misc]
+    _START_LOCK.__init__()
+    _WORKER_TEMPLATE.__init__()  # type: ignore[misc]
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def _signals_held_back() -> Iterator[None]:
     """Hold signals back while workers are prepared: what starts them inherits that, and is not ended by Ctrl-C."""
     if sys.platform != "win32":
         resource_tracker.ensure_running()  # it would let signals through again when it starts
@@ -110,4 +110,4 @@ def _worker_environment() -> Iterator[None]:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_the_server)
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from dicomprep.database.writes.recovery import pending_deletions
 from dicomprep.database.writes.releases import hold_back
 from dicomprep.database.writes.store import Store
 from dicomprep.engines.base import Engine, Limits
-from dicomprep.engines.select import INLINE_WARNING, open_engine
+from dicomprep.engines.select import INLINE_WARNING, count_workers, open_engine
 from dicomprep.errors import ConfigError
 from dicomprep.models import Outcome, Settings, Task
 from dicomprep.pipeline.absence import Search, count_below, note_absent, prune
@@ -57,7 +57,7 @@ def run(
     """
     if sources is None and not config.dicom_dir.is_dir():
         raise ConfigError(_why_no_folder(config.dicom_dir))
-    listener = listener or ProgressListener()
+    config, listener = replace(config, workers=count_workers(config.workers)), listener or ProgressListener()
     _warn_of_tags(config, listener)
     with ExitStack() as stack:
         access = stack.enter_context(workspace.lock(shared=config.shared))

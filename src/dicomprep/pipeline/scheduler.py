@@ -68,7 +68,7 @@ class RunLoop:
                         self.engine.stop()
                     while self.ready and self.engine.wants_more:
                         task = self.ready.popleft()
-                        self.engine.submit(task, task.weight)
+                        self.engine.submit(task, task.input_bytes)
                     busy = self.discovery_seconds is not None or len(self.ready) > 0
                     self._collect(self.engine.poll(0.1 if busy else 0))
             finally:
