@@ -1,12 +1,22 @@
-"""What all tests share: the sample files of pydicom, how hypothesis searches, how many faults are tried."""
+"""What all tests share: sample files, databases of both kinds, how hypothesis searches, how many faults are tried."""
 
 import os
+import unicodedata
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.reference_table import FOLDER
+from tests.running import Place
+
+if TYPE_CHECKING:
+    from tests.faults.serving import Server
+
+ODD_NAME = unicodedata.normalize("NFD", "Datensatz Ä 頭部")
+"""Of a folder, as people have them: capitals, spaces, other scripts, accents that macOS spells in two characters."""
 
 os.environ.pop("PYTHONUNBUFFERED", None)  # people do not have it: output is written when a program ends
 
@@ -30,3 +40,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pydicom_files() -> Path:
     """The folder of sample files in pydicom's wheel."""
     return FOLDER
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["Server"]:
+    """A PostgreSQL server for all tests of this process; they are skipped where there can be none."""
+    from tests.faults.serving import serving
+
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Place]:
+    """Makes places for data sets, each with a database of its own: every test of one runs on both kinds."""
+    places = 0
+
+    def make() -> Place:
+        nonlocal places
+        places += 1
+        base = tmp_path / f"{ODD_NAME} {places}"
+        base.mkdir()
+        if request.param == "SQLite":
+            return Place(base)
+        from tests.faults.serving import ServedPlace
+
+        server = request.getfixturevalue("postgres")
+        return ServedPlace(base, server, server.new_database())
+
+    return make
+
+
+@pytest.fixture
+def any_place(new_place: Callable[[], Place]) -> Place:
+    """One such place."""
+    return new_place()

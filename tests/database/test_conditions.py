@@ -1,29 +1,43 @@
 """`--where`: what it means, checked against SQLite itself, and what it refuses."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, select
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import StaticPool
 
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.conditions import parse_condition
+from dicomprep.database.connection import connect
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.options import ExportOptions
 
 ROWS = [(1, "CT", "a'b"), (2, "MR", None), (3, None, 'say "x"'), (40, "US", "100%"), (-5, "CT", "")]
 table = Table("t", MetaData(), Column("n", Integer), Column("m", String), Column("s", String))
-engine = create_engine("sqlite://", poolclass=StaticPool)
-table.metadata.create_all(engine)
-with engine.begin() as filling:
-    filling.execute(table.insert(), [dict(zip("nms", row, strict=True)) for row in ROWS])
 
 
-def chosen(text: str) -> list[int]:
+@pytest.fixture(scope="module", params=["SQLite", "PostgreSQL"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The rows in a database of either kind."""
+    if request.param == "SQLite":
+        engine = create_engine("sqlite://", poolclass=StaticPool)
+    else:
+        server = request.getfixturevalue("postgres")
+        engine = connect(DatabaseAddress.parse(server.url(server.new_database())))
+    table.metadata.create_all(engine)
+    with engine.begin() as filling:
+        filling.execute(table.insert(), [dict(zip("nms", row, strict=True)) for row in ROWS])
+    yield engine
+    engine.dispose()
+
+
+def chosen(engine: Engine, text: str) -> list[int]:
     with engine.connect() as connection:
         condition = parse_condition(text, {column.name: column for column in table.columns})
         return list(connection.execute(select(table.c.n).where(condition)).scalars())
@@ -67,14 +81,14 @@ def by_sqlite(text: str) -> list[int]:
         r"s like '%\'",
     ],
 )
-def test_it_means_what_sql_means(text: str) -> None:
-    assert chosen(text) == by_sqlite(text)
+def test_it_means_what_sql_means(engine: Engine, text: str) -> None:
+    assert chosen(engine, text) == by_sqlite(text)
 
 
 @pytest.mark.parametrize("huge", [str(10**400), "9" * 5000, "1e999", f"{10**400}.5"])
-def test_a_number_that_no_database_holds_is_greater_than_all(huge: str) -> None:
-    assert sorted(chosen(f"n < {huge} and n > -{huge}")) == sorted(row[0] for row in ROWS)
-    assert chosen(f"n = {huge}") == []
+def test_a_number_that_no_database_holds_is_greater_than_all(engine: Engine, huge: str) -> None:
+    assert sorted(chosen(engine, f"n < {huge} and n > -{huge}")) == sorted(row[0] for row in ROWS)
+    assert chosen(engine, f"n = {huge}") == []
 
 
 def test_numbers_are_compared_in_64_bits_also_where_the_column_has_32() -> None:
@@ -88,13 +102,13 @@ def test_a_backslash_in_a_pattern_is_one_in_every_database() -> None:
     assert r"ESCAPE '\'" in str(parse_condition(r"s like 'a\'", {"s": table.c.s}).compile(dialect=postgresql.dialect()))
 
 
-def test_many_values_are_taken() -> None:
-    assert chosen(f"n in ({', '.join(map(str, range(30_000)))})") == [1, 2, 3, 40]
+def test_many_values_are_taken(engine: Engine) -> None:
+    assert chosen(engine, f"n in ({', '.join(map(str, range(30_000)))})") == [1, 2, 3, 40]
 
 
-def test_double_quotes_hold_texts_too() -> None:
-    assert chosen('m = "CT"') == [1, -5]
-    assert chosen('s = "say ""x"""') == [3]
+def test_double_quotes_hold_texts_too(engine: Engine) -> None:
+    assert chosen(engine, 'm = "CT"') == [1, -5]
+    assert chosen(engine, 's = "say ""x"""') == [3]
 
 
 names = st.sampled_from(["n", "m", "s"])
@@ -116,8 +130,8 @@ conditions = st.recursive(
 
 
 @given(conditions)
-def test_any_condition_chooses_what_sqlite_chooses(text: str) -> None:
-    assert chosen(text) == by_sqlite(text)
+def test_any_condition_chooses_what_sqlite_chooses(engine: Engine, text: str) -> None:
+    assert chosen(engine, text) == by_sqlite(text)
 
 
 @pytest.mark.parametrize(
@@ -152,16 +166,16 @@ def test_any_condition_chooses_what_sqlite_chooses(text: str) -> None:
         (f"m like '{'%a' * 30_000}'", "at most 10,000 bytes"),
     ],
 )
-def test_what_is_no_comparison_of_columns_is_refused(text: str, reason: str) -> None:
+def test_what_is_no_comparison_of_columns_is_refused(engine: Engine, text: str, reason: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        chosen(text)
+        chosen(engine, text)
     assert reason in str(refused.value)
 
 
 @given(st.text("nms=<>'\"()1 ANDORTINLKE,;-", max_size=30))
-def test_any_text_is_a_condition_or_a_config_error(text: str) -> None:
+def test_any_text_is_a_condition_or_a_config_error(engine: Engine, text: str) -> None:
     with suppress(ConfigError):
-        chosen(text)
+        chosen(engine, text)
 
 
 literals = st.one_of(
@@ -176,9 +190,9 @@ signs = st.sampled_from([" = ", " != ", "<", ">=", " like ", " in (", " between 
 
 
 @given(st.sampled_from(["n", "m", "s", "N", "ü", ""]), signs, literals)
-def test_any_literal_is_compared_or_refused(name: str, sign: str, literal: str) -> None:
+def test_any_literal_is_compared_or_refused(engine: Engine, name: str, sign: str, literal: str) -> None:
     with suppress(ConfigError):
-        chosen(f"{name}{sign}{literal}{')' * ('(' in sign)}")
+        chosen(engine, f"{name}{sign}{literal}{')' * ('(' in sign)}")
 
 
 @pytest.mark.parametrize("nothing", ["", " "])

@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, create_engine, select
 
 from dicomprep.database import bulk
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.bulk import insert
+from dicomprep.database.connection import connect
 from dicomprep.database.page_schema import annotators, catalogue, catalogue_counts, models, reservations, skips
 from dicomprep.database.schema import aliases, files, frames, groups, links, predictions
 from dicomprep.database.writes.catalogue import CatalogueCountRow, CatalogueRow
@@ -15,6 +17,7 @@ from dicomprep.database.writes.groups import AliasRow, GroupRow, LinkRow
 from dicomprep.database.writes.labels import AnnotatorRow, ReservationRow, SkipRow
 from dicomprep.database.writes.predictions import ModelRow, PredictionRow
 from dicomprep.database.writes.rows import FrameRow, InputRow
+from tests.running import Place as DataSet
 
 
 class Place(NamedTuple):
@@ -44,8 +47,8 @@ def people(*names: str) -> Table:
         ("country", "name", "id", "a_new_one", "attempts", "city", "another", "age"),
     ],
 )
-def test_a_column_in_the_middle_shifts_nothing(names: tuple[str, ...]) -> None:
-    table, engine = people(*names), create_engine("sqlite://")
+def test_a_column_in_the_middle_shifts_nothing(any_place: DataSet, names: tuple[str, ...]) -> None:
+    table, engine = people(*names), connect(DatabaseAddress.parse(any_place.db))
     rows = [
         PersonRow(name="Zoë", age=7, place=Place("Köln", "Germany")),
         PersonRow(name="Bo", age=8, place=Place("", "")),

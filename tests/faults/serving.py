@@ -8,13 +8,16 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from dicomprep.database.address import DatabaseAddress
+from dicomprep.database.connection import connect, migrate
 from tests.running import Place, wait_until
 
 USER = "dicomprep"
@@ -25,6 +28,7 @@ class Server:
     """A running server; every database in it belongs to one test."""
 
     folder: Path
+    numbers: Iterator[int] = field(default_factory=count)
 
     def url(self, database: str) -> str:
         return f"postgresql://{USER}:secret@/{database}?host={self.folder}"
@@ -34,6 +38,17 @@ class Server:
         with closing(psycopg.connect(self.url(database), autocommit=True)) as connection:
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
+
+    def new_database(self) -> str:
+        """The name of a new database that has its tables already: copied from one that was migrated once."""
+        number = next(self.numbers)
+        if number == 0:
+            self.create("migrated")
+            engine = connect(DatabaseAddress.parse(self.url("migrated")))
+            migrate(engine)
+            engine.dispose()
+        self.create(f"copy{number}", like="migrated")
+        return f"copy{number}"
 
     def create(self, database: str, *, like: str | None = None) -> None:
         self.execute(f'CREATE DATABASE "{database}"' + (f' TEMPLATE "{like}"' if like else ""))
@@ -51,8 +66,11 @@ class ServedPlace(Place):
         return self.server.url(self.database)
 
     def rows(self, statement: str, *values: object) -> list[Any]:
-        rows = self.server.execute(statement, *values, database=self.database)
+        rows = self.server.execute(statement.replace("?", "%s"), *values, database=self.database)
         return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows
+
+    def execute(self, statement: str, *values: object) -> None:
+        self.server.execute(statement.replace("?", "%s"), *values, database=self.database)
 
 
 def programs() -> Path:
@@ -60,7 +78,7 @@ def programs() -> Path:
     found = shutil.which("initdb")
     folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if not folders:
-        pytest.skip("PostgreSQL is not installed")
+        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
     return folders[0]
 
 

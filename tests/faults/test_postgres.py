@@ -30,7 +30,7 @@ from tests.faults.disturbing import (
     rows_of,
     share,
 )
-from tests.faults.serving import ServedPlace, Server, serving
+from tests.faults.serving import ServedPlace, Server
 from tests.running import PROJECT, Place, call, dicomprep_command, make_files, started, wait_until
 
 Note = Callable[..., None]
@@ -39,9 +39,8 @@ MOMENTS, QUICK_MOMENTS = 60, 1
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving() as running:
-        yield running
+def server(postgres: Server) -> Server:
+    return postgres
 
 
 @pytest.fixture
