@@ -72,7 +72,7 @@ def serving(place: Place, *options: str, port: int = 0, host: str = "127.0.0.1")
     command = [sys.executable, script, "--db", str(place.db), "--port", str(port), *options]
     with started(command, place.base) as server:
         line = server.process.stdout.readline()
-        assert "images at http" in line, server.process.stderr.read()
+        assert " at http" in line, server.process.stderr.read()
         pages = Pages(place, port, host)
         token = re.search(r"token=([\w-]+)", line)
         pages.headers = {"token": token[1]} if token else {}

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from dicomprep.web.application import application
+from dicomprep.web.application import create_application
 from dicomprep.web.connections import ConnectionLimits, make_server
 from dicomprep.web.guard import ServerAddress
 from dicomprep.web.site import LabelSettings, PageContext
@@ -18,7 +18,7 @@ def served_pages(place: Place, bounds: ConnectionLimits, address: ServerAddress)
     settings = LabelSettings(classes=("normal", "abnormal"))
     context = PageContext(place.workspace, settings, address)
     context.catalogue.start()
-    server = make_server(application(context), address, bounds)
+    server = make_server(create_application(context), address, bounds)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -8,7 +8,7 @@ import pytest
 
 from dicomprep.checks.viewer import Viewer
 from dicomprep.database.writes import catalogue
-from dicomprep.web import overview
+from dicomprep.web import agreement
 from dicomprep.web.catalogue_sync import CatalogueUpdater
 from dicomprep.web.report import write_report
 from tests.running import Place, cli, make_files, set_labels
@@ -51,15 +51,15 @@ def _while_measuring(patch: pytest.MonkeyPatch, run: Between) -> None:
 
 
 def _while_comparing(patch: pytest.MonkeyPatch, run: Between) -> None:
-    patch.setattr(overview, "RATINGS_PER_QUERY", 2)
-    kappa = overview.ratings
+    patch.setattr(agreement, "RATINGS_PER_QUERY", 2)
+    kappa = agreement.ratings
 
     def ratings(connection: Any, **where: Any) -> dict[int, dict[str, str]]:
         if where["after"]:
             run()
         return kappa(connection, **where)
 
-    patch.setattr(overview, "ratings", ratings)
+    patch.setattr(agreement, "ratings", ratings)
 
 
 @pytest.mark.parametrize("when", [_while_enrolling, _while_measuring, _while_comparing])

@@ -1,9 +1,18 @@
 """How far annotators agree beyond chance: Cohen's kappa for two, Fleiss' for more."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
-__all__ = ["cohen_kappa", "fleiss_kappa", "kappa_in_words"]
+from dicomprep.database.queries.labeling import ratings
+from dicomprep.web.site import PageContext
+
+__all__ = ["Agreement", "cohen_kappa", "fleiss_kappa", "kappa_in_words", "measure_agreement"]
+
+MAX_DISAGREEMENTS = 200
+RATINGS_PER_QUERY = 10_000
+"""Images whose labels are read in one transaction."""
 
 WORDS = (
     (0.0, "poor"),
@@ -14,6 +23,42 @@ WORDS = (
     (1.0, "almost perfect"),
 )
 """Landis and Koch (1977): up to each value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far annotators agree on the images that several of them have labeled."""
+
+    images: int
+    same: int
+    """Images with one label by all."""
+    fleiss: float | None
+    """Of all annotators; None for two, or where it is not defined."""
+    cohen: list[tuple[str, str, int, float | None]]
+    """(annotator, another one, images in common, kappa) of each pair."""
+    differing: list[tuple[int, dict[str, str]]]
+    """(image, label by annotator) of the first images with a disagreement."""
+
+
+def measure_agreement(context: PageContext) -> Agreement:
+    """Kappas of all annotators and of each pair, and the images on which they differ."""
+    pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    rated: list[list[str]] = []
+    differing: list[tuple[int, dict[str, str]]] = []
+    for frame_id, labels in _read_ratings(context):
+        rated.append(list(labels.values()))
+        for one, other in combinations(sorted(labels), 2):
+            pairs.setdefault((one, other), []).append((labels[one], labels[other]))
+        if len(set(labels.values())) > 1 and len(differing) < MAX_DISAGREEMENTS:
+            differing.append((frame_id, labels))
+    several = len({name for pair in pairs for name in pair}) > 2
+    return Agreement(
+        images=len(rated),
+        same=sum(len(set(labels)) == 1 for labels in rated),
+        fleiss=fleiss_kappa(rated) if several else None,
+        cohen=[(one, other, len(both), cohen_kappa(both)) for (one, other), both in sorted(pairs.items())],
+        differing=differing,
+    )
 
 
 def cohen_kappa(pairs: Iterable[tuple[str, str]]) -> float | None:
@@ -74,3 +119,11 @@ def kappa_in_words(kappa: float) -> str:
 
 def _beyond_chance(observed: float, expected: float) -> float | None:
     return None if expected >= 1 else round((observed - expected) / (1 - expected), 12)
+
+
+def _read_ratings(context: PageContext) -> Iterator[tuple[int, dict[str, str]]]:
+    """(image, label by annotator), in short transactions."""
+    after = 0
+    while found := context.ask(ratings, after=after, limit=RATINGS_PER_QUERY):
+        yield from found.items()
+        after = max(found)

@@ -20,10 +20,10 @@ from dicomprep.web.overview import Overview
 from dicomprep.web.site import OutdatedError, PageContext
 from dicomprep.web.thumbnails import Thumbnails
 
-__all__ = ["application"]
+__all__ = ["create_application"]
 
 
-def application(context: PageContext) -> RequestGuard:
+def create_application(context: PageContext) -> RequestGuard:
     """The pages over one database, with the guard around all of it: what fails unforeseen has strict headers, too."""
     failures = Failures(context)
     routes = [

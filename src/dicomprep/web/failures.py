@@ -1,4 +1,4 @@
-"""What failed, grouped by cause; what `inspect` says of an input; trying again."""
+"""What failed, grouped by cause; the current diagnosis of a file; retrying."""
 
 import re
 import signal
@@ -83,19 +83,19 @@ class Failures:
         path = place_within(actual_path(failed.root), actual_path(failed.path))
         rows = self._context.viewer.ask(Explain(path, image))
         if isinstance(rows, Refusal):
-            rows = [("It cannot be inspected", f"{rows.detail} [{rows.code}]")]
+            rows = [("Error", f"{rows.detail} [{rows.code}]")]
         return self._context.page("failure.html", request, failed=failed, rows=rows)
 
     def state(self, _request: Request) -> Response:
-        """How far trying again is."""
+        """How far the retry is."""
         return JSONResponse(self._retrying.state())
 
     async def retry(self, request: Request) -> Response:
-        """Try inputs of one code again, in a run of its own; refused while there is a run."""
+        """Retry the files of one error code, in a run of its own; refused while there is a run."""
         body = await self._context.read_body(request)
         code = body.text("code")
         if code not in set(ErrorCode):
-            raise LabelError("There is no such reason.")
+            raise LabelError("Unknown error code.")
         return await respond(self._retrying.begin, code)
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class RetryRun:
         """Start; LabelError where a run is going."""
         with self._lock:
             if self._is_running() or self._workspace.is_locked():
-                raise LabelError("A run is going: wait until it has ended.")
+                raise LabelError("Another run is in progress: wait until it has finished.")
             command = [sys.executable, "-m", "dicomprep", "retry", "--db", self._workspace.address.text, "--code", code]
             self._lines = []
             self._process = subprocess.Popen(  # noqa: S603

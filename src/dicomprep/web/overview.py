@@ -1,9 +1,7 @@
 """What the runs made, in figures; how far annotators agree; both also as a report."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from itertools import combinations
-from typing import Any
+from collections.abc import Mapping
 
 from markupsafe import Markup
 from starlette.requests import Request
@@ -13,19 +11,16 @@ from starlette.routing import Route
 from dicomprep.checks.viewer import MeasureGrayLevels, Refusal
 from dicomprep.database.queries import overview, runs
 from dicomprep.database.queries.counts import count_by, count_groups
-from dicomprep.database.queries.labeling import count_labels, ratings
+from dicomprep.database.queries.labeling import count_labels
 from dicomprep.database.queries.thumbnails import find_digests
 from dicomprep.splits import SPLIT_NAMES
-from dicomprep.web.agreement import cohen_kappa, fleiss_kappa, kappa_in_words
+from dicomprep.web.agreement import kappa_in_words, measure_agreement
 from dicomprep.web.charts import bars, columns
 from dicomprep.web.site import PageContext
 
-__all__ = ["Overview", "draw_charts", "measure_agreement"]
+__all__ = ["Overview", "draw_charts", "measure_gray_levels"]
 
 MAX_RUNS = 12
-MAX_DISAGREEMENTS = 200
-RATINGS_PER_QUERY = 10_000
-"""Images whose labels are read in one transaction."""
 
 
 class Overview:
@@ -47,8 +42,9 @@ class Overview:
 
     def agreement(self, request: Request) -> Response:
         """Kappas, and the images on which annotators differ."""
-        values = measure_agreement(self._context)
-        values["digests"] = self._context.ask(find_digests, [frame_id for frame_id, _ in values["differing"]])
+        agreement = measure_agreement(self._context)
+        digests = self._context.ask(find_digests, [frame_id for frame_id, _ in agreement.differing])
+        values = {"agreement": agreement, "digests": digests, "in_words": kappa_in_words}
         return self._context.page("agreement.html", request, **values)
 
     def _measure(self) -> list[int]:
@@ -92,36 +88,6 @@ def draw_charts(context: PageContext, levels: list[int]) -> list[Markup]:
             every=8,
         ),
     ]
-
-
-def measure_agreement(context: PageContext) -> dict[str, Any]:
-    """Kappas of all annotators and of each two, and the images on which they differ."""
-    pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    rated: list[list[str]] = []
-    differing: list[tuple[int, dict[str, str]]] = []
-    for frame_id, said in _all_ratings(context):
-        rated.append(list(said.values()))
-        for one, other in combinations(sorted(said), 2):
-            pairs.setdefault((one, other), []).append((said[one], said[other]))
-        if len(set(said.values())) > 1 and len(differing) < MAX_DISAGREEMENTS:
-            differing.append((frame_id, said))
-    cohen = [(one, other, len(both), cohen_kappa(both)) for (one, other), both in sorted(pairs.items())]
-    several = len({name for pair in pairs for name in pair}) > 2
-    return {
-        "images": len(rated),
-        "same": sum(len(set(said)) == 1 for said in rated),
-        "fleiss": fleiss_kappa(rated) if several else None,
-        "cohen": cohen,
-        "differing": differing,
-        "in_words": kappa_in_words,
-    }
-
-
-def _all_ratings(context: PageContext) -> Iterator[tuple[int, dict[str, str]]]:
-    after = 0
-    while said := context.ask(ratings, after=after, limit=RATINGS_PER_QUERY):
-        yield from said.items()
-        after = max(said)
 
 
 def _in_order(counts: Mapping[str, int]) -> dict[str, int]:

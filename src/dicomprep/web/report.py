@@ -1,5 +1,6 @@
 """The overview as one file: nothing in it names a patient, a file or a folder."""
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from markupsafe import Markup
 from dicomprep.database.queries.runs import last_runs
 from dicomprep.storage.sync import drafted, require_place
 from dicomprep.version import VERSION
+from dicomprep.web.agreement import Agreement, kappa_in_words, measure_agreement
 from dicomprep.web.guard import ServerAddress
-from dicomprep.web.overview import draw_charts, measure_agreement, measure_gray_levels
+from dicomprep.web.overview import draw_charts, measure_gray_levels
 from dicomprep.web.site import LabelSettings, PageContext
 from dicomprep.workspace import Workspace
 
@@ -27,15 +29,23 @@ def write_report(workspace: Workspace, out: Path) -> None:
     context = PageContext(workspace, LabelSettings(), ServerAddress())
     try:
         context.catalogue.catch_up()
-        agreement = measure_agreement(context)
-        names = sorted({name for one, other, _, _ in agreement["cohen"] for name in (one, other)})
-        known = {name: f"annotator {number}" for number, name in enumerate(names, 1)}
-        agreement["cohen"] = [(known[one], known[other], *rest) for one, other, *rest in agreement["cohen"]]
-        made = draw_charts(context, measure_gray_levels(context))
-        newest = context.ask(last_runs, MAX_RUNS)
+        values = {
+            "agreement": _hide_names(measure_agreement(context)),
+            "in_words": kappa_in_words,
+            "charts": draw_charts(context, measure_gray_levels(context)),
+            "runs": context.ask(last_runs, MAX_RUNS),
+        }
         style = Markup(files("dicomprep.web").joinpath("static/pages.css").read_text("utf-8"))  # noqa: S704
-        html = context.render("report.html", charts=made, runs=newest, style=style, version=VERSION, **agreement)
+        html = context.render("report.html", style=style, version=VERSION, **values)
     finally:
         context.close()
     with drafted(out) as draft:
         draft.write_text(html, encoding="utf-8")
+
+
+def _hide_names(agreement: Agreement) -> Agreement:
+    """The same, with numbers in place of the annotators' names."""
+    names = sorted({name for one, other, _, _ in agreement.cohen for name in (one, other)})
+    known = {name: f"annotator {number}" for number, name in enumerate(names, 1)}
+    pairs = [(known[one], known[other], images, kappa) for one, other, images, kappa in agreement.cohen]
+    return replace(agreement, cohen=pairs, differing=[])

@@ -13,8 +13,8 @@ from dicomprep.database.queries import labeling
 from dicomprep.database.queries.counts import count_frames
 from dicomprep.database.queries.predictions import model_names
 from dicomprep.database.writes.predictions import summarize
-from dicomprep.errors import ConfigError, EnvironmentFault
-from dicomprep.web.application import application
+from dicomprep.errors import ConfigError, EnvironmentFault, count_of
+from dicomprep.web.application import create_application
 from dicomprep.web.guard import ServerAddress
 from dicomprep.web.names import clean_name, find_new_classes
 from dicomprep.web.site import LabelSettings, PageContext
@@ -43,16 +43,16 @@ def serve_pages(
             context.address = address = _add_token(address, workspace.token_path)
         _announce(address, count)
         with suppress(KeyboardInterrupt):  # the server has ended in order when it comes here
-            make_server(application(context), address).run()
+            make_server(create_application(context), address).run()
     finally:
         context.close()
 
 
 def _announce(address: ServerAddress, count: int) -> None:
     key = f"/?token={address.token}" if address.token else ""
-    print(f"{count:,} images at http://{address.netloc}{key}   (Ctrl-C ends)", flush=True)
+    print(f"{count_of(count, 'image')} at http://{address.netloc}{key}   (Ctrl-C to stop)", flush=True)
     if not address.is_local:
-        print("Anyone with this address can see and label the images; what is sent is not encrypted.", flush=True)
+        print("Anyone with this address can see and label the images; the connection is not encrypted.", flush=True)
     if address.is_local and "SSH_CONNECTION" in os.environ:
         tunnel = f"ssh -L {address.port}:{address.netloc} {socket.gethostname()}"
         print(f"From another machine: {tunnel}, then http://localhost:{address.port}", flush=True)
@@ -67,7 +67,7 @@ def _add_token(address: ServerAddress, path: Path) -> ServerAddress:
 
 
 def _check_port(address: ServerAddress) -> None:
-    """ConfigError where --host is no address of this machine, EnvironmentFault where the port cannot be had."""
+    """ConfigError where --host is not an address of this machine, EnvironmentFault where the port is not available."""
     nowhere = f"--host {address.host} is not an address of this machine; leave it out, or give 0.0.0.0 for all of them."
     if not address.host:
         raise ConfigError(nowhere)
@@ -91,7 +91,7 @@ def _count_images(workspace: Workspace) -> int:
     with workspace.reading() as connection:
         count = count_frames(connection)
     if count == 0:
-        raise ConfigError(f"The database {workspace} holds no image yet; `dicomprep preprocess DICOM_DIR` makes them.")
+        raise ConfigError(f"The database {workspace} has no images yet; run `dicomprep preprocess DICOM_DIR` first.")
     return count
 
 
@@ -108,7 +108,7 @@ def _choose_model(workspace: Workspace, order: labeling.Order) -> labeling.Order
     with workspace.reading() as connection:
         known = model_names(connection)
     if order.model and order.model not in known:
-        raise ConfigError(f"--model {order.model}: there are predictions of {', '.join(known) or 'no model yet'}.")
+        raise ConfigError(f"--model {order.model}: choose from the imported models ({', '.join(known) or 'none yet'}).")
     if order.kind != "shuffled" and not known:
-        raise ConfigError(f"--order {order.kind} needs predictions; `dicomprep predictions import FILE` brings them.")
+        raise ConfigError(f"--order {order.kind} needs predictions; run `dicomprep predictions import FILE` first.")
     return replace(order, model=order.model or (known[0] if known else ""))

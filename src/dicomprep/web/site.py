@@ -32,7 +32,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSettings:
-    """How labelling goes."""
+    """How labeling goes."""
 
     annotator: str = "me"
     multi: bool = False
@@ -41,7 +41,7 @@ class LabelSettings:
     random_share: float = 0.0
     """So many of the images (0…1) come in the shuffled order all the same."""
     overlap: float = 0.0
-    """So many of the images (0…1) are labelled by several annotators."""
+    """So many of the images (0…1) are labeled by several annotators."""
     raters: int = 2
     classes: tuple[str, ...] = ()
     """Those that are not stored yet: they are with the first label."""
@@ -110,7 +110,7 @@ class PageContext:
         answer.set_cookie(self.annotator_cookie, quote(name), max_age=365 * 86400, httponly=True, samesite="strict")
 
     def is_named(self, request: Request) -> bool:
-        """Whether this browser has said who is labelling; on this machine nobody has to."""
+        """Whether this browser has said who is labeling; on this machine nobody has to."""
         return self.address.is_local or bool(request.query_params.get("annotator") or self._remembered(request))
 
     def _remembered(self, request: Request) -> str | None:
@@ -155,11 +155,11 @@ class PageContext:
         self.store.close()
 
 
-async def respond(deed: Callable[..., dict[str, Any]], *arguments: object) -> Response:
-    """What a deed answers, done in a thread: the database may be busy for a while."""
-    return JSONResponse(await run_in_threadpool(deed, *arguments))
+async def respond(action: Callable[..., dict[str, Any]], *arguments: object) -> Response:
+    """What an action answers, done in a thread: the database may be busy for a while."""
+    return JSONResponse(await run_in_threadpool(action, *arguments))
 
 
 def image_not_found() -> Response:
     """The answer where an image is not, or not any more."""
-    return Response("There is no such image.", 404, media_type="text/plain")
+    return Response("Image not found.", 404, media_type="text/plain")
