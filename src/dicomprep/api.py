@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, TypedDict, Unpack
+from typing import BinaryIO, Literal, TypeAlias, TypedDict, Unpack
 
 from numpy.typing import ArrayLike
+from pydicom.dataset import Dataset
 
 from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Config, Fidelity, Fit, GroupBy, Names
+from dicomprep.dicom.datasets import encode_dataset
 from dicomprep.errors import ConfigError
 from dicomprep.models import Pixels, Transform
 from dicomprep.pipeline.preload import preload
@@ -22,12 +24,10 @@ from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.naming import frame_filename, source_name
 from dicomprep.storage.source import MemoryFile, SourceFile, read_stream
 
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
-    DicomSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Dataset
-
 __all__ = ["DrawOptions", "PreprocessOptions", "Processed", "preprocess", "process_dicom"]
+
+DicomSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Dataset
+"""A path, the bytes of a file, a binary file that is open, or a data set of pydicom."""
 
 UNNAMED = "memory/image"
 """What a picture is called that comes from no file."""
@@ -85,15 +85,18 @@ class Processed:
     """How a point maps to the source and a gray to a stored value."""
 
     def to_source(self, points: ArrayLike) -> Points:
-        """Map points (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), to the source frame.
+        """Map `points` (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), to the source frame.
 
-        In pixels, float64, in the shape they came in: (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its
-        middle; not rounded and not clipped. Raises ValueError where they are no points and no boxes.
+        Returns float64 pixels in the same shape: (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle;
+        not rounded and not clipped. Raises ValueError where they are no points and no boxes.
         """
         return self.transform.to_source(points)
 
     def to_thumbnail(self, points: ArrayLike) -> Points:
-        """Map points (n, 2) or boxes (n, 4) of the source frame to `array`: the way back from `to_source`."""
+        """Map `points` (n, 2) or boxes (n, 4) of the source frame to `array`: the way back from `to_source`.
+
+        Returns float64 pixels in the same shape.
+        """
         return self.transform.to_thumbnail(points)
 
 
@@ -122,12 +125,12 @@ def preprocess(
     return run(Workspace.create(db, output_dir), Config.of(dicom_dir, **options))
 
 
-def process_dicom(path: "DicomSource", **options: Unpack[DrawOptions]) -> list[Processed]:
+def process_dicom(path: DicomSource, **options: Unpack[DrawOptions]) -> list[Processed]:
     """Draw the frames of one file, without writing anything.
 
     `path` is a path, the bytes of a file, a binary file that is open (read from where it stands, and left open), or
     a data set of pydicom, with its `file_meta`. Each gives the same pictures; only paths are not held in memory as a
-    whole. Thumbnails are (size, size) grayscale or (size, size, 3) RGB, uint8 or uint16 as `depth` says.
+    whole. Returns a thumbnail a frame, (size, size) grayscale or (size, size, 3) RGB, uint8 or uint16 as `depth` says.
 
     Raises InputError with the code and the reason where a frame cannot be drawn, ConfigError for wrong options.
 
@@ -150,7 +153,7 @@ def process_dicom(path: "DicomSource", **options: Unpack[DrawOptions]) -> list[P
 
 
 @contextmanager
-def _open(source: "DicomSource", most: int) -> Iterator[SourceFile | MemoryFile]:
+def _open(source: DicomSource, most: int) -> Iterator[SourceFile | MemoryFile]:
     """Whatever `process_dicom` takes, as a file to read; `most` bytes of a stream at most."""
     if isinstance(source, (str, os.PathLike)):
         with LocalSource.at(os.path.realpath(source)).open() as file:
@@ -160,13 +163,9 @@ def _open(source: "DicomSource", most: int) -> Iterator[SourceFile | MemoryFile]
     yield MemoryFile(content, held_bytes=len(content))
 
 
-def _read(source: "bytes | bytearray | memoryview | BinaryIO | Dataset", most: int) -> bytes:
+def _read(source: bytes | bytearray | memoryview | BinaryIO | Dataset, most: int) -> bytes:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
-    from pydicom.dataset import Dataset
-
-    from dicomprep.dicom.datasets import encode_dataset
-
     if isinstance(source, Dataset):
         return encode_dataset(source)
     if not callable(getattr(source, "read", None)):

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import os
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
@@ -12,8 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-PACKAGES = ("dicomprep.pixels",)
+from dicomprep.workspace import Workspace
+
+PACKAGES = ("dicomprep.pixels", "dicomprep.pipeline.stages", "dicomprep.training", "dicomprep.api")
 """Rooms whose public functions (those in `__all__`) are held to it."""
+
+FORWARD = {"os": os, "Workspace": Workspace}
+"""What annotations name as text."""
 
 SHAPE = r"(?:\([\w \[\]×/…]+,[\w ,\[\]×/…]*\)|same shape|any shape)"
 """Such as (rows, columns), (rows, columns[, 3]) and (n, 2)."""
@@ -33,25 +39,40 @@ def public_functions() -> Iterator[Any]:
     for package in PACKAGES:
         for module in modules_of(package):
             for name in getattr(module, "__all__", ()):
-                function = inspect.unwrap(getattr(module, name))
-                if inspect.isfunction(function) and function.__module__ == module.__name__:
-                    yield pytest.param(function, id=f"{module.__name__.removeprefix('dicomprep.')}.{name}")
+                public = inspect.unwrap(getattr(module, name))
+                if getattr(public, "__module__", "") != module.__name__:
+                    continue
+                place = f"{module.__name__.removeprefix('dicomprep.')}.{name}"
+                if inspect.isfunction(public):
+                    yield pytest.param(public, id=place)
+                elif inspect.isclass(public):
+                    yield from (pytest.param(method, id=f"{place}.{own}") for own, method in public_methods(public))
 
 
-def holds_array(hint: Any) -> bool:
-    """Whether values of a type are arrays, or hold some."""
+def public_methods(kind: type) -> Iterator[tuple[str, Any]]:
+    """Those that a class itself defines, and its properties."""
+    for name, value in vars(kind).items():
+        method = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        if not name.startswith("_") and inspect.isfunction(method):
+            yield name, method
+
+
+def holds_array(hint: Any, *, within: tuple[Any, ...] = ()) -> bool:
+    """Whether values of a type are arrays, or hold some in fields that are public."""
     if hint is np.ndarray or get_origin(hint) is np.ndarray or hint == ArrayLike:
         return True
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return any(holds_array(part) for part in get_type_hints(hint).values())
+    if hint in within:
+        return False
     parts = hint if isinstance(hint, list) else get_args(hint)
-    return any(map(holds_array, parts))
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        parts = [part for name, part in get_type_hints(hint).items() if not name.startswith("_")]
+    return any(holds_array(part, within=(*within, hint)) for part in parts)
 
 
 def unnamed_shapes(function: Callable[..., Any]) -> list[str]:
     """Parameters (and `return`) that are arrays, and of which the docstring names no shape."""
     text = " ".join((inspect.getdoc(function) or "").split())
-    arrays = [name for name, hint in get_type_hints(function).items() if holds_array(hint)]
+    arrays = [name for name, hint in get_type_hints(function, localns=FORWARD).items() if holds_array(hint)]
     told = {
         name: rf"[Rr]eturns?\b{WITHIN}{SHAPE}" if name == "return" else rf"`{name}`{WITHIN}{SHAPE}" for name in arrays
     }

@@ -63,7 +63,7 @@ class LookupTable:
 
     @property
     def values(self) -> NDArray[np.uint16]:
-        """The entries as an array."""
+        """The entries. Returns (entries,) uint16."""
         return np.frombuffer(self.entries, "<u2")
 
 

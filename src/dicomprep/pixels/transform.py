@@ -111,15 +111,18 @@ class Transform:
     version: int = TRANSFORM_VERSION
 
     def to_source(self, points: ArrayLike) -> Points:
-        """Map points (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), to the source frame.
+        """Map `points` (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), to the source frame.
 
-        In pixels, float64, in the shape they came in: (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its
-        middle; not rounded and not clipped. Raises ValueError where they are no points and no boxes.
+        Returns float64 pixels in the same shape: (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle;
+        not rounded and not clipped. Raises ValueError where they are no points and no boxes.
         """
         return to_source(points, self.geometry)
 
     def to_thumbnail(self, points: ArrayLike) -> Points:
-        """Map points (n, 2) or boxes (n, 4) of the source frame to the thumbnail: the way back from `to_source`."""
+        """Map `points` (n, 2) or boxes (n, 4) of the source frame to the thumbnail: the way back from `to_source`.
+
+        Returns float64 pixels in the same shape.
+        """
         return to_thumbnail(points, self.geometry)
 
     def keys(self) -> list[str]:

@@ -150,7 +150,9 @@ class Dataset:
         return Batch(_stack(samples), _numbers([target for _, target, _ in samples]), tuple(s[2] for s in samples))
 
     def class_weights(self) -> NDArray[np.float32]:
-        """For a loss: one weight a class, inverse to how often it occurs; 1 on average over the labelled frames.
+        """Weigh classes for a loss: inverse to how often each occurs, 1 on average over the labeled frames.
+
+        Returns (classes,) float32, in the order of `classes`.
 
         With `multi` the `pos_weight` of torch's BCEWithLogitsLoss: how many frames are without a class for one with it.
         """

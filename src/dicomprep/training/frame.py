@@ -38,23 +38,35 @@ class StoredFrame:
 
     @property
     def array(self) -> NDArray[Any]:
-        """The thumbnail: (rows, columns) or (rows, columns, 3), uint8 or uint16."""
+        """The thumbnail. Returns (rows, columns) or (rows, columns, 3), uint8 or uint16.
+
+        Raises EnvironmentFault where it is missing or damaged.
+        """
         return read_thumbnail(self.images, self.thumbnail_path)
 
     def to_source(self, points: ArrayLike) -> Points:
-        """Where points (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), lie in the source frame.
+        """Map `points` (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), to the source frame.
 
-        (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle; not rounded and not clipped.
+        Returns float64 pixels in the same shape: (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle;
+        not rounded and not clipped. Raises ValueError where they are no points and no boxes.
         """
         return self.transform.to_source(points)
 
     def to_thumbnail(self, points: ArrayLike) -> Points:
-        """Where points or boxes of the source frame lie in the thumbnail: the way back from `to_source`."""
+        """Map `points` (n, 2) or boxes (n, 4) of the source frame to the thumbnail: the way back from `to_source`.
+
+        Returns float64 pixels in the same shape.
+        """
         return self.transform.to_thumbnail(points)
 
 
 def frame(which: int | str, *, db: Database = DEFAULT_DB) -> StoredFrame:
-    """The frame with this id, or of this name such as `study_001/image_a`; ConfigError where there is none."""
+    """Find the frame with this id, or of this name such as `study_001/image_a`; ConfigError where there is none.
+
+    ```python
+    boxes = dicomprep.frame("study_001/image_a").to_source([[10, 12, 40.5, 30]])  # of a detection on the thumbnail
+    ```
+    """
     workspace = Workspace.of(db)
     with workspace.reading() as connection:
         found = find_frame(connection, which if isinstance(which, str) else index(which))

@@ -16,7 +16,10 @@ LUMA = np.array([299, 587, 114], np.uint32)
 
 
 def read_thumbnail(images: ImageStore, name: str) -> NDArray[Any]:
-    """Grey (rows, columns) or RGB (rows, columns, 3), uint8 or uint16; EnvironmentFault where it cannot be read."""
+    """Read a thumbnail. Returns (rows, columns) grayscale or (rows, columns, 3) RGB, uint8 or uint16.
+
+    Raises EnvironmentFault where it is missing or damaged.
+    """
     try:
         content = images.read(name)
     except OSError as error:
@@ -31,7 +34,11 @@ _REPAIR = "`dicomprep verify --repair` finds and restores what is missing."
 
 
 def with_channels(pixels: NDArray[Any], channels: int | None) -> NDArray[Any]:
-    """Grey as three equal channels, or RGB as its luminance; None leaves both as they are."""
+    """Give `pixels`, (rows, columns[, 3]) uint8 or uint16, so many channels: 1 or 3; None leaves them as they are.
+
+    Returns grayscale as three equal channels, or RGB as its luminance (ITU-R BT.601), (rows, columns[, 3]) of the same
+    dtype. Raises ConfigError for another number.
+    """
     if channels is None or channels == (3 if pixels.ndim == 3 else 1):
         return pixels
     if channels == 1:

@@ -53,7 +53,9 @@ class BalancedSampler:
 
 
 def class_weights(targets: NDArray[np.integer], classes: int) -> NDArray[np.float32]:
-    """For a loss: inverse to how often each class occurs, 1 on average over the frames; 0 for a class that does not.
+    """Weigh classes for a loss: inverse to how often each occurs, 1 on average over the frames; 0 for one without any.
+
+    `targets` are (n,) class numbers; negative ones have no label. Returns (classes,) float32.
 
     >>> class_weights(np.array([0, 0, 0, 1, 1, 1, 1, 1, 1]), 2).tolist()
     [1.5, 0.75]
@@ -65,7 +67,9 @@ def class_weights(targets: NDArray[np.integer], classes: int) -> NDArray[np.floa
 
 
 def positive_weights(targets: NDArray[np.floating]) -> NDArray[np.float32]:
-    """For a binary loss a class, from (n, classes) of 1, 0 and -1: how many have 0 for one with 1; 0 where none has.
+    """Weigh classes for one binary loss each: how many frames have 0 for one with 1; 0 where none has 1.
+
+    `targets` are (n, classes) of 1, 0 and -1 (no label). Returns (classes,) float32, the `pos_weight` of torch.
 
     >>> positive_weights(np.array([[1, 0], [0, 0], [0, 0], [-1, -1]], np.float32)).tolist()
     [2.0, 0.0]

@@ -36,7 +36,7 @@ def is_even(points: NDArray[np.float64]) -> bool:
 
 
 def find_odd_step(points: NDArray[np.float64]) -> tuple[int, float]:
-    """(which, the usual length) of the step that is least like the others."""
+    """Find the step between `points`, (n,) or (n, 3) in mm, least like the others: (which, the usual length)."""
     deviations, length = _deviations(points.reshape(len(points), -1))
     return int(deviations.argmax()), length
 
@@ -70,7 +70,10 @@ def _step(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> NDA
 
 
 def compute_shear(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> tuple[float, float]:
-    """How far a step goes down a column and along a row."""
+    """How far a step goes down a column and along a row, in mm.
+
+    `origins` are (slices, 3) in mm, `orientation` (2, 3) direction cosines of a row and a column (PS3.3 C.7.6.2.1.1).
+    """
     step = _step(origins, orientation)
     along_row, down_column = (float(part) for part in orientation @ step)
     if max(abs(along_row), abs(down_column)) < STRAIGHT * float(np.linalg.norm(step)):
@@ -84,9 +87,10 @@ def compute_affine(
     spacing: tuple[float, float] | None,
     geometry: Geometry,
 ) -> NDArray[np.float64] | None:
-    """From (slice, row, column, 1) of thumbnails to the patient, in mm; None without a spacing of rows and columns.
+    """From (slice, row, column, 1) of thumbnails to the patient, in mm (LPS); None without a spacing of the pixels.
 
-    PS3.3 C.7.6.2.1.1: a step along a row is the first cosines times the spacing of columns.
+    `origins` are (slices, 3) in mm, `orientation` (2, 3) direction cosines, `spacing` that of rows and columns in mm. A
+    step along a row is the first cosines times the spacing of columns (PS3.3 C.7.6.2.1.1). Returns (4, 4) float64.
     """
     if spacing is None:
         return None

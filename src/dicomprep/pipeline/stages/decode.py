@@ -41,8 +41,6 @@ from dicomprep.storage.source import MemoryFile, SourceFile
 
 __all__ = ["DicomImage", "decode"]
 
-DEFAULT_OPTIONS = ImageOptions()
-
 HIDING_SHRINK = 2.0
 """Means over so many rows and columns hide that samples were rounded."""
 
@@ -67,9 +65,10 @@ class DicomImage:
     _reader: "_Reader"
 
     def frame(self, index: int, options: ImageOptions) -> Frame:
-        """Decode one frame (from 0); InputError where that cannot be done.
+        """Decode frame `index` (from 0) to stored values and all that draws them; InputError where that cannot be done.
 
-        `options` say which windows replace the file's own, and how large and how faithful the image shall be.
+        `options` replace the file's windows, and let codecs decode fewer rows and columns. Returns pixels, sign-
+        extended (PS3.5 8.1.1), (rows, columns[, 3]) of any dtype, and a palette (entries, 3) uint16.
         """
         self._reader.options = options
         return self._reader.frame(index)
@@ -102,10 +101,10 @@ class DicomImage:
 
 
 def decode(file: SourceFile | MemoryFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> DicomImage:
-    """Read the header of an open file and make its frames available.
+    """Read the header of an open file (PS3.10) and make its frames, (rows, columns[, 3]), available; none is decoded.
 
     `max_bytes` bounds what an inflated data set or a decoded frame may take; `extra` are keywords beyond the
-    allow-list. Raises InputError where the file is no DICOM, holds no image, or one that cannot be drawn.
+    allow-list. Raises InputError: `not_dicom`, `no_pixel_data` (NoImage), or why the image cannot be drawn.
     """
     header = read_header(file, max_bytes=max_bytes, extra=extra)
     instance = header.instance()
@@ -142,7 +141,7 @@ class _Reader:
     layout: Layout
     notes: tuple[str, ...]
     is_label_map: bool
-    options: ImageOptions = DEFAULT_OPTIONS
+    options: ImageOptions = field(default_factory=ImageOptions)
     palette: tuple[NDArray[np.uint16], int] | None = None
     range: ValueRange | None = None
     """What all frames without a window share, once one has asked for it."""

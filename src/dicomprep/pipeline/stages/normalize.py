@@ -15,7 +15,10 @@ __all__ = ["normalize"]
 
 
 def normalize(frame: Frame, options: ImageOptions) -> Normalized:
-    """Turn stored values into 8 or 16 bits of grey or RGB (DESIGN §3, DICOM PS3.4 N.2).
+    """Turn stored values into what a viewer would show (PS3.4 N.2): modality and VOI rule, or color.
+
+    The pixels of `frame` are (rows, columns[, 3]) of any integer or float dtype. Returns (rows, columns[, 3]) uint8 or
+    uint16 as `options.depth` says: one channel for one window, three for three windows, a palette or a source in color.
 
     Raises InputError `unsupported_pixels` for a photometric interpretation that has no rule.
     """

@@ -8,7 +8,11 @@ __all__ = ["resize"]
 
 
 def resize(normalized: Normalized, options: ImageOptions) -> Thumbnail:
-    """Scale to `options.size` by `options.fit`; the geometry goes along, so that points can be mapped back."""
+    """Scale to `options.size` by `options.fit`; the transform goes along, so that points can be mapped back.
+
+    The pixels of `normalized` are (rows, columns[, 3]) uint8 or uint16, not square where Pixel Spacing (0028,0030) or
+    Pixel Aspect Ratio (0028,0034) says so. Returns (size, size[, 3]) of their dtype, in which pixels are square.
+    """
     geometry = plan_geometry(normalized.source_shape, aspect=normalized.aspect, size=options.size, fit=options.fit)
     transform = Transform(geometry, normalized.intensity, normalized.decoded)
     if normalized.is_label_map:

@@ -16,7 +16,11 @@ def write(
     thumbnail_path: str,
     images: ImageStore,
 ) -> Written:
-    """Write the thumbnail of a frame, or raise EnvironmentFault; a reader never sees half of it."""
+    """Publish a thumbnail as PNG; a reader never sees half of it.
+
+    The pixels of `thumbnail` are (size, size[, 3]) uint8 or uint16. Those of `frame`, (rows, columns[, 3]), are not
+    read: it gives its number, digests and perceptual hash. Raises EnvironmentFault where the store cannot take it.
+    """
     content = encode_png(thumbnail.pixels)
     images.publish(thumbnail_path, content)
     return Written(

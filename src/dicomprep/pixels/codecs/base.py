@@ -88,7 +88,7 @@ class Decoder(Protocol):
         ...
 
     def decode(self, data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail) -> Decoded:
-        """Decode one frame to (rows, columns) or (rows, columns, 3); InputError where that cannot be done."""
+        """Decode one frame. Returns (rows, columns[, 3]) pixels; InputError where that cannot be done."""
         ...
 
 

@@ -41,7 +41,9 @@ class Video:
         self._frames: Iterator[tuple[Any, str]] = iter(())
 
     def frame(self, index: int) -> Decoded:
-        """Decode up to frame `index` (from 0): RGB, uint8, or uint16 where the stream has more than 8 bits.
+        """Decode up to frame `index` (from 0).
+
+        Returns RGB, (rows, columns, 3), uint8, or uint16 where the stream has more than 8 bits.
 
         Raises InputError: `truncated` where the stream ends before the frame, `corrupt_pixels` where it is damaged.
         """
