@@ -198,7 +198,7 @@ class Normalized:
     intensity: Intensity
     decoded: DecodedAs
     is_label_map: bool = False
-    """Its greys stand for names: none may come to be between them."""
+    """Its grays stand for names: none may come to be between them."""
 
 
 @dataclass(frozen=True, slots=True)

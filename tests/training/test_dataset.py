@@ -102,7 +102,7 @@ def test_a_batch_is_ready_for_a_network(place: Place) -> None:
 def test_a_batch_of_grey_and_colour_says_what_to_do(place: Place) -> None:
     data = dicomprep.Dataset(place.db)
     colour = next(index for index in range(11) if data.record(index).modality == "US")
-    with pytest.raises(dicomprep.ConfigError, match=r"in/rgb is colour.*channels=3"):
+    with pytest.raises(dicomprep.ConfigError, match=r"in/rgb is color.*channels=3"):
         data.batch([(colour + 1) % 11, colour])
 
 
@@ -289,7 +289,7 @@ def test_fastai_learns_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with learner.no_bar(), learner.no_logging():
         learner.fit(1)
     assert learner.save("model").is_relative_to(Path("models"))
-    with pytest.raises(dicomprep.ConfigError, match="labelled frames in train and in val"):
+    with pytest.raises(dicomprep.ConfigError, match="labeled frames in train and in val"):
         dicomprep.to_fastai(place.db, where="split = 'train'")
 
 

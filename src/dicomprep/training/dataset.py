@@ -16,9 +16,9 @@ from dicomprep.training.reading import read_thumbnail, with_channels
 from dicomprep.training.sampling import BalancedSampler, class_weights, positive_weights
 from dicomprep.workspace import Database, Workspace
 
-__all__ = ["UNLABELLED", "Batch", "Dataset", "Record", "collate"]
+__all__ = ["UNLABELED", "Batch", "Dataset", "Record", "collate"]
 
-UNLABELLED = -1
+UNLABELED = -1
 """The target of a frame that has no label."""
 
 
@@ -58,14 +58,14 @@ class Batch(NamedTuple):
 class Dataset:
     """The images of a database as (array, target, record), in the order of their ids.
 
-    `array` is (rows, columns) grey or (rows, columns, 3) RGB, uint8 or uint16; with `channels` 1 or 3 always the one or
+    `array` is (rows, columns) gray or (rows, columns, 3) RGB, uint8 or uint16; with `channels` 1 or 3 always the one or
     the other, which batches of mixed images need. It passes through `transform`, where one is given. `target` is the
     number of the label in `classes`, -1 without a label. `record` says what the database knows of the frame.
 
     `labels` chooses frames by their label: None takes all, "any" those that have one, a sequence of names those with
     one of these (it is then `classes`, in its order), a mapping those with one of its keys, with the values as targets.
     With `multi` an image may have several, as `dicomprep label --multi` gives them: a target is then (classes,) float32
-    of 0 and 1, all -1 without a label; a sequence names the columns, and any labelled frame is taken, for that a name
+    of 0 and 1, all -1 without a label; a sequence names the columns, and any labeled frame is taken, for that a name
     is missing is known of it.
     `split` is train, val, test, or several of them. `where` is a condition as for `dicomprep export --where`.
 
@@ -93,8 +93,8 @@ class Dataset:
             raise ConfigError("labels: a mapping gives one target an image; with multi=True give names in a list.")
         wanted = () if labels is None or isinstance(labels, str) else tuple(labels)
         splits = (split,) if isinstance(split, str) else tuple(split)
-        labelled = labels is not None if multi else labels == "any"
-        choice = Choice(split=splits, label=() if multi else wanted, labelled=labelled, where=where)
+        labeled = labels is not None if multi else labels == "any"
+        choice = Choice(split=splits, label=() if multi else wanted, labelled=labeled, where=where)
         workspace = Workspace.of(db)
         workspace.require_images()
         with workspace.reading() as connection:
@@ -145,7 +145,7 @@ class Dataset:
         return self._images.where(self._selection.columns["thumbnail_path"][self._number(index)])
 
     def batch(self, indices: Sequence[int]) -> Batch:
-        """Some frames as arrays, ready for a network; ConfigError where grey and colour are mixed."""
+        """Some frames as arrays, ready for a network; ConfigError where gray and color are mixed."""
         samples = self.__getitems__(indices)
         return Batch(_stack(samples), _numbers([target for _, target, _ in samples]), tuple(s[2] for s in samples))
 
@@ -212,14 +212,14 @@ def _marks(selection: Selection, classes: Sequence[str]) -> NDArray[np.float32]:
     label = selection.coded("label")
     known = np.zeros((len(label.values), len(classes)), np.float32)
     for row, value in zip(known, label.values, strict=True):
-        row[:] = UNLABELLED if value is None else np.isin(classes, value.split(","))
+        row[:] = UNLABELED if value is None else np.isin(classes, value.split(","))
     return known[label.codes]
 
 
 def _by_label(selection: Selection, numbers: Mapping[str, float], dtype: type[Any]) -> NDArray[Any]:
     """The number of each frame's label."""
     label = selection.coded("label")
-    known = np.array([numbers.get(value, UNLABELLED) for value in label.values], dtype)
+    known = np.array([numbers.get(value, UNLABELED) for value in label.values], dtype)
     return known[label.codes] if len(selection) else np.zeros(0, dtype)
 
 
@@ -245,8 +245,8 @@ def _require_alike(samples: Sequence[Sample]) -> None:
     first = samples[0]
     for pixels, _, record in samples:
         if pixels.ndim != first[0].ndim:
-            gray, colour = (record, first[2]) if pixels.ndim == 2 else (first[2], record)
-            message = f"{gray.filename} is grey and {colour.filename} is colour, and one batch holds only one kind"
+            gray, color = (record, first[2]) if pixels.ndim == 2 else (first[2], record)
+            message = f"{gray.filename} is gray and {color.filename} is color, and one batch holds only one kind"
             raise ConfigError(f"{message}: Dataset(…, channels=3), or 1.")
         if pixels.shape != first[0].shape:
             message = f"{record.filename} has {pixels.shape[:2]} pixels and {first[2].filename} {first[0].shape[:2]}"

@@ -12,7 +12,7 @@ from dicomprep.storage.base import ImageStore
 __all__ = ["read_thumbnail", "with_channels"]
 
 LUMA = np.array([299, 587, 114], np.uint32)
-"""Thousandths of red, green and blue in a grey (ITU-R BT.601)."""
+"""Thousandths of red, green and blue in a gray (ITU-R BT.601)."""
 
 
 def read_thumbnail(images: ImageStore, name: str) -> NDArray[Any]:
@@ -45,6 +45,6 @@ def with_channels(pixels: NDArray[Any], channels: int | None) -> NDArray[Any]:
         return ((pixels @ LUMA + 500) // 1000).astype(pixels.dtype)
     if channels != 3:
         raise ConfigError(f"channels={channels}: choose 1, 3 or None.")
-    coloured = np.empty((*pixels.shape, 3), pixels.dtype)
-    coloured[...] = pixels[..., None]
-    return coloured
+    colored = np.empty((*pixels.shape, 3), pixels.dtype)
+    colored[...] = pixels[..., None]
+    return colored

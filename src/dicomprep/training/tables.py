@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -33,19 +33,44 @@ def frames(db: Database = DEFAULT_DB, *, split: str | Sequence[str] = (), where:
     return table
 
 
-def to_fastai(db: Database = DEFAULT_DB, *, where: str | None = None, **options: Any) -> Any:  # noqa: ANN401
-    """ImageDataLoaders of fastai over the labelled frames of train and val; `options` go there (bs, item_tfms …).
+class FastaiOptions(TypedDict, total=False):
+    """What fastai's `ImageDataLoaders.from_df` takes beyond the table; transforms and blocks are objects of fastai."""
 
-    The test split is left out. Raises ConfigError where fastai is missing, no frame of train or of val has a label, or
-    images have 16 bits, which fastai would cut to 8.
+    bs: int
+    """Images of a batch."""
+    val_bs: int
+    """The same for the validation split."""
+    shuffle: bool
+    item_tfms: Any
+    batch_tfms: Any
+    y_block: Any
+    label_delim: str
+    """What divides the labels of an image that has several: a comma."""
+    img_cls: Any
+    device: Any
+    num_workers: int
+    pin_memory: bool
+    drop_last: bool
+
+
+def to_fastai(
+    db: Database = DEFAULT_DB,
+    *,
+    where: str | None = None,
+    **options: Unpack[FastaiOptions],
+) -> Any:  # noqa: ANN401
+    """ImageDataLoaders of fastai over the labeled frames of train and val; `options` go there (bs, item_tfms …).
+
+    `where` is a condition as for `Dataset`. The test split is left out. Raises ConfigError where fastai is missing, no
+    frame of train or of val has a label, or thumbnails have 16 bits, which fastai would cut to 8.
     """
     vision = load_extra("fastai.vision.data", extra="fastai", purpose="dicomprep.to_fastai")
-    labelled = "label IS NOT NULL" if where is None else f"label IS NOT NULL AND ({where})"
+    labeled = "label IS NOT NULL" if where is None else f"label IS NOT NULL AND ({where})"
     workspace = Workspace.of(db)
-    table = frames(workspace, split=("train", "val"), where=labelled)
+    table = frames(workspace, split=("train", "val"), where=labeled)
     table["is_valid"] = table["split"] == "val"
     if table["is_valid"].nunique() < 2:
-        raise ConfigError(f"{workspace}: fastai needs labelled frames in train and in val.")
+        raise ConfigError(f"{workspace}: fastai needs labeled frames in train and in val.")
     first = read_thumbnail(workspace.images, table["thumbnail_path"].iloc[0])
     if first.dtype != np.uint8:
         raise ConfigError(f"{workspace}: its images have 16 bits and fastai reads 8; preprocess with --depth 8.")

@@ -36,7 +36,7 @@ class Volume:
     """The thumbnails of a series, stacked."""
 
     array: NDArray[Any]
-    """(slices, rows, columns) grey or (slices, rows, columns, 3) RGB, uint8 or uint16."""
+    """(slices, rows, columns) gray or (slices, rows, columns, 3) RGB, uint8 or uint16."""
     positions_mm: NDArray[np.float64] | None
     """(slices,) along the normal of the image plane, ascending; None where headers do not say."""
     spacing_mm: tuple[float | None, float | None, float | None]

@@ -185,7 +185,7 @@ class _Reader:
         )
 
     def _perceptual_hash(self, decoded: Decoded, *, inverted: bool) -> int | None:
-        """What the frame looks like in grey, whatever window it is drawn with."""
+        """What the frame looks like in gray, whatever window it is drawn with."""
         overview = decoded.overview
         if overview is None:
             return None
@@ -278,7 +278,7 @@ class _Reader:
     def _sample(self, indices: Sequence[int], *, reduction: int) -> Iterator[tuple[Pixels, Rescale | LookupTable]]:
         """Frames to measure and their modality transforms.
 
-        Always at the same reduced resolution, so that neither size nor fidelity of the image moves its greys. Those
+        Always at the same reduced resolution, so that neither size nor fidelity of the image moves its grays. Those
         that will be wanted at that resolution are kept, as far as they are affordable.
         """
         missing = iter(range(MOST_MISSED))

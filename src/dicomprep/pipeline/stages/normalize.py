@@ -58,7 +58,7 @@ def _apply_profile(pixels: Pixels, icc_profile: bytes) -> tuple[Pixels, str]:
 
 
 def _add_colors(grayscale: Pixels, frame: Frame, palette: Pixels, options: ImageOptions) -> Pixels:
-    """RGB: the colours of a supplemental palette where stored values have one, grey below (PS3.3 C.8.16.2.1.1.1)."""
+    """RGB: the colors of a supplemental palette where stored values have one, gray below (PS3.3 C.8.16.2.1.1.1)."""
     colors = apply_palette(frame.pixels, palette=palette, first=frame.palette_first, depth=options.depth)
     colored = frame.pixels >= frame.palette_first
     padding = frame.grayscale[0].padding
