@@ -30,7 +30,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"
 HEAD = """# Conformance: supported transfer syntaxes and pixel formats
 
 Made by `python -m tests.conformance` from pictures that are encoded, decoded and compared; a test keeps it true.
-`dicomprep inspect FILE` says what decodes a file of yours, and what of its header was mended on the way.
+`dicomprep inspect FILE` shows the decoder of a file, and which header errors were corrected.
 
 ## Transfer syntaxes
 
@@ -60,7 +60,7 @@ Each in Implicit and Explicit VR Little Endian, Explicit VR Big Endian, and Defl
 DEVIATIONS_HEAD = """
 ## Deviations
 
-What is drawn is within one grey level of 255 of what pydicom, highdicom and DCMTK's `dcmj2pnm` draw, on every sample
+What is drawn is within one gray level of 255 of what pydicom, highdicom and DCMTK's `dcmj2pnm` draw, on every sample
 file that they decode and on generated ones, but for these. A test fails when one appears or disappears.
 
 | image | other | who is right |
@@ -117,7 +117,7 @@ def _decoded() -> tuple[dict[str, set[str]], dict[str, list[str]], dict[str, lis
         decoded = decode_codestream(case.encode(pixels, case.bits), layout, transfer_syntax=case.syntax)
         decoders[case.syntax].add(decoded.decoder)
         sign = "signed " if case.dtype[0] == "i" else ""
-        kind = f"{'RGB' if case.color else 'grey'} {sign}{case.bits}"
+        kind = f"{'RGB' if case.color else 'gray'} {sign}{case.bits}"
         error = np.abs(decoded.pixels.astype(np.float64) - pixels).max()
         assert error <= case.tolerance, case
         target = lossy if error else exact
@@ -147,7 +147,7 @@ def _native_results() -> Iterator[tuple[str, str]]:
 
 
 def _native_kinds() -> dict[str, tuple[NDArray[Any], dict[str, Any], NDArray[Any]]]:
-    """Name → stored array, attributes, and what it must become: stored values where it is grey, else RGB."""
+    """Name → stored array, attributes, and what it must become: stored values where it is gray, else RGB."""
     wide = GREY.astype(np.uint16) * 16
     signed = wide.astype(np.int16) - 2048
     twelve = {"BitsStored": 12, "HighBit": 11}

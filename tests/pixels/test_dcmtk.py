@@ -22,7 +22,7 @@ DEVIATIONS = {
         "DCMTK converts YBR_FULL by integers; pydicom agrees with us to the bit",
     ),
     "examples_overlay.dcm": (255, 0.7, "DCMTK draws the overlay plane into the picture"),
-    "liver_1frame.dcm": (127, 18, "DCMTK draws the ones of single-bit pixels as half grey; a segment is white"),
+    "liver_1frame.dcm": (127, 18, "DCMTK draws the ones of single-bit pixels as half gray; a segment is white"),
     "liver_expb_1frame.dcm": (127, 18, "the same, in big endian"),
 }
 """How far each may be off, at most and on average, in grey levels of 255; and who is right."""
