@@ -132,12 +132,10 @@ def process_dicom(path: DicomSource, **options: Unpack[DrawOptions]) -> list[Pro
     a data set of pydicom, with its `file_meta`. Each gives the same pictures; only paths are not held in memory as a
     whole. Returns a thumbnail a frame, (size, size) grayscale or (size, size, 3) RGB, uint8 or uint16 as `depth` says.
 
-    Raises InputError with the code and the reason where a frame cannot be drawn, ConfigError for wrong options.
+    Raises InputError with the code and the reason where a frame cannot be drawn, ConfigError for wrong options. For example::
 
-    ```python
-    for frame in dicomprep.process_dicom("image.dcm", size=512, window="40/400"):
-        print(frame.name, frame.array.shape, frame.transform.geometry.scaled_shape)
-    ```
+        for frame in dicomprep.process_dicom("image.dcm", size=512, window="40/400"):
+            print(frame.name, frame.array.shape, frame.transform.geometry.scaled_shape)
     """
     config = Config.of(Path.cwd(), **options)
     most = config.budget.max_memory * 2**20
