@@ -111,12 +111,10 @@ def preprocess(
 
     Options are those of the command line: `output_dir`, `db`, `workers`, `size`, `window`, `timeout` and so on.
     Raises ConfigError for wrong ones and EnvironmentFault where disk or database fail. Bad files do not raise:
-    they are counted in the result and recorded in the database.
+    they are counted in the result and recorded in the database. For example::
 
-    ```python
-    result = dicomprep.preprocess("samp_ds", output_dir="thumbnails", size=512, window="lung")
-    print(result.frames, "thumbnails of", result.found, "files")
-    ```
+        result = dicomprep.preprocess("samp_ds", output_dir="thumbnails", size=512, window="lung")
+        print(result.frames, "thumbnails of", result.found, "files")
     """
     preload()
     from dicomprep.pipeline.run import run
@@ -132,7 +130,9 @@ def process_dicom(path: DicomSource, **options: Unpack[DrawOptions]) -> list[Pro
     a data set of pydicom, with its `file_meta`. Each gives the same pictures; only paths are not held in memory as a
     whole. Returns a thumbnail a frame, (size, size) grayscale or (size, size, 3) RGB, uint8 or uint16 as `depth` says.
 
-    Raises InputError with the code and the reason where a frame cannot be drawn, ConfigError for wrong options. For example::
+    Raises InputError with the code and the reason where a frame cannot be drawn, ConfigError for wrong options.
+
+    For example::
 
         for frame in dicomprep.process_dicom("image.dcm", size=512, window="40/400"):
             print(frame.name, frame.array.shape, frame.transform.geometry.scaled_shape)

@@ -63,9 +63,9 @@ class StoredFrame:
 def frame(which: int | str, *, db: Database = DEFAULT_DB) -> StoredFrame:
     """Find the frame with this id, or of this name such as `study_001/image_a`; ConfigError where there is none.
 
-    ```python
-    boxes = dicomprep.frame("study_001/image_a").to_source([[10, 12, 40.5, 30]])  # of a detection on the thumbnail
-    ```
+    For example, for boxes of a detection on the thumbnail::
+
+        boxes = dicomprep.frame("study_001/image_a").to_source([[10, 12, 40.5, 30]])
     """
     workspace = Workspace.of(db)
     with workspace.reading() as connection:
