@@ -122,6 +122,7 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "instance_key": None,
         "duplicate_of": None,
         "ctime_ns": None,
+        "version_tag": None,
         "absent_since": None,
         "folded_name": "s/1_frame0001",
         "group_folder": None,

@@ -42,15 +42,20 @@ class Version(NamedTuple):
     """When its content was last changed, in nanoseconds since 1970."""
     ctime_ns: int = 0
     """When it was last changed in any way, renamed or replaced; 0: not known."""
+    tag: str = ""
+    """What its place says of the content itself: a checksum, an ETag. Contents with one are not told apart by time."""
 
     def has_content_of(self, other: "Version") -> bool:
-        """Whether size and time of the content are the same; it may have been renamed or copied."""
+        """Whether size and tag, or else time, of the content are the same; it may have been renamed or copied."""
+        if self.tag or other.tag:
+            return (self.size, self.tag) == (other.size, other.tag)
         return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
 
     def is_same(self, other: "Version") -> bool:
         """Whether nothing speaks against it that this is the very same file, unchanged."""
         known = self.ctime_ns and other.ctime_ns
-        return self.has_content_of(other) and (not known or self.ctime_ns == other.ctime_ns)
+        same = self.has_content_of(other) and self.mtime_ns == other.mtime_ns
+        return same and (not known or self.ctime_ns == other.ctime_ns)
 
 
 class SourceFile(ABC):

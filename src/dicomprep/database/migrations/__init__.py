@@ -23,6 +23,7 @@ from dicomprep.database.migrations import (
     m0012_lossy,
     m0013_copies,
     m0014_numbers,
+    m0015_archives,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -42,5 +43,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0012_lossy.upgrade,
     m0013_copies.upgrade,
     m0014_numbers.upgrade,
+    m0015_archives.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

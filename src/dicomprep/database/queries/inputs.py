@@ -58,7 +58,10 @@ _MAY_BE_GONE: list[ColumnElement[str]] = [
 """What can end without the file's size or time having changed."""
 
 
-_UP_TO_DATE = select(files.c.path, files.c.id, files.c.digest, *(files.c[name] for name in Version._fields)).where(
+_VERSION = (files.c.size, files.c.mtime_ns, files.c.ctime_ns, files.c.version_tag)
+
+
+_UP_TO_DATE = select(files.c.path, files.c.id, files.c.digest, *_VERSION).where(
     _BELOW_ROOT,
     files.c.fingerprint == bindparam("fingerprint"),
     or_(files.c.error_code.is_(None), files.c.error_code.not_in(_MAY_BE_GONE)),
@@ -95,8 +98,8 @@ def find_up_to_date(
     """
     rows = look_up(connection, _UP_TO_DATE, paths, readable_path(root), fingerprint)
     return {
-        path: RecordedVersion(file_id, digest, Version(size, mtime_ns, ctime_ns or 0))
-        for path, file_id, digest, size, mtime_ns, ctime_ns in rows
+        path: RecordedVersion(file_id, digest, Version(size, mtime_ns, ctime_ns or 0, tag or ""))
+        for path, file_id, digest, size, mtime_ns, ctime_ns, tag in rows
     }
 
 

@@ -37,6 +37,7 @@ class InputRow:
     size: int
     mtime_ns: int
     ctime_ns: int | None
+    version_tag: str | None
     digest: bytes
     fingerprint: str
     study_id: str
@@ -104,6 +105,7 @@ def input_row(outcome: Outcome, *, group_ids: Mapping[str, int], run_id: int, fi
         size=source.version.size,
         mtime_ns=source.version.mtime_ns,
         ctime_ns=source.version.ctime_ns or None,
+        version_tag=source.version.tag or None,
         digest=outcome.digest,
         fingerprint=fingerprint,
         study_id=task.study_id,

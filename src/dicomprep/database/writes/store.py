@@ -196,12 +196,10 @@ class Store:
 
     def move(self, sources: Sequence[tuple[int, Source]]) -> None:
         """Record that known files lie elsewhere now: (file id, where it is)."""
-        statement = update(files).where(files.c.id == bindparam("file_id"))
         rows = [{"file_id": file_id, **_place(source)} for file_id, source in sources]
+        statement = update(files).where(files.c.id == bindparam("file_id"))
         with self.transaction() as connection:
-            connection.execute(
-                statement.values({k: bindparam(k) for k in ("root", "path", "size", "mtime_ns", "ctime_ns")}), rows
-            )
+            connection.execute(statement.values({name: bindparam(name) for name in _place(sources[0][1])}), rows)
 
     def drop_unseen(self, parts: Iterable[Part], run_id: int) -> None:
         """Forget what an earlier run could not read, or not yet, and this one, which saw all of `parts`, did not meet.
@@ -275,6 +273,7 @@ def _place(source: Source) -> dict[str, Any]:
         "size": source.version.size,
         "mtime_ns": source.version.mtime_ns,
         "ctime_ns": source.version.ctime_ns or None,
+        "version_tag": source.version.tag or None,
     }
 
 
