@@ -67,7 +67,7 @@ file that they decode and on generated ones, but for these. A test fails when on
 |---|---|---|
 """
 
-GREY = np.random.default_rng(1).integers(0, 256, (12, 16)).astype(np.uint8)
+GRAY = np.random.default_rng(1).integers(0, 256, (12, 16)).astype(np.uint8)
 COLOR = np.random.default_rng(2).integers(0, 256, (12, 16, 3)).astype(np.uint8)
 NATIVE = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"]
 
@@ -148,14 +148,14 @@ def _native_results() -> Iterator[tuple[str, str]]:
 
 def _native_kinds() -> dict[str, tuple[NDArray[Any], dict[str, Any], NDArray[Any]]]:
     """Name → stored array, attributes, and what it must become: stored values where it is gray, else RGB."""
-    wide = GREY.astype(np.uint16) * 16
+    wide = GRAY.astype(np.uint16) * 16
     signed = wide.astype(np.int16) - 2048
     twelve = {"BitsStored": 12, "HighBit": 11}
     shifted = {"BitsStored": 12, "HighBit": 15}
     kinds: dict[str, tuple[NDArray[Any], dict[str, Any], NDArray[Any]]] = {
-        "1 bit": (GREY > 127, {}, GREY > 127),
-        "8 bits": (GREY, {}, GREY),
-        "8 bits, signed": (GREY.view(np.int8), {}, GREY.view(np.int8)),
+        "1 bit": (GRAY > 127, {}, GRAY > 127),
+        "8 bits": (GRAY, {}, GRAY),
+        "8 bits, signed": (GRAY.view(np.int8), {}, GRAY.view(np.int8)),
         "12 of 16 bits": (wide, twelve, wide),
         "12 of 16 bits, signed": (signed & 0xFFF, twelve | {"PixelRepresentation": 1}, signed),
         "12 of 16 bits, rubbish in the other four": (wide | 0xA000, twelve, wide),
@@ -171,7 +171,7 @@ def _native_kinds() -> dict[str, tuple[NDArray[Any], dict[str, Any], NDArray[Any
         "YBR_FULL": (_ybr(COLOR), {"PhotometricInterpretation": "YBR_FULL"}, COLOR),
     }
     little = {"PlanarConfiguration": 1, "PhotometricInterpretation": "RGB"}
-    kinds["RGB, colour by colour"] = (COLOR, planar(COLOR) | little, COLOR)
+    kinds["RGB, color by color"] = (COLOR, planar(COLOR) | little, COLOR)
     words = palette(COLOR) | {"color": True}
     for key in [key for key in words if key == "PixelData" or key.endswith("TableData")]:
         big = np.frombuffer(words[key], "<u2").astype(">u2").tobytes()

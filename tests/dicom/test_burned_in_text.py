@@ -44,12 +44,12 @@ def test_text_is_found_and_its_absence_too() -> None:
     assert sum(map(shows_text, pictures)) <= 1
 
 
-@pytest.mark.parametrize("change", ["dark on light", "colour", "16 bits", "large"])
+@pytest.mark.parametrize("change", ["dark on light", "color", "16 bits", "large"])
 def test_text_is_found_in_any_dress(change: str) -> None:
     picture = write_on(speckle(3), 3)
     changed = {
         "dark on light": 255 - picture,
-        "colour": np.stack([np.zeros_like(picture), picture, picture], axis=-1),
+        "color": np.stack([np.zeros_like(picture), picture, picture], axis=-1),
         "16 bits": picture.astype(np.uint16) * 257,
         "large": cv2.resize(picture, None, fx=3, fy=3, interpolation=cv2.INTER_LINEAR),
     }[change]

@@ -34,7 +34,7 @@ from tests.pixels.test_codecs import UID, Pixels, as_bits, htj2k, jpeg, jpeg2000
 from tests.reading import decoded_frames, opened_image
 
 Encode = Callable[[Pixels, int], bytes]
-GREY, SIGNED, BYTES, COLOR = picture("u2", 12), picture("i2", 12), picture("u1", 8), picture("u1", 8, color=True)
+GRAY, SIGNED, BYTES, COLOR = picture("u2", 12), picture("i2", 12), picture("u1", 8), picture("u1", 8, color=True)
 MOVIE = [np.roll(BYTES, 7 * number, 0) for number in range(4)]
 UNENDING = 0xFFFFFFFF
 END = b"\xfe\xff\xdd\xe0\0\0\0\0"
@@ -103,8 +103,8 @@ def understood(stated: str | None, term: str) -> list[str]:
 
 
 def rle_stream(*, first: int = 64, gap: int = 0, padding: int = 0) -> bytes:
-    """GREY in RLE: its first segment at byte `first`, and `gap` bytes before the second."""
-    planes = (np.ascontiguousarray(plane) for plane in (GREY >> 8, GREY & 255))
+    """GRAY in RLE: its first segment at byte `first`, and `gap` bytes before the second."""
+    planes = (np.ascontiguousarray(plane) for plane in (GRAY >> 8, GRAY & 255))
     high, low = (even(bytes(imagecodecs.packbits_encode(plane.astype(np.uint8)))) for plane in planes)
     header = struct.pack("<16I", 2, first, first + len(high) + gap, *[0] * 13)
     return header.ljust(first, b"\0") + high + bytes(gap) + low + bytes(padding)
@@ -117,23 +117,23 @@ def rle_stream(*, first: int = 64, gap: int = 0, padding: int = 0) -> bytes:
         pytest.param(RLELossless, rle_stream(padding=500), id="RLE with padding"),
         pytest.param(RLELossless, rle_stream(gap=32), id="RLE with a gap"),
         pytest.param(RLELossless, rle_stream(first=80), id="RLE from byte 80"),
-        pytest.param(JPEG2000Lossless, jpeg2000(GREY, 12) + bytes(100), id="JPEG 2000 and zeros"),
-        pytest.param(JPEG2000Lossless, jpeg2000(GREY, 12) + b"\xff" * 64, id="JPEG 2000 and FF"),
-        pytest.param(JPEG2000Lossless, jpeg2000(GREY, 12) + b"trailing", id="JPEG 2000 and text"),
-        pytest.param(JPEG2000Lossless, jpeg2000(GREY, 12)[:-2], id="JPEG 2000 without its end"),
-        pytest.param(HTJ2K, htj2k(GREY, 12)[:-2], id="HTJ2K without its end"),
-        pytest.param(JPEGLosslessSV1, jpeg_lossless(GREY, 12) + bytes(64), id="JPEG Lossless and zeros"),
-        pytest.param(JPEGLSLossless, jpeg_ls(GREY, 12) + bytes(64), id="JPEG-LS and zeros"),
+        pytest.param(JPEG2000Lossless, jpeg2000(GRAY, 12) + bytes(100), id="JPEG 2000 and zeros"),
+        pytest.param(JPEG2000Lossless, jpeg2000(GRAY, 12) + b"\xff" * 64, id="JPEG 2000 and FF"),
+        pytest.param(JPEG2000Lossless, jpeg2000(GRAY, 12) + b"trailing", id="JPEG 2000 and text"),
+        pytest.param(JPEG2000Lossless, jpeg2000(GRAY, 12)[:-2], id="JPEG 2000 without its end"),
+        pytest.param(HTJ2K, htj2k(GRAY, 12)[:-2], id="HTJ2K without its end"),
+        pytest.param(JPEGLosslessSV1, jpeg_lossless(GRAY, 12) + bytes(64), id="JPEG Lossless and zeros"),
+        pytest.param(JPEGLSLossless, jpeg_ls(GRAY, 12) + bytes(64), id="JPEG-LS and zeros"),
     ],
 )
 def test_what_surrounds_a_codestream_is_passed_over(tmp_path: Path, syntax: str, stream: bytes) -> None:
-    assert_near(only_frame(made(tmp_path, GREY, stream, transfer_syntax=syntax)).pixels, GREY)
+    assert_near(only_frame(made(tmp_path, GRAY, stream, transfer_syntax=syntax)).pixels, GRAY)
 
 
 @pytest.mark.parametrize("label", ["YBR_FULL", "RGB"])
 @pytest.mark.parametrize("space", [16, 17, 18])
-def test_the_colour_space_of_a_jp2_file_does_not_count(tmp_path: Path, space: int, label: str) -> None:
-    """16 is sRGB, 17 grey, 18 sYCC (T.800 table I.10); the header's word counts (PS3.5 A.4.4)."""
+def test_the_color_space_of_a_jp2_file_does_not_count(tmp_path: Path, space: int, label: str) -> None:
+    """16 is sRGB, 17 gray, 18 sYCC (T.800 table I.10); the header's word counts (PS3.5 A.4.4)."""
     boxed = imagecodecs.jpeg2k_encode(COLOR, reversible=True, codecformat="jp2", mct=False)
     at = boxed.index(b"colr") + 7
     stream = boxed[:at] + struct.pack(">I", space) + boxed[at + 4 :]
@@ -147,20 +147,20 @@ def test_the_colour_space_of_a_jp2_file_does_not_count(tmp_path: Path, space: in
     [
         (JPEG2000Lossless, BYTES, jpeg, f"{UID}.4.50"),
         (JPEGBaseline8Bit, BYTES, jpeg2000, f"{UID}.4.90"),
-        (JPEGBaseline8Bit, GREY, jpeg_lossless, f"{UID}.4.57"),
+        (JPEGBaseline8Bit, GRAY, jpeg_lossless, f"{UID}.4.57"),
         (JPEGBaseline8Bit, COLOR, jpeg_lossless, f"{UID}.4.57"),
         (JPEGLosslessSV1, BYTES, jpeg_ls, f"{UID}.4.80"),
         (RLELossless, BYTES, jpeg, f"{UID}.4.50"),
-        (JPEGLSLossless, GREY, rle, f"{UID}.5"),
-        (HTJ2K, GREY, jpeg2000, None),
-        (JPEG2000Lossless, GREY, htj2k, None),
+        (JPEGLSLossless, GRAY, rle, f"{UID}.5"),
+        (HTJ2K, GRAY, jpeg2000, None),
+        (JPEG2000Lossless, GRAY, htj2k, None),
     ],
 )
 def test_codestreams_are_decoded_as_what_they_are(
     tmp_path: Path, stated: str, pixels: Pixels, encode: Encode, found: str | None
 ) -> None:
     """JPEG 2000 and HTJ2K have one decoder, which needs no note."""
-    stream = encode(pixels, 12 if pixels is GREY else 8)
+    stream = encode(pixels, 12 if pixels is GRAY else 8)
     note = f"codestream is not of the stated transfer syntax; its markers say {found}"
     frame = only_frame(made(tmp_path, pixels, stream, transfer_syntax=stated), *([note] if found else []))
     assert_near(frame.pixels, pixels, 6 if encode is jpeg else 0)
@@ -244,16 +244,16 @@ def test_room_for_more_native_frames_is_noted_only(tmp_path: Path, stated: int |
 @pytest.mark.parametrize(("syntax", "encode"), [(JPEG2000Lossless, jpeg2000), (RLELossless, rle)])
 def test_fragments_may_have_an_explicit_length(tmp_path: Path, syntax: str, encode: Encode, after: str) -> None:
     """With or without a delimiter; an element of padding may follow."""
-    content = fragments(encode(GREY, 12), end=b"" if after == "nothing" else END)
+    content = fragments(encode(GRAY, 12), end=b"" if after == "nothing" else END)
     padding = b"\xfc\xff\xfc\xffOB\0\0" + struct.pack("<I", 10) + bytes(10) if "padding" in after else b""
-    path = with_element(bare(tmp_path, GREY, transfer_syntax=syntax), content + padding, length=len(content))
-    assert_near(only_frame(path, "Pixel Data (7FE0,0010) is encapsulated; its explicit length is ignored").pixels, GREY)
+    path = with_element(bare(tmp_path, GRAY, transfer_syntax=syntax), content + padding, length=len(content))
+    assert_near(only_frame(path, "Pixel Data (7FE0,0010) is encapsulated; its explicit length is ignored").pixels, GRAY)
 
 
 @pytest.mark.parametrize("zeros", [1, 8, 64, 500])
 def test_zeros_may_stand_for_the_end_of_the_fragments(tmp_path: Path, zeros: int) -> None:
-    path = bare(tmp_path, GREY, transfer_syntax=JPEG2000Lossless)
-    assert_near(only_frame(with_element(path, fragments(jpeg2000(GREY, 12), end=bytes(zeros)))).pixels, GREY)
+    path = bare(tmp_path, GRAY, transfer_syntax=JPEG2000Lossless)
+    assert_near(only_frame(with_element(path, fragments(jpeg2000(GRAY, 12), end=bytes(zeros)))).pixels, GRAY)
 
 
 def plain(pixels: Pixels, _bits: int) -> bytes:
@@ -279,8 +279,8 @@ def test_fragments_under_a_native_syntax_are_what_they_look_like(
 
 @pytest.mark.parametrize("vr", ["OB", "OW", "OL", "OV", "UN"])
 def test_pixel_data_of_any_representation_are_drawn(tmp_path: Path, vr: str) -> None:
-    path = with_element(bare(tmp_path, GREY), GREY.tobytes(), vr=vr, length=GREY.nbytes)
-    assert_near(only_frame(path).pixels, GREY)
+    path = with_element(bare(tmp_path, GRAY), GRAY.tobytes(), vr=vr, length=GRAY.nbytes)
+    assert_near(only_frame(path).pixels, GRAY)
 
 
 # Values that are no proper values
@@ -291,7 +291,7 @@ def test_pixel_data_of_any_representation_are_drawn(tmp_path: Path, vr: str) -> 
     [("40,5", "400,25"), ("40.5HU", "400.25 HU"), ("40,5\\7", "400,25\\9,5"), (" 40,5 ", "400,25%")],
 )
 def test_a_comma_and_a_unit_do_not_cost_the_window(tmp_path: Path, center: str, width: str) -> None:
-    path = made(tmp_path, GREY)
+    path = made(tmp_path, GRAY)
     insert(path, decimal(0x1050, center) + decimal(0x1051, width))
     (frame,) = decoded_frames(path)
     assert frame.grayscale[0].voi == Window(40.5, 400.25)
@@ -302,7 +302,7 @@ def test_a_comma_and_a_unit_do_not_cost_the_window(tmp_path: Path, center: str, 
 
 @pytest.mark.parametrize(("intercept", "slope"), [("-1000HU", "2,0"), ("-1000,0", "2 HU"), ("-1000 HU ", "2.0")])
 def test_a_comma_and_a_unit_do_not_cost_the_rescale(tmp_path: Path, intercept: str, slope: str) -> None:
-    path = made(tmp_path, GREY, WindowCenter=40, WindowWidth=400)
+    path = made(tmp_path, GRAY, WindowCenter=40, WindowWidth=400)
     insert(path, decimal(0x1052, intercept) + decimal(0x1053, slope))
     (frame,) = decoded_frames(path)
     assert (frame.grayscale[0].modality, frame.grayscale[0].voi) == (Rescale(2, -1000), Window(40, 400))
@@ -313,21 +313,21 @@ def test_a_comma_and_a_unit_do_not_cost_the_rescale(tmp_path: Path, intercept: s
 @pytest.mark.parametrize("value", [element(0x0120, "US", b"\1"), element(0x0120, "DS", b"abc ")])
 @pytest.mark.parametrize("keyword", ["Pixel Padding Value (0028,0120)", "Pixel Padding Range Limit (0028,0121)"])
 def test_malformed_padding_is_none(tmp_path: Path, keyword: str, value: bytes) -> None:
-    path = made(tmp_path, GREY, WindowCenter=40, WindowWidth=400)
+    path = made(tmp_path, GRAY, WindowCenter=40, WindowWidth=400)
     before = element(0x0120, "US", b"\0\0") + element(0x0121, "", value)[:4] + value[4:]
     insert(path, value if "0120" in keyword else before)
     frame = only_frame(path, f"{keyword} is malformed; no padding assumed")
-    assert_near(frame.pixels, GREY)
+    assert_near(frame.pixels, GRAY)
     assert frame.grayscale[0].padding is None
 
 
 @pytest.mark.parametrize(
     ("stated", "pixels", "term"),
     [
-        ("monochrome2", GREY, "MONOCHROME2"),
-        ("MONOCHROME 2", GREY, "MONOCHROME2"),
-        ("Monochrome1", GREY, "MONOCHROME1"),
-        (None, GREY, "MONOCHROME2"),
+        ("monochrome2", GRAY, "MONOCHROME2"),
+        ("MONOCHROME 2", GRAY, "MONOCHROME2"),
+        ("Monochrome1", GRAY, "MONOCHROME1"),
+        (None, GRAY, "MONOCHROME2"),
         ("rgb", COLOR, "RGB"),
         (None, COLOR, "RGB"),
         ("ybr full", COLOR, "YBR_FULL"),
@@ -347,12 +347,12 @@ def test_photometric_interpretations_are_understood(
 def test_a_photometric_interpretation_of_nothing_but_punctuation_is_missing(tmp_path: Path) -> None:
     note = "Photometric Interpretation (0028,0004) is missing; treated as MONOCHROME2"
     assert (
-        only_frame(made(tmp_path, GREY, PhotometricInterpretation="_"), note).photometric_interpretation
+        only_frame(made(tmp_path, GRAY, PhotometricInterpretation="_"), note).photometric_interpretation
         == "MONOCHROME2"
     )
 
 
-def test_signed_colours_are_unsigned(tmp_path: Path) -> None:
+def test_signed_colors_are_unsigned(tmp_path: Path) -> None:
     path = made(tmp_path, COLOR, PixelRepresentation=1)
     note = "Pixel Representation (0028,0103) is signed for a color image; treated as unsigned"
     assert_near(drawn(only_frame(path, note)), COLOR)
@@ -435,28 +435,28 @@ def test_a_table_may_begin_at_a_negative_value_written_unsigned(
     tmp_path: Path, rescaled: bool, first: int, syntax: str
 ) -> None:
     """Its data are words; in the big-endian file, a list of US."""
-    pixels, intercept = (GREY, -2048) if rescaled else (SIGNED, 0)
+    pixels, intercept = (GRAY, -2048) if rescaled else (SIGNED, 0)
     entries = INVERTING.tolist()
     table = (
         voi_lut(first, 12, entries, vr="US") if syntax == ExplicitVRBigEndian else voi_lut(first, 12, words(entries))
     )
     options = {"RescaleIntercept": intercept, "RescaleSlope": 1, "VOILUTSequence": table}
     frame = only_frame(made(tmp_path, pixels, transfer_syntax=syntax, **options))
-    assert_near(drawn(frame), inverted(GREY if rescaled else SIGNED.astype(int) + 2048))
+    assert_near(drawn(frame), inverted(GRAY if rescaled else SIGNED.astype(int) + 2048))
 
 
 def test_a_table_of_unsigned_values_may_begin_at_a_great_one(tmp_path: Path) -> None:
-    pixels = GREY + np.uint16(61440)
+    pixels = GRAY + np.uint16(61440)
     path = make_dicom(tmp_path / "a.dcm", pixels, VOILUTSequence=voi_lut(61440, 12, words(INVERTING.tolist())))
-    assert_near(drawn(only_frame(path)), inverted(GREY))
+    assert_near(drawn(only_frame(path)), inverted(GRAY))
 
 
 @pytest.mark.parametrize("vr", ["US", "OW", "OB"])
 def test_table_entries_of_8_bits_may_be_packed_in_words(tmp_path: Path, vr: str) -> None:
     entries = (INVERTING // 16).astype(np.uint8)
     data = entries.view("<u2").tolist() if vr == "US" else entries.tobytes()
-    frame = only_frame(made(tmp_path, GREY, VOILUTSequence=voi_lut(0, 8, data, vr=vr)))
-    assert_near(drawn(frame), entries[GREY])
+    frame = only_frame(made(tmp_path, GRAY, VOILUTSequence=voi_lut(0, 8, data, vr=vr)))
+    assert_near(drawn(frame), entries[GRAY])
 
 
 @pytest.mark.parametrize("empty", [{"WindowCenter": "", "WindowWidth": ""}, {"WindowCenter": None}], ids=str)
@@ -464,7 +464,7 @@ def test_an_empty_window_of_a_frame_leaves_it_to_the_shared_one(tmp_path: Path, 
     macros = [[{"FrameVOILUTSequence": [w]}] for w in (empty, {"WindowCenter": 7, "WindowWidth": 70})]
     shared = {"FrameVOILUTSequence": [{"WindowCenter": 8, "WindowWidth": 80}]}
     groups = {"SharedFunctionalGroupsSequence": [shared], "PerFrameFunctionalGroupsSequence": macros[0] + macros[1]}
-    path = make_dicom(tmp_path / "a.dcm", np.stack([GREY, GREY]), WindowCenter=9, WindowWidth=90, **groups)
+    path = make_dicom(tmp_path / "a.dcm", np.stack([GRAY, GRAY]), WindowCenter=9, WindowWidth=90, **groups)
     assert [frame.grayscale[0].voi for frame in decoded_frames(path)] == [Window(8, 80), Window(7, 70)]
 
 
@@ -483,7 +483,7 @@ def test_the_presentation_lut_shape_wins_over_monochrome1(tmp_path: Path, shape:
 WIDE = imagecodecs.cms_profile("adobergb")
 
 
-def test_the_profile_of_a_palette_image_is_that_of_its_colours(tmp_path: Path) -> None:
+def test_the_profile_of_a_palette_image_is_that_of_its_colors(tmp_path: Path) -> None:
     indexed = palette(tmp_path, [(0, 8, channel) for channel in CHANNELS], ICCProfile=WIDE)
     full = made(tmp_path, LOOKED_UP, name="b", ICCProfile=WIDE)
     assert_near(drawn(only_frame(indexed)), drawn(only_frame(full)))
@@ -491,7 +491,7 @@ def test_the_profile_of_a_palette_image_is_that_of_its_colours(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-def test_a_profile_is_applied_to_colours_of_16_bits(tmp_path: Path, depth: int) -> None:
+def test_a_profile_is_applied_to_colors_of_16_bits(tmp_path: Path, depth: int) -> None:
     files = {"deep": (COLOR * np.uint16(257), WIDE), "flat": (COLOR, WIDE), "bare": (COLOR, None)}
     pictures = {}
     for name, (pixels, profile) in files.items():
@@ -506,8 +506,8 @@ def test_a_profile_is_applied_to_colours_of_16_bits(tmp_path: Path, depth: int) 
 @pytest.mark.parametrize(
     ("syntax", "encode"), [(JPEGBaseline8Bit, jpeg), (JPEG2000Lossless, jpeg2000), (JPEGLSLossless, jpeg_ls)]
 )
-def test_a_codestream_of_colours_is_drawn_in_colour(tmp_path: Path, syntax: str, encode: Encode) -> None:
-    """Whatever the header calls it; and one of a single component is grey."""
+def test_a_codestream_of_colors_is_drawn_in_color(tmp_path: Path, syntax: str, encode: Encode) -> None:
+    """Whatever the header calls it; and one of a single component is gray."""
     path = made(tmp_path, BYTES, encode(COLOR, 8), transfer_syntax=syntax)
     (frame,) = decoded_frames(path)
     assert "codestream has 3" in frame.notes[0]
@@ -534,12 +534,12 @@ def test_half_chroma_is_not_taken_for_full_where_frames_are_more_than_said(tmp_p
 def test_a_table_may_begin_above_32767_where_values_get_so_high(tmp_path: Path) -> None:
     path = make_dicom(
         tmp_path / "a.dcm",
-        GREY + np.uint16(40_000),
+        GRAY + np.uint16(40_000),
         RescaleSlope=1,
         RescaleIntercept=-1000,
         VOILUTSequence=voi_lut(39_000, 12, words(INVERTING.tolist())),
     )
-    assert_near(drawn(decoded_frames(path)[0]), inverted(GREY), 1)
+    assert_near(drawn(decoded_frames(path)[0]), inverted(GRAY), 1)
 
 
 def test_a_modality_table_of_signed_pixels_may_begin_below_zero(tmp_path: Path) -> None:
@@ -554,7 +554,7 @@ def test_palette_channels_of_unequal_depth_are_each_scaled(tmp_path: Path) -> No
     assert_near(drawn(decoded_frames(palette(tmp_path, channels))[0]), LOOKED_UP, 1)
 
 
-def test_signed_colours_of_a_codestream_are_moved_up(tmp_path: Path) -> None:
+def test_signed_colors_of_a_codestream_are_moved_up(tmp_path: Path) -> None:
     signed = (COLOR.astype(int) - 128).astype(np.int8)
     path = made(tmp_path, signed, jpeg2000(signed, 8), transfer_syntax=JPEG2000Lossless)
     (frame,) = decoded_frames(path)
@@ -563,29 +563,29 @@ def test_signed_colours_of_a_codestream_are_moved_up(tmp_path: Path) -> None:
 
 
 def test_native_pixels_may_have_a_delimiter_instead_of_a_length(tmp_path: Path) -> None:
-    path = with_element(bare(tmp_path, GREY), GREY.tobytes() + END, vr="OW")
+    path = with_element(bare(tmp_path, GRAY), GRAY.tobytes() + END, vr="OW")
     assert_near(
         only_frame(path, "Pixel Data (7FE0,0010) is native; its length is computed").pixels,
-        GREY,
+        GRAY,
     )
 
 
 def test_fragments_with_a_length_under_a_native_syntax_are_fragments(tmp_path: Path) -> None:
-    content = fragments(jpeg2000(GREY, 12)) + END
-    path = with_element(bare(tmp_path, GREY), content, length=len(content))
-    assert_near(decoded_frames(path)[0].pixels, GREY)
+    content = fragments(jpeg2000(GRAY, 12)) + END
+    path = with_element(bare(tmp_path, GRAY), content, length=len(content))
+    assert_near(decoded_frames(path)[0].pixels, GRAY)
 
 
 def test_packed_samples_in_big_endian_are_refused(tmp_path: Path) -> None:
-    content = bytes(3 * GREY.size)
+    content = bytes(3 * GRAY.size)
     depth = {"BitsAllocated": 24, "BitsStored": 24, "HighBit": 23, "PixelData": content}
-    path = make_dicom(tmp_path / "a.dcm", GREY.astype(np.uint32), transfer_syntax=f"{UID}.2", **depth)
+    path = make_dicom(tmp_path / "a.dcm", GRAY.astype(np.uint32), transfer_syntax=f"{UID}.2", **depth)
     with pytest.raises(InputError, match="packed samples of 24 bits in big endian are not supported"):
         decoded_frames(path)
 
 
 def test_a_comma_before_three_digits_may_stand_for_thousands_and_is_no_number(tmp_path: Path) -> None:
-    path = made(tmp_path, GREY)
+    path = made(tmp_path, GRAY)
     insert(path, decimal(0x1050, "1,024") + decimal(0x1051, "2,048"))
     (frame,) = decoded_frames(path)
     assert isinstance(frame.grayscale[0].voi, ValueRange)
@@ -603,9 +603,9 @@ def test_frames_in_several_fragments_are_found_by_their_first_markers(tmp_path: 
 
 def test_a_frame_is_not_torn_apart_where_a_fragment_begins_like_another_codec(tmp_path: Path) -> None:
     """FF 0A begins a JPEG XL codestream, and occurs in any other's data."""
-    stream = even(jpeg2000(GREY, 12))
+    stream = even(jpeg2000(GRAY, 12))
     middle = bytes(stream[:400]), b"\xff\x0a" + stream[402:]
-    path = with_element(bare(tmp_path, GREY, transfer_syntax=JPEG2000Lossless), fragments(*middle))
+    path = with_element(bare(tmp_path, GRAY, transfer_syntax=JPEG2000Lossless), fragments(*middle))
     with opened_image(path) as image:
         assert image.frame_count == 1
 
@@ -621,35 +621,35 @@ def test_a_table_that_fits_is_believed_before_markers(tmp_path: Path) -> None:
 
 def test_deeper_codestreams_than_the_header_says_have_a_range_of_their_own(tmp_path: Path) -> None:
     shallow = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "Modality": "CR"}
-    path = made(tmp_path, GREY, jpeg_ls(GREY, 16), transfer_syntax=JPEGLSLossless, **shallow)
+    path = made(tmp_path, GRAY, jpeg_ls(GRAY, 16), transfer_syntax=JPEGLSLossless, **shallow)
     (frame,) = decoded_frames(path)
     assert isinstance(frame.grayscale[0].voi, ValueRange)
     assert frame.grayscale[0].voi.high > 3000
 
 
 def test_a_jp2_file_may_have_a_long_box_and_a_text_that_looks_like_one(tmp_path: Path) -> None:
-    stream = jpeg2000(GREY, 12)
+    stream = jpeg2000(GRAY, 12)
     text = struct.pack(">I4s", 24, b"uuid") + b"jp2c\xff\x4f".ljust(16, b"x")
     long_box = struct.pack(">I4sQ", 1, b"jp2c", 16 + len(stream)) + stream
     signature = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
-    path = made(tmp_path, GREY, signature + text + long_box, transfer_syntax=JPEG2000Lossless)
-    assert_near(only_frame(path).pixels, GREY)
+    path = made(tmp_path, GRAY, signature + text + long_box, transfer_syntax=JPEG2000Lossless)
+    assert_near(only_frame(path).pixels, GRAY)
 
 
 def test_a_table_of_several_frames_is_believed_where_their_number_is_missing(tmp_path: Path) -> None:
-    streams = [GREY.tobytes(), (GREY + np.uint16(1)).tobytes()]
+    streams = [GRAY.tobytes(), (GRAY + np.uint16(1)).tobytes()]
     parts = [part for stream in streams for part in (stream[:1000], stream[1000:])]
     starts = [0, 2 * 8 + len(streams[0])]
-    path = with_element(bare(tmp_path, GREY, transfer_syntax=f"{UID}.1.98"), fragments(*parts, starts=starts))
+    path = with_element(bare(tmp_path, GRAY, transfer_syntax=f"{UID}.1.98"), fragments(*parts, starts=starts))
     first, second = decoded_frames(path)
-    assert_near(first.pixels, GREY)
-    assert_near(second.pixels, (GREY + np.uint16(1)) & 0xFFF)
+    assert_near(first.pixels, GRAY)
+    assert_near(second.pixels, (GRAY + np.uint16(1)) & 0xFFF)
     assert first.notes == ("Number of Frames (0028,0008) is 1, but 2 frames are present",)
 
 
 def test_a_table_that_lists_the_fragments_of_one_frame_does_not_tear_it_apart(tmp_path: Path) -> None:
-    stream = even(jpeg2000(GREY, 12))
+    stream = even(jpeg2000(GRAY, 12))
     parts = [stream[:400], stream[400:1000], stream[1000:]]
     starts = [0, *accumulate(len(part) + 8 for part in parts[:-1])]
-    path = with_element(bare(tmp_path, GREY, transfer_syntax=JPEG2000Lossless), fragments(*parts, starts=starts))
-    assert_near(only_frame(path).pixels, GREY)
+    path = with_element(bare(tmp_path, GRAY, transfer_syntax=JPEG2000Lossless), fragments(*parts, starts=starts))
+    assert_near(only_frame(path).pixels, GRAY)

@@ -201,8 +201,8 @@ def test_labels_are_never_interpolated(tmp_path: Path, fit: str, size: int, dept
         big = np.kron(pixels, np.ones((9, 9), pixels.dtype))
         path = make_dicom(tmp_path / f"{kind}.dcm", big, SOPClassUID=SEG, Modality="SEG", SegmentationType=kind)
         (frame,) = process_dicom(path, size=size, fit=fit, depth=depth, fidelity=fidelity)
-        greys = {round(label / most * (2**depth - 1)) for label in np.unique(pixels)}
-        assert set(np.unique(frame.array).tolist()) <= greys
+        grays = {round(label / most * (2**depth - 1)) for label in np.unique(pixels)}
+        assert set(np.unique(frame.array).tolist()) <= grays
         assert len(np.unique(frame.array)) >= 2
 
 
@@ -246,7 +246,7 @@ MAPPED[20:40, 20:40] = 208
 
 @pytest.mark.parametrize("fidelity", ["exact", "high", "draft"])
 @pytest.mark.parametrize("window", [{"WindowCenter": 96, "WindowWidth": 192}, {}], ids=["window", "range"])
-def test_grey_below_a_supplemental_palette_and_its_colors_from_there(
+def test_gray_below_a_supplemental_palette_and_its_colors_from_there(
     tmp_path: Path, fidelity: str, window: dict[str, Any]
 ) -> None:
     (frame,) = process_dicom(supplemented(tmp_path / "a.dcm", MAPPED, **window), size=64, fidelity=fidelity)
@@ -257,7 +257,7 @@ def test_grey_below_a_supplemental_palette_and_its_colors_from_there(
 
 
 @pytest.mark.parametrize("presentation", ["MONOCHROME", "TRUE_COLOR", None])
-def test_without_color_in_its_presentation_an_image_is_grey(tmp_path: Path, presentation: str | None) -> None:
+def test_without_color_in_its_presentation_an_image_is_gray(tmp_path: Path, presentation: str | None) -> None:
     (frame,) = process_dicom(supplemented(tmp_path / "a.dcm", MAPPED, presentation), size=64)
     assert frame.array.ndim == 2
 

@@ -98,7 +98,7 @@ def test_bare_data_sets(tmp_path: Path, syntax: str) -> None:
 
 @pytest.mark.parametrize("written", SYNTAXES)
 @pytest.mark.parametrize("said", [*SYNTAXES, ""])
-def test_mislabelled_data_sets_are_read_as_they_are_written(tmp_path: Path, written: str, said: str) -> None:
+def test_mislabeled_data_sets_are_read_as_they_are_written(tmp_path: Path, written: str, said: str) -> None:
     meta, dataset = split_file(make_dicom(tmp_path / "a.dcm", transfer_syntax=written))
     place = tmp_path / "b.dcm"
     place.write_bytes(bytes(128) + b"DICM" + set_syntax(meta, said) + dataset)
@@ -341,10 +341,10 @@ def test_per_frame_groups_stand_over_shared_ones_and_those_over_the_root(tmp_pat
         ],
     )
     frames = decoded_frames(path)
-    greys = [frame.grayscale[0] for frame in frames]
-    assert [grayscale and grayscale.modality for grayscale in greys] == [Rescale(3, 30), Rescale(2, 20), Rescale(2, 20)]
+    grays = [frame.grayscale[0] for frame in frames]
+    assert [grayscale and grayscale.modality for grayscale in grays] == [Rescale(3, 30), Rescale(2, 20), Rescale(2, 20)]
     shared = Window(200, 2000)
-    assert [grayscale and grayscale.voi for grayscale in greys] == [shared, Window(300, 3000, "SIGMOID"), shared]
+    assert [grayscale and grayscale.voi for grayscale in grays] == [shared, Window(300, 3000, "SIGMOID"), shared]
     assert [frame.aspect for frame in frames] == [2, 2, 3]
 
 
@@ -844,7 +844,7 @@ def test_files_without_an_image_say_why(tmp_path: Path, attributes: dict[str, An
     assert reason in caught.value.detail
 
 
-def mislabelled_as_jpeg(path: Path, **attributes: Any) -> Path:
+def mislabeled_as_jpeg(path: Path, **attributes: Any) -> Path:
     """A file of native pixels that says it were compressed."""
     meta, dataset = split_file(make_dicom(path, **attributes))
     path.write_bytes(bytes(128) + b"DICM" + set_syntax(meta, JPEGBaseline8Bit) + dataset)
@@ -855,7 +855,7 @@ def mislabelled_as_jpeg(path: Path, **attributes: Any) -> Path:
 def test_native_pixels_under_a_compressed_syntax_are_drawn(tmp_path: Path, frames: int | None) -> None:
     pixels = gradient(7, 5).astype(np.uint8) if frames is None else PIXELS  # the former with a byte of padding
     for frame, expected in zip(
-        decoded_frames(mislabelled_as_jpeg(tmp_path / "a.dcm", pixels=pixels)),
+        decoded_frames(mislabeled_as_jpeg(tmp_path / "a.dcm", pixels=pixels)),
         pixels.reshape(-1, *pixels.shape[-2:]),
         strict=True,
     ):
@@ -868,7 +868,7 @@ def test_native_pixels_under_a_compressed_syntax_are_drawn(tmp_path: Path, frame
 @pytest.mark.parametrize("surplus", [-2, 2, 6144])
 def test_compressed_pixels_without_fragments_are_refused(tmp_path: Path, surplus: int) -> None:
     content = (gradient().tobytes() * 2)[: gradient().nbytes + surplus]
-    path = mislabelled_as_jpeg(tmp_path / "a.dcm", PixelData=content)
+    path = mislabeled_as_jpeg(tmp_path / "a.dcm", PixelData=content)
     with pytest.raises(InputError, match=r"Pixel Data \(7FE0,0010\) is not encapsulated") as caught:
         decoded_frames(path)
     assert caught.value.code == ErrorCode.CORRUPT_PIXELS

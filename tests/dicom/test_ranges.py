@@ -20,7 +20,7 @@ HU = {"Modality": "CT", "RescaleSlope": 1, "RescaleIntercept": -1024, "RescaleTy
 
 
 def vois_of(path: Path, options: ImageOptions | None = None) -> list[Any]:
-    """What turns modality values into greys, of each frame; as it is recorded."""
+    """What turns modality values into grays, of each frame; as it is recorded."""
     options = options or ImageOptions(fidelity=Fidelity.EXACT)
     frames = decoded_frames(path, options)
     for frame in frames:
@@ -159,7 +159,7 @@ def test_noise_does_not_widen_the_range_of_large_images(path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 7, 60_000])
-def test_a_constant_image_is_all_of_one_grey(value: int, path: Path) -> None:
+def test_a_constant_image_is_all_of_one_gray(value: int, path: Path) -> None:
     found = range_of(path, np.full((50, 50), value, np.uint16), Modality="MR")
     assert (found.low, found.high, found.rule) == (value, value, "minimum to maximum")
     (frame,) = decoded_frames(path)

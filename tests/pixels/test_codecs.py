@@ -137,21 +137,21 @@ class Case(NamedTuple):
     tolerance: float = 0
 
     def __str__(self) -> str:
-        kind = "rgb" if self.color else "grey"
+        kind = "rgb" if self.color else "gray"
         return f"{self.syntax.removeprefix(UID)}-{self.encode.__name__}-{kind}-{self.dtype}-{self.bits}"
 
 
-GREY_KINDS = [("u1", 8), ("u2", 16), ("u2", 12), ("i2", 16), ("i2", 12)]
+GRAY_KINDS = [("u1", 8), ("u2", 16), ("u2", 12), ("i2", 16), ("i2", 12)]
 CASES = [
     *(Case(f"{UID}.4.{process}", jpeg, "u1", 8, tolerance=6) for process in (50, 51, 53, 55)),
     Case(f"{UID}.4.50", jpeg, "u1", 8, color=True, tolerance=12),
     Case(f"{UID}.4.51", jpeg, "u2", 12, tolerance=40),
-    *(Case(f"{UID}.4.{process}", jpeg_lossless, *kind) for process in (57, 70) for kind in GREY_KINDS),
+    *(Case(f"{UID}.4.{process}", jpeg_lossless, *kind) for process in (57, 70) for kind in GRAY_KINDS),
     Case(f"{UID}.4.70", jpeg_lossless, "u1", 8, color=True),
-    *(Case(f"{UID}.4.80", jpeg_ls, *kind) for kind in GREY_KINDS if kind[1] in (8, 16)),
+    *(Case(f"{UID}.4.80", jpeg_ls, *kind) for kind in GRAY_KINDS if kind[1] in (8, 16)),
     Case(f"{UID}.4.80", jpeg_ls, "u1", 8, color=True),
     Case(f"{UID}.4.81", jpeg_ls_near, "u2", 16, tolerance=2),
-    *(Case(f"{UID}.4.{process}", jpeg2000, *kind) for process in (90, 92) for kind in GREY_KINDS),
+    *(Case(f"{UID}.4.{process}", jpeg2000, *kind) for process in (90, 92) for kind in GRAY_KINDS),
     Case(f"{UID}.4.90", jpeg2000, "u1", 8, color=True),
     *(Case(f"{UID}.4.{process}", jpeg2000_lossy, "u2", 16, tolerance=600) for process in (91, 93)),
     Case(f"{UID}.4.91", jpeg2000_lossy, "u1", 8, color=True, tolerance=12),
@@ -165,11 +165,11 @@ CASES = [
     Case(f"{UID}.4.112", jpegxl_lossy, "u1", 8, tolerance=20),
     Case(f"{UID}.4.112", jpegxl_lossy, "u1", 8, color=True, tolerance=40),
     Case(f"{UID}.4.111", jpegxl_of_jpeg, "u1", 8, tolerance=6),
-    *(Case(f"{UID}.5", rle, *kind) for kind in GREY_KINDS),
+    *(Case(f"{UID}.5", rle, *kind) for kind in GRAY_KINDS),
     *(Case(f"{UID}.5", rle, *kind, color=True) for kind in (("u1", 8), ("u2", 16))),
-    *(Case(f"{UID}.1.98", native, *kind) for kind in GREY_KINDS),
+    *(Case(f"{UID}.1.98", native, *kind) for kind in GRAY_KINDS),
     Case(f"{UID}.1.98", native, "u1", 8, color=True),
-    *(Case(f"{UID}.8.1", deflated, *kind) for kind in GREY_KINDS),
+    *(Case(f"{UID}.8.1", deflated, *kind) for kind in GRAY_KINDS),
 ]
 EACH_CODEC = list({case.encode: case for case in reversed(CASES)}.values())
 EACH_KIND = list({(case.encode, *case[2:5]): case for case in reversed(CASES)}.values())
@@ -475,7 +475,7 @@ ODD_JPEGS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("color", [False, True], ids=["grey", "color"])
+@pytest.mark.parametrize("color", [False, True], ids=["gray", "color"])
 @pytest.mark.parametrize("name", ODD_JPEGS)
 def test_odd_jpegs_are_drawn_and_refused_when_they_are_cut(name: str, color: bool) -> None:
     pixels = picture("u1", 8, color=color, shape=(60, 75))
@@ -543,7 +543,7 @@ def test_zeros_behind_the_end_are_no_matter(encode: Callable[[Pixels, int], byte
         assert padded.notes == plain.notes
 
 
-@pytest.mark.parametrize("color", [False, True], ids=["grey", "color"])
+@pytest.mark.parametrize("color", [False, True], ids=["gray", "color"])
 @pytest.mark.parametrize("reduction", [0, 1])
 def test_a_few_bytes_of_padding_before_the_end_are_noted(reduction: int, color: bool) -> None:
     """Some encoders fill up a word."""
@@ -601,7 +601,7 @@ def flat_color() -> Pixels:
 @pytest.mark.parametrize("label", ["RGB", "YBR_FULL", "YBR_FULL_422"])
 @pytest.mark.parametrize("ids", [b"\1\2\3", b"\0\1\2", b"RGB"])
 @pytest.mark.parametrize("marker", MARKERS)
-def test_jpeg_colour_is_told_by_adobe_then_ids_then_jfif_then_label(
+def test_jpeg_color_is_told_by_adobe_then_ids_then_jfif_then_label(
     marker: str, ids: bytes, label: str, reduction: int
 ) -> None:
     """Whatever libjpeg-turbo would make of it: it believes JFIF first."""

@@ -25,7 +25,7 @@ DEVIATIONS = {
     "liver_1frame.dcm": (127, 18, "DCMTK draws the ones of single-bit pixels as half gray; a segment is white"),
     "liver_expb_1frame.dcm": (127, 18, "the same, in big endian"),
 }
-"""How far each may be off, at most and on average, in grey levels of 255; and who is right."""
+"""How far each may be off, at most and on average, in gray levels of 255; and who is right."""
 
 NOT_DECODED = ("J2K", "j2k", "jp2k", "JPEG2000", "gdcm_KY", "jpeg2k")
 """DCMTK has no decoder for JPEG 2000."""

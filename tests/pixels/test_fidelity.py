@@ -280,7 +280,7 @@ def test_some_samples_are_halved() -> None:
 
 @pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
 @pytest.mark.parametrize("path", sorted(REDUCED))
-def test_a_draft_of_a_sample_can_be_recognised(path: str, fit: str) -> None:
+def test_a_draft_of_a_sample_can_be_recognized(path: str, fit: str) -> None:
     """The lowest is 32.2 dB, of an ultrasound with its lettering."""
     for size, depth in ((64, 8), (96, 16), (128, 8)):
         assert figures(FOLDER / path, size=size, fit=fit, depth=depth, fidelity="draft")[0] >= 32

@@ -1,4 +1,4 @@
-"""Where pixels go: shapes, centres, squareness, antialiasing, and the way back to the source."""
+"""Where pixels go: shapes, centers, squareness, antialiasing, and the way back to the source."""
 
 import numpy as np
 import pytest
@@ -133,7 +133,7 @@ def test_a_circle_comes_out_round(aspect: float, fit: str) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535)])
-def test_a_checkerboard_becomes_mid_grey(dtype: type, white: int) -> None:
+def test_a_checkerboard_becomes_mid_gray(dtype: type, white: int) -> None:
     board = ((np.indices((896, 1120)).sum(axis=0) % 2) * white).astype(dtype)
     for shape in [(224, 224), (224, 112), (100, 97)]:
         shrunk = resample(board, shape=shape)

@@ -97,7 +97,7 @@ def as_window(intensity: Intensity, *, dose_unit: float) -> dict[str, Any]:
 
 
 def differences(path: Path, **options: Any) -> list[float]:
-    """The greatest difference of each frame, in grey levels of 255."""
+    """The greatest difference of each frame, in gray levels of 255."""
     image = read_highdicom(path)
     frames = decoded_frames(path)
     assert image.number_of_frames == len(frames)
@@ -125,7 +125,7 @@ def test_samples_left_out_are_still_not_read(path: str) -> None:
         drawn_by_highdicom(read_highdicom(FOLDER / path), 0)
 
 
-# Grey: what the samples do not have
+# Gray: what the samples do not have
 
 RAMP = gradient(64, 64)
 SIGNED = (RAMP.astype(np.int16) - 2048).astype(np.int16)
@@ -140,7 +140,7 @@ def table(entries: NDArray[np.uint16], first: int, bits: int) -> list[Groups]:
     return [{"LUTDescriptor": [len(entries), first, bits], "LUTData": entries.astype("<u2").tobytes()}]
 
 
-GREY: dict[str, Groups] = {
+GRAY: dict[str, Groups] = {
     "window": WINDOW,
     "the first of two windows": {"WindowCenter": [1800, 300], "WindowWidth": [2500, 100]},
     "LINEAR_EXACT": {**WINDOW, "WindowWidth": 3.5, "VOILUTFunction": "LINEAR_EXACT"},
@@ -185,16 +185,16 @@ GREY: dict[str, Groups] = {
 
 
 def gray_file(path: Path, name: str) -> Path:
-    return make_dicom(path, RAMP, SOPClassUID=CTImageStorage, BitsStored=12, HighBit=11, **GREY[name])
+    return make_dicom(path, RAMP, SOPClassUID=CTImageStorage, BitsStored=12, HighBit=11, **GRAY[name])
 
 
-@pytest.mark.parametrize("name", [name for name in GREY if name not in DEVIATIONS])
-def test_grey_is_that_of_highdicom(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [name for name in GRAY if name not in DEVIATIONS])
+def test_gray_is_that_of_highdicom(name: str, tmp_path: Path) -> None:
     assert max(differences(gray_file(tmp_path / "a.dcm", name))) <= 1
 
 
-@pytest.mark.parametrize("name", [name for name in GREY if name in DEVIATIONS])
-def test_deviations_in_grey_are_still_there(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [name for name in GRAY if name in DEVIATIONS])
+def test_deviations_in_gray_are_still_there(name: str, tmp_path: Path) -> None:
     assert max(differences(gray_file(tmp_path / "a.dcm", name))) > 1
 
 
@@ -291,7 +291,7 @@ def test_deviations_in_frames_are_still_there(name: str, tmp_path: Path) -> None
     assert max(differences(enhanced_file(tmp_path / "a.dcm", name))) > 1
 
 
-# Colour profiles
+# Color profiles
 
 ADOBE_TO_XYZ = np.array([[0.60974, 0.20528, 0.14919], [0.31111, 0.62567, 0.06322], [0.01947, 0.06087, 0.74457]])
 SRGB_TO_XYZ = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])
@@ -335,7 +335,7 @@ def adobe_to_srgb(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 ADOBE = matrix_profile(ADOBE_TO_XYZ, ADOBE_GAMMA)
 NOISE = np.random.default_rng(7).integers(0, 256, (48, 64, 3)).astype(np.uint8)
 YBR = (NOISE // (2, 8, 8) + (64, 112, 112)).astype(np.uint8)
-"""Of weak colours, none beyond sRGB: there a difference of 1 in rounding grows to 6."""
+"""Of weak colors, none beyond sRGB: there a difference of 1 in rounding grows to 6."""
 INDICES = (np.arange(64 * 64) % 256).astype(np.uint8).reshape(64, 64)
 
 
@@ -358,7 +358,7 @@ PROFILED: dict[str, Groups] = {
     "crayons": {"pixels": NOISE, "ICCProfile": (FOLDER / "crayons.icc").read_bytes()},
     "palette": {"pixels": INDICES, **palette(COUNT, 255 - COUNT, COUNT * 3 % 256), "ICCProfile": ADOBE},
 }
-"""Arguments of `make_dicom` for files with a colour profile."""
+"""Arguments of `make_dicom` for files with a color profile."""
 
 
 def profiled_file(path: Path, name: str) -> Path:
@@ -367,20 +367,20 @@ def profiled_file(path: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", PROFILED)
-def test_colour_profiles_are_applied_as_by_highdicom(name: str, tmp_path: Path) -> None:
+def test_color_profiles_are_applied_as_by_highdicom(name: str, tmp_path: Path) -> None:
     assert max(differences(profiled_file(tmp_path / "a.dcm", name), apply_icc_profile=True)) <= 2
 
 
 @pytest.mark.parametrize("name", [name for name in PROFILED if name not in ("palette", "crayons")])
-def test_a_colour_profile_changes_the_picture(name: str, tmp_path: Path) -> None:
+def test_a_color_profile_changes_the_picture(name: str, tmp_path: Path) -> None:
     assert min(differences(profiled_file(tmp_path / "a.dcm", name), apply_icc_profile=False)) > 20
 
 
-def test_a_wide_colour_space_is_converted_by_its_formulas(tmp_path: Path) -> None:
+def test_a_wide_color_space_is_converted_by_its_formulas(tmp_path: Path) -> None:
     (frame,) = decoded_frames(profiled_file(tmp_path / "a.dcm", "RGB"))
     drawn = normalize(frame, ImageOptions()).pixels
     np.testing.assert_allclose(drawn, adobe_to_srgb(NOISE), rtol=0, atol=2)
 
 
 def test_every_deviation_is_a_case() -> None:
-    assert set(DEVIATIONS) <= {*GREY, *FRAMES}
+    assert set(DEVIATIONS) <= {*GRAY, *FRAMES}

@@ -1,4 +1,4 @@
-"""From stored values to grey: every rule of PS3.3 C.11 against formulas written a second time."""
+"""From stored values to gray: every rule of PS3.3 C.11 against formulas written a second time."""
 
 import math
 from typing import Any
@@ -42,7 +42,7 @@ def measured(frames: list[Any], *, modalities: list[Any], padding: Any, rule: Ra
 
 
 ranges = st.builds(lambda low, span: ValueRange(low, low + span, "robust"), centers, widths)
-greys = st.builds(
+grays = st.builds(
     GrayscaleTransform,
     rescales | st.just(RAMP),
     windows | ranges | st.just(CURVE),
@@ -73,7 +73,7 @@ def window_of_the_standard(x: float, center: float, width: float, function: str)
 
 
 @given(
-    grayscale=greys,
+    grayscale=grays,
     bits=st.integers(1, 12) | st.sampled_from([13, 14, 15, 16]),
     signed=st.booleans(),
     depth=st.sampled_from([8, 16]),
@@ -156,7 +156,7 @@ def test_voi_table_fills_its_own_bits() -> None:
 @given(center=st.floats(0, 4095), width=widths, function=st.sampled_from(FUNCTIONS))
 def test_monochrome1_of_inverted_data_is_monochrome2(center: float, width: float, function: str) -> None:
     pixels = every_stored_value(12, signed=False)
-    mirrored = 4095 - center + (1 if function == "LINEAR" else 0)  # LINEAR is centred half a value lower
+    mirrored = 4095 - center + (1 if function == "LINEAR" else 0)  # LINEAR is centerd half a value lower
     plain = GrayscaleTransform(Rescale(), Window(center, width, function))
     inverted = GrayscaleTransform(Rescale(), Window(mirrored, width, function), inverted=True)
     direct = draw_grayscale(pixels, grayscale=plain, bits_stored=12, depth=8).astype(int)
@@ -199,7 +199,7 @@ def test_padding_takes_no_part_in_the_range(rows: int, padding: int) -> None:
     assert measured([bordered], modalities=modality, padding=None).low == 2 * padding - 7
 
 
-def test_neighbours_of_the_padding_take_part_in_the_range() -> None:
+def test_neighbors_of_the_padding_take_part_in_the_range() -> None:
     pixels = np.array([[4, 5, 6, 7, 8, 9, 10]])
     found = measured([pixels], modalities=[Rescale()], padding=(5, 9))
     assert (found.low, found.high) == (4, 10)
@@ -293,7 +293,7 @@ def test_no_number_takes_no_part_in_the_range() -> None:
     assert found.high == pytest.approx(99.5, abs=0.2)
 
 
-@given(greys, st.sampled_from(["u1", "i1", "u2", "i2", "i4", "f4"]))
+@given(grays, st.sampled_from(["u1", "i1", "u2", "i2", "i4", "f4"]))
 def test_inputs_are_never_changed(grayscale: GrayscaleTransform, dtype: str) -> None:
     pixels = np.random.default_rng(1).integers(-120, 120, (200, 200)).astype(dtype)
     before = pixels.copy()
@@ -312,7 +312,7 @@ def test_window_leaves_its_input_alone(function: str) -> None:
 
 
 @given(rescales, windows | ranges, st.booleans())
-def test_description_leads_from_grey_back_to_stored_value(
+def test_description_leads_from_gray_back_to_stored_value(
     modality: Rescale, voi: Window | ValueRange, inverted: bool
 ) -> None:
     recorded = record_grayscale(GrayscaleTransform(modality, voi, inverted))

@@ -112,7 +112,7 @@ def test_resolutions_that_are_not_decoded_are_left_as_they_are() -> None:
     ("name", "stream"),
     [
         ("lossy", encoded(textured((300, 300), bits=8), bits=8, reversible=False, level=60)),
-        ("colour", encoded(textured((300, 300, 3), bits=8), bits=8)),
+        ("color", encoded(textured((300, 300, 3), bits=8), bits=8)),
         ("high throughput", imagecodecs.htj2k_encode(textured((300, 300), bits=12), reversible=True)),
         ("tiles", by_pillow(tile_size=(128, 128))),
         ("layers", by_pillow(quality_mode="rates", quality_layers=[20, 5, 1])),

@@ -21,7 +21,7 @@ from tests.reading import opened_image
 
 Pixels = NDArray[Any]
 WINDOW = {"WindowCenter": 2000, "WindowWidth": 3500}
-GREY = np.random.default_rng(5).integers(0, 4096, (40, 56)).astype(np.uint16)
+GRAY = np.random.default_rng(5).integers(0, 4096, (40, 56)).astype(np.uint16)
 COLOR = np.random.default_rng(6).integers(0, 256, (40, 56, 3)).astype(np.uint8)
 
 
@@ -33,7 +33,7 @@ def drawn(path: Path, **options: Any) -> Pixels:
 
 @pytest.fixture(scope="module")
 def gray_reference(tmp_path_factory: pytest.TempPathFactory) -> Pixels:
-    return drawn(make_dicom(tmp_path_factory.mktemp("grey") / "a.dcm", GREY, BitsStored=12, HighBit=11, **WINDOW))
+    return drawn(make_dicom(tmp_path_factory.mktemp("gray") / "a.dcm", GRAY, BitsStored=12, HighBit=11, **WINDOW))
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +45,10 @@ LOSSLESS = [case for case in CASES if case.tolerance == 0]
 
 
 @pytest.mark.parametrize("case", [c for c in LOSSLESS if (c.dtype, c.color) == ("u2", False)], ids=str)
-def test_grey_in_every_lossless_transfer_syntax(case: Case, tmp_path: Path, gray_reference: Pixels) -> None:
+def test_gray_in_every_lossless_transfer_syntax(case: Case, tmp_path: Path, gray_reference: Pixels) -> None:
     attributes = {"BitsStored": case.bits, "HighBit": case.bits - 1, **WINDOW}
-    stream = case.encode(GREY, case.bits)
-    path = make_dicom(tmp_path / "a.dcm", GREY, transfer_syntax=case.syntax, codestreams=[stream], **attributes)
+    stream = case.encode(GRAY, case.bits)
+    path = make_dicom(tmp_path / "a.dcm", GRAY, transfer_syntax=case.syntax, codestreams=[stream], **attributes)
     np.testing.assert_array_equal(drawn(path), gray_reference)
 
 
@@ -61,15 +61,15 @@ def test_color_in_every_lossless_transfer_syntax(case: Case, tmp_path: Path, col
 
 @pytest.mark.parametrize("syntax", [UID, f"{UID}.1", f"{UID}.2", f"{UID}.1.99"])
 @pytest.mark.parametrize("options", [{}, {"depth": 16}, {"fit": "crop"}, {"fit": "stretch"}], ids=str)
-def test_grey_in_every_native_encoding(syntax: str, options: dict[str, Any], tmp_path: Path) -> None:
-    paths = [make_dicom(tmp_path / f"{s}.dcm", GREY, transfer_syntax=s, **WINDOW) for s in (f"{UID}.1", syntax)]
+def test_gray_in_every_native_encoding(syntax: str, options: dict[str, Any], tmp_path: Path) -> None:
+    paths = [make_dicom(tmp_path / f"{s}.dcm", GRAY, transfer_syntax=s, **WINDOW) for s in (f"{UID}.1", syntax)]
     np.testing.assert_array_equal(drawn(paths[1], **options), drawn(paths[0], **options))
 
 
 @pytest.mark.parametrize("rubbish", [False, True])
 @pytest.mark.parametrize("high_bit", [11, 12, 15])
 @pytest.mark.parametrize("signed", [False, True])
-def test_grey_wherever_its_bits_are(
+def test_gray_wherever_its_bits_are(
     high_bit: int,
     signed: bool,
     rubbish: bool,
@@ -77,7 +77,7 @@ def test_grey_wherever_its_bits_are(
     gray_reference: Pixels,
 ) -> None:
     """Signed values are shifted by half the range, which the rescale undoes; unused bits hold anything."""
-    stored = (GREY.astype(np.int32) - 2048 * signed) & 0xFFF
+    stored = (GRAY.astype(np.int32) - 2048 * signed) & 0xFFF
     unused = 0xFFFF & ~(0xFFF << (high_bit - 11))
     words = (stored << (high_bit - 11)) | (unused & 0xA5A5 if rubbish else 0)
     attributes = {"BitsStored": 12, "HighBit": high_bit, "RescaleIntercept": 2048 * signed, **WINDOW}
@@ -86,8 +86,8 @@ def test_grey_wherever_its_bits_are(
 
 
 @pytest.mark.parametrize("dtype", ["u4", "i4", "f4", "f8"])
-def test_grey_in_wider_types(dtype: str, tmp_path: Path, gray_reference: Pixels) -> None:
-    np.testing.assert_array_equal(drawn(make_dicom(tmp_path / "a.dcm", GREY.astype(dtype), **WINDOW)), gray_reference)
+def test_gray_in_wider_types(dtype: str, tmp_path: Path, gray_reference: Pixels) -> None:
+    np.testing.assert_array_equal(drawn(make_dicom(tmp_path / "a.dcm", GRAY.astype(dtype), **WINDOW)), gray_reference)
 
 
 @given(slope=st.sampled_from([0.5, 1, 2, 7.25]), intercept=st.integers(-5000, 5000))
@@ -97,14 +97,14 @@ def test_rescaling_and_the_window_alike_changes_nothing(
     window = {"WindowCenter": 2000 * slope + intercept, "WindowWidth": 3500 * slope, "VOILUTFunction": "LINEAR_EXACT"}
     plain = {**WINDOW, "VOILUTFunction": "LINEAR_EXACT"}
     folder = tmp_path_factory.mktemp("rescaled")
-    rescaled = make_dicom(folder / "a.dcm", GREY, RescaleSlope=slope, RescaleIntercept=intercept, **window)
-    np.testing.assert_array_equal(drawn(rescaled), drawn(make_dicom(folder / "b.dcm", GREY, **plain)))
+    rescaled = make_dicom(folder / "a.dcm", GRAY, RescaleSlope=slope, RescaleIntercept=intercept, **window)
+    np.testing.assert_array_equal(drawn(rescaled), drawn(make_dicom(folder / "b.dcm", GRAY, **plain)))
 
 
 def test_monochrome1_of_inverted_values_is_monochrome2(tmp_path: Path, gray_reference: Pixels) -> None:
     """Inverting swaps where a LINEAR window rounds, so that one level may differ."""
     window = {"WindowCenter": 4095 - 2000 + 1, "WindowWidth": 3500, "PhotometricInterpretation": "MONOCHROME1"}
-    inverted = drawn(make_dicom(tmp_path / "a.dcm", 4095 - GREY, BitsStored=12, HighBit=11, **window))
+    inverted = drawn(make_dicom(tmp_path / "a.dcm", 4095 - GRAY, BitsStored=12, HighBit=11, **window))
     assert np.abs(inverted.astype(int) - gray_reference).max() <= 1
 
 
@@ -118,8 +118,8 @@ def test_functional_groups_say_the_same_as_the_root(group: str, tmp_path: Path) 
         "FrameVOILUTSequence": [window],
         "PixelMeasuresSequence": [spacing],
     }
-    grouped = make_dicom(tmp_path / "a.dcm", GREY, **{group: [macros]})
-    at_root = make_dicom(tmp_path / "b.dcm", GREY, **rescale, **window, **spacing)
+    grouped = make_dicom(tmp_path / "a.dcm", GRAY, **{group: [macros]})
+    at_root = make_dicom(tmp_path / "b.dcm", GRAY, **rescale, **window, **spacing)
     np.testing.assert_array_equal(drawn(grouped), drawn(at_root))
 
 
@@ -128,7 +128,7 @@ def planar(pixels: Pixels) -> dict[str, Any]:
 
 
 def palette(pixels: Pixels) -> dict[str, Any]:
-    """Every colour of the picture as an entry of its own."""
+    """Every color of the picture as an entry of its own."""
     colors, indices = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
     described = {
         "PixelData": indices.astype("<u2").tobytes(),
@@ -180,12 +180,12 @@ def test_jpeg2000_with_and_without_a_component_transform(
 def test_neither_data_set_nor_samples_are_changed(tmp_path: Path) -> None:
     groups = [{"FrameVOILUTSequence": [{"WindowCenter": 2000, "WindowWidth": 3500}]}]
     attributes = {"RescaleSlope": 2, "PixelPaddingValue": 0, "PerFrameFunctionalGroupsSequence": groups}
-    path = make_dicom(tmp_path / "a.dcm", GREY, **attributes)
+    path = make_dicom(tmp_path / "a.dcm", GRAY, **attributes)
     with opened_image(path) as image:
         header = image._reader.header.attributes.dataset
         before = header.to_json_dict()
         frame = image.frame(0, ImageOptions())
         frame.pixels.flags.writeable = False
         resize(normalize(frame, ImageOptions()), ImageOptions())
-        np.testing.assert_array_equal(frame.pixels, GREY)
+        np.testing.assert_array_equal(frame.pixels, GRAY)
         assert header.to_json_dict() == before

@@ -27,10 +27,10 @@ def _header(path: str) -> Dataset:
 
 
 HEADERS = {path: _header(path) for path, row in REFERENCE.items() if row.status == "done" and path not in JPEG_12_BIT}
-GREY = [path for path, header in HEADERS.items() if header.PhotometricInterpretation.startswith("MONOCHROME")]
+GRAY = [path for path, header in HEADERS.items() if header.PhotometricInterpretation.startswith("MONOCHROME")]
 PALETTE = [path for path, header in HEADERS.items() if header.PhotometricInterpretation == "PALETTE COLOR"]
-COLOR = [path for path in HEADERS if path not in GREY and path not in PALETTE]
-WINDOWED = [path for path in GREY if "WindowCenter" in HEADERS[path]]
+COLOR = [path for path in HEADERS if path not in GRAY and path not in PALETTE]
+WINDOWED = [path for path in GRAY if "WindowCenter" in HEADERS[path]]
 
 
 def pydicom_stored(path: Path) -> tuple[Dataset, NDArray[Any]]:
@@ -46,13 +46,13 @@ def pydicom_stored(path: Path) -> tuple[Dataset, NDArray[Any]]:
 
 
 def test_every_kind_is_there() -> None:
-    assert len(GREY) > 45
+    assert len(GRAY) > 45
     assert len(COLOR) > 25
     assert len(WINDOWED) > 30
     assert PALETTE
 
 
-@pytest.mark.parametrize("path", GREY + PALETTE)
+@pytest.mark.parametrize("path", GRAY + PALETTE)
 def test_stored_values_are_those_of_pydicom(path: str, pydicom_files: Path) -> None:
     _, expected = pydicom_stored(pydicom_files / path)
     frames = decoded_frames(pydicom_files / path)
@@ -63,7 +63,7 @@ def test_stored_values_are_those_of_pydicom(path: str, pydicom_files: Path) -> N
 
 
 @pytest.mark.parametrize("path", COLOR)
-def test_colours_are_those_of_pydicom(path: str, pydicom_files: Path) -> None:
+def test_colors_are_those_of_pydicom(path: str, pydicom_files: Path) -> None:
     dataset, expected = pydicom_stored(pydicom_files / path)
     if dataset.PhotometricInterpretation != "RGB":
         expected = read_rgb(pydicom_files / path)

@@ -15,7 +15,7 @@ from PIL import Image
 from dicomprep.pixels.png import encode_png
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
-GREYS = st.sampled_from([np.uint8, np.uint16])
+GRAYS = st.sampled_from([np.uint8, np.uint16])
 
 
 def by_opencv(content: bytes) -> NDArray[Any]:
@@ -23,7 +23,7 @@ def by_opencv(content: bytes) -> NDArray[Any]:
     return pixels[..., ::-1] if pixels.ndim == 3 else pixels
 
 
-@given(st.tuples(SHAPES, GREYS, st.booleans()).flatmap(lambda s: arrays(s[1], (*s[0], 3) if s[2] else s[0])))
+@given(st.tuples(SHAPES, GRAYS, st.booleans()).flatmap(lambda s: arrays(s[1], (*s[0], 3) if s[2] else s[0])))
 def test_what_is_put_in_comes_out(pixels: NDArray[Any]) -> None:
     before = pixels.copy()
     found = by_opencv(encode_png(pixels))

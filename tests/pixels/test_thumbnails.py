@@ -28,11 +28,11 @@ JPEG_12_BIT = {"JPEG-lossy.dcm", "JPGExtended.dcm"}
 PATHS = [path for path, row in REFERENCE.items() if row.status == "done" and path not in JPEG_12_BIT]
 
 YBR_FULL = {"SC_ybr_full_422_uncompressed.dcm"}
-"""Colours that are converted in integers of 8 bits, by pydicom as by us: with 16 bits, no finer than that."""
+"""Colors that are converted in integers of 8 bits, by pydicom as by us: with 16 bits, no finer than that."""
 
 
 def least_decibels(path: str, depth: int) -> float:
-    """The peak signal-to-noise ratio that three roundings leave: of the grey, the means and the cubic.
+    """The peak signal-to-noise ratio that three roundings leave: of the gray, the means and the cubic.
 
     One leaves 20 log (√12 · (2^depth - 1)): 58.9 dB with 8 bits, 107.1 dB with 16; each further one takes its share,
     10 log 3 = 4.8 dB for three of them.
@@ -79,7 +79,7 @@ def windowed(values: Picture, *, center: float, width: float, function: str) -> 
 
 
 def shaded(dataset: Dataset, stored: NDArray[Any], intensity: dict[str, Any]) -> Picture:
-    """Grey as the header says; only where it names no window, the range is the one that was recorded."""
+    """Gray as the header says; only where it names no window, the range is the one that was recorded."""
     values = apply_modality_lut(stored.astype(np.float64), dataset).astype(np.float64)
     values *= dataset.get("DoseGridScaling", 1)
     if "WindowCenter" in dataset:
@@ -98,7 +98,7 @@ def shaded(dataset: Dataset, stored: NDArray[Any], intensity: dict[str, Any]) ->
 
 @lru_cache(maxsize=2)
 def stored_values(path: Path) -> tuple[Dataset, NDArray[Any]]:
-    """The data set and its samples, colours as RGB, always with an axis of frames."""
+    """The data set and its samples, colors as RGB, always with an axis of frames."""
     with warnings.catch_warnings(action="ignore"):
         dataset = pydicom.dcmread(path)
         color = dataset.SamplesPerPixel == 3

@@ -33,7 +33,7 @@ KINDS = {
 
 
 def pictures(rows: int = 96, columns: int = 128) -> NDArray[np.uint8]:
-    """Patches of every colour, with a bar that moves: (frames, rows, columns, 3)."""
+    """Patches of every color, with a bar that moves: (frames, rows, columns, 3)."""
     y, x = np.indices((rows, columns))
     still = np.stack([x * 255 // columns, y * 255 // rows, np.full_like(x, 90)], axis=-1).astype(np.uint8)
     frames = np.repeat(still[np.newaxis], COUNT, axis=0)
@@ -43,7 +43,7 @@ def pictures(rows: int = 96, columns: int = 128) -> NDArray[np.uint8]:
 
 
 def encode(frames: NDArray[np.uint8], codec: str, container: str, *, deep: bool = False, matrix: int = 5) -> bytes:
-    """A stream of the frames; `matrix` is the colour matrix, which the stream states (5: BT.601, 1: BT.709)."""
+    """A stream of the frames; `matrix` is the color matrix, which the stream states (5: BT.601, 1: BT.709)."""
     target = io.BytesIO()
     quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     with av.open(target, "w", format=container) as output:
@@ -83,12 +83,12 @@ def test_every_frame_of_a_video_is_drawn(kind: str, tmp_path: Path) -> None:
         depth = 257 if frame.bits_stored == 16 else 1
         error = frame.pixels.astype(np.float64) / depth - reference
         assert np.abs(error).mean() < 3
-        assert np.abs(error.mean(axis=(0, 1))).max() < 1  # no cast in any colour
+        assert np.abs(error.mean(axis=(0, 1))).max() < 1  # no cast in any color
     assert frames[0].bits_stored == (16 if "10" in kind else 8)
 
 
 @pytest.mark.parametrize(("rows", "matrix"), [(96, 5), (96, 1), (720, 1), (720, 5)])
-def test_the_stream_says_which_colours_it_means(rows: int, matrix: int, tmp_path: Path) -> None:
+def test_the_stream_says_which_colors_it_means(rows: int, matrix: int, tmp_path: Path) -> None:
     expected = pictures(rows)[:2]
     stream = encode(expected, "libx264", "h264", matrix=matrix)
     frame = decoded_frames(video_file(tmp_path / "a.dcm", stream, f"{UID}.102", expected))[0]

@@ -35,7 +35,7 @@ NUMBER, NO_NUMBER = "777777777777", f"40 {CANARY}"
 
 
 def canary_of(keyword: str, vr: str, number: int) -> object:
-    """A value that is recognised wherever it turns up."""
+    """A value that is recognized wherever it turns up."""
     if vr in ("OB", "OW", "UN"):
         return f"{CANARY}{number:04d}A".encode()
     if vr in ("LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"):
@@ -92,7 +92,7 @@ def rewrite(path: Path, **changes: Any) -> None:
 
 FAULTS: dict[str, dict[str, Any]] = {
     "photometric": {"PhotometricInterpretation": f"{CANARY} X"},
-    "colours": {"PhotometricInterpretation": f"RGB {CANARY}"},
+    "colors": {"PhotometricInterpretation": f"RGB {CANARY}"},
     "voi": {"VOILUTFunction": CANARY, "WindowCenter": 40, "WindowWidth": 400},
     "modality": {"Modality": CANARY},
     "uids": {"SOPInstanceUID": CANARY, "StudyInstanceUID": CANARY, "SeriesInstanceUID": CANARY, "SOPClassUID": CANARY},

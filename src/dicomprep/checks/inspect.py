@@ -56,7 +56,7 @@ def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_by
 
 
 def render_in_terminal(pixels: Pixels, *, columns: int) -> str:
-    """(rows, columns[, 3]) uint8 or uint16 as coloured half blocks for a terminal of 24-bit colour."""
+    """(rows, columns[, 3]) uint8 or uint16 as colored half blocks for a terminal of 24-bit color."""
     small = resample(pixels, shape=(columns, columns))
     if small.dtype == np.uint16:
         small = (small >> 8).astype(np.uint8)

@@ -11,9 +11,9 @@ from dicomprep.privacy.burned_in import Reason
 __all__ = ["read_reasons"]
 
 _SCREENS = frozenset({"WSD", "SYN", "DRW"})
-"""Conversion Type (0008,0064): workstation, synthesised, drawing."""
+"""Conversion Type (0008,0064): workstation, synthesized, drawing."""
 _SCANS = frozenset({"DF", "SD", "DV", "SI"})
-"""Digitised film, scanned document, digitised video, scanned image."""
+"""Digitized film, scanned document, digitized video, scanned image."""
 _SCREEN_WORDS = ("SCREEN", "CAPTURE", "DOSE", "PROTOCOL", "REPORT", "PASTED")
 _SCAN_MODALITIES = frozenset({"HC", "DOC", "RG", "DF"})
 _WITH_TEXT = frozenset("US IVUS BDUS XA RF ES GM XC OP OT SC VL EC BMD DXA OPT IVOCT PX VA CF DS".split())

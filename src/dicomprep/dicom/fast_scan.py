@@ -42,7 +42,7 @@ WANTED = (
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelDataProviderURL",
     "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
-    # grey
+    # gray
     "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "VOILUTSequence", "WindowCenter", "WindowWidth",
     "VOILUTFunction", "PresentationLUTShape", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "RescaleType", "SegmentationType",
@@ -50,7 +50,7 @@ WANTED = (
     # what `inspect` explains
     "WindowCenterWidthExplanation", "Units", "DoseUnits", "LossyImageCompression", "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
-    # colour
+    # color
     "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData",

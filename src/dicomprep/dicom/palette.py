@@ -59,9 +59,9 @@ def _read_palette(root: Attributes, *, big_endian: bool) -> Palette:
 
 
 def read_supplement(frame: FrameAttributes, *, big_endian: bool) -> tuple[Palette | None, tuple[str, ...]]:
-    """The palette that colors a grey image from its first stored value on (PS3.3 C.8.16.2.1.1.1), and a note.
+    """The palette that colors a gray image from its first stored value on (PS3.3 C.8.16.2.1.1.1), and a note.
 
-    None where Pixel Presentation of the frame, else of the file, does not ask for colours or there is no palette.
+    None where Pixel Presentation of the frame, else of the file, does not ask for colors or there is no palette.
     """
     root = frame.root
     if root.code("PixelPresentation") not in _COLORED or not root.has_value("RedPaletteColorLookupTableDescriptor"):

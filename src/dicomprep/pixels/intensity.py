@@ -1,4 +1,4 @@
-"""From stored values to grey: modality transform, VOI transform, inversion (DICOM PS3.3 C.11.1, C.11.2, C.11.6)."""
+"""From stored values to gray: modality transform, VOI transform, inversion (DICOM PS3.3 C.11.1, C.11.2, C.11.6)."""
 
 import math
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ class ValueRange:
 
 @dataclass(frozen=True, slots=True)
 class GrayscaleTransform:
-    """All that turns a stored value into a grey."""
+    """All that turns a stored value into a gray."""
 
     modality: Rescale | LookupTable
     voi: Window | LookupTable | ValueRange
@@ -216,7 +216,7 @@ def may_be_averaged(grayscale: GrayscaleTransform, *, bits_stored: int) -> bool:
 
 
 def stored_values_per_gray(grayscale: GrayscaleTransform) -> float:
-    """How far stored values of neighbouring greys of 8 bits are apart; 0 where that differs or every value counts."""
+    """How far stored values of neighboring grays of 8 bits are apart; 0 where that differs or every value counts."""
     width = grayscale.voi.width if isinstance(grayscale.voi, Window) else 0.0
     if isinstance(grayscale.voi, ValueRange):
         width = grayscale.voi.high - grayscale.voi.low
@@ -246,7 +246,7 @@ def _fades_into_background(grayscale: GrayscaleTransform, padding: tuple[int, in
 
 
 def shorten(number: float) -> float:
-    """A number as it is recorded: a long one to four digits, which is near enough for a grey and no telephone number.
+    """A number as it is recorded: a long one to four digits, which is near enough for a gray and no telephone number.
 
     The ends of integer types, which 32-bit images have, stay as they are.
 
@@ -260,7 +260,7 @@ def shorten(number: float) -> float:
 
 @lru_cache(maxsize=16)
 def _gray_table(grayscale: GrayscaleTransform, bits: int, dtype: str, depth: int) -> NDArray[Any]:
-    """The grey of every value of an integer type of 8 or 16 bits; of those that `bits` bits cannot hold, nothing."""
+    """The gray of every value of an integer type of 8 or 16 bits; of those that `bits` bits cannot hold, nothing."""
     low = -(2 ** (bits - 1)) if np.dtype(dtype).kind == "i" else 0
     stored = np.arange(low, low + 2**bits)
     table = np.zeros(2 ** (8 * np.dtype(dtype).itemsize), np.uint8 if depth == 8 else np.uint16)

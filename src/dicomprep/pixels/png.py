@@ -1,4 +1,4 @@
-"""Arrays to PNG files and back: grey or RGB, 8 or 16 bits (ISO/IEC 15948).
+"""Arrays to PNG files and back: gray or RGB, 8 or 16 bits (ISO/IEC 15948).
 
 Libraries choose a filter for each row by trying all five, and compress with plain zlib. One filter for all rows and
 libdeflate take a third of the time or less, for files that are no larger.

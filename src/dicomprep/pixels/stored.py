@@ -18,14 +18,14 @@ class Layout:
     rows: int
     columns: int
     samples: int
-    """1 (grey or palette) or 3 (colour)."""
+    """1 (gray or palette) or 3 (color)."""
     bits_allocated: int
     bits_stored: int
     high_bit: int
     signed: bool
     photometric_interpretation: str
     planar: bool = False
-    """Colour by colour (Planar Configuration 1) instead of pixel by pixel."""
+    """Color by color (Planar Configuration 1) instead of pixel by pixel."""
     kind: str = "integer"
     """integer, or float for (Double) Float Pixel Data."""
     overlaid: bool = False

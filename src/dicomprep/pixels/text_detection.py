@@ -16,7 +16,7 @@ LONGEST_SIDE = 1024
 """Larger pictures are reduced by a whole number first: text that is lost by that is too small to be read."""
 
 LEAST_CONTRAST = 40
-"""Grey levels between a stroke and what is around it."""
+"""Gray levels between a stroke and what is around it."""
 
 LEAST_LETTERS, MOST_LETTERS = 4, 2000
 """Of a line; of a picture, for noise is full of what might be letters."""
@@ -44,9 +44,9 @@ def shows_text(pixels: NDArray[Any]) -> bool:
 
 
 def _scales(pixels: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
-    """The picture in grey, then at half its size, where large letters are as thin as small ones."""
+    """The picture in gray, then at half its size, where large letters are as thin as small ones."""
     grayscale = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
-    if grayscale.ndim == 3:  # coloured letters are as bright as white ones
+    if grayscale.ndim == 3:  # colored letters are as bright as white ones
         grayscale = cv2.max(cv2.max(grayscale[..., 0], grayscale[..., 1]), grayscale[..., 2])
     times = -(-max(grayscale.shape) // LONGEST_SIDE)
     for shrink in (times, 2 * times):

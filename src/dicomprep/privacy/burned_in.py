@@ -26,7 +26,7 @@ class Reason(StrEnum):
     SCREEN = "screen"
     """A picture of a screen, a dose page or a report: Image Type or Conversion Type says so."""
     SCANNED = "scanned"
-    """Digitised film, paper or video."""
+    """Digitized film, paper or video."""
     BANNER = "banner"
     """The ultrasound regions leave a strip of the image free."""
     SLIDE_LABEL = "slide_label"
@@ -37,7 +37,7 @@ class Reason(StrEnum):
     MODALITY = "modality"
     """Devices of this modality write into their pictures, or none is stated."""
     EIGHT_BITS = "eight_bits"
-    """Eight bits or colours of a modality that has more: something was made of its images."""
+    """Eight bits or colors of a modality that has more: something was made of its images."""
     OVERLAY = "overlay"
     """There are overlays (60xx,3000). They are not drawn; who has them often has writing in the image too."""
 

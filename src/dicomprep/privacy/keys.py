@@ -78,7 +78,7 @@ def keyed_hash(key: bytes, kind: str, identity: str) -> str:
 
 
 def fingerprint_key(key: bytes) -> str:
-    """What the database keeps to recognise its key by, without holding it."""
+    """What the database keeps to recognize its key by, without holding it."""
     return hmac.digest(key, b"dicomprep key check", "sha256").hex()[:16]
 
 

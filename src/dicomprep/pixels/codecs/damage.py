@@ -30,7 +30,7 @@ PART, EVERY = 128, 8
 """Rows and columns of a part of a picture that may be a test pattern, and of how many rows one is looked at."""
 
 LEAST_STEPS, REPEATED = 0.01, 0.75
-"""Share of its pixels that differ from their neighbours, at least, and of these steps that come back."""
+"""Share of its pixels that differ from their neighbors, at least, and of these steps that come back."""
 
 HUFFMAN_ZEROS = 64
 """Some blocks of nothing but one and the same coefficient."""
@@ -82,7 +82,7 @@ def require_sound_packets(data: bytes, decode: Callable[[], NDArray[Any]]) -> No
 
 
 def repeats_itself(pixels: NDArray[Any]) -> bool:
-    """Whether in some part of a picture most steps between neighbours come back exactly, some pixels further on."""
+    """Whether in some part of a picture most steps between neighbors come back exactly, some pixels further on."""
     plane = (pixels if pixels.ndim == 2 else pixels[..., 0]).astype(np.int64)
     return any(_repeats_along_rows(way) for way in (plane, plane.T))
 

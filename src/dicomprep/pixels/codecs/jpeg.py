@@ -103,7 +103,7 @@ def _decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
 def _decode_lossless(data: bytes, layout: Layout) -> Decoded:
     """By libjpeg-turbo, for liblj92 and jpg_0xc3 crash on streams without a Huffman table.
 
-    Components come out as they were put in, whatever colour space JFIF or Adobe markers speak of.
+    Components come out as they were put in, whatever color space JFIF or Adobe markers speak of.
     """
     stream = check_codestream(read_jpeg(data), layout, data)
     pixels, notes = _decode_samples(data, stream, ycbcr=False, reduction=0)
@@ -184,7 +184,7 @@ def _end_of_scan(data: bytes) -> int:
 
 
 def _ends_as_invented(pixels: NDArray[Any], stream: Codestream) -> bool:
-    """Whether the last sample is what its neighbours predict (T.81 table H.1), or as if there were none."""
+    """Whether the last sample is what its neighbors predict (T.81 table H.1), or as if there were none."""
     if min(pixels.shape[:2]) < 2:
         return True
     corners = zip(*(np.ravel(pixels[i, j]).tolist() for i, j in ((-1, -1), (-1, -2), (-2, -1), (-2, -2))), strict=True)

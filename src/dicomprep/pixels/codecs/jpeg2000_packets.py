@@ -199,7 +199,7 @@ class _Bits:
 
 
 class _TagTree:
-    """Values of a grid, each told by as many bits as it differs from what is known of its neighbourhood (B.10.2)."""
+    """Values of a grid, each told by as many bits as it differs from what is known of its neighborhood (B.10.2)."""
 
     def __init__(self, columns: int, rows: int) -> None:
         self._levels: list[tuple[int, list[int], list[bool]]] = []

@@ -51,7 +51,7 @@ class Codestream:
     jfif: bool = False
     component_ids: tuple[int, ...] = ()
     predictor: int = 0
-    """Selection value of JPEG Lossless: how a sample is predicted from its neighbours (T.81 table H.1)."""
+    """Selection value of JPEG Lossless: how a sample is predicted from its neighbors (T.81 table H.1)."""
     end: int = 0
     """Where the last JPEG 2000 tile-part ends: there is the end marker, or it is missing."""
     levels: int = 0
@@ -106,7 +106,7 @@ def read_jpeg(data: bytes) -> Codestream:
 
 
 def bare_jpeg2000(data: bytes) -> bytes:
-    """The codestream without the JP2 file around it, whose word on colour does not count (PS3.5 A.4.4; T.800 I.4)."""
+    """The codestream without the JP2 file around it, whose word on color does not count (PS3.5 A.4.4; T.800 I.4)."""
     at = 0 if data[:12] == JP2_SIGNATURE else len(data)
     while at + 16 <= len(data):
         length, kind = struct.unpack(">I4s", data[at : at + 8])

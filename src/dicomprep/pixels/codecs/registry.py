@@ -144,7 +144,7 @@ def _syntax_found(data: bytes, stated: str) -> str:
 def resolve_components(head: bytes, layout: Layout, syntax: str) -> tuple[Layout, tuple[str, ...]]:
     """The layout of frames of which the first begins with `head`, and what had to be corrected.
 
-    One component is grey and three are colour, whatever the header calls them; any other number is left to the
+    One component is gray and three are color, whatever the header calls them; any other number is left to the
     decoder, which refuses it.
     """
     found, transformed = _count_components(head, layout, syntax)

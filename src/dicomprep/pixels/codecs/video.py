@@ -24,7 +24,7 @@ FORMATS = "h264,hevc,mpegvideo,mpeg,mpegts,mov"
 """Elementary streams and the containers that the standard allows; nothing that names other files."""
 
 HD_ROWS = 720
-"""From here on, colours are those of ITU-R BT.709 where a stream does not say; below, those of BT.601."""
+"""From here on, colors are those of ITU-R BT.709 where a stream does not say; below, those of BT.601."""
 
 
 def is_available() -> bool:
