@@ -117,10 +117,10 @@ def test_risky_images_are_held_until_a_person_releases_them(tmp_path: Path) -> N
     place.run()  # it stays so
     assert (leaving(place), leaving(place, hold=False)) == (1, 4)
     listed = cli(tmp_path, "release", "--db", place.db).stdout
-    assert "3 images probably show text; they are held back" in listed
+    assert "3 images with suspected burned-in text, held back until released" in listed
     assert all(f"\t{name}\t" in listed for name in ("s/a", "s/b", "t/c"))
     (first,) = place.rows("SELECT id FROM images WHERE filename = 's/a'")
-    assert "1 images released" in cli(tmp_path, "release", first, "--db", place.db, "--by", "Dr. A").stdout
+    assert "1 image released" in cli(tmp_path, "release", first, "--db", place.db, "--by", "Dr. A").stdout
     assert leaving(place) == 2
     cli(tmp_path, "release", "--study", "t", "--db", place.db, "--by", "Dr. B")
     assert leaving(place) == 3
@@ -166,7 +166,7 @@ def test_what_one_copy_is_suspected_of_all_are(tmp_path: Path, risky: str, runs:
             dicomprep.volume(series, db=place.db)
     listed = cli(tmp_path, "release", "--reason", "stated", "--db", place.db).stdout
     assert "in/a_frame0000\tCT\tstated" in listed or "in/a_frame0000\t-\tstated" in listed
-    assert "2 images probably show text" in listed
+    assert "2 images with suspected burned-in text" in listed
     cli(tmp_path, "release", "--all-frames", "--db", place.db)
     assert len(dicomprep.frames(place.db)) == 2
     assert len(dicomprep.volume("1.2.1", db=place.db).filenames) == 2

@@ -122,6 +122,6 @@ def test_a_header_is_read_only_so_far(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert len(dicomprep.process_dicom(path)) == 1
     monkeypatch.setattr(header, "FREE", 300)
     monkeypatch.setattr(items, "FREE", 300)
-    with pytest.raises(InputError, match="more elements and items than are read") as caught:
+    with pytest.raises(InputError, match="too many header elements") as caught:
         dicomprep.process_dicom(path)
     assert caught.value.code == "limit_exceeded"

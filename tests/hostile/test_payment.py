@@ -128,7 +128,7 @@ def test_a_huge_profile_is_not_applied(tmp_path: Path) -> None:
     path.write_bytes(make_file(SMALL, make_numbers(samples=3, planar=0), elements))
     outcome = _processed(path)
     assert (outcome.status, len(outcome.written)) == (Status.DONE, FRAMES)
-    assert "the ICC profile has" in outcome.written[0].transform
+    assert "ICC profile of" in outcome.written[0].transform
 
 
 # Elements and items
@@ -183,7 +183,7 @@ def test_no_more_elements_are_read_than_a_file_pays_for(name: str, tmp_path: Pat
     path.write_bytes(MANY_ELEMENTS[name]())
     outcome = _processed(path)
     assert (outcome.status, outcome.error_code) == (Status.FAILED, ErrorCode.LIMIT_EXCEEDED)
-    assert "more elements and items than are read" in (outcome.error_detail or "")
+    assert "too many header elements" in (outcome.error_detail or "")
 
 
 def test_frames_with_pixels_pay_for_their_items(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_a_file_decodes_to_no_more_than_it_pays_for(name: str, tmp_path: Path) -
     path.write_bytes(PIXELS_OF_NOTHING[name]())
     outcome = _processed(path)
     assert (outcome.status, outcome.error_code) == (Status.FAILED, ErrorCode.LIMIT_EXCEEDED)
-    assert "too many scans" in (outcome.error_detail or "")
+    assert "more than is decoded" in (outcome.error_detail or "")
 
 
 def _jpeg_with(segments: bytes) -> bytes:
