@@ -107,7 +107,7 @@ def test_a_database_of_something_else_is_refused_untouched(place: Place, table: 
         f"INSERT INTO {table.split(maxsplit=1)[0]} VALUES ('1'{', 1' * table.count(',')})",
     )
     before = place.db.read_bytes()
-    with pytest.raises(ConfigError, match="not of dicomprep"):
+    with pytest.raises(ConfigError, match="not a dicomprep database"):
         place.run()
     assert place.db.read_bytes() == before
     assert place.images() == {}
@@ -117,7 +117,7 @@ def test_a_database_of_something_else_is_refused_untouched(place: Place, table: 
 def test_a_file_of_something_else_is_refused_untouched(place: Place, content: bytes) -> None:
     make_files(place.source, "a.dcm")
     place.db.write_bytes(content)
-    with pytest.raises((ConfigError, EnvironmentFault), match="no database"):
+    with pytest.raises((ConfigError, EnvironmentFault), match="not a dicomprep database"):
         place.run()
     assert place.db.read_bytes() == content
 

@@ -347,7 +347,7 @@ def test_a_session_ended_in_the_middle_of_a_transaction_costs_only_time(place: S
 
     thread = threading.Thread(target=end_it)
     thread.start()
-    with pytest.raises(EnvironmentFault, match=r"broke the connection off.*run this again") as fault:
+    with pytest.raises(EnvironmentFault, match=r"closed the connection.*run this again") as fault:
         place.run(size=SIZE)
     thread.join()
     assert met == [True]

@@ -151,7 +151,7 @@ def test_a_fault_of_our_own_is_still_shown_as_one(
     sql("UPDATE frames SET width = 'wide'")(here / "x.db")
     assert answer(here, ["status", "--db", "x.db"]) == 3
     said = capfd.readouterr().err
-    assert "x.db is damaged. Restore a copy" in said
+    assert "x.db is damaged. Restore a backup" in said
     assert "frames.width of row 1" in said
 
 

@@ -27,7 +27,7 @@ def test_a_place_that_may_not_be_written_to(small: Place, host: str) -> None:
     options = ("--db", str(small.db), "--port", str(free_port()), "--host", host)
     done = cli(small.base.parent.parent, "label", *options, timeout=60)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
-    assert f"{small.db} may not be written to" in done.stderr
+    assert f"{small.db} is read-only" in done.stderr
 
 
 def test_labels_wait_while_the_disk_is_full(small: Place) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
+from dicomprep.storage.base import Stat
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.paths import SCRATCH
 from tests.storage.contract import NAMES, StoreContract
@@ -75,6 +76,26 @@ class TestLocalImages(StoreContract):
         store.publish("a.png", b"a")
         other.publish("b.png", b"b")
         assert len(list((Path(store.folder) / SCRATCH).iterdir())) == 2
+
+    def test_two_containers_that_both_claim_to_be_process_1(self, store: LocalImages) -> None:
+        """They write the same images at the same time: each is whole, and is one that was meant for its name."""
+        writer = (
+            "import os, sys; os.getpid = lambda: 1\n"
+            "from dicomprep.storage.local_images import LocalImages\n"
+            "store = LocalImages(sys.argv[1]); print('ready', flush=True); sys.stdin.readline()\n"
+            "for n in range(400): name = f's/{n % 7}.png'; store.publish(name, name.encode() * 20_000)"
+        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        writers = [subprocess.Popen([sys.executable, "-c", writer, store.folder], text=True, **pipes) for _ in range(2)]
+        assert [process.stdout.readline() for process in writers if process.stdout] == ["ready\n"] * 2
+        for process in writers:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        assert [process.communicate()[1] for process in writers] == ["", ""]
+        for n in range(7):
+            assert store.read(f"s/{n}.png") == f"s/{n}.png".encode() * 20_000
+        assert sorted(image.name for image in store.list()) == [f"s/{n}.png" for n in range(7)]
 
     # Links and other things that strangers may have put there
 
@@ -164,6 +185,14 @@ class TestLocalImages(StoreContract):
 names = st.sampled_from(["a.png", "b.png", "S/a.png", "s/b.png", "s/t/c.png", "s/t/é.png"])
 
 
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing tidies up."""
+
+
+def _be_killed(*_places: object, **_options: object) -> None:
+    raise Killed
+
+
 class LocalImagesAgainstADict(RuleBasedStateMachine):
     """Whatever is done in whatever order, the store holds what a dict would."""
 
@@ -213,6 +242,23 @@ class LocalImagesAgainstADict(RuleBasedStateMachine):
             return
         assert {image.name: image.size for image in self.store.list()} == {n: len(c) for n, c in self.known.items()}
         assert {name: self.store.read(name) for name in self.known} == self.known
+
+    @rule(name=names)
+    def stat(self, name: str) -> None:
+        if name in self.known:
+            assert self.store.stat(name) == Stat(name, len(self.known[name]))
+        else:
+            with pytest.raises(FileNotFoundError):
+                self.store.stat(name)
+
+    @rule(name=names, content=st.binary(min_size=1, max_size=50))
+    def publish_and_be_killed(self, name: str, content: bytes) -> None:
+        """Right before the image gets its name: what was there stays, whoever comes next goes on."""
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+            patch.setattr("dicomprep.storage.local_images.os.replace", _be_killed)
+            self.store.publish(name, content)
+        self.store.close()
+        self.store = LocalImages(self.store.folder)
 
     def teardown(self) -> None:
         self.store.close()

@@ -119,13 +119,15 @@ def _schema_version(connection: Connection) -> int:
     tables = inspect(connection).get_table_names()
     version = read_meta(connection, "schema_version") if "meta" in tables else None
     if version is None and ("meta" in tables or (tables and connection.dialect.name == "sqlite")):
-        raise ConfigError("The database holds tables that are not of dicomprep. Choose another with --db.")
+        raise ConfigError(
+            "This is not a dicomprep database: it holds tables of another program. Choose another with --db."
+        )
     if not re.fullmatch(r"[0-9]{1,6}", str(version or 0)):
         raise EnvironmentFault(
-            "The database is damaged: it has no number of its schema. Restore a copy, or choose another."
+            "The database is damaged: its schema version is missing. Restore a backup, or choose another."
         )
     if int(version or 0) > SCHEMA_VERSION:
-        message = f"The database is of a newer dicomprep (schema {version}, this one knows {SCHEMA_VERSION})."
+        message = f"The database was created by a newer dicomprep (schema {version}; supported: {SCHEMA_VERSION})."
         raise EnvironmentFault(f"{message} Upgrade dicomprep to use it.")
     return int(version or 0)
 

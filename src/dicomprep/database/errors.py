@@ -11,17 +11,17 @@ __all__ = ["database_fault"]
 _REASONS = {
     sqlite3.SQLITE_BUSY: "is locked by another program. Close that program, or wait for it, and run this again",
     sqlite3.SQLITE_LOCKED: "is locked by another program. Close that program, or wait for it, and run this again",
-    sqlite3.SQLITE_FULL: "cannot grow, for its disk is full. Make room and run this again",
-    sqlite3.SQLITE_IOERR: "cannot be read or written. Check its disk (also for room) and run this again",
-    sqlite3.SQLITE_READONLY: "may not be written to. Check permissions and how its disk is mounted, or choose another",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened. Is it a folder, or in one that may not be written to?",
-    sqlite3.SQLITE_CORRUPT: "is damaged. Restore a copy, or choose another: its images are then made again",
-    sqlite3.SQLITE_NOMEM: "cannot be read: the memory does not suffice. Give it more and run this again",
-    sqlite3.SQLITE_NOTADB: "is no database of dicomprep. Choose another file",
+    sqlite3.SQLITE_FULL: "cannot grow, because its disk is full. Make room and run this again",
+    sqlite3.SQLITE_IOERR: "cannot be read or written. Check its disk and the space left on it, then run this again",
+    sqlite3.SQLITE_READONLY: "is read-only. Check its permissions and how its disk is mounted, or choose another",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened. Is it a folder, or in a folder without write permission?",
+    sqlite3.SQLITE_CORRUPT: "is damaged. Restore a backup, or choose another database: its images are then regenerated",
+    sqlite3.SQLITE_NOMEM: "cannot be read: out of memory. Give it more memory and run this again",
+    sqlite3.SQLITE_NOTADB: "is not a dicomprep database. Choose another file",
 }
 _SQLSTATES = {"55P03": sqlite3.SQLITE_LOCKED, "53100": sqlite3.SQLITE_FULL, "25006": sqlite3.SQLITE_READONLY}
-_UNSOUND = "does not hold what it should. Restore a copy, or choose another: its images are then made again"
-_LOST = "broke the connection off. What it had recorded stays; run this again when it can be reached"
+_UNSOUND = "holds unexpected values. Restore a backup, or choose another database: its images are then regenerated"
+_LOST = "closed the connection. What was recorded stays; run this again when it can be reached"
 
 
 def database_fault(shown: str, error: DBAPIError) -> EnvironmentFault:

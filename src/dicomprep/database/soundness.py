@@ -31,7 +31,7 @@ _WORDS: dict[tuple[str, str], Iterable[str]] = {
     ("files", "error_code"): ErrorCode,
     ("groups", "split"): SPLIT_NAMES,
 }
-_REMEDY = "Restore a copy, or choose another: its images are then made again"
+_REMEDY = "Restore a backup, or choose another database: its images are then regenerated"
 
 
 def damage_fault(address: DatabaseAddress, error: Exception) -> EnvironmentFault | None:
@@ -85,7 +85,7 @@ def _wrong_values(connection: Connection, table: Table) -> Iterator[str]:
         statement = f'SELECT rowid FROM "{table.name}" WHERE {wrong} LIMIT 1'  # noqa: S608  (names of our own)
         row = connection.exec_driver_sql(statement).scalar()
         if row is not None:
-            yield f"{table.name}.{column.name} of row {row} holds what no release of dicomprep writes there"
+            yield f"{table.name}.{column.name} of row {row} has a value that no release of dicomprep writes"
 
 
 def _conditions(table: str, column: Any) -> Iterator[str]:  # noqa: ANN401
@@ -115,7 +115,7 @@ def _wrong_options(connection: Connection) -> Iterator[str]:
             ImageOptions(**options["image"])
             Splits(**options["splits"])
         except (ConfigError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            yield "runs.options holds what no release of dicomprep writes there"
+            yield "runs.options has a value that no release of dicomprep writes"
 
 
 def _is_utf8(value: bytes | None) -> bool:

@@ -72,6 +72,10 @@ class ImageStore(Protocol):
         """One image as `list` gives it."""
         ...
 
+    def sync(self, names: Iterable[str]) -> None:
+        """Return when these images, and their names, outlive a loss of power. Raises EnvironmentFault."""
+        ...
+
     def where(self, name: str) -> str:
         """What a person calls the place of an image: a path, an address."""
         ...

@@ -14,6 +14,7 @@ from dicomprep.errors import EnvironmentFault, ErrorCode, InputError, disk_fault
 from dicomprep.storage.access import ANYONE, OWNER, access_like, make_folder
 from dicomprep.storage.base import Stat, is_image_name
 from dicomprep.storage.paths import MARK, SCRATCH
+from dicomprep.storage.sync import sync_images
 
 __all__ = ["Entry", "LocalImages"]
 
@@ -113,6 +114,10 @@ class LocalImages:
                 continue
             except OSError as error:
                 raise self._fault(name, "removed", error) from error
+
+    def sync(self, names: Iterable[str]) -> None:
+        """See `ImageStore`."""
+        sync_images(Path(self.folder), names)
 
     def remove_emptied(self, folder: str) -> None:
         """Remove a folder below this one that holds nothing any more, and those around it that then do not either."""

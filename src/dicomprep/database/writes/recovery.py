@@ -58,5 +58,5 @@ def _listed(noted: str) -> list[str]:
         paths = None
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         message = f"The database's list of images to be removed is damaged (`{_PENDING_KEY}` in its table `meta`)."
-        raise EnvironmentFault(f"{message} Restore a copy of the database.")
+        raise EnvironmentFault(f"{message} Restore a backup of the database.")
     return paths

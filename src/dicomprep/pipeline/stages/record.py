@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from dicomprep.config import Splits
 from dicomprep.database.writes.store import Store
@@ -13,7 +12,6 @@ from dicomprep.errors import EnvironmentFault, ErrorCode
 from dicomprep.models import Outcome
 from dicomprep.splits import assign_split
 from dicomprep.storage.local_images import LocalImages
-from dicomprep.storage.sync import sync_images
 
 __all__ = ["Ledger", "Recorder", "record"]
 
@@ -56,7 +54,7 @@ def _record_below_root(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
     unnamed = [written.thumbnail_path for o in outcomes if not o.keeps_images for written in o.written]
     unnamed += [path for o in whole if not o.written for path in _leftovers(o, ledger.images)]
     if ledger.durable:
-        sync_images(Path(ledger.images.folder), (written.thumbnail_path for o in whole for written in o.written))
+        ledger.images.sync(written.thumbnail_path for o in whole for written in o.written)
     stale = ledger.store.record(
         whole, run_id=ledger.run_id, fingerprint=ledger.fingerprint, assign=assign, unnamed=unnamed
     )
