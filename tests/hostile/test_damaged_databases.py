@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dicomprep.cli.app import main
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.soundness import damage_fault
 from tests.faults.figures import keep
 from tests.hostile.damaged_databases import copy_of, damages, sql
@@ -157,5 +158,5 @@ def test_a_fault_of_our_own_is_still_shown_as_one(
 
 def test_a_sound_database_is_called_so(base: Path, tmp_path: Path) -> None:
     here = copy_of(base, tmp_path / "copy")
-    assert damage_fault(str(here / "x.db"), TypeError()) is None
-    assert damage_fault(str(here / "nowhere.db"), TypeError()) is None
+    assert damage_fault(DatabaseAddress.parse(here / "x.db"), TypeError()) is None
+    assert damage_fault(DatabaseAddress.parse(here / "nowhere.db"), TypeError()) is None
