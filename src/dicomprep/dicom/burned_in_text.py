@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from dicomprep.dicom.attributes import Attributes
-from dicomprep.dicom.vocabulary import SECONDARY_CAPTURE, SLIDE_COORDINATES, WHOLE_SLIDE
+from dicomprep.dicom.vocabulary import SECONDARY_CAPTURE, SLIDE_COORDINATES, VOLUMES, WHOLE_SLIDE
 from dicomprep.errors import InputError
 from dicomprep.privacy.burned_in import Reason
 
@@ -28,8 +28,6 @@ LEAST_BANNER = 0.04
 _LABELS = frozenset({"LABEL", "OVERVIEW"})
 _OVERVIEWS = frozenset({"LOCALIZER", "THUMBNAIL"})
 """Image Type of a slide (PS3.3 C.8.12.4.1.1), value 3: the label or the slide with it; pictures that may have it."""
-_VOLUMES = frozenset({"CT", "MR", "PT"})
-"""Modalities of which a stack may show a face, which no single image does: `recognisable_face` says so."""
 _FRAME_TYPES = (
     "WholeSlideMicroscopyImageFrameTypeSequence", "ConfocalMicroscopyImageFrameTypeSequence",
     "CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "MRSpectroscopyFrameTypeSequence",
@@ -96,7 +94,7 @@ def _reasons(said: _Said, *, has_banner: bool, is_shallow: bool, has_overlay: bo
         (Reason.SCANNED, said.conversion in _SCANS or modality in _SCAN_MODALITIES),
         (Reason.BANNER, has_banner),
         (Reason.SLIDE_LABEL, shows_label),
-        (Reason.RECOGNIZABLE, said.features == "YES" and modality not in _VOLUMES),
+        (Reason.RECOGNIZABLE, said.features == "YES" and modality not in VOLUMES),
         (Reason.SECONDARY_CAPTURE, _is_capture(said.sop_class_uid)),
         (Reason.MODALITY, modality in _WITH_TEXT or not modality or may_show_label),
         (Reason.EIGHT_BITS, is_shallow),

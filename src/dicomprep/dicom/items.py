@@ -7,7 +7,7 @@ import struct
 from collections.abc import Container, Iterable
 
 from dicomprep.dicom.fast_scan import PIXEL_KEYWORDS
-from dicomprep.dicom.nesting import LONG_VRS, UNDEFINED
+from dicomprep.dicom.nesting import DELIMITERS, ITEM, LONG_VRS, SEQUENCE_END, UNDEFINED
 from dicomprep.dicom.sniff import Encoding
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.storage.source import MemoryFile, SourceFile
@@ -29,7 +29,6 @@ PIECE_BYTES = 2**20
 
 TOO_MANY = "too many header elements for a file of this size"
 
-_DELIMITERS, _ITEM, _SEQUENCE_END = 0xFFFE, 0xE000, 0xE0DD
 _SEQUENCES = (b"SQ", b"UN")
 
 
@@ -67,7 +66,7 @@ class _Count:
         self._read_tag, self._read_length = struct.Struct(f"{order}2H").unpack_from, struct.Struct(f"{order}I").unpack
         self._read_short = struct.Struct(f"{order}H").unpack
         self._file, self._held_bytes = file, held_bytes
-        self._item = struct.pack(f"{order}2H", _DELIMITERS, _ITEM)
+        self._item = struct.pack(f"{order}2H", DELIMITERS, ITEM)
         self._count = 0
         self._piece, self._base = b"", 0
 
@@ -80,9 +79,9 @@ class _Count:
             if wanted is not None and tag in PIXEL_KEYWORDS:
                 return at
             self._add(ITEM_COUNTS if head[:4] == self._item else 1, at)
-            if group == _DELIMITERS:
+            if group == DELIMITERS:
                 at += 8
-                if element == _SEQUENCE_END:
+                if element == SEQUENCE_END:
                     return at
             else:
                 is_wanted = wanted is None or tag in wanted

@@ -2,13 +2,15 @@
 
 import struct
 
-__all__ = ["LONG_VRS", "UNDEFINED", "find_end"]
+__all__ = ["DELIMITERS", "ITEM", "ITEM_END", "LONG_VRS", "SEQUENCE_END", "UNDEFINED", "find_end"]
 
 UNDEFINED = 0xFFFFFFFF
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 """Value Representations whose length has four bytes, after two that are reserved."""
 
-_DELIMITERS, _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE, 0xE000, 0xE00D, 0xE0DD
+DELIMITERS, ITEM, ITEM_END, SEQUENCE_END = 0xFFFE, 0xE000, 0xE00D, 0xE0DD
+"""The group of items and delimiters, and their elements (PS3.5 7.5)."""
+
 _DEEPEST = 32
 
 
@@ -24,9 +26,9 @@ def find_end(buffer: bytes | memoryview, at: int, *, implicit: bool, big_endian:
     while True:
         group, element, length = read(buffer, at)
         at += 8
-        if group != _DELIMITERS or element not in (_ITEM, _SEQUENCE_END):
+        if group != DELIMITERS or element not in (ITEM, SEQUENCE_END):
             raise ValueError("no item")
-        if element == _SEQUENCE_END:
+        if element == SEQUENCE_END:
             return at
         at = at + length if length != UNDEFINED else _find_item_end(buffer, at, implicit, big_endian, depth)
 
@@ -37,7 +39,7 @@ def _find_item_end(buffer: bytes | memoryview, at: int, implicit: bool, big_endi
     read_short = struct.Struct(f"{order}H").unpack_from
     while True:
         tag = read_tag(buffer, at)
-        if tag == (_DELIMITERS, _ITEM_END):
+        if tag == (DELIMITERS, ITEM_END):
             return at + 8
         vr = b"" if implicit else bytes(buffer[at + 4 : at + 6])
         if implicit:

@@ -49,7 +49,6 @@ _HEAD = re.compile(
     rb"|CRANE|CABEZA|TESTA|HOOFD|MPRAGE|WHOLE.?BODY",
     re.IGNORECASE,
 )
-_VOLUMES = frozenset({"CT", "MR", "PT"})
 
 
 def read_tags(root: Attributes) -> Tags:
@@ -137,7 +136,7 @@ def _may_show_face(raw: dict[str, bytes], body_part: str | None) -> bool:
     """Features said to be recognizable, or a head in a volume; where no body part is stated, descriptions decide."""
     if read_code(raw["RecognizableVisualFeatures"]) == "YES":
         return True
-    if read_code(raw["Modality"]) not in _VOLUMES:
+    if read_code(raw["Modality"]) not in vocabulary.VOLUMES:
         return False
     if body_part is not None:
         return any(part in vocabulary.HEAD_PARTS for part in body_part.split("_"))
