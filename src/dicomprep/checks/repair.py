@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,6 +15,7 @@ from dicomprep.config import Config
 from dicomprep.database.queries import verify as verify_queries
 from dicomprep.database.queries.concerns import changed_side
 from dicomprep.database.queries.runs import last_options
+from dicomprep.database.queries.verify import RecordedImage, RecordedInput
 from dicomprep.database.writes.groups import forget_lost_kin
 from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.database.writes.store import Store
@@ -91,24 +91,26 @@ class _Part:
             forget_lost_kin(connection)
         wrong = {place for place in before.images if not self._is_whole(place, before)}
         for place in wrong:
-            if before.images[place][0] not in before.files:
+            if before.images[place].file_id not in before.files:
                 self._lose(f"{place}: no input is recorded that it was made of")
         for row in before.files.values():
             if not _is_here(row):
                 self._give_up(row, before, wrong)
-        here = sorted((row for row in before.files.values() if _is_here(row)), key=itemgetter(1, 2))
-        for root, rows in groupby(here, key=itemgetter(1)):
+        here = sorted((row for row in before.files.values() if _is_here(row)), key=attrgetter("root", "path"))
+        for root, rows in groupby(here, key=attrgetter("root")):
             if not self.repaired.interrupted:
-                self._process(root, [row[2] for row in rows])
+                self._process(root, [row.path for row in rows])
         if not self.repaired.interrupted:
             with self.store.transaction() as connection:
-                after = _Recorded.of(connection, [row[0] for row in here])
+                after = _Recorded.of(connection, [row.id for row in here])
             self._compare(before, after, wrong)
 
-    def _give_up(self, row: tuple[Any, ...], before: "_Recorded", wrong: set[str]) -> None:
+    def _give_up(self, row: RecordedInput, before: "_Recorded", wrong: set[str]) -> None:
         """Nothing can be done for the images of a file that is gone; those that are whole stay."""
-        self.repaired.lost += sum(before.images[place][0] == row[0] for place in wrong) or 1
-        self.repaired.explain(f"{row[1]}/{row[2]}: the source is gone or cannot be read; restore it, then verify again")
+        self.repaired.lost += sum(before.images[place].file_id == row.id for place in wrong) or 1
+        self.repaired.explain(
+            f"{row.root}/{row.path}: the source is gone or cannot be read; restore it, then verify again"
+        )
 
     def _process(self, root: str, paths: list[str]) -> None:
         with self.store.transaction() as connection:
@@ -128,9 +130,9 @@ class _Part:
 
     def _compare(self, before: "_Recorded", after: "_Recorded", wrong: set[str]) -> None:
         for file_id, row in after.files.items():
-            unsettled = contradiction(row[3], row[5], after.counts[file_id], row[8])
+            unsettled = contradiction(row.status, row.frames, after.counts[file_id], row.group_id)
             if unsettled:
-                self._lose(f"{row[1]}/{row[2]}: {unsettled}")
+                self._lose(f"{row.root}/{row.path}: {unsettled}")
         for place, (file_id, *content) in before.images.items():
             if file_id not in after.files:
                 continue
@@ -156,29 +158,32 @@ class _Part:
 class _Recorded:
     """What the database says of some inputs."""
 
-    files: dict[int, tuple[Any, ...]]
-    images: dict[str, tuple[int, int, bytes]]
+    files: dict[int, RecordedInput]
+    images: dict[str, RecordedImage]
     counts: Counter[int]
 
     @classmethod
     def of(cls, connection: Connection, ids: Sequence[int]) -> "_Recorded":
         images = verify_queries.find_frames(connection, ids)
-        return cls(verify_queries.find_files(connection, ids), images, Counter(row[0] for row in images.values()))
+        return cls(
+            verify_queries.find_files(connection, ids), images, Counter(image.file_id for image in images.values())
+        )
 
 
-def _is_here(row: tuple[Any, ...]) -> bool:
+def _is_here(row: RecordedInput) -> bool:
     """Whether the source of an input can be read; a link is not followed."""
-    path = Path(actual_path(row[1]), actual_path(row[2]))
+    path = Path(actual_path(row.root), actual_path(row.path))
     return path.is_file() and not path.is_symlink() and os.access(path, os.R_OK)
 
 
-def _why_lost(row: tuple[Any, ...]) -> str:
-    return f"its source gives no such image any more; it is {row[3]} now{f' ({row[4]})' if row[4] else ''}"
+def _why_lost(row: RecordedInput) -> str:
+    code = f" ({row.error_code})" if row.error_code else ""
+    return f"its source gives no such image any more; it is {row.status} now{code}"
 
 
-def _why_different(before: tuple[Any, ...], after: tuple[Any, ...]) -> str:
-    if before[6] != after[6]:
+def _why_different(before: RecordedInput, after: RecordedInput) -> str:
+    if before.digest != after.digest:
         return "its source has changed since; the image is made of the new content"
-    if before[7] != after[7]:
+    if before.fingerprint != after.fingerprint:
         return "it was made with other options, or by another version; now it is as the last run's options say"
     return "the same source and options gave another image: another version of a decoder, perhaps"

@@ -1,7 +1,7 @@
 """Reads of `verify`: what is recorded of images and inputs, a batch at a time; whether the database is sound."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -10,6 +10,8 @@ from dicomprep.database.schema import files, frames, groups
 from dicomprep.storage.naming import folded_name, frame_stem
 
 __all__ = [
+    "RecordedImage",
+    "RecordedInput",
     "count_frames_of",
     "dangling",
     "find_alike",
@@ -21,11 +23,34 @@ __all__ = [
     "unsound",
 ]
 
+
+class RecordedInput(NamedTuple):
+    """What is recorded of an input, for those who compare it with its images."""
+
+    id: int
+    root: str
+    path: str
+    status: str
+    error_code: str | None
+    frames: int
+    digest: bytes
+    fingerprint: str
+    group_id: int | None
+
+
+class RecordedImage(NamedTuple):
+    """What is recorded of an image."""
+
+    file_id: int
+    size: int
+    digest: bytes
+
+
 _FILE = (files.c.id, files.c.root, files.c.path, files.c.status, files.c.error_code, files.c.frames)
 _IMAGE = (frames.c.file_id, frames.c.thumbnail_path, frames.c.size, frames.c.digest)
 _NAMED = select(frames.c.thumbnail_path).where(any_of(frames.c.filename))
 _ALIKE = select(frames.c.filename, frames.c.thumbnail_path).join(files).where(any_of(files.c.folded_name))
-_FILES = select(*_FILE, files.c.digest, files.c.fingerprint, files.c.group_id).where(any_of(files.c.id))
+_FILES = select(*(files.c[name] for name in RecordedInput._fields)).where(any_of(files.c.id))
 _FRAMES = select(*_IMAGE).where(any_of(frames.c.file_id))
 
 MOST_FAULTS = 100
@@ -54,15 +79,15 @@ def count_frames_of(connection: Connection, first: int, last: int) -> dict[int, 
     return {row[0]: row[1] for row in connection.execute(statement.group_by(frames.c.file_id))}
 
 
-def find_files(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
-    """(id, root, path, status, error_code, frames, digest, fingerprint, group_id) of inputs, by id."""
-    return {row[0]: tuple(row) for row in look_up(connection, _FILES, ids)}
+def find_files(connection: Connection, ids: Sequence[int]) -> dict[int, RecordedInput]:
+    """Inputs, by id."""
+    return {row[0]: RecordedInput(*row) for row in look_up(connection, _FILES, ids)}
 
 
-def find_frames(connection: Connection, file_ids: Sequence[int]) -> dict[str, tuple[int, int, bytes]]:
-    """(file_id, size, digest) of the images of inputs, by thumbnail path."""
+def find_frames(connection: Connection, file_ids: Sequence[int]) -> dict[str, RecordedImage]:
+    """The images of inputs, by thumbnail path."""
     rows = look_up(connection, _FRAMES, file_ids)
-    return {place: (file_id, size, bytes(digest)) for file_id, place, size, digest in rows}
+    return {place: RecordedImage(file_id, size, bytes(digest)) for file_id, place, size, digest in rows}
 
 
 def find_named(connection: Connection, places: Sequence[str]) -> set[str]:
