@@ -17,6 +17,7 @@ from PIL import Image
 from dicomprep.checks import verify as verification
 from dicomprep.checks.verify import Kind, verify
 from dicomprep.cli.app import main
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.writes.labels import add_label
 from dicomprep.database.writes.store import Store
 from dicomprep.pixels.png import SIGNATURE, encode_png, is_own_png
@@ -203,7 +204,7 @@ def test_what_is_not_of_our_making_is_left_alone(small: Place, say: Say, monkeyp
     assert verify(small.workspace).foreign == 6
     done = say("--repair")
     assert done[0] == 0
-    assert "6 files there are not of dicomprep's making" in done[1]
+    assert "6 files there were not made by dicomprep" in done[1]
     assert all(path.exists() for path in (*foreign, hidden, small.output / "link.png"))
     assert not (small.output / "in/orphan.png").exists()
 
@@ -257,7 +258,7 @@ def test_what_does_not_say_that_it_is_ours_is_never_removed(
     assert found(small, monkeypatch) == {}
     done = say("--repair")
     assert done[0] == 0
-    assert "2 files there are not of dicomprep's making" in done[1]
+    assert "2 files there were not made by dicomprep" in done[1]
     assert [path.read_bytes() for path in theirs] == [content, content]
 
 
@@ -393,7 +394,7 @@ def test_a_run_keeps_it_out(small: Place, say: Say) -> None:
 
 def test_without_a_database_there_is_nothing_to_verify(place: Place, say: Say) -> None:
     assert say()[0] == 2
-    Store(place.workspace.address).close()
+    Store(DatabaseAddress.parse(place.db)).close()
     done = say()
     assert done[0] == 2
     assert "holds nothing yet" in done[1]
