@@ -397,7 +397,7 @@ def test_without_a_database_there_is_nothing_to_verify(place: Place, say: Say) -
     Store(DatabaseAddress.parse(place.db)).close()
     done = say()
     assert done[0] == 2
-    assert "holds nothing yet" in done[1]
+    assert "has no images yet" in done[1]
 
 
 def test_labels_stay_with_images_that_are_made_again(small: Place, say: Say) -> None:
