@@ -24,7 +24,7 @@ IN_CHECKOUT = (Path(__file__).parents[3] / LABEL_SCRIPT).is_file()
 @contextmanager
 def loading_workers() -> Iterator[None]:
     """What a run needs from its first moment on: workers load decoders already, and Ctrl-C leaves no traceback."""
-    with end_at_once("Error: Interrupted. The same command goes on from here."):
+    with end_at_once("Error: Interrupted. Run the same command again to continue."):
         from dicomprep.pipeline.preload import preload
 
         preload()
