@@ -1,15 +1,16 @@
-"""The settings of a run: frozen, checked when they are made. Nothing else reads configuration."""
+"""What a run is told: frozen settings, checked when they are made. Nothing else reads configuration."""
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from dicomprep.engines.options import EngineOptions, JobOptions, choose
 from dicomprep.errors import ConfigError
 
 __all__ = [
@@ -27,13 +28,11 @@ __all__ = [
     "Splits",
 ]
 
-E = TypeVar("E", bound=StrEnum)
-
 DEFAULT_DB, DEFAULT_OUTPUT_DIR = "dicomprep.db", Path("thumbnails")
-"""Where a data set is by default: in the current folder."""
+"""Where a data set is unless it is said: in the current folder."""
 
-RUN_OPTIONS = ("workers", "strict", "durable", "follow_links", "prune", "shared")
-"""Options of a run as a whole."""
+OWN_OPTIONS = ("workers", "strict", "durable", "follow_links", "prune", "shared", "jobs")
+"""What belongs to a run as a whole."""
 
 RULES_VERSION = 7
 """Raised when the same options would give other pixels than before, or know them by other marks: all is redone then."""
@@ -60,7 +59,7 @@ class Fit(StrEnum):
 
 
 class Fidelity(StrEnum):
-    """The resolution at which large frames are decoded."""
+    """How much of the resolution is decoded where the image will be much smaller anyway."""
 
     EXACT = "exact"
     HIGH = "high"
@@ -68,14 +67,14 @@ class Fidelity(StrEnum):
 
 
 class Names(StrEnum):
-    """How images are named."""
+    """Where the names of images come from."""
 
     PATH = "path"
     HASH = "hash"
 
 
 class GroupBy(StrEnum):
-    """The unit kept within one split."""
+    """What is never divided between splits."""
 
     PATIENT = "patient"
     STUDY = "study"
@@ -84,27 +83,27 @@ class GroupBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageOptions:
-    """How images are rendered. All of it is in the fingerprint: a change processes the affected files again."""
+    """What shapes an image. All of it is in the fingerprint: a change redoes what it affects."""
 
     size: int = 224
-    """Side length of the square images, in pixels."""
+    """Rows and columns of the square image, in pixels."""
     fit: Fit = Fit.PAD
-    """pad (letterbox), crop (center crop) or stretch (ignore aspect ratio)."""
+    """pad keeps all and the shape, crop keeps the shape and fills, stretch fills and keeps all."""
     depth: int = 8
-    """Bit depth of the images: 8 or 16."""
+    """Bits of a sample: 8 or 16."""
     window: str = "auto"
-    """auto (from the header), CENTER/WIDTH, a preset such as lung, or three of them for red, green, blue."""
+    """auto (the file's own), CENTER/WIDTH, a preset such as lung, or three of them for red, green, blue."""
     frames: str = "all"
-    """Frames of a multi-frame file: all, first, middle, every=K or max=K (evenly spaced)."""
+    """all, first, middle, every=K or max=K (spread evenly)."""
     fidelity: Fidelity = Fidelity.HIGH
-    """exact decodes at full resolution, high and draft large frames at 1/2, 1/4 …; high has 40 dB PSNR or more."""
+    """high and draft decode or average large frames at 1/2, 1/4 … of the size; high: 40 dB of exact, medical images."""
     names: Names = Names.PATH
-    """path: named after the source folder and file; hash: anonymous file names."""
+    """path: as the source's folder and file; hash: saying nothing of the source."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fit", _choice(Fit, "fit", self.fit))
-        object.__setattr__(self, "fidelity", _choice(Fidelity, "fidelity", self.fidelity))
-        object.__setattr__(self, "names", _choice(Names, "names", self.names))
+        object.__setattr__(self, "fit", choose(Fit, "fit", self.fit))
+        object.__setattr__(self, "fidelity", choose(Fidelity, "fidelity", self.fidelity))
+        object.__setattr__(self, "names", choose(Names, "names", self.names))
         _require(8 <= self.size <= 8192, f"--size {self.size}: choose from 8 to 8192 pixels.")
         _require(self.depth in (8, 16), f"--depth {self.depth}: choose 8 or 16 bits.")
         _require(
@@ -115,14 +114,14 @@ class ImageOptions:
 
     @property
     def windows(self) -> tuple[tuple[float, float], ...]:
-        """(center, width) of each window requested, in modality units; empty for those of the header."""
+        """(center, width) of each window asked for, in modality units; empty for the file's own."""
         if self.window == "auto":
             return ()
         return tuple(_parse_window(text.strip()) for text in self.window.split(","))
 
     @property
     def presets(self) -> tuple[bool, ...]:
-        """Of each window, whether it is a preset, in Hounsfield units."""
+        """Of each window, whether it was asked for by name and is in Hounsfield units."""
         return tuple(text.strip() in WINDOW_PRESETS for text in self.window.split(","))[: len(self.windows)]
 
     def select_frames(self, count: int) -> Sequence[int]:
@@ -146,12 +145,12 @@ class ImageOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Limits of one file."""
+    """What one file may cost before it is given up."""
 
     timeout: float = 120.0
-    """Seconds without a finished frame before a file fails; long and large files get more in total."""
+    """Seconds without a finished frame; a file as a whole: as much, and a share for its frames and megabytes."""
     max_memory: int = 2048
-    """Memory limit of a worker for one file, in megabytes."""
+    """Megabytes that a worker may use for one file."""
 
     def __post_init__(self) -> None:
         _require(0 < self.timeout <= 604_800, f"--timeout {self.timeout:g}: give seconds, up to a week's (604800).")
@@ -160,17 +159,17 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
-    """How patients are assigned to splits."""
+    """How patients are divided."""
 
     split: str = "80/10/10"
-    """Percentages of train, val and test."""
+    """Shares of train, val and test, in percent."""
     group_by: GroupBy = GroupBy.PATIENT
-    """Unit kept within one split: patient, study or folder."""
+    """What is never divided: patient, study or folder."""
     test_unidentified: bool = False
-    """Allow groups without a usable Patient ID in the test split. They may be patients of train: data leakage."""
+    """Let groups without a usable PatientID enter the test split, though they may be patients of train."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "group_by", _choice(GroupBy, "group-by", self.group_by))
+        object.__setattr__(self, "group_by", choose(GroupBy, "group-by", self.group_by))
         _require(abs(sum(self.shares) - 1) < 1e-9, f"--split {self.split}: the three shares must add up to 100.")
 
     @property
@@ -185,12 +184,12 @@ class Splits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Privacy:
-    """Tags recorded beyond the allow-list, and whether images with burned-in text are held back."""
+    """What is recorded beyond the allow-list, and what is held back."""
 
     tag: tuple[str, ...] = ()
-    """Also record this DICOM keyword, such as ConvolutionKernel; repeatable. Processes all files again."""
+    """A DICOM keyword to record as well, such as ConvolutionKernel; may be given several times. Redoes all files."""
     hold_burned_in: bool | None = None
-    """Exclude images with suspected burned-in text from exports and loaders until released; applies to later runs."""
+    """Keep images that probably show text out of exports and loaders until released; stays so in later runs."""
 
     def __post_init__(self) -> None:
         given = (self.tag,) if isinstance(self.tag, str) else self.tag
@@ -200,25 +199,28 @@ class Privacy:
 
 
 def _available_cores() -> int:
-    """CPU cores that this process may use, as a cluster's scheduler grants them."""
+    """Cores that this process may use, as a cluster's scheduler grants them."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The settings of one run of `preprocess`; `Workspace` says where its data set is."""
+    """What one run of `preprocess` is to do; where its data set is, `Workspace` says."""
 
     dicom_dir: Path
     workers: int = field(default_factory=_available_cores)
     strict: bool = False
     durable: bool = False
-    """Images are synced to disk (fsync) before their records are committed."""
+    """Images are on the disk before rows name them."""
     follow_links: bool = False
     """Symbolic links are followed whose targets lie below `dicom_dir`."""
     prune: bool = False
-    """Images and records of files that no longer exist are removed."""
+    """Inputs that are no longer there lose their images and rows."""
     shared: bool = False
-    """A new data set is readable by the user's group, as far as the umask allows."""
+    """A new data set is for a group, too, as far as the umask lets it."""
+    where: EngineOptions = field(default_factory=EngineOptions)
+    jobs: JobOptions | None = None
+    """What `where.cluster` starts."""
     image: ImageOptions = field(default_factory=ImageOptions)
     budget: Budget = field(default_factory=Budget)
     splits: Splits = field(default_factory=Splits)
@@ -227,6 +229,11 @@ class Config:
     def __post_init__(self) -> None:
         _require(self.workers >= 1, f"--workers {self.workers}: give at least 1.")
         object.__setattr__(self, "dicom_dir", Path(self.dicom_dir))
+        if self.where.cluster is not None and self.jobs is None:
+            raise ConfigError(
+                f"--cluster {self.where.cluster}: what are its jobs? Say it in the table [cluster] of dicomprep.toml"
+                " in the current folder (in Python: jobs=), at least their `memory`."
+            )
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when images or what is recorded of them would."""
@@ -239,22 +246,15 @@ class Config:
     def of(cls, dicom_dir: str | Path, **options: Any) -> "Config":  # noqa: ANN401  (checked against the fields below)
         """Make a Config from flat options, as the command line and `dicomprep.preprocess` have them."""
         config = cls(dicom_dir=Path(dicom_dir))
-        parts = {"image": ImageOptions, "budget": Budget, "splits": Splits, "privacy": Privacy}
+        parts = {"where": EngineOptions, "image": ImageOptions, "budget": Budget, "splits": Splits, "privacy": Privacy}
         homes = {f.name: part for part, kind in parts.items() for f in fields(kind)}
         changes: dict[str, dict[str, Any]] = {part: {} for part in ("", *parts)}
         for name, value in options.items():
-            if name not in homes and name not in RUN_OPTIONS:
+            if name not in homes and name not in OWN_OPTIONS:
                 raise ConfigError(f"Unknown option: {name}.")
-            changes[homes.get(name, "")][name] = value
+            changes[homes.get(name, "")][name] = JobOptions.of(value) if isinstance(value, Mapping) else value
         replaced = {part: replace(getattr(config, part), **changes[part]) for part in parts}
         return replace(config, **changes[""], **replaced)
-
-
-def _choice(kind: type[E], option: str, value: str) -> E:
-    try:
-        return kind(value)
-    except ValueError as error:
-        raise ConfigError(f"--{option} {value}: choose {', '.join(kind)}.") from error
 
 
 def _parse_window(text: str) -> tuple[float, float]:

@@ -31,6 +31,7 @@ __all__ = [
     "Intensity",
     "Normalized",
     "Outcome",
+    "PatientIdentity",
     "Settings",
     "Status",
     "Task",
@@ -76,7 +77,8 @@ class Settings:
     splits: Splits
     images: ImageStore
     """Where thumbnails go to."""
-    key: bytes
+    key: bytes | None
+    """The secret of the data set; None where workers are on other machines, to which it does not travel."""
     max_bytes: int
     workers: int = 1
     """How many there are to share the frames of a long file."""
@@ -148,6 +150,17 @@ class Instance(_Message):
     """Why there may be text in the pixels, by the header alone."""
     is_lossy: bool = False
     """Its stored values are not those that were there before a compression, the present one or an earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientIdentity(_Message):
+    """An ID and its issuer: what is hashed, and never recorded."""
+
+    patient_id: str | None
+    issuer: str | None
+    """Issuer of Patient ID, else the Universal Entity ID that stands for it; None where neither is stated."""
+    former: "PatientIdentity | None" = None
+    """How releases before 0006 read it, where that differs: data sets of theirs go on under their keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +278,8 @@ class Outcome(_Message):
     """Images for which a window was asked for by name that is not in their units."""
     remaining: FrameRange | None = None
     """Frames that are left to others: what became of the input is known when they are done."""
+    patient: PatientIdentity | None = field(default=None, repr=False)
+    """Where the worker had no key to hash it with: the parent does that at once, and drops it."""
 
     @property
     def keeps_images(self) -> bool:

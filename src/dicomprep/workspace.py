@@ -90,7 +90,7 @@ class Workspace:
     def require_images(self) -> None:
         """ConfigError where no run has recorded anything yet."""
         if self.recorded_output is None:
-            message = f"The database {self} has no images yet; run `dicomprep preprocess DICOM_DIR` first."
+            message = f"The database {self} has no images yet; `dicomprep preprocess DICOM_DIR` makes them."
             raise ConfigError(message)
 
     @property
@@ -171,9 +171,7 @@ class Workspace:
                         f"{message} Wait for it, or choose another --output-dir and --db."
                     ) from error
                 except NotImplementedError as error:
-                    raise EnvironmentFault(
-                        f"{lock} cannot be locked: its file system does not support locks."
-                    ) from error
+                    raise EnvironmentFault(f"{lock} cannot be locked: its file system has no locks.") from error
                 except OSError as error:
                     raise disk_fault(f"{lock.parent} cannot be written to", error) from error
             yield access
@@ -211,8 +209,8 @@ class Workspace:
             location = os.path.normpath(os.path.realpath(output_dir) + os.sep + actual_path(location))
             if not Path(location).exists():
                 return
-        remedy = f"Give another --output-dir; or, if that database no longer needs them, remove {output_dir / MARK}."
-        raise ConfigError(f"{output_dir} contains the images of another database, {location}. {remedy}")
+        remedy = f"Give another --output-dir; or, if that database needs them no more, remove {output_dir / MARK}."
+        raise ConfigError(f"{output_dir} holds the images of another database, {location}. {remedy}")
 
     def require_claimed(self) -> None:
         """ConfigError where the folder that the database names holds anything, but not the mark of this data set.
@@ -221,7 +219,7 @@ class Workspace:
         """
         output_dir = self.output_dir
         if holds_images(output_dir) and _owner(output_dir)[1] != self.data_set:
-            message = f"{output_dir} is not marked as the image folder of this database: nothing is changed there."
+            message = f"{output_dir} is not marked as holding the images of this database: nothing is changed there."
             raise ConfigError(
                 f"{message} If they are its own: dicomprep preprocess with --output-dir and --db marks it."
             )
@@ -231,10 +229,10 @@ class Workspace:
         if access != OWNER or os.name == "nt":
             return ""
         if not shared:
-            return "readable only by you; to share a new data set with your group: --shared" if is_new else ""
+            return "for you alone; a new data set with --shared is for your group, too" if is_new else ""
         places = [str(self.output_dir.absolute()), *([str(self.address.real_path)] if self.address.is_file else [])]
-        remedy = f"chmod -R g+rX {shlex.join(places)}"
-        return f"readable only by you, as it was created; to give your group access, also to new files: {remedy}"
+        remedy = f"chmod -R g+rX {shlex.join(places)} lets your group in, also to what is new"
+        return f"for you alone, as it was made: {remedy}"
 
     def _locks(self) -> list[Path]:
         """The files that a run locks: in the folder of images and, whatever it is called by, beside the database."""

@@ -59,7 +59,7 @@ def test_a_folder_of_many_entries_is_sorted_in_pieces(tmp_path: Path, monkeypatc
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     whole = paths(tmp_path)
-    monkeypatch.setattr(listing, "MAX_HELD_ENTRIES", 16)
+    monkeypatch.setattr(listing, "AT_ONCE", 16)
     monkeypatch.setattr(listing, "BLOCK", 3)
     assert paths(tmp_path) == whole
     assert sorted(whole) == sorted(names)

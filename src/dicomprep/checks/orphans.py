@@ -1,4 +1,4 @@
-"""Files in the output folder that are not in the database: orphaned images, incomplete ones, foreign files."""
+"""What lies below the output folder although no row names it: images of ours, half-written ones, foreign files."""
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,8 +13,8 @@ from dicomprep.storage.paths import OWN_PREFIX, SCRATCH, readable_path
 
 __all__ = ["Leftovers"]
 
-BATCH_IMAGES = 256
-"""Images looked up in the database at a time."""
+PIECE = 256
+"""So many images are looked up in the database at a time."""
 
 MARK_BYTES = 64
 """The beginning of a PNG file, enough to tell who made it."""
@@ -90,5 +90,5 @@ class Leftovers:
 
 
 def _pieces(entries: Iterator[Entry]) -> Iterator[list[str]]:
-    while piece := [entry.path for entry in islice(entries, BATCH_IMAGES)]:
+    while piece := [entry.path for entry in islice(entries, PIECE)]:
         yield piece

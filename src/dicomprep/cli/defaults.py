@@ -1,4 +1,4 @@
-"""Default options: those of images from `dicomprep.toml` beside the data, others from the user's own files."""
+"""Options that were not given: those of images from `dicomprep.toml` beside the data, others from files of the user."""
 
 import codecs
 import errno
@@ -7,27 +7,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dicomprep.engines.options import JobOptions
 from dicomprep.errors import ConfigError
 from dicomprep.storage.source import read_small_file
 
-__all__ = ["data_options", "default_options", "is_shared"]
+__all__ = ["data_options", "default_options", "is_shared", "read_jobs"]
 
 FILE_NAME = "dicomprep.toml"
 
-MAX_DATA_FILE_BYTES = 2**16
-"""Size of an options file beside the data; bounds memory."""
+MOST_BYTES = 2**16
+"""Of a file of options beside the data."""
 
-MAX_USER_FILE_BYTES = 2**22
-"""Size of one in the current folder, where pyproject.toml has other things as well; bounds memory."""
+MOST_BYTES_HERE = 2**22
+"""Of one in the current folder, where pyproject.toml has other things as well."""
 
-IMAGE_OPTIONS = ("size", "fit", "depth", "window", "frames")
-"""Options that a file beside the data may set: such a folder may be anybody's."""
+OF_IMAGES = ("size", "fit", "depth", "window", "frames")
+"""What a file beside the data may say: such a folder may be anybody's."""
 
-COMMAND_LINE_ONLY = ("host", "token")
+FROM_THE_COMMAND_LINE = ("host", "token")
 """Who may open the page is said where it is started: a file may have been made by somebody else."""
 
 SHARED = ("db", "output_dir", "workers")
-"""Options at the top of the file that apply to every command that has them."""
+"""What stands at the top of the file and counts for every command that has such an option."""
 
 _OTHER_ENCODINGS = {
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -46,11 +47,11 @@ def data_options(dicom_dir: Path) -> tuple[Path, dict[str, list[str]]]:
     path = dicom_dir / FILE_NAME
     options = _read_toml(path, follow_links=False) or {}
     for key, value in options.items():
-        if key not in IMAGE_OPTIONS:
-            only = f"Beside the data, only {', '.join(IMAGE_OPTIONS)} may be set"
+        if key not in OF_IMAGES:
+            only = f"Beside the data, only {', '.join(OF_IMAGES)} count"
             raise ConfigError(f"{path}: {only}. Give {key} on the command line or in {FILE_NAME} of your own folder.")
         if isinstance(value, dict | list):
-            raise ConfigError(f"{path}: `{key}` must be a single value.")
+            raise ConfigError(f"{path}: `{key}` is one value.")
     return path, {key: _values(value) for key, value in options.items()}
 
 
@@ -61,20 +62,46 @@ def default_options(command: Sequence[str], dicom_dir: Path | None) -> Iterator[
     A current folder that lies in the folder of data is not the user's own: nothing is taken from it.
     Raises ConfigError where a file cannot be read.
     """
-    if dicom_dir is not None and Path.cwd().resolve().is_relative_to(dicom_dir.resolve()):
+    if dicom_dir is not None and _lies_in(dicom_dir):
         return
     path, options = _find_options()
     own, shared = options.get("label"), {key: value for key, value in options.items() if key in SHARED}
     if own is not None and not isinstance(own, dict):
-        raise ConfigError(f"{path}: `label` must be a table, [label].")
+        raise ConfigError(f"{path}: `label` is a table, [label].")
     if tuple(command) == ("preprocess",):
-        shared = {key: value for key, value in options.items() if key != "label"}
+        shared = {key: value for key, value in options.items() if key != "label" and not _is_jobs(key, value)}
     if tuple(command) == ("label",):
         for key, value in (own or {}).items():
-            if key in COMMAND_LINE_ONLY:
-                raise ConfigError(f"{path} [label]: `{key}` can only be given on the command line, as --{key}.")
+            if key in FROM_THE_COMMAND_LINE:
+                raise ConfigError(f"{path} [label]: `{key}` is given on the command line alone, as --{key}.")
             yield f"{path} [label]", key, [_joined(value)]
     yield from ((str(path), key, _values(value)) for key, value in shared.items())
+
+
+def read_jobs(dicom_dir: Path) -> JobOptions | None:
+    """The table [cluster] of the file of the current folder; None where it has none, or is not the user's own.
+
+    It says which commands a cluster runs, so that what lies with the data has no say in it.
+    Raises ConfigError where the table says what no jobs can be.
+    """
+    if _lies_in(dicom_dir):
+        return None
+    path, options = _find_options()
+    table = options.get("cluster")
+    try:
+        return JobOptions.of(table) if isinstance(table, dict) else None
+    except ConfigError as error:
+        raise ConfigError(f"{path} {error}") from error
+
+
+def _is_jobs(key: str, value: object) -> bool:
+    """Whether this is the table of jobs, and not the option of that name."""
+    return key == "cluster" and isinstance(value, dict)
+
+
+def _lies_in(dicom_dir: Path) -> bool:
+    """Whether the current folder lies in the folder of data, and so may be anybody's."""
+    return Path.cwd().resolve().is_relative_to(dicom_dir.resolve())
 
 
 def is_shared(option: str) -> bool:
@@ -88,7 +115,7 @@ def _values(value: object) -> list[str]:
 
 def _joined(value: object) -> str:
     if isinstance(value, list) and any("," in str(one) for one in value):
-        raise ConfigError("A name in a list of dicomprep.toml contains a comma, which separates names: remove it.")
+        raise ConfigError("A name in a list of dicomprep.toml holds a comma, which separates names: leave it out.")
     return ",".join(_values(value))
 
 
@@ -102,7 +129,7 @@ def _find_options() -> tuple[Path, Mapping[str, Any]]:
         tool = content.get("tool", {})
         own = tool.get("dicomprep", {}) if isinstance(tool, dict) else {}
         if not isinstance(own, dict):
-            raise ConfigError(f"{path}: `tool.dicomprep` must be a table, [tool.dicomprep].")
+            raise ConfigError(f"{path}: `tool.dicomprep` is a table, [tool.dicomprep].")
         return path, own
     return Path(FILE_NAME), {}
 
@@ -110,9 +137,7 @@ def _find_options() -> tuple[Path, Mapping[str, Any]]:
 def _read_toml(path: Path, *, follow_links: bool) -> dict[str, Any] | None:
     """What a file says; None where there is none."""
     try:
-        raw = read_small_file(
-            path, most=MAX_USER_FILE_BYTES if follow_links else MAX_DATA_FILE_BYTES, follow_links=follow_links
-        )
+        raw = read_small_file(path, most=MOST_BYTES_HERE if follow_links else MOST_BYTES, follow_links=follow_links)
         return tomllib.loads(_decode(raw).replace("\r\n", "\n"))
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -120,7 +145,7 @@ def _read_toml(path: Path, *, follow_links: bool) -> dict[str, Any] | None:
         raise ConfigError(f"{path} cannot be read: it is nested too deeply.") from error
     except OSError as error:
         is_link = error.errno == errno.ELOOP
-        reason = "it is a symbolic link, and beside the data links are not followed" if is_link else error.strerror
+        reason = "it is a link, and beside the data links are not followed" if is_link else error.strerror
         raise ConfigError(f"{path} cannot be read: {reason}.") from error
     except ValueError as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
@@ -130,7 +155,7 @@ def _decode(raw: bytes) -> str:
     """UTF-8, with a byte order mark or without, as editors of Windows write it."""
     for mark, encoding in _OTHER_ENCODINGS.items():
         if raw.startswith(mark):
-            raise ValueError(f"its byte order mark says {encoding}. Save it as UTF-8")
+            raise ValueError(f"by its byte order mark it is {encoding}. Save it as UTF-8")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""What several commands are told in the same way."""
 
 from pathlib import Path
 from typing import Annotated

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
+from dicomprep.cli.defaults import read_jobs
 from dicomprep.cli.options import DEFAULTS, Db, Flag, Flat
 from dicomprep.cli.run import loading_workers, run_and_report
 from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Budget, Config, ImageOptions, Privacy, Splits
+from dicomprep.engines.options import EngineOptions
 from dicomprep.errors import ConfigError
 
 __all__ = ["preprocess"]
@@ -17,6 +19,7 @@ def preprocess(  # noqa: PLR0913
     output_dir: Path = DEFAULT_OUTPUT_DIR,
     db: Db = DEFAULT_DB,
     workers: int = DEFAULTS.workers,
+    where: Annotated[EngineOptions, Flat] = DEFAULTS.where,
     image: Annotated[ImageOptions, Flat] = DEFAULTS.image,
     splits: Annotated[Splits, Flat] = DEFAULTS.splits,
     budget: Annotated[Budget, Flat] = DEFAULTS.budget,
@@ -61,6 +64,8 @@ def preprocess(  # noqa: PLR0913
     config = Config(
         dicom_dir=dicom_dir,
         workers=workers,
+        where=where,
+        jobs=read_jobs(dicom_dir) if where.cluster is not None else None,
         strict=strict,
         durable=durable,
         follow_links=follow_links,
@@ -71,7 +76,7 @@ def preprocess(  # noqa: PLR0913
         budget=budget,
         privacy=privacy,
     )
-    with loading_workers():
+    with loading_workers(here=where.is_local):
         from dicomprep.workspace import Workspace
 
         return run_and_report(Workspace.create(db, output_dir), config)

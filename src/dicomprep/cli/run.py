@@ -22,12 +22,16 @@ IN_CHECKOUT = (Path(__file__).parents[3] / LABEL_SCRIPT).is_file()
 
 
 @contextmanager
-def loading_workers() -> Iterator[None]:
-    """What a run needs from its first moment on: workers load decoders already, and Ctrl-C leaves no traceback."""
-    with end_at_once("Error: Interrupted. Run the same command again to continue."):
+def loading_workers(*, here: bool = True) -> Iterator[None]:
+    """What a run needs from its first moment on: workers load decoders already, and Ctrl-C leaves no traceback.
+
+    Where the workers are not of this machine, nobody needs decoders `here`.
+    """
+    with end_at_once("Error: Interrupted. The same command goes on from here."):
         from dicomprep.pipeline.preload import preload
 
-        preload()
+        if here:
+            preload()
         yield
 
 
@@ -35,11 +39,13 @@ def run_and_report(
     workspace: "Workspace", config: Config, sources: "Iterable[Source] | None" = None, count: int | None = None
 ) -> int:
     """Process everything, or `count` recorded `sources`; print the summary, and return the exit code of DESIGN §2."""
+    from dicomprep.cli.cluster_console import ClusterListener
     from dicomprep.cli.console import ConsoleListener, print_nothing_found, print_summary
     from dicomprep.pipeline.run import run
 
     gc.freeze()  # modules stay: looking through them for garbage again and again takes time
-    result = run(workspace, config, listener=ConsoleListener(config.dicom_dir, count), sources=sources)
+    listener = (ConsoleListener if config.where.is_local else ClusterListener)(config.dicom_dir, count)
+    result = run(workspace, config, listener=listener, sources=sources)
     if result.found == 0 and not result.interrupted:
         print_nothing_found(result)
         return result.exit_code

@@ -57,7 +57,8 @@ def _print_status(connection: Connection) -> None:
     for run in last_runs(connection, LAST_RUNS):
         state = "interrupted" if run.interrupted else "finished" if run.finished_at else "aborted"
         counts = f"{run.found:,} found, {run.processed:,} processed, {run.frames:,} images in {run.seconds:.1f} s"
-        print(f"  {run.started_at[:19].replace('T', ' ')}  {state}: {counts}\n    {printable(run.root)}")
+        where = f" on Dask ({printable(run.cluster)})" if run.cluster else ""
+        print(f"  {run.started_at[:19].replace('T', ' ')}  {state}{where}: {counts}\n    {printable(run.root)}")
 
 
 def _print_failures(workspace: Workspace) -> None:

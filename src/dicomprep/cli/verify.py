@@ -1,12 +1,12 @@
 """`dicomprep verify`."""
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dicomprep.checks.repair import Repaired
 from dicomprep.checks.repair import repair as repair_images
 from dicomprep.checks.verify import Findings, Kind, clear
 from dicomprep.checks.verify import verify as look
+from dicomprep.cli.bar import make_bar
 from dicomprep.cli.console import ConsoleListener, print_notes, printable
 from dicomprep.cli.options import DEFAULTS, Db, Flag
 from dicomprep.config import DEFAULT_DB, Config
@@ -72,16 +72,7 @@ def _repair(workspace: Workspace, findings: Findings, workers: int) -> int:
 
 def _verify(workspace: Workspace) -> Findings:
     console = Console(stderr=True)
-    columns = (TextColumn(" {task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
-    bar = Progress(
-        *columns,
-        TimeRemainingColumn(compact=True),
-        console=console,
-        transient=True,
-        expand=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
+    with make_bar(console) as bar:
         task = bar.add_task("Images", total=None)
         return look(workspace, progress=lambda done, total: bar.update(task, completed=done, total=total))
 

@@ -1,30 +1,16 @@
-"""Who the patient is, by Patient ID and its issuer (PS3.3 C.7.1.1), and the keyed hashes that stand for them."""
+"""Who the patient is, by Patient ID and its issuer (PS3.3 C.7.1.1)."""
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 
 from pydicom.charset import TEXT_VR_DELIMS, decode_bytes
 
 from dicomprep.dicom.attributes import MAX_VALUE_BYTES, Attributes, label
 from dicomprep.dicom.fast_scan import character_encodings
 from dicomprep.errors import ErrorCode, InputError
-from dicomprep.models import Instance, Settings, Task
-from dicomprep.privacy.keys import keyed_hash
-from dicomprep.splits import former_group_key, identify_group, key_without_issuer
+from dicomprep.models import PatientIdentity
 
-__all__ = ["PatientIdentity", "decode_identity", "identify_instance", "read_patient"]
-
-
-@dataclass(frozen=True, slots=True)
-class PatientIdentity:
-    """An ID and its issuer. It never leaves the worker: only a keyed hash of it does."""
-
-    patient_id: str | None
-    issuer: str | None
-    """Issuer of Patient ID, else the Universal Entity ID that stands for it; None where neither is stated."""
-    former: "PatientIdentity | None" = None
-    """How releases before 0006 read it, where that differs: data sets of theirs go on under their keys."""
+__all__ = ["PatientIdentity", "decode_identity", "read_patient"]
 
 
 def read_patient(attributes: Attributes) -> PatientIdentity:
@@ -43,27 +29,6 @@ def read_patient(attributes: Attributes) -> PatientIdentity:
     except InputError:
         former = None
     return PatientIdentity(patient_id, issuer, former)
-
-
-def identify_instance(instance: Instance, patient: PatientIdentity, task: Task, settings: Settings) -> Instance:
-    """An instance with the keys of its group, study and series, and those that earlier releases gave its group."""
-    key, splits, study = settings.key, settings.splits, instance.study_instance_uid
-    folder = task.folder or task.study_id
-    identify = partial(identify_group, key, splits, study_instance_uid=study, folder=folder)
-    kind, group = identify(patient_id=patient.patient_id, issuer=patient.issuer)
-    before = patient.former or patient
-    formerly = partial(former_group_key, key, splits, study_instance_uid=study, folder=folder)
-    former = formerly(patient_id=before.patient_id, issuer=before.issuer)
-    series = instance.series_instance_uid
-    return replace(
-        instance,
-        group_kind=kind,
-        group_key=group,
-        former_key=former if former != group else "",
-        issuerless_key=key_without_issuer(key, splits, patient_id=patient.patient_id, issuer=patient.issuer),
-        study_key=keyed_hash(key, "study", study) if study else "",
-        series_key=keyed_hash(key, "series", series) if series else "",
-    )
 
 
 @lru_cache(maxsize=1024)

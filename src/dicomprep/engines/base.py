@@ -72,6 +72,10 @@ class Engine(Protocol[TaskT, ResultT]):
     """
 
     @property
+    def slots(self) -> int:
+        """How many tasks are done at a time; at least 1. Where workers come and go, it changes."""
+
+    @property
     def wants_more(self) -> bool:
         """Whether another task would not have to wait long; never after `stop`."""
 

@@ -24,6 +24,11 @@ class InlineEngine:
         self._is_stopped = False
 
     @property
+    def slots(self) -> int:
+        """One task at a time."""
+        return 1
+
+    @property
     def wants_more(self) -> bool:
         """Whether nothing is left to do."""
         return not self._is_stopped and not self._pending

@@ -102,6 +102,11 @@ class LocalEngine:
         self._kill_at = float("inf")
 
     @property
+    def slots(self) -> int:
+        """How many tasks are done at a time."""
+        return self._workers
+
+    @property
     def wants_more(self) -> bool:
         """Whether another task would not have to wait long."""
         return not self._is_stopping and len(self._pending) < MAX_QUEUED_TASKS

@@ -1,4 +1,4 @@
-"""Import and export of predictions, per image or aggregated per series, study or patient."""
+"""Predictions in and out, image by image or for a whole study, as a radiologist thinks."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from dicomprep.database.queries.series import HiddenScore, hidden_scores
 from dicomprep.database.writes.predictions import Score, add_scores, summarize
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling
-from dicomprep.exchange.matching import IDENTITIES, MatchResult, match_frames
+from dicomprep.exchange.matching import IDENTITIES, Matched, match_frames
 from dicomprep.exchange.pseudonyms import Shown
 from dicomprep.exchange.scores import Scored, read_scores
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
@@ -22,12 +22,12 @@ from dicomprep.workspace import Workspace
 
 __all__ = ["PredictionsImported", "Unit", "aggregate", "export_predictions", "import_predictions"]
 
-SCORE_TOLERANCE = 1e-6
-"""Difference up to which two scores of one image and class are the same."""
+SAME = 1e-6
+"""So little may two scores of one image differ, of copies of one picture perhaps."""
 
 
 class Unit(StrEnum):
-    """What one row of an export describes."""
+    """Of what a prediction is."""
 
     IMAGE = "image"
     SERIES = "series"
@@ -37,15 +37,15 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PredictionsImported:
-    """The result of an import."""
+    """What came of an import."""
 
     scores: int
     images: int
-    matched: MatchResult
+    matched: Matched
     models: tuple[str, ...] = ()
     """Whose scores they are."""
     left_out: tuple[str, ...] = ()
-    """Headings of columns that are not classes."""
+    """Headings of columns that are taken for no class."""
 
 
 def import_predictions(workspace: Workspace, file: Path, *, model: str | None) -> PredictionsImported:
@@ -132,12 +132,14 @@ def _models(table: ReadTable, model: str | None) -> list[str]:
         return [name or table.path.stem for name in named]
     if len(several) > 1:
         said = ", ".join(several[:5])
-        raise ConfigError(f"{table.path}: scores of several models ({said}). Omit --model to keep them separate.")
+        raise ConfigError(
+            f"{table.path}: it has scores of several models ({said}). Leave out --model to keep them apart."
+        )
     return [model] * len(table.rows)
 
 
 def _agreeing(
-    table: ReadTable, matched: MatchResult, models: Sequence[str], given: Iterable[Scored], spelling: Spelling
+    table: ReadTable, matched: Matched, models: Sequence[str], given: Iterable[Scored], spelling: Spelling
 ) -> dict[tuple[str, int, str], tuple[float, int]]:
     """(score, row) by model, image and class; ConfigError where two rows give different scores."""
     rows: dict[tuple[str, int, str], tuple[float, int]] = {}
@@ -146,10 +148,10 @@ def _agreeing(
         if frame_id is None:
             continue
         known = rows.setdefault((models[row], frame_id, spelling.of(label)), (score, row))
-        if not math.isclose(known[0], score, abs_tol=SCORE_TOLERANCE):
+        if not math.isclose(known[0], score, abs_tol=SAME):
             lines = f"rows {table.lines[known[1]]} and {table.lines[row]}"
             raise ConfigError(
-                f"{table.path}: {lines} contradict each other: the same image has the scores {known[0]:g} and "
-                f"{score:g} for {label}. Give one row per image. Nothing was imported."
+                f"{table.path}: {lines} contradict each other: of {label} the same image has the scores "
+                f"{known[0]:g} and {score:g}. Give one row for each image. Nothing was recorded."
             )
     return rows

@@ -1,4 +1,4 @@
-"""Pseudonyms: the same in every export of a data set, and meaningless without its key."""
+"""Names that say nothing to those without the data set's key, and are always the same to those with it."""
 
 import hmac
 import secrets
@@ -50,12 +50,12 @@ def new_salt() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """How images are identified in an exported table."""
+    """What is said of each image in a table that goes out."""
 
     with_uids: bool = False
-    """Include the SOP Instance UID. It can re-identify patients."""
+    """Say the SOP Instance UID, which leads back to the patient in the hospital's own systems."""
     with_paths: bool = False
-    """Include the image's name. It may contain names of patients."""
+    """Say the image's name, which may hold names of patients."""
     by_id: bool = False
     """Name images by their id in the database in place of the key: the data set's key file is lost."""
 

@@ -13,7 +13,6 @@ from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.grayscale import PRESET_NOT_USED
 from dicomprep.dicom.header import read_header
 from dicomprep.dicom.non_dicom import is_apple_double, is_pointer_to_dicom
-from dicomprep.dicom.patient import identify_instance
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, read_series_uids, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import (
@@ -29,6 +28,7 @@ from dicomprep.models import (
     Written,
 )
 from dicomprep.pipeline.frame_ranges import judge
+from dicomprep.pipeline.identity import identify_outcome
 from dicomprep.pipeline.stages.decode import DicomImage, NoImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
@@ -110,7 +110,7 @@ def _mark_unstable(outcome: Outcome) -> Outcome:
         outcome,
         status=Status.UNSTABLE,
         error_code=ErrorCode.CHANGED,
-        error_detail="changed while being read",
+        error_detail="it changed while it was being read",
         first_failure=None,
         remaining=None,
     )
@@ -241,22 +241,21 @@ class _FileJob:
 
     def outcome(self) -> Outcome:
         """What became of the frames, and whose they are."""
-        instance = self.image.instance
-        if self.written:
-            instance = identify_instance(instance, self.image.patient, self.task, self.settings)
-        return judge(
-            Outcome(
-                self.task,
-                Status.DONE,
-                written=tuple(self.written),
-                frame_count=self.image.frame_count,
-                instance=instance,
-                failures=self.failures,
-                first_failure=self.first_failure,
-                without_preset=self.without_preset,
-                remaining=self.remaining,
-            )
+        outcome = Outcome(
+            self.task,
+            Status.DONE,
+            written=tuple(self.written),
+            frame_count=self.image.frame_count,
+            instance=self.image.instance,
+            failures=self.failures,
+            first_failure=self.first_failure,
+            without_preset=self.without_preset,
+            remaining=self.remaining,
+            patient=self.image.patient if self.written else None,
         )
+        if self.settings.key is not None:
+            outcome = identify_outcome(outcome, key=self.settings.key, splits=self.settings.splits)
+        return judge(outcome)
 
     def _gives_up(self, left: Sequence[int]) -> bool:
         """Whether the frames that are left are not tried; then they count as failed."""

@@ -119,6 +119,9 @@ class ProgressListener:
     def on_warning(self, sentence: str) -> None:
         """Something about the run as a whole should be known."""
 
+    def on_cluster(self, sentence: str) -> None:
+        """Workers of a cluster came, went, or cannot do the work."""
+
     def on_progress(self, result: Result) -> None:
         """Counts have changed."""
 

@@ -17,10 +17,8 @@ from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.database.writes.recovery import pending_deletions
 from dicomprep.database.writes.releases import hold_back
 from dicomprep.database.writes.store import Store
-from dicomprep.engines.base import Engine, Limits
-from dicomprep.engines.select import INLINE_WARNING, count_workers, open_engine
-from dicomprep.errors import ConfigError, count_of
-from dicomprep.models import Outcome, Settings, Task
+from dicomprep.engines.select import count_workers
+from dicomprep.errors import ConfigError
 from dicomprep.pipeline.absence import Search, count_below, note_absent, prune
 from dicomprep.pipeline.changed_options import explain_changes
 from dicomprep.pipeline.concerns import concerns
@@ -30,7 +28,8 @@ from dicomprep.pipeline.preload import PROCESS
 from dicomprep.pipeline.result import ProgressListener, Result
 from dicomprep.pipeline.scheduler import RunLoop
 from dicomprep.pipeline.stages.discover import discover
-from dicomprep.pipeline.stages.record import RecordContext, Recorder
+from dicomprep.pipeline.stages.record import Ledger, Recorder
+from dicomprep.pipeline.workers import Workers, cluster_of
 from dicomprep.privacy.keys import explain_exposure, fingerprint_key
 from dicomprep.storage.archives import is_archive
 from dicomprep.storage.base import Source
@@ -61,6 +60,7 @@ def run(
     _warn_of_tags(config, listener)
     with ExitStack() as stack:
         access = stack.enter_context(workspace.lock(shared=config.shared))
+        cluster = stack.enter_context(cluster_of(config))
         store = stack.enter_context(workspace.writing(alone=True, access=access))
         tree = _find_tree(config, store)
         result = Result(
@@ -75,11 +75,12 @@ def run(
         images = stack.enter_context(_images(workspace, store, listener))
         run_id = _begin(workspace, config, tree, store, listener)
         rules = config.fingerprint(), config.splits
-        context = RecordContext(store, run_id, *rules, key, images, durable=config.durable)
-        engine = stack.enter_context(closing(_engine(config, images, key, work, listener)))
+        ledger = Ledger(store, run_id, *rules, key, images, durable=config.durable)
+        workers = Workers(config, images, listener, work)
+        engine = stack.enter_context(closing(workers.of(cluster) if cluster else workers.of_this_machine(key)))
         listener.on_start(result, config.workers)
         loop = RunLoop(
-            result, listener, Planner(store, config, key), engine, FrameRangeMerger(config.workers), Recorder(context)
+            result, listener, Planner(store, config, key), engine, FrameRangeMerger(config.workers), Recorder(ledger)
         )
         loop.run(_search(workspace, tree, config, result) if sources is None else sources)
         if sources is None and not result.interrupted:
@@ -108,12 +109,12 @@ def _search(workspace: Workspace, tree: Tree, config: Config, result: Result) ->
 def _settle_absent(
     search: Search, config: Config, images: LocalImages, result: Result, listener: ProgressListener
 ) -> None:
-    """Mark recorded inputs that are missing; with `prune`, remove their images and rows."""
+    """Note which recorded inputs are no longer there; with `prune`, remove their images and rows."""
     note_absent(search)
     recorded = 0 if search.found else count_below(search)
     if recorded:
-        message = f"None of {count_of(recorded, 'recorded file')} in {result.root} was found. Is its disk mounted?"
-        listener.on_warning(f"{message} Nothing is removed, not even with --prune.")
+        message = f"None of {recorded:,} inputs recorded below {result.root} was found: are they gone, or on a disk"
+        listener.on_warning(f"{message} that is not mounted? Nothing is removed, not even with --prune.")
     elif config.prune:
         result.pruned = prune(search, images)
 
@@ -133,10 +134,10 @@ def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part])
 
 def _why_no_folder(path: Path) -> str:
     if not path.is_file():
-        return f"The folder {path} does not exist."
+        return f"There is no folder {path}."
     if is_archive(path.name):
         return f"{path} is an archive, and archives are not opened. Unpack it, then give the folder."
-    return f"{path} is a file. Give the folder that contains it; `dicomprep inspect` explains a single file."
+    return f"{path} is a file. Give the folder that holds it; `dicomprep inspect` looks at a single file."
 
 
 def _bind(workspace: Workspace, config: Config, store: Store, access: int, result: Result) -> bytes:
@@ -174,30 +175,17 @@ def _clear_away(store: Store, images: LocalImages) -> None:
 
 
 def _warn_of_missing(store: Store, images: LocalImages, listener: ProgressListener) -> None:
-    """Warn of recorded images that are missing; a sample is checked here, all of them by `verify`."""
+    """Say where images that are recorded are not there; a sample is looked for, `verify` looks for all."""
     with store.transaction() as connection:
         places = sample_places(connection)
     missing = [place for place in places if not images.holds(place)]
     if missing:
-        message = f"{len(missing):,} of {count_of(len(places), 'image')} checked (a sample) are missing"
-        listener.on_warning(f"{message}, such as {missing[0]}: `dicomprep verify --repair` regenerates them.")
-
-
-def _engine(
-    config: Config, images: LocalImages, key: bytes, work: str, listener: ProgressListener
-) -> Engine[Task, Outcome]:
-    max_bytes, timeout = config.budget.max_memory * 2**20, config.budget.timeout
-    settings = Settings(
-        config.image, config.splits, images, key, max_bytes, config.workers, config.privacy.tag, timeout
-    )
-    engine = open_engine(work, settings, workers=config.workers, limits=Limits(timeout, max_bytes))
-    if not engine.isolates_tasks:
-        listener.on_warning(INLINE_WARNING)
-    return engine
+        message = f"{len(missing):,} of {len(places):,} recorded images that were looked for are missing"
+        listener.on_warning(f"{message}, such as {missing[0]}: dicomprep verify --repair makes them again.")
 
 
 def _warn_of_tags(config: Config, listener: ProgressListener) -> None:
-    """Warn of tags that identify people; ConfigError where one cannot be recorded."""
+    """Say which of the tags asked for identify people; ConfigError where one is none that can be recorded."""
     if config.privacy.tag:
         from dicomprep.dicom.confidentiality import confidentiality_warnings  # with it comes pydicom
 
@@ -206,18 +194,20 @@ def _warn_of_tags(config: Config, listener: ProgressListener) -> None:
 
 
 def _begin(workspace: Workspace, config: Config, tree: Tree, store: Store, listener: ProgressListener) -> int:
-    """Record that a run began and with which options; warn of files processed again because options changed."""
+    """Record that a run began and with which options; say what is made again because earlier ones had others."""
     with store.transaction() as connection:
         sentences = list(explain_changes(connection, config, tree.parts))
     for sentence in sentences:
         listener.on_warning(sentence)
     places = {"db": str(workspace), "output_dir": workspace.output_dir.absolute(), "dicom_dir": tree.folder}
     options = asdict(config) | places
+    if config.where.is_local:
+        del options["where"], options["jobs"]
     return store.begin_run(version=VERSION, root=tree.folder, options=options)
 
 
 def _apply_privacy(workspace: Workspace, config: Config, store: Store, listener: ProgressListener) -> None:
-    """Warn where others may read the key; hold back images with burned-in text, or no longer, where requested."""
+    """Say whether others may read the key, and hold images back, or no longer, where that was asked for."""
     exposure = explain_exposure(workspace.key_path)
     if exposure is not None:
         listener.on_warning(exposure)

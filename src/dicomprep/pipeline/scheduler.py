@@ -13,6 +13,7 @@ from dicomprep.engines.interrupts import stop_first
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance, Outcome, Status, Task
 from dicomprep.pipeline.frame_ranges import FrameRangeMerger
+from dicomprep.pipeline.identity import identify_outcome
 from dicomprep.pipeline.planner import Planner
 from dicomprep.pipeline.result import ProgressListener, Result
 from dicomprep.pipeline.stages.record import Recorder
@@ -97,7 +98,8 @@ class RunLoop:
 
     def _collect(self, answers: list[Answer[Task, Outcome]]) -> None:
         """Count what came back, and record it when enough has come together."""
-        outcomes = [_outcome_of(answer) for answer in answers]
+        key, splits = self.planner.key, self.planner.config.splits
+        outcomes = [identify_outcome(_outcome_of(answer), key=key, splits=splits) for answer in answers]
         self.digests += [outcome for outcome in outcomes if outcome.task.digest_only]
         for outcome in outcomes:
             if not outcome.task.digest_only:
@@ -120,6 +122,7 @@ class RunLoop:
         """Share what a worker left of a long file among all; count a file of which everything is there."""
         if outcome.remaining is not None:
             if not self.result.interrupted:
+                self.merger.workers = self.engine.slots
                 self.ready.extendleft(reversed(self.merger.divide(outcome)))
             return
         whole = outcome if outcome.task.frame_range is None else self.merger.merge(outcome)
@@ -164,7 +167,7 @@ class RunLoop:
         self.listener.on_progress(self.result)
 
     def _finish(self) -> None:
-        result, context, seconds = self.result, self.recorder.context, time.perf_counter() - self.begun
+        result, ledger, seconds = self.result, self.recorder.ledger, time.perf_counter() - self.begun
         result.timers = (
             Timer.of(
                 "Discover",
@@ -176,12 +179,12 @@ class RunLoop:
         )
         counts = {name: getattr(result, name) for name in ("found", "processed", "unchanged", "other_files", "frames")}
         interrupted = int(result.interrupted)
-        context.store.finish_run(context.run_id, seconds=seconds, interrupted=interrupted, **counts)
+        ledger.store.finish_run(ledger.run_id, seconds=seconds, interrupted=interrupted, **counts)
 
     def _interrupt(self) -> None:
         """Finish what is in flight and record it; the next interrupt is the caller's."""
         self.result.interrupted = True
-        patience = self.recorder.context.store.patience
+        patience = self.recorder.ledger.store.patience
         patience.seconds = min(patience.seconds, INTERRUPTED_PATIENCE_SECONDS)
 
 

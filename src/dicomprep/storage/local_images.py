@@ -95,7 +95,7 @@ class LocalImages:
         try:
             if self._root is None:
                 make_folder(Path(self.folder), OWNER)
-            scratch = self._own_scratch()
+            scratch = self.own_scratch()
             _write_file(scratch, content, mode=0o666 & self._given_access())
             os.replace("image", file, src_dir_fd=scratch, dst_dir_fd=self._writable(folder))
         except OSError as error:
@@ -157,6 +157,18 @@ class LocalImages:
         except OSError:
             return False
         return (opened.st_dev, opened.st_ino) == (now.st_dev, now.st_ino)
+
+    def own_scratch(self) -> int:
+        """A folder for this process alone, by a random name: processes of two machines may have one number."""
+        if self._scratch is None or self._scratch[0] != os.getpid() or os.fstat(self._scratch[1]).st_nlink == 0:
+            name = secrets.token_hex(8)
+            self._scratch = os.getpid(), self._make(f"{SCRATCH}/{name}"), name
+        return self._scratch[1]
+
+    @property
+    def scratch_name(self) -> str:
+        """What the folder of this process is called, once it is there."""
+        return self._scratch[2] if self._scratch is not None else ""
 
     def clear_scratch(self) -> None:
         """Remove what killed runs left half-written; only while no other run writes here."""
@@ -235,13 +247,6 @@ class LocalImages:
                 os.close(descriptor)
             descriptor = inner
         return descriptor
-
-    def _own_scratch(self) -> int:
-        """A folder for this process alone, by a random name: processes of two machines may have one number."""
-        if self._scratch is None or self._scratch[0] != os.getpid() or os.fstat(self._scratch[1]).st_nlink == 0:
-            name = secrets.token_hex(8)
-            self._scratch = os.getpid(), self._make(f"{SCRATCH}/{name}"), name
-        return self._scratch[1]
 
     def _fault(self, name: str, what: str, error: OSError) -> EnvironmentFault:
         place = self.where(name)

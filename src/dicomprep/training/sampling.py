@@ -1,4 +1,4 @@
-"""Balanced sampling of frames, by patient or by class."""
+"""Drawing frames so that no patient and no class drowns the others."""
 
 from collections.abc import Iterator
 
@@ -34,7 +34,7 @@ class BalancedSampler:
         self._length = np.unique(self._indices).size if length is None else length
         self._seed, self._epoch = seed, 0
         if self._indices.size == 0:
-            raise ConfigError("No frames to sample from: none has a patient, or a label, to balance by.")
+            raise ConfigError("There is no frame to draw from: none has what the sampler shall balance.")
 
     def __len__(self) -> int:
         """Draws of one epoch."""

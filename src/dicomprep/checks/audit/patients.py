@@ -1,8 +1,8 @@
-"""Patients by split, actual against target percentages, and classes by split."""
+"""Who is in which split, against what was asked, and how the classes are spread."""
 
 from collections import Counter, defaultdict
 
-from dicomprep.checks.audit.section import AuditContext, Section
+from dicomprep.checks.audit.section import Ground, Section
 from dicomprep.database.kinship import MOST_OF_A_STUDY, MOST_PATIENTS
 from dicomprep.database.queries import audit as queries
 from dicomprep.pipeline.concerns import concerns, last_splits, percentages, unreachable_roots
@@ -10,39 +10,38 @@ from dicomprep.splits import SPLIT_NAMES
 
 __all__ = ["classes", "patients", "shares"]
 
-TOLERANCE_SD = 4.0
-"""Standard deviations of a binomial draw: a fair one is beyond them once in 16,000 times."""
+BOUND = 4.0
+"""Standard deviations of a binomial draw: a fair one is beyond it once in 16,000 times."""
 
 
-def patients(context: AuditContext) -> Section:
+def patients(ground: Ground) -> Section:
     """Groups and images by split, and how many patients are in two."""
-    connection = context.connection
+    connection = ground.connection
     kinds = queries.count_by_kind(connection)
     images = queries.count_images(connection)
     by_split: Counter[str] = Counter()
     for _, split, count in kinds:
         by_split[split] += count
     divided = queries.divided_patients(connection) + queries.divided_joined_groups(connection)
-    notes = [f"Patients in more than one split: {divided:,}."]
+    notes = [f"{divided:,} patients are in two splits."]
     sets, largest = queries.joined_sets(connection)
     if sets:
-        known = f"Patients recorded under several IDs, as their images show: {sets:,}"
-        notes.append(f"{known} (up to {largest:,} IDs each); each is kept within one split.")
+        notes.append(f"{sets:,} sets of patients (the largest of {largest:,}) are one, as their images show.")
     notes += (*concerns(connection), *unreachable_roots(connection))
     torn = queries.divided_studies(connection, most=MOST_PATIENTS)
     if torn:
-        notes.append(f"Studies in more than one split: {torn:,}; labeled before that was known, so they stay.")
+        notes.append(f"{torn:,} studies are in two splits: labelled before they were known to be one, so they stay.")
     crowded = queries.divided_studies(connection, above=MOST_PATIENTS, most=MOST_OF_A_STUDY)
     if crowded:
         notes.append(
-            f"Studies in more than one split, each of {MOST_PATIENTS + 1} to {MOST_OF_A_STUDY} patients (too many to "
-            f"join): {crowded:,}. If a study is real, correct Patient ID; if its UID is invalid, Study Instance UID."
+            f"{crowded:,} studies are in two splits and of {MOST_PATIENTS + 1} to {MOST_OF_A_STUDY} patients, too many "
+            "to join them. If a study is real, correct Patient ID; if its UID is made up, Study Instance UID."
         )
     shared = queries.divided_studies(connection, above=MOST_OF_A_STUDY)
     if shared:
         notes.append(
-            f"Study Instance UIDs shared by more than {MOST_OF_A_STUDY} patients each, across splits: {shared:,}. "
-            "They are taken for invalid: no patients are joined by them."
+            f"{shared:,} Study Instance UIDs are in two splits and of more than {MOST_OF_A_STUDY} patients each: "
+            "they are made up, so nobody was joined by them."
         )
     rows = [(name, by_split[name], images.get(name, 0)) for name in SPLIT_NAMES]
     return Section(
@@ -50,40 +49,44 @@ def patients(context: AuditContext) -> Section:
     )
 
 
-def shares(context: AuditContext) -> Section:
-    """Target and actual percentages of identified groups, and whether chance explains the difference."""
-    options = last_splits(context.connection)
+def shares(ground: Ground) -> Section:
+    """The shares that were asked for, the shares of identified groups, and whether chance explains the difference."""
+    options = last_splits(ground.connection)
     counts: Counter[str] = Counter()
-    for kind, split, count in queries.count_by_kind(context.connection):
+    for kind, split, count in queries.count_by_kind(ground.connection):
         if kind == options.group_by:
             counts[split] += count
     total, rows, outside = counts.total(), [], []
-    actual = percentages([counts[name] for name in SPLIT_NAMES], digits=2)
-    for name, share, part in zip(SPLIT_NAMES, options.shares, actual, strict=True):
-        tolerance = TOLERANCE_SD * (total * share * (1 - share)) ** 0.5
+    got = percentages([counts[name] for name in SPLIT_NAMES], digits=2)
+    for name, share, part in zip(SPLIT_NAMES, options.shares, got, strict=True):
+        bound = BOUND * (total * share * (1 - share)) ** 0.5
         difference = counts[name] - total * share
-        if abs(difference) > tolerance + 0.5:
+        if abs(difference) > bound + 0.5:
             outside.append(name)
-        rows.append((name, round(100 * share, 2), part, round(100 * tolerance / total, 2) if total else 0.0))
-    notes = (f"Outside the tolerance: {', '.join(outside)}. Did earlier runs use another --split?",) if outside else ()
-    columns = ("split", "target %", "actual %", f"tolerance % ({TOLERANCE_SD:g} SD)")
-    return Section("shares", "Percentages of patients against the last --split", columns, rows, notes=notes)
+        rows.append((name, round(100 * share, 2), part, round(100 * bound / total, 2) if total else 0.0))
+    notes = (
+        (f"Beyond {BOUND:g} standard deviations: {', '.join(outside)}. Were other shares asked for before?",)
+        if outside
+        else ()
+    )
+    columns = ("split", "asked, %", "got, % of patients", "bound, ± %")
+    return Section("shares", "Shares of the last --split", columns, rows, notes=notes)
 
 
-def classes(context: AuditContext) -> Section:
-    """Labeled images by class and split."""
+def classes(ground: Ground) -> Section:
+    """Labelled images by class and split."""
     table: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for label, split, count in queries.count_classes(context.connection):
+    for label, split, count in queries.count_classes(ground.connection):
         table[label][split] += count
     rows: list[tuple[str | int | float, ...]] = [
         (label, *(counts[name] for name in SPLIT_NAMES)) for label, counts in sorted(table.items())
     ]
     notes = tuple(
-        f"Class {label} has no images in {name}."
+        f"No image of {label} is in {name}."
         for label, *counts in rows
         for name, n in zip(SPLIT_NAMES, counts, strict=True)
         if not n
     )
     return Section(
-        "classes", "Labeled images", ("class", *SPLIT_NAMES), rows, notes=notes or (() if rows else ("No labels.",))
+        "classes", "Labelled images", ("class", *SPLIT_NAMES), rows, notes=notes or (() if rows else ("No labels.",))
     )

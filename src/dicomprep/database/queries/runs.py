@@ -1,5 +1,6 @@
 """Runs as they are recorded: the last ones, their options, the folder that they wrote to."""
 
+import json
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, literal, or_, select
@@ -27,6 +28,16 @@ class Run:
     frames: int
     seconds: float
     interrupted: int
+    options: str
+
+    @property
+    def cluster(self) -> str:
+        """What did the work: `slurm`, the address of a scheduler, `dask`; empty where this machine did it by itself."""
+        try:
+            where = json.loads(self.options)["where"]
+            return str(where["cluster"] or where["scheduler"] or where["engine"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return ""
 
 
 def last_runs(connection: Connection, limit: int) -> list[Run]:

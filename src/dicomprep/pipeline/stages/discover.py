@@ -27,8 +27,8 @@ LINK, OUTWARD_LINK, COPY_LINK, BROKEN_LINK, LOOP = (
 NAMED_DCM, OTHER, FOLDER = range(3)
 """The order within a folder, so that `scan.dcm` is named before `scan`, which may be no image at all."""
 
-MAX_LINKED_FOLDERS = 3
-"""Links to folders followed on one path: with more, a few links would make millions of paths."""
+MOST_LINKED_FOLDERS = 3
+"""So many links to folders are followed on one path: with more, a few links would make millions of paths."""
 
 
 def discover(
@@ -120,13 +120,13 @@ class _Search:
         try:
             if self.follow_links:
                 status = os.stat(place)
-                if (status.st_dev, status.st_ino) in real or links > MAX_LINKED_FOLDERS:
+                if (status.st_dev, status.st_ino) in real or links > MOST_LINKED_FOLDERS:
                     self.passed_over[LOOP] += 1
                     return None
                 real = (*real, (status.st_dev, status.st_ino))
             entries = list_sorted(place, lambda entry: self._judge(entry, path))
         except OSError as error:
-            return LocalSource(root, path or ".", error=f"folder cannot be listed: {error.strerror}")
+            return LocalSource(root, path or ".", error=f"the folder cannot be listed: {error.strerror}")
         return _Folder(place, root, path, entries, real, links)
 
     def _where(self, name: str, outer: _Folder | None, *, linked: bool) -> tuple[str, str, str]:
@@ -185,9 +185,9 @@ class _Search:
         try:
             status = os.stat(os.path.join(folder.place, name), follow_symlinks=linked)
         except OSError as error:
-            reason = f"cannot be accessed: {error.strerror}"
+            reason = f"it cannot be looked at: {error.strerror}"
             if linked and isinstance(error, FileNotFoundError):
-                reason = "broken symbolic link; in a DataLad or git-annex data set: `datalad get` or `git annex get`"
+                reason = "it is a link to what is not there; for DataLad or git-annex: `datalad get` or `git annex get`"
             return LocalSource(root, path, error=reason, linked=linked)
         return LocalSource.found(root, path, status, linked=linked)
 

@@ -1,4 +1,4 @@
-"""Outcomes → rows: recorded together, in one transaction; then the images that they replace are removed."""
+"""Outcomes → rows: recorded together, in one transaction; then what they replace is removed."""
 
 import re
 import time
@@ -13,14 +13,14 @@ from dicomprep.models import Outcome
 from dicomprep.splits import assign_split
 from dicomprep.storage.local_images import LocalImages
 
-__all__ = ["RecordContext", "Recorder", "record"]
+__all__ = ["Ledger", "Recorder", "record"]
 
 FATAL = (ErrorCode.TIMEOUT, ErrorCode.OUT_OF_MEMORY, ErrorCode.WORKER_CRASHED, ErrorCode.INTERNAL)
 """What ends a worker in the middle of a file."""
 
 
 @dataclass(frozen=True, slots=True)
-class RecordContext:
+class Ledger:
     """Where a run records, and by which rules."""
 
     store: Store
@@ -30,35 +30,35 @@ class RecordContext:
     key: bytes
     images: LocalImages
     durable: bool = False
-    """Images are synced to disk (fsync) before the rows that name them are committed."""
+    """Images are on the disk, not only in the system's memory, before rows name them."""
 
 
-def record(outcomes: Sequence[Outcome], context: RecordContext) -> None:
+def record(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
     """Record a batch: of each root all of it or, with EnvironmentFault, nothing. Splits are assigned here."""
     by_root: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_root.setdefault(outcome.task.source.root, []).append(outcome)
     for those in by_root.values():
-        _record_below_root(those, context)
+        _record_below_root(those, ledger)
 
 
-def _record_below_root(outcomes: Sequence[Outcome], context: RecordContext) -> None:
+def _record_below_root(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
     whole = [replace(o, written=()) if o.written and not o.keeps_images else o for o in outcomes]
 
     def assign(kind: str, key: str) -> str:
-        return assign_split(context.key, context.splits, group_kind=kind, group_key=key)
+        return assign_split(ledger.key, ledger.splits, group_kind=kind, group_key=key)
 
-    if not context.images.is_in_place():
-        message = f"The output folder {context.images.folder} was moved or replaced while images were written to it."
-        raise EnvironmentFault(f"{message} Restore it and run this again.")
+    if not ledger.images.is_in_place():
+        message = f"The output folder {ledger.images.folder} was moved or replaced while images were written to it."
+        raise EnvironmentFault(f"{message} Put it back, and run this again.")
     unnamed = [written.thumbnail_path for o in outcomes if not o.keeps_images for written in o.written]
-    unnamed += [path for o in whole if not o.written for path in _leftovers(o, context.images)]
-    if context.durable:
-        context.images.sync(written.thumbnail_path for o in whole for written in o.written)
-    stale = context.store.record(
-        whole, run_id=context.run_id, fingerprint=context.fingerprint, assign=assign, unnamed=unnamed
+    unnamed += [path for o in whole if not o.written for path in _leftovers(o, ledger.images)]
+    if ledger.durable:
+        ledger.images.sync(written.thumbnail_path for o in whole for written in o.written)
+    stale = ledger.store.record(
+        whole, run_id=ledger.run_id, fingerprint=ledger.fingerprint, assign=assign, unnamed=unnamed
     )
-    context.images.remove(stale)
+    ledger.images.remove(stale)
 
 
 def _leftovers(outcome: Outcome, images: LocalImages) -> list[str]:
@@ -78,9 +78,9 @@ def _leftovers(outcome: Outcome, images: LocalImages) -> list[str]:
 class Recorder:
     """Records in the background. Nothing else may use the database until `settle` says that it is done."""
 
-    context: RecordContext
+    ledger: Ledger
     seconds: float = 0.0
-    """Total time of recording."""
+    """That recording took, all in all."""
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "dicomprep recorder"))
     _under_way: Future[Sequence[Outcome]] | None = None
 
@@ -106,6 +106,6 @@ class Recorder:
 
     def _record(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         began = time.perf_counter()
-        record(outcomes, self.context)
+        record(outcomes, self.ledger)
         self.seconds += time.perf_counter() - began
         return outcomes

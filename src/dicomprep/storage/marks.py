@@ -1,0 +1,53 @@
+"""Small files in the scratch folder of a store: proof that two machines see one folder, and what its clock says."""
+
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from dicomprep.errors import disk_fault
+from dicomprep.storage.local_images import NEW_FILE, LocalImages
+from dicomprep.storage.paths import SCRATCH
+from dicomprep.storage.source import read_small_file
+
+__all__ = ["FileClock", "put_mark", "read_clock", "read_mark"]
+
+MARK_BYTES = 256
+
+
+class FileClock(NamedTuple):
+    """The clock by which a file system stamps its files: that of its server, where it has one."""
+
+    device: int
+    ahead_ns: int
+    """Of the clock of this machine, in nanoseconds."""
+
+
+def put_mark(images: LocalImages, content: str) -> str:
+    """Leave a file for other machines; its path below the folder of images. Raises EnvironmentFault."""
+    try:
+        _write(images.own_scratch(), "mark", content)
+    except OSError as error:
+        raise disk_fault(f"{images.folder} cannot be written to", error) from error
+    return f"{SCRATCH}/{images.scratch_name}/mark"
+
+
+def read_mark(images: LocalImages, path: str) -> str:
+    """What another machine left there; OSError where it cannot be read."""
+    return read_small_file(Path(images.where(path)), most=MARK_BYTES, follow_links=False).decode(errors="replace")
+
+
+def read_clock(images: LocalImages) -> FileClock:
+    """Have a file stamped, and compare that with this machine's clock. OSError where that cannot be."""
+    before = time.time_ns()
+    status = _write(images.own_scratch(), "clock", str(before))
+    return FileClock(status.st_dev, status.st_mtime_ns - (before + time.time_ns()) // 2)
+
+
+def _write(folder: int, name: str, content: str) -> os.stat_result:
+    descriptor = os.open(name, NEW_FILE, 0o644, dir_fd=folder)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(content)
+        stream.flush()
+        os.utime(descriptor)  # the time that the file system gives, which is what its files are stamped by
+        return os.fstat(descriptor)
