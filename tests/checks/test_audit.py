@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from dicomprep.checks.audit.audit import audit
-from dicomprep.checks.audit.hamming import BITS, near_pairs
+from dicomprep.checks.audit.hamming import MAX_DIFFERING_BITS, near_pairs
 from dicomprep.cli.audit import audit as audit_command
 from dicomprep.config import Splits
 from dicomprep.database.writes.store import Store
@@ -253,7 +253,7 @@ def test_near_hashes_are_found_as_by_comparing_all() -> None:
         (a, b)
         for a in range(600)
         for b in range(a + 1, 600)
-        if groups[a] != groups[b] and np.bitwise_count(hashes[a] ^ hashes[b]) <= BITS
+        if groups[a] != groups[b] and np.bitwise_count(hashes[a] ^ hashes[b]) <= MAX_DIFFERING_BITS
     }
     found, complete = near_pairs(hashes, groups)
     assert complete
@@ -274,7 +274,7 @@ def test_a_perceptual_hash_tells_pictures_apart_but_not_versions_of_one() -> Non
     one = picture(1, 224)
     brighter = (one * 0.8 + 300).astype(np.uint16)
     assert (hashed(one) ^ hashed(brighter)).bit_count() <= 2
-    assert min((hashed(one) ^ hashed(picture(n, 224))).bit_count() for n in range(2, 40)) > 2 * BITS
+    assert min((hashed(one) ^ hashed(picture(n, 224))).bit_count() for n in range(2, 40)) > 2 * MAX_DIFFERING_BITS
     assert similarity(one, brighter) > 0.999
     assert similarity(one, picture(2, 224)) < 0.5
     assert perceptual_hash(make_overview(np.zeros((224, 224), np.uint8), times=3)) is None

@@ -212,7 +212,7 @@ def test_a_dose_goes_to_the_hottest_voxel_of_all_frames(hottest: int, path: Path
 
 
 def test_a_dose_too_large_to_be_kept_goes_to_its_hottest_voxel(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "RANGE_BYTES", 10_000)
+    monkeypatch.setattr(decode, "MAX_RANGE_BYTES", 10_000)
     assert range_of(path, dose(frames=30, hottest=17), Modality="RTDOSE").high == 1_000_000
 
 

@@ -120,8 +120,8 @@ def test_a_header_is_read_only_so_far(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert len(dicomprep.process_dicom(path)) == 1
     path.write_bytes(open_sequence(items=300))
     assert len(dicomprep.process_dicom(path)) == 1
-    monkeypatch.setattr(header, "FREE", 300)
-    monkeypatch.setattr(items, "FREE", 300)
+    monkeypatch.setattr(header, "FREE_ELEMENTS", 300)
+    monkeypatch.setattr(items, "FREE_ELEMENTS", 300)
     with pytest.raises(InputError, match="too many header elements") as caught:
         dicomprep.process_dicom(path)
     assert caught.value.code == "limit_exceeded"

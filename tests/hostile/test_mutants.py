@@ -21,7 +21,7 @@ PARTS, FEW, MANY = 3, 130, 10_000
 """Of how many parts each has so many files: a test may take five minutes."""
 
 SECONDS = 5.0
-VISIBLE, MOST_VISIBLE = 24, 0.002
+VISIBLE, MAX_VISIBLE_SHARE = 24, 0.002
 """Grey values by which a pixel shows something else, and the share of such pixels from which a picture does."""
 
 
@@ -103,7 +103,7 @@ def _differs(drawn: list[np.ndarray], name: str) -> bool:
     """Whether some frame shows something else than those of the base, which are alike."""
     wanted = _drawn(name).astype(int)
     return any(
-        frame.shape != wanted.shape or (np.abs(frame - wanted) > VISIBLE).mean() > MOST_VISIBLE for frame in drawn
+        frame.shape != wanted.shape or (np.abs(frame - wanted) > VISIBLE).mean() > MAX_VISIBLE_SHARE for frame in drawn
     )
 
 

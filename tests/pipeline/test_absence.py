@@ -47,8 +47,8 @@ def test_what_is_gone_is_said_by_all_and_pruned_where_that_is_asked_for(place: P
 
 
 def test_single_files_and_those_of_many_batches(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(absence, "PRUNED", 1)
-    monkeypatch.setattr(absence, "LOOKED_AT", 2)
+    monkeypatch.setattr(absence, "BATCH_PRUNED_INPUTS", 1)
+    monkeypatch.setattr(absence, "BATCH_INPUTS", 2)
     for name in ("Ä b/A/b.dcm", "p1/a.dcm", "p2/a"):
         (place.source / name).unlink()
     place.run(prune=True)

@@ -59,8 +59,8 @@ def test_a_folder_of_many_entries_is_sorted_in_pieces(tmp_path: Path, monkeypatc
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     whole = paths(tmp_path)
-    monkeypatch.setattr(listing, "AT_ONCE", 16)
-    monkeypatch.setattr(listing, "BLOCK", 3)
+    monkeypatch.setattr(listing, "MAX_HELD_ENTRIES", 16)
+    monkeypatch.setattr(listing, "BLOCK_ENTRIES", 3)
     assert paths(tmp_path) == whole
     assert sorted(whole) == sorted(names)
     assert whole[:2] == ["000.dcm", "004.dcm"] or whole[0].endswith(".dcm")

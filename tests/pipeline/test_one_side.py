@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dicomprep.checks.audit.audit import audit
 from dicomprep.config import Splits
 from dicomprep.database.address import DatabaseAddress
-from dicomprep.database.kinship import MOST_PATIENTS
+from dicomprep.database.kinship import MAX_STUDY_GROUPS
 from dicomprep.database.writes.groups import ensure_groups
 from dicomprep.database.writes.store import Store
 from dicomprep.dicom.patient import decode_identity
@@ -154,7 +154,9 @@ def test_whatever_is_delivered_no_study_is_torn_and_nothing_labelled_moves(
             studies = place.rows(_STUDIES)
             torn = [study for study, _, splits in studies if splits > 1]
             assert not torn or audit(place.workspace, near=False)[0].leaks
-            assert before or not [study for study, groups, splits in studies if splits > 1 and groups <= MOST_PATIENTS]
+            assert before or not [
+                study for study, groups, splits in studies if splits > 1 and groups <= MAX_STUDY_GROUPS
+            ]
             if labelled < count:
                 columns = "INSERT INTO labels (frame_id, label, annotator, created_at)"
                 place.execute(

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from dicomprep.database import bulk
 from dicomprep.database.address import DatabaseAddress
-from dicomprep.database.bulk import PIECE, any_of, look_up
+from dicomprep.database.bulk import BATCH_VALUES, any_of, look_up
 from dicomprep.database.queries import counts
 from dicomprep.database.schema import files, frames
 from dicomprep.database.writes.rows import InputRow
@@ -203,7 +203,7 @@ def test_a_split_that_was_assigned_stays(place: Place, store: Store) -> None:
     assert place.rows("SELECT group_id FROM files ORDER BY id") == [1, 1, 2]
 
 
-@pytest.mark.parametrize("count", [1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 3])
+@pytest.mark.parametrize("count", [1, BATCH_VALUES - 1, BATCH_VALUES, BATCH_VALUES + 1, 2 * BATCH_VALUES + 3])
 def test_any_number_is_recorded_and_found(place: Place, store: Store, count: int) -> None:
     outcomes = [outcome(number) for number in range(count)]
     for attempt in (1, 2):
@@ -242,4 +242,4 @@ def test_the_statements_suit_postgresql() -> None:
     assert "DO UPDATE" in insert
     assert "RETURNING" not in insert
     assert "DO NOTHING" in bulk._insertion(files, InputRow, ("root", "path"), dialect, replace=False)[0]
-    assert bulk._query_text(_IDS, dialect).count("%s") == 1 + PIECE
+    assert bulk._query_text(_IDS, dialect).count("%s") == 1 + BATCH_VALUES

@@ -41,7 +41,7 @@ def run_once(place: Place) -> Between:
 
 
 def _while_enrolling(patch: pytest.MonkeyPatch, run: Between) -> None:
-    patch.setattr(catalogue, "CHUNK", 2)
+    patch.setattr(catalogue, "BATCH_IMAGES", 2)
     patch.setattr(CatalogueUpdater, "_pause", lambda _self: run() and False)
 
 

@@ -13,8 +13,8 @@ from dicomprep.storage.paths import OWN_PREFIX, SCRATCH, readable_path
 
 __all__ = ["Leftovers"]
 
-PIECE = 256
-"""So many images are looked up in the database at a time."""
+BATCH_IMAGES = 256
+"""Images looked up in the database by one query."""
 
 MARK_BYTES = 64
 """The beginning of a PNG file, enough to tell who made it."""
@@ -90,5 +90,5 @@ class Leftovers:
 
 
 def _pieces(entries: Iterator[Entry]) -> Iterator[list[str]]:
-    while piece := [entry.path for entry in islice(entries, PIECE)]:
+    while piece := [entry.path for entry in islice(entries, BATCH_IMAGES)]:
         yield piece

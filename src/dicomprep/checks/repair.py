@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from dicomprep.checks.verify import EXAMPLES, contradiction, look_at
+from dicomprep.checks.verify import MAX_EXAMPLES, contradiction, look_at
 from dicomprep.config import Config
 from dicomprep.database.queries import verify as verify_queries
 from dicomprep.database.queries.concerns import changed_side
@@ -27,8 +27,8 @@ from dicomprep.workspace import Workspace
 
 __all__ = ["Repaired", "repair"]
 
-FILES = 5000
-"""So many inputs are done again at a time: what their images were before is kept in memory."""
+BATCH_INPUTS = 5000
+"""Inputs processed again at a time; bounds memory, for what their images were before is kept."""
 
 MakeListener = Callable[[Config, int], ProgressListener]
 """Who is told of the run that makes the images of so many inputs again."""
@@ -57,7 +57,7 @@ class Repaired:
 
     def explain(self, reason: str) -> None:
         """Say what is not as it was, unless enough has been said."""
-        if len(self.reasons) < EXAMPLES:
+        if len(self.reasons) < MAX_EXAMPLES:
             self.reasons.append(reason)
 
 
@@ -66,8 +66,8 @@ def repair(workspace: Workspace, due: set[int], *, workers: int, make_listener: 
     repaired = Repaired()
     with workspace.writing() as store:
         ids = sorted(due)
-        for start in range(0, len(ids), FILES):
-            _Part(workspace, store, ids[start : start + FILES], repaired, workers, make_listener).mend()
+        for start in range(0, len(ids), BATCH_INPUTS):
+            _Part(workspace, store, ids[start : start + BATCH_INPUTS], repaired, workers, make_listener).mend()
             if repaired.interrupted:
                 break
     return repaired

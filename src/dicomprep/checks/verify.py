@@ -27,8 +27,8 @@ __all__ = ["Findings", "Kind", "clear", "contradiction", "look_at", "verify"]
 ROWS, PIECE, READERS = 4096, 256, 4
 """So many rows are read at a time, and so many images looked at by each of so many threads."""
 
-EXAMPLES = 20
-"""So many of each kind are named."""
+MAX_EXAMPLES = 20
+"""Faults of each kind named; bounds the output."""
 
 
 class Kind(StrEnum):
@@ -65,7 +65,7 @@ class Findings:
         """Count something that is wrong."""
         self.counts[kind] += 1
         named = self.examples.setdefault(kind, [])
-        if len(named) < EXAMPLES:
+        if len(named) < MAX_EXAMPLES:
             named.append(what)
         if file_id is not None:
             self.due.add(file_id)

@@ -39,10 +39,12 @@ __all__ = ["answer"]
 
 MAX_BYTES = 2**30
 WHOLE = ImageOptions(size=8192, fidelity=Fidelity.EXACT)
-MOST_PIXELS = 2**25
-"""More are halved until a browser can draw them."""
+MAX_SHOWN_PIXELS = 2**25
+"""Pixels of an image sent to a browser; larger ones are halved."""
 
-MOST_TEXT = 300
+MAX_TEXT_CHARACTERS = 300
+"""Characters of a value or an error that a page shows; bounds the answer."""
+
 BINS = 32
 CODES = 2**16
 _LONG_NUMBER = re.compile(r"\d{7,}(?:\.\d+)?|\d(?:\.\d+)?e\+\d+")
@@ -106,7 +108,7 @@ def read_tags(task: ReadTags) -> list[tuple[str, str, str]]:
         try:
             dataset = dcmread(file.stream(), stop_before_pixels=True, force=True, defer_size=2**16)
         except Exception as error:  # noqa: BLE001  (pydicom raises whatever comes)
-            return [("", "Error", str(error)[:MOST_TEXT] if task.everything else type(error).__name__)]
+            return [("", "Error", str(error)[:MAX_TEXT_CHARACTERS] if task.everything else type(error).__name__)]
         said = ((element, _text(element) if task.everything else displayable_value(element)) for element in dataset)
         return [(str(element.tag), element.name, text) for element, text in said if text is not None]
 
@@ -188,7 +190,7 @@ def _describe_window(grayscale: GrayscaleTransform) -> dict[str, Any]:
 
 
 def _bounded(pixels: NDArray[Any]) -> NDArray[Any]:
-    while pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
+    while pixels.shape[0] * pixels.shape[1] > MAX_SHOWN_PIXELS:
         pixels = halve(pixels, times=1) if pixels.dtype.str[1:] in ("u1", "u2", "i2") else pixels[::2, ::2]
     return pixels
 
@@ -199,4 +201,4 @@ def _text(element: DataElement) -> str:
     if isinstance(element.value, bytes):
         return f"{len(element.value):,} bytes"
     text = element.repval if element.VR == "UI" else str(element.value)
-    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
+    return text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[:MAX_TEXT_CHARACTERS]}…"

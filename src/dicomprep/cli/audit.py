@@ -9,7 +9,7 @@ from dicomprep.checks.audit.joining import Joining
 from dicomprep.checks.audit.joining import join as join_patients
 from dicomprep.checks.audit.joining import unjoin as unjoin_patients
 from dicomprep.checks.audit.section import Section
-from dicomprep.checks.audit.small_groups import SMALL_GROUPS, USUAL_K
+from dicomprep.checks.audit.small_groups import DEFAULT_K, SMALL_GROUPS
 from dicomprep.cli.console import print_section
 from dicomprep.cli.options import Db, Flag
 from dicomprep.config import DEFAULT_DB
@@ -64,7 +64,7 @@ def audit(  # noqa: PLR0913
         raise ConfigError("--k and --strict go with --privacy.")
     if k is not None and k < 2:
         raise ConfigError(f"--k {k}: give 2 or more.")
-    smallest = (k or USUAL_K) if privacy else 0
+    smallest = (k or DEFAULT_K) if privacy else 0
     workspace = Workspace.open(db)
     done = unjoin_patients(workspace, dry_run=dry_run) if unjoin else None
     sections = look(workspace, near=near, k=smallest)

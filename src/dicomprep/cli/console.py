@@ -32,8 +32,8 @@ __all__ = [
 RULE = "=" * 50
 FOLDER = " folder"
 FOLLOWING = "; --follow-links follows those that stay in the folder"
-MOST_LINES = 1000
-"""Bad files beyond so many are not listed but counted; the database has them all."""
+MAX_FILE_LINES = 1000
+"""Lines about bad files; bounds the output. The database has them all."""
 
 HEADER_CODES = (ErrorCode.NOT_DICOM, ErrorCode.CORRUPT_HEADER, ErrorCode.UNREADABLE)
 
@@ -88,9 +88,9 @@ class ConsoleListener(ProgressListener):
         if outcome.status in (Status.DONE, Status.SKIPPED) or outcome.error_code is None:
             return
         self._lines += 1
-        if self._lines == MOST_LINES + 1:
+        if self._lines == MAX_FILE_LINES + 1:
             self._print("More bad files are counted only; `dicomprep status --failures` lists them.")
-        if self._lines > MOST_LINES:
+        if self._lines > MAX_FILE_LINES:
             return
         verb = "Cannot read" if outcome.error_code in HEADER_CODES else "Warning:"
         path = readable_path(self._as_given(outcome.task.source))

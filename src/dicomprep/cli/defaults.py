@@ -15,11 +15,11 @@ __all__ = ["data_options", "default_options", "is_shared", "read_jobs"]
 
 FILE_NAME = "dicomprep.toml"
 
-MOST_BYTES = 2**16
-"""Of a file of options beside the data."""
+MAX_DATA_BYTES = 2**16
+"""Bytes of an options file beside the data; bounds what anybody's folder can make us read."""
 
-MOST_BYTES_HERE = 2**22
-"""Of one in the current folder, where pyproject.toml has other things as well."""
+MAX_OWN_BYTES = 2**22
+"""Bytes of one in the current folder, where pyproject.toml holds other things as well."""
 
 OF_IMAGES = ("size", "fit", "depth", "window", "frames")
 """What a file beside the data may say: such a folder may be anybody's."""
@@ -137,7 +137,7 @@ def _find_options() -> tuple[Path, Mapping[str, Any]]:
 def _read_toml(path: Path, *, follow_links: bool) -> dict[str, Any] | None:
     """What a file says; None where there is none."""
     try:
-        raw = read_small_file(path, most=MOST_BYTES_HERE if follow_links else MOST_BYTES, follow_links=follow_links)
+        raw = read_small_file(path, most=MAX_OWN_BYTES if follow_links else MAX_DATA_BYTES, follow_links=follow_links)
         return tomllib.loads(_decode(raw).replace("\r\n", "\n"))
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["any_of", "insert", "look_up"]
 
-PIECE = 256
+BATCH_VALUES = 256
 """Values looked up by one statement: always as many, so that the database prepares it once."""
 
 
 def any_of(column: ColumnElement[Any]) -> ColumnElement[bool]:
     """The condition of a query for `look_up`: the column has one of the values."""
-    return column.in_([bindparam(f"value_{number}", type_=column.type) for number in range(PIECE)])
+    return column.in_([bindparam(f"value_{number}", type_=column.type) for number in range(BATCH_VALUES)])
 
 
 def look_up(
@@ -34,9 +34,9 @@ def look_up(
     `first` are the query's other parameters in their order. The query is a constant: it is compiled once.
     """
     text = _query_text(query, connection.dialect)
-    for start in range(0, len(values), PIECE):
-        piece = tuple(values[start : start + PIECE])
-        piece += piece[-1:] * (PIECE - len(piece))
+    for start in range(0, len(values), BATCH_VALUES):
+        piece = tuple(values[start : start + BATCH_VALUES])
+        piece += piece[-1:] * (BATCH_VALUES - len(piece))
         yield from connection.exec_driver_sql(text, first + piece).all()
 
 

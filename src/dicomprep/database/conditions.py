@@ -47,14 +47,16 @@ _COMPARISONS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     ">=": lambda column, value: column >= value,
 }
 _KEYWORDS = ("and", "or", "not", "in", "like", "is", "null", "between")
-_DEEPEST = 50
-_MOST_COMPARISONS = 500
-"""SQLite takes no expression that is deeper than 1,000."""
-_MOST_VALUES = 30_000
-"""SQLite takes 32,766 parameters of a statement, PostgreSQL 65,535."""
-_LONGEST_PATTERN = 10_000
-"""Bytes; SQLite takes patterns of 50,000."""
-_LONGEST_QUOTE = 200
+_MAX_DEPTH = 50
+"""Nested parentheses and NOT of a condition; bounds recursion."""
+
+_MAX_COMPARISONS = 500
+"""Comparisons of a condition; SQLite takes no expression deeper than 1,000."""
+_MAX_VALUES = 30_000
+"""Values of a condition; SQLite takes 32,766 parameters of a statement, PostgreSQL 65,535."""
+_MAX_PATTERN_BYTES = 10_000
+"""Bytes of a LIKE pattern; SQLite takes 50,000."""
+_MAX_QUOTED_CHARACTERS = 200
 """Characters of a condition that an error message repeats."""
 
 
@@ -99,7 +101,7 @@ class _Parser:
         while place < len(text):
             match = _TOKENS.match(text, place)
             if match is None or match.lastgroup is None:
-                unreadable = text[place : place + _LONGEST_QUOTE].strip()[:20]
+                unreadable = text[place : place + _MAX_QUOTED_CHARACTERS].strip()[:20]
                 raise ConfigError(f"{self._quoted}: this cannot be read: {unreadable}")
             tokens.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
             place = match.end()
@@ -107,8 +109,8 @@ class _Parser:
 
     @property
     def _quoted(self) -> str:
-        cut = "…" if len(self._text) > _LONGEST_QUOTE else ""
-        return f"--where {self._text[:_LONGEST_QUOTE]}{cut}"
+        cut = "…" if len(self._text) > _MAX_QUOTED_CHARACTERS else ""
+        return f"--where {self._text[:_MAX_QUOTED_CHARACTERS]}{cut}"
 
     @property
     def _now(self) -> _Token:
@@ -132,12 +134,12 @@ class _Parser:
             raise self._mistake(f"{sign} is expected")
 
     def _mistake(self, what: str) -> ConfigError:
-        found = f"at {self._now.text[:_LONGEST_QUOTE]}" if self._now.text else "at the end"
+        found = f"at {self._now.text[:_MAX_QUOTED_CHARACTERS]}" if self._now.text else "at the end"
         return ConfigError(f"{self._quoted}: {what} {found} (character {self._now.place + 1}).")
 
     def _either(self) -> ColumnElement[bool]:
         self._depth += 1
-        if self._depth > _DEEPEST:
+        if self._depth > _MAX_DEPTH:
             raise ConfigError("--where: there are too many parentheses within each other.")
         conditions = [self._both()]
         while self._met("or"):
@@ -164,8 +166,8 @@ class _Parser:
 
     def _comparison(self) -> ColumnElement[bool]:
         self._comparisons += 1
-        if self._comparisons > _MOST_COMPARISONS:
-            raise ConfigError(f"{self._quoted}: more than {_MOST_COMPARISONS} comparisons; IN (…) takes many values.")
+        if self._comparisons > _MAX_COMPARISONS:
+            raise ConfigError(f"{self._quoted}: more than {_MAX_COMPARISONS} comparisons; IN (…) takes many values.")
         column = self._column()
         if self._met("is", "not", "null"):
             return column.is_not(None)
@@ -198,8 +200,8 @@ class _Parser:
         if _is_numeric(column):
             raise self._mistake("LIKE compares texts; a column of numbers has none")
         pattern = str(self._value(column).value)
-        if len(pattern.encode()) > _LONGEST_PATTERN:
-            raise ConfigError(f"{self._quoted}: a pattern of LIKE has at most {_LONGEST_PATTERN:,} bytes.")
+        if len(pattern.encode()) > _MAX_PATTERN_BYTES:
+            raise ConfigError(f"{self._quoted}: a pattern of LIKE has at most {_MAX_PATTERN_BYTES:,} bytes.")
         return column.like(pattern.replace("\\", "\\\\"), escape="\\")
 
     def _column(self) -> ColumnElement[Any]:
@@ -208,14 +210,14 @@ class _Parser:
         if self._now.word not in self._columns:
             known = ", ".join(self._columns)
             raise ConfigError(
-                f"{self._quoted}: there is no column {self._now.text[:_LONGEST_QUOTE]}. There are: {known}."
+                f"{self._quoted}: there is no column {self._now.text[:_MAX_QUOTED_CHARACTERS]}. There are: {known}."
             )
         return self._columns[self._take().word]
 
     def _value(self, column: ColumnElement[Any]) -> BindParameter[Any]:
         self._values += 1
-        if self._values > _MOST_VALUES:
-            raise ConfigError(f"{self._quoted}: more than {_MOST_VALUES:,} values.")
+        if self._values > _MAX_VALUES:
+            raise ConfigError(f"{self._quoted}: more than {_MAX_VALUES:,} values.")
         numeric = _is_numeric(column)
         if self._now.kind == "number" and numeric:
             return _number(self._take().text)

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, select
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import aliases, groups, links
 
-__all__ = ["MOST_OF_A_STUDY", "MOST_PATIENTS", "Kin", "find_kin"]
+__all__ = ["MAX_CROWD_GROUPS", "MAX_STUDY_GROUPS", "Kin", "find_kin"]
 
-MOST_PATIENTS = 4
-"""A Study Instance UID that more groups have may be made up, and joins nobody."""
+MAX_STUDY_GROUPS = 4
+"""Groups that share a Study Instance UID and count as one patient; a UID of more may be made up and joins nobody."""
 
-MOST_OF_A_STUDY = 20
-"""One that still more groups have was made up: it is no study that could be torn."""
+MAX_CROWD_GROUPS = 20
+"""Groups up to which a shared Study Instance UID may still be one study; a UID of more was made up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ _LINKED = (
 def find_kin(connection: Connection, changed: Collection[int]) -> list[list[Kin]]:
     """The sets of groups that are one patient, of all that hang or hung together with those that `changed`.
 
-    Groups that share a study are one patient, unless there are more than MOST_PATIENTS. A Patient ID without an issuer
-    may be that of any issuer: it is one with all of them.
+    Groups that share a study are one patient, unless there are more than MAX_STUDY_GROUPS. A Patient ID without an
+    issuer may be that of any issuer: it is one with all of them.
     """
     known: dict[int, Kin] = {}
     edges: set[tuple[int, int]] = set()
@@ -89,7 +89,7 @@ def _by_name(connection: Connection, step: Sequence[Kin], explained: set[int]) -
         name = owners[key, "key"] | ({own[key]} if key in own else set())
         issued, students = owners[key, "issuer"], owners[key, "study"]
         pairs |= set(_chain(name | issued)) if name else set()
-        if 1 < len(name | students) <= MOST_PATIENTS and students:
+        if 1 < len(name | students) <= MAX_STUDY_GROUPS and students:
             pairs |= set(_chain(name | students))
             explained |= name
     return pairs

@@ -26,10 +26,10 @@ from dicomprep.errors import ErrorCode, InputError
 
 __all__ = ["MAX_VALUE_BYTES", "Attributes", "label", "read_code"]
 
-MOST_WRITTEN = 2**17
-"""Bytes of a value that is taken as it is written: a place for each of 7,000 frames."""
+MAX_TEXT_BYTES = 2**17
+"""Bytes of a value that is taken as written: a position for each of 7,000 frames."""
 
-MOST_QUOTED = 8
+MAX_QUOTED_NUMBERS = 8
 """Numbers that a note repeats."""
 
 _HARMLESS = re.compile(r"[-+0-9.,eE\\ ]{1,6}[A-Za-z]?")
@@ -122,10 +122,10 @@ class Attributes:
         if element is None:
             return b""
         value = element.value
-        if isinstance(value, bytes) and len(value) <= MOST_WRITTEN:
+        if isinstance(value, bytes) and len(value) <= MAX_TEXT_BYTES:
             return write_numbers(element) or value
         value = value if isinstance(value, bytes) else _written(value)
-        return value if len(value) <= MOST_WRITTEN else b""
+        return value if len(value) <= MAX_TEXT_BYTES else b""
 
     def single(self, keyword: str) -> bytes | str:
         """The value of an attribute that has one, backslashes and all: as written, or as pydicom has read it."""
@@ -201,7 +201,7 @@ class Attributes:
         except ValueError:
             return ()
         if values:
-            taken = ", ".join(format_number(value) for value in values[:MOST_QUOTED])
+            taken = ", ".join(format_number(value) for value in values[:MAX_QUOTED_NUMBERS])
             self.corrections[f"{label(keyword)} is not a plain number; treated as {taken}"] = None
         return values
 

@@ -21,8 +21,8 @@ _WITH_TEXT = frozenset("US IVUS BDUS XA RF ES GM XC OP OT SC VL EC BMD DXA OPT I
 _DEEP = frozenset(["CT", "MR", "CR", "DX", "MG", "PT", "NM", "IO", "PX"])
 """Modalities whose devices give more than eight bits: with eight, something was made of what they gave."""
 
-LEAST_BANNER = 0.04
-"""Of an image's rows: a strip as high as a line of text."""
+MIN_BANNER_SHARE = 0.04
+"""Share of an image's rows: a strip as high as a line of text."""
 
 
 _LABELS = frozenset({"LABEL", "OVERVIEW"})
@@ -141,4 +141,4 @@ def _has_banner(root: Attributes) -> bool:
     top, bottom, left, right = zip(*edges, strict=True)
     strip = max(min(top), rows - 1 - max(bottom)) / max(rows, 1)
     beside = max(min(left), columns - 1 - max(right)) / max(columns, 1)
-    return strip >= LEAST_BANNER or beside >= 5 * LEAST_BANNER
+    return strip >= MIN_BANNER_SHARE or beside >= 5 * MIN_BANNER_SHARE

@@ -18,7 +18,7 @@ from dicomprep.dicom.sniff import Encoding
 
 __all__ = [
     "CHARACTER_SET",
-    "MOST_CHARACTER_SETS",
+    "MAX_CHARACTER_SET_BYTES",
     "OVERLAY_ROWS",
     "PIXEL_KEYWORDS",
     "SCANNED_BYTES",
@@ -78,8 +78,8 @@ OVERLAY_BIT_POSITIONS = tuple(BaseTag(0x60000102 + (number << 17)) for number in
 """Of each overlay (60xx,0102): not zero where the plane lies in unused bits of the pixels."""
 
 CHARACTER_SET = BaseTag(0x00080005)
-MOST_CHARACTER_SETS = 4096
-"""Bytes; a value of more is none, and each name in it takes time."""
+MAX_CHARACTER_SET_BYTES = 4096
+"""Bytes of Specific Character Set; bounds time, for each name in it is looked up. A longer value is none."""
 
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _DELIMITER_BYTES = 8
@@ -173,7 +173,7 @@ def _scan_implicit(
 @lru_cache(maxsize=64)
 def character_encodings(character_set: bytes) -> list[str]:
     """The Python encodings that Specific Character Set (0008,0005) names; the default where it is damaged."""
-    if len(character_set) > MOST_CHARACTER_SETS:
+    if len(character_set) > MAX_CHARACTER_SET_BYTES:
         return [default_encoding]
     raw = RawDataElement(CHARACTER_SET, "CS", len(character_set), character_set, 0, False, True)
     try:

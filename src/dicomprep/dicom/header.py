@@ -15,14 +15,14 @@ from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.burned_in_text import read_reasons
 from dicomprep.dicom.fast_scan import (
     CHARACTER_SET,
-    MOST_CHARACTER_SETS,
+    MAX_CHARACTER_SET_BYTES,
     PIXEL_KEYWORDS,
     SCANNED_BYTES,
     scan_dataset,
     to_dataset,
     wanted_tags,
 )
-from dicomprep.dicom.items import FREE, TOO_MANY, element_budget, require_within_budget
+from dicomprep.dicom.items import FREE_ELEMENTS, TOO_MANY, element_budget, require_within_budget
 from dicomprep.dicom.non_dicom import explain_not_dicom
 from dicomprep.dicom.numbers import format_number
 from dicomprep.dicom.padding import is_lossy
@@ -40,13 +40,13 @@ __all__ = ["Header", "PixelElement", "name_syntax", "read_header"]
 
 MAX_FRAMES = 2**20
 
-READS = 3
-"""So often pydicom reads for each element, item or value."""
+READS_PER_ELEMENT = 3
+"""Reads that pydicom makes for an element, item or value."""
 
-MOST_VALUE = 2**28
-"""Bytes of a value that is read at once: more than the functional groups of 100,000 frames take."""
+MAX_VALUE_BYTES = 2**28
+"""Bytes of a value read at once; bounds memory. The functional groups of 100,000 frames take less."""
 
-INFLATED_SHARE = 4
+INFLATED_FRACTION = 4
 """A Deflated data set may take this part of the memory for a file: zlib needs twice of it, decoding some more."""
 
 
@@ -173,7 +173,7 @@ class _Watched:
 
     def read(self, length: int = -1) -> bytes:
         self._reads += 1
-        if length > MOST_VALUE or self._reads > READS * FREE:
+        if length > MAX_VALUE_BYTES or self._reads > READS_PER_ELEMENT * FREE_ELEMENTS:
             self._require_payable(length)
         content = self._stream.read(length)
         if len(content) < length:
@@ -181,7 +181,7 @@ class _Watched:
         return content
 
     def _require_payable(self, length: int) -> None:
-        if length > MOST_VALUE or self._reads > READS * element_budget(self._held_bytes, self.tell()):
+        if length > MAX_VALUE_BYTES or self._reads > READS_PER_ELEMENT * element_budget(self._held_bytes, self.tell()):
             self.is_exhausted = True
             raise ValueError("too many reads")
 
@@ -223,7 +223,7 @@ def _reading_error(error: Exception, stream: _Watched) -> InputError:
 
 
 def _at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
-    if tag == CHARACTER_SET and length > MOST_CHARACTER_SETS:
+    if tag == CHARACTER_SET and length > MAX_CHARACTER_SET_BYTES:
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{label('SpecificCharacterSet')} has {length:,} bytes")
     return int(tag) in PIXEL_KEYWORDS
 
@@ -252,7 +252,7 @@ MORE = "(a larger --max-memory, with `dicomprep retry`, allows more)"
 
 
 def _inflate(source: SourceFile | MemoryFile, start: int, max_bytes: int) -> MemoryFile:
-    limit = max_bytes // INFLATED_SHARE
+    limit = max_bytes // INFLATED_FRACTION
     stream = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
         content = stream.decompress(source.read_at(start, source.size - start), limit)

@@ -12,17 +12,19 @@ from dicomprep.dicom.sniff import Encoding
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.storage.source import MemoryFile, SourceFile
 
-__all__ = ["FREE", "TOO_MANY", "element_budget", "require_within_budget"]
+__all__ = ["FREE_ELEMENTS", "TOO_MANY", "element_budget", "require_within_budget"]
 
-FREE = 400_000
-"""Elements that any file may have, an item counting as three; two seconds of work."""
+FREE_ELEMENTS = 400_000
+"""Elements that any file may have, an item counting as three; bounds time to two seconds."""
 
-PAID_BYTES = 40
-"""One more for so many bytes that follow the header: a frame of 64×64 pixels pays for 200 of its own."""
+BYTES_PER_ELEMENT = 40
+"""Bytes after the header that allow one more element: a frame of 64×64 pixels allows 200 of its own."""
 
-ITEM_COUNTS = 3
-LEAST_BYTES = 8
-"""Of an element without a value."""
+ELEMENTS_PER_ITEM = 3
+"""Elements that an item counts as."""
+
+MIN_ELEMENT_BYTES = 8
+"""Bytes of an element without a value."""
 
 HEAD_BYTES = 12
 PIECE_BYTES = 2**20
@@ -38,7 +40,7 @@ def element_budget(held_bytes: int, at: int) -> int:
     >>> element_budget(2**20, 2**20)
     400000
     """
-    return FREE + max(0, held_bytes - at) // PAID_BYTES
+    return FREE_ELEMENTS + max(0, held_bytes - at) // BYTES_PER_ELEMENT
 
 
 def require_within_budget(
@@ -48,7 +50,7 @@ def require_within_budget(
 
     Sequences are entered that pydicom enters: those of undefined length, and `wanted` ones.
     """
-    if file.size - start < LEAST_BYTES * FREE // ITEM_COUNTS:
+    if file.size - start < MIN_ELEMENT_BYTES * FREE_ELEMENTS // ELEMENTS_PER_ITEM:
         return
     try:
         _Count(file, held_bytes, big_endian=encoding.big_endian).enter(
@@ -72,13 +74,13 @@ class _Count:
 
     def enter(self, at: int, end: int, *, implicit: bool, wanted: Container[int] | None = None) -> int:
         """Count what lies from `at` to `end` or a sequence's delimiter; where that is. `wanted` belongs to the root."""
-        while at + LEAST_BYTES <= end:
+        while at + MIN_ELEMENT_BYTES <= end:
             head = self._head(at)
             group, element = self._read_tag(head)
             tag = group << 16 | element
             if wanted is not None and tag in PIXEL_KEYWORDS:
                 return at
-            self._add(ITEM_COUNTS if head[:4] == self._item else 1, at)
+            self._add(ELEMENTS_PER_ITEM if head[:4] == self._item else 1, at)
             if group == DELIMITERS:
                 at += 8
                 if element == SEQUENCE_END:
@@ -103,7 +105,7 @@ class _Count:
                 is_sequence = not vr or vr in _SEQUENCES
                 return self.enter(value_at, end, implicit=inner) if is_sequence else self._pass_fragments(value_at)
             raise ValueError("no sequence")
-        if is_wanted and length >= LEAST_BYTES and self._head(value_at)[:4] == self._item:
+        if is_wanted and length >= MIN_ELEMENT_BYTES and self._head(value_at)[:4] == self._item:
             self.enter(value_at, min(end, value_at + length), implicit=inner)
         return value_at + length
 

@@ -11,8 +11,8 @@ __all__ = ["read_layout", "require_room"]
 Notes = tuple[str, ...]
 
 FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
-MOST_COMPRESSION = 20_000
-"""So many times fewer bytes than its samples no image takes, however it is compressed."""
+MAX_COMPRESSION_RATIO = 20_000
+"""Decoded bytes over the file's; no codec reaches it."""
 
 PALETTE = "PALETTE COLOR"
 UNKNOWN = "UNKNOWN"
@@ -63,7 +63,7 @@ def require_room(layout: Layout, *, file_size: int, max_bytes: int) -> None:
     if layout.decoded_bytes * 4 <= max_bytes:
         return
     size = f"{layout.rows}×{layout.columns}×{layout.samples}"
-    if layout.decoded_bytes > MOST_COMPRESSION * file_size:
+    if layout.decoded_bytes > MAX_COMPRESSION_RATIO * file_size:
         claim = f"{label('Rows')} and {label('Columns')} imply {size} samples ({layout.decoded_bytes:,} bytes)"
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{claim}; the whole file has {file_size:,} bytes")
     needed = -(-layout.decoded_bytes * 4 // 2**20)

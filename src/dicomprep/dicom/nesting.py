@@ -11,7 +11,7 @@ LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 DELIMITERS, ITEM, ITEM_END, SEQUENCE_END = 0xFFFE, 0xE000, 0xE00D, 0xE0DD
 """The group of items and delimiters, and their elements (PS3.5 7.5)."""
 
-_DEEPEST = 32
+_MAX_DEPTH = 32
 
 
 def find_end(buffer: bytes | memoryview, at: int, *, implicit: bool, big_endian: bool, depth: int = 0) -> int:
@@ -20,7 +20,7 @@ def find_end(buffer: bytes | memoryview, at: int, *, implicit: bool, big_endian:
     A value of UN is in Implicit VR Little Endian whatever is around it (PS3.5 6.2.2, CP-246). Raises ValueError where
     there is something else, or too deep; struct.error where `buffer` ends before.
     """
-    if depth > _DEEPEST:
+    if depth > _MAX_DEPTH:
         raise ValueError("nested too deep")
     read = struct.Struct(">2HI" if big_endian else "<2HI").unpack_from
     while True:

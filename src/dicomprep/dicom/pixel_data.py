@@ -28,8 +28,8 @@ from dicomprep.storage.source import digest_bytes
 __all__ = ["PixelData"]
 
 
-MOST_LOSS = 50.0
-"""Lossy codecs make pictures smaller by this factor at the most, as they are used."""
+MAX_LOSSY_RATIO = 50.0
+"""Compression ratio of lossy codecs as they are used."""
 
 
 class PixelData:
@@ -114,7 +114,7 @@ class PixelData:
         """The overview of a frame of which a part was decoded; how much there is in it says its codestream."""
         rows, columns = self.layout.rows, self.layout.columns
         content = len(data) / (rows * columns * self.layout.samples)
-        content *= MOST_LOSS if self.syntax in LOSSY else 1
+        content *= MAX_LOSSY_RATIO if self.syntax in LOSSY else 1
         times = overview_halvings((rows, columns))
         is_reducible = decoded.grid.step > 1 or not detail.reduction
         if is_wavelet(self.syntax) and is_reducible:  # always from the same part of it, which takes next to no time

@@ -40,7 +40,7 @@ Pair = tuple[float | None, float | None]
 _WORD = re.compile(r"[A-Z0-9]+")
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .,&()/+_'-]{0,63}")
 _AGE = re.compile(r"([0-9]{1,4})(?:[.]0+)? *(DAYS?|D|WEEKS?|WKS?|W|MONTHS?|MOS?|M|YEARS?|YRS?|Y)?[.]?")
-MOST_YEARS = 130  # 999 is what some write for "not known"
+MAX_AGE_YEARS = 130  # 999 is what some write for "not known"
 _LONG_NUMBER = re.compile(r"[0-9]{5}|(?:[0-9][^A-Za-z0-9]*){7}")
 """Five digits in a row, or seven with nothing but signs between them."""
 
@@ -220,7 +220,7 @@ def _stated_years(text: str) -> int | None:
     if match is None:
         return None
     years = int(int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12}.get((match[2] or "")[:1], 1))
-    return years if years <= MOST_YEARS and (match[2] or years) else None
+    return years if years <= MAX_AGE_YEARS and (match[2] or years) else None
 
 
 @lru_cache(maxsize=1024)

@@ -18,8 +18,8 @@ __all__ = ["DICOM_SUFFIXES", "Encoding", "read_series_uids", "sniff"]
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".dic")
 """A file so named is an input, whatever it holds."""
 
-_TELLING = 4
-"""So many elements in order are no accident."""
+_MIN_ORDERED_ELEMENTS = 4
+"""Elements in ascending order that make a data set without a prefix; fewer may be an accident."""
 
 _VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|FD|FL|IS|LO|LT|O[BDFLVW]|PN|S[HLQSTV]|TM|U[CILNRSTV]")
 
@@ -123,7 +123,7 @@ def _encoding_of(head: bytes, at: int, syntax: str | None) -> tuple[bool, bool]:
 def _count_elements(head: bytes, at: int, implicit: bool, big_endian: bool) -> int:
     """How many elements in ascending order begin at `at`, up to a few; one that ends beyond `head` does not count."""
     count, last = 0, -1
-    while count < _TELLING:
+    while count < _MIN_ORDERED_ELEMENTS:
         element = _read_element(head, at, implicit=implicit, big_endian=big_endian)
         if element is None or element[0] <= last:
             break

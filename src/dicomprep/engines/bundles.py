@@ -19,8 +19,8 @@ MAX_TASKS, MAX_BYTES = 512, 256 * 2**20
 PATIENCE_SECONDS = 0.1
 """How long a bundle that is not full waits for more tasks while slots are free."""
 
-PARTS = 8
-"""Into so many a bundle is taken apart whose tasks one of is suspected."""
+SUSPECT_PARTS = 8
+"""Bundles that one is taken apart into when one of its tasks is suspected."""
 
 MAX_LOSSES = 2
 """After so many, a bundle is run while nothing else is at work on its worker; or, if it was, is guilty."""
@@ -58,7 +58,7 @@ class Bundle:
         """What to do again when `workers` died with it: the same, then that alone, then its parts alone."""
         losses = self.losses + workers
         if self.is_alone and len(self.tasks) > 1:
-            size = -(-len(self.tasks) // PARTS)
+            size = -(-len(self.tasks) // SUSPECT_PARTS)
             for start in range(0, len(self.tasks), size):
                 yield Bundle(self.tasks[start : start + size], is_alone=True)
         elif self.is_alone or losses < MAX_LOSSES:

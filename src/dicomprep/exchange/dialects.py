@@ -32,8 +32,8 @@ _OTHERS = (
 _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?[ \t]*(?:\r\n|\r|\n|$)", re.IGNORECASE)
 _END = "\x1fend of the table"
 """A record of our own behind the last one: where it does not come, a quotation mark was not closed."""
-LOOKED_AT = 20
-"""Records in which a separator is looked for."""
+MAX_SAMPLED_RECORDS = 20
+"""Records in which the separator is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _judge(text: str, separator: str, telling: frozenset[str]) -> tuple[bool, bo
     """Whether a telling column comes about, whether rows are as long as the head, and how many columns there are."""
     head: list[list[str]] = []
     with suppress(csv.Error):  # whoever reads all of it says so
-        for _, cells in islice(_records(text, separator), LOOKED_AT):
+        for _, cells in islice(_records(text, separator), MAX_SAMPLED_RECORDS):
             head += [cells] if any(map(str.strip, cells)) else []
     names, *rows = head or [[]]
     tells = any(normalized_heading(name) in telling for name in names)

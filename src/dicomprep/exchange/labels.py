@@ -11,7 +11,7 @@ from dicomprep.database.queries.frames import Choice, class_names, select_frames
 from dicomprep.database.writes.exchange import GivenLabel, LabelsAdded, add_labels
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling, same_classes
-from dicomprep.exchange.matching import IDENTITIES, SHOWN, Matched, match_frames
+from dicomprep.exchange.matching import IDENTITIES, MAX_LISTED_ROWS, Matched, match_frames
 from dicomprep.exchange.pseudonyms import Shown
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
 from dicomprep.workspace import Workspace
@@ -153,10 +153,10 @@ def _changes(table: ReadTable, added: LabelsAdded) -> Iterator[str]:
     ):
         if rows:
             yield f"{len(rows):,} rows {what}:"
-        for one, before in rows[:SHOWN]:
+        for one, before in rows[:MAX_LISTED_ROWS]:
             yield f"  row {table.lines[one.row]}: {how.format(new=_named(one.label), old=_named(before))}"
-        if len(rows) > SHOWN:
-            yield f"  and {len(rows) - SHOWN:,} more"
+        if len(rows) > MAX_LISTED_ROWS:
+            yield f"  and {len(rows) - MAX_LISTED_ROWS:,} more"
 
 
 def _named(label: str | None) -> str:

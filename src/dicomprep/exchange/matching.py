@@ -28,7 +28,7 @@ _COLUMNS = {
 IDENTITIES = (*(name for names in _COLUMNS.values() for name in names), "frame_number")
 """Columns that say which image is meant; capitals, spaces and underscores do not count."""
 
-SHOWN = 20
+MAX_LISTED_ROWS = 20
 _WHOLE = re.compile(r"([0-9]{1,18})(?:[.,]0*)?")
 """A whole number, also as pandas (`1.0`) and spreadsheets with decimal commas write it."""
 
@@ -72,10 +72,10 @@ class Matched:
         of_all = f"of {len(self.frame_ids):,} row{'s' * (len(self.frame_ids) != 1)}"
         verb = "matches" if len(missing) == 1 else "match"
         lines = [f"{len(missing):,} {of_all} {verb} no image in this database:"]
-        for number in missing[:SHOWN]:
+        for number in missing[:MAX_LISTED_ROWS]:
             several = f" matches {self.fitting[number]:,} images" if self.fitting[number] else ""
             lines.append(f"  row {self.table.lines[number]}: {self.by} {values[number] or 'is empty'}{several}")
-        more = len(missing) - SHOWN
+        more = len(missing) - MAX_LISTED_ROWS
         return "\n".join(lines + ([f"  and {more:,} more; --unmatched FILE.csv has all"] if more > 0 else []))
 
 

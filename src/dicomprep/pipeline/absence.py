@@ -15,11 +15,11 @@ from dicomprep.storage.roots import Part
 
 __all__ = ["Search", "count_below", "note_absent", "prune"]
 
-LOOKED_AT = 10_000
-"""So many recorded inputs are looked for between two transactions."""
+BATCH_INPUTS = 10_000
+"""Recorded inputs looked for between two transactions."""
 
-PRUNED = 1000
-"""So many lose their rows in one transaction."""
+BATCH_PRUNED_INPUTS = 1000
+"""Inputs pruned in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _looked_at(search: Search, part: Part, *, only_absent: bool) -> Iterator[tup
     after = 0
     while True:
         with search.store.transaction() as connection:
-            rows = absent_inputs.next_inputs(connection, part, after=after, limit=LOOKED_AT, absent=only_absent)
+            rows = absent_inputs.next_inputs(connection, part, after=after, limit=BATCH_INPUTS, absent=only_absent)
         if not rows:
             return
         after = rows[-1].id
@@ -128,7 +128,7 @@ def _next_gone(search: Search, part: Part) -> list[int]:
     after = 0
     while True:
         with search.store.transaction() as connection:
-            rows = absent_inputs.next_inputs(connection, part, after=after, limit=PRUNED, absent=True)
+            rows = absent_inputs.next_inputs(connection, part, after=after, limit=BATCH_PRUNED_INPUTS, absent=True)
         if not rows:
             return []
         ids = [row.id for row in rows if _is_gone(part, row.path)]

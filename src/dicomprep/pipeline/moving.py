@@ -12,11 +12,11 @@ from dicomprep.storage.paths import actual_path, readable_path
 
 __all__ = ["Moves"]
 
-MANY = 64
-"""Of a digest that more files have than this, what is left to be matched is kept: it will be asked for again."""
+MIN_KEPT_INPUTS = 64
+"""Inputs of one digest from which the unmatched ones are kept: they are looked for again."""
 
-MOST_KEPT = 1000
-"""So many such digests are kept."""
+MAX_KEPT_DIGESTS = 1000
+"""Digests whose unmatched inputs are kept; bounds memory."""
 
 
 @dataclass(slots=True)
@@ -27,8 +27,8 @@ class Moves:
 
     def look_out(self, connection: Connection, digests: Sequence[bytes]) -> None:
         """Find out what is recorded of files with these digests, unless it is known."""
-        kept = {digest: missing for digest, missing in self._left.items() if missing.recorded > MANY}
-        self._left = kept if len(kept) <= MOST_KEPT else {}
+        kept = {digest: missing for digest, missing in self._left.items() if missing.recorded > MIN_KEPT_INPUTS}
+        self._left = kept if len(kept) <= MAX_KEPT_DIGESTS else {}
         new = list(dict.fromkeys(digest for digest in digests if digest not in self._left))
         recorded = find_recorded(connection, new)
         self._left |= {digest: _Missing.among(recorded.get(digest, ())) for digest in new}

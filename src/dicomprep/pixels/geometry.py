@@ -42,7 +42,7 @@ class Grid:
 
 EVERY_PIXEL = Grid()
 
-SLIGHT_SHRINK = 1.15
+MAX_INTERPOLATED_SHRINK = 1.15
 """By so much rows and columns may be interpolated before whole blocks of them are averaged: above 48 dB of means over
 areas even of white noise, in a third of the time. 512 and 1024 need 8/7 for 224."""
 
@@ -114,7 +114,7 @@ def _interpolate_to_blocks(pixels: NDArray[Any], shape: tuple[int, int]) -> NDAr
     near = (pixels.shape[0] // shape[0] * shape[0], pixels.shape[1] // shape[1] * shape[1])
     if min(near[0] // shape[0], near[1] // shape[1]) < 2:
         return pixels
-    if max(pixels.shape[0] / near[0], pixels.shape[1] / near[1]) > SLIGHT_SHRINK:
+    if max(pixels.shape[0] / near[0], pixels.shape[1] / near[1]) > MAX_INTERPOLATED_SHRINK:
         return pixels
     return cv2.resize(pixels, near[::-1], interpolation=cv2.INTER_LINEAR)
 

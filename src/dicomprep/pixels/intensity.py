@@ -26,11 +26,11 @@ __all__ = [
 ]
 
 Values = NDArray[np.float64]
-NARROW = 0.2
-"""A window of less than this share of the stored range is narrow."""
+MAX_NARROW_SHARE = 0.2
+"""Share of the stored range below which a window is narrow."""
 
-COARSE = 32
-"""A table of which one step is more than this part of its whole rise is a staircase."""
+STAIRCASE_PARTS = 32
+"""Parts of a table's rise: a step of more than one of them makes the table a staircase."""
 
 LONG = 10**6
 """From here on a number of a header may be somebody's telephone number."""
@@ -212,7 +212,7 @@ def may_be_averaged(grayscale: GrayscaleTransform, *, bits_stored: int) -> bool:
         return False
     voi = grayscale.voi
     span = voi.width if isinstance(voi, Window) else _rise(voi) if isinstance(voi, LookupTable) else math.inf
-    return span >= NARROW * abs(grayscale.modality.slope) * 2**bits_stored
+    return span >= MAX_NARROW_SHARE * abs(grayscale.modality.slope) * 2**bits_stored
 
 
 def stored_values_per_gray(grayscale: GrayscaleTransform) -> float:
@@ -229,7 +229,11 @@ def _rise(table: LookupTable) -> int:
     """Over how many input values a table rises or falls; 0 where it does both, or in coarse steps."""
     steps = np.diff(table.values.astype(np.int64))
     (changes,) = np.nonzero(steps)
-    if len(changes) == 0 or steps.min() < 0 < steps.max() or np.abs(steps).max() * COARSE > np.abs(steps.sum()):
+    if (
+        len(changes) == 0
+        or steps.min() < 0 < steps.max()
+        or np.abs(steps).max() * STAIRCASE_PARTS > np.abs(steps.sum())
+    ):
         return 0
     return int(changes[-1] - changes[0] + 1)
 

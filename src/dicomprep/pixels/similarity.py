@@ -22,26 +22,26 @@ __all__ = [
     "similarity",
 ]
 
-LEAST_CONTRAST = 8 / 255
-"""Between the brightest and the darkest part of a picture, as a share of its range."""
+MIN_CONTRAST = 8 / 255
+"""Share of an image's range between its brightest and its darkest part."""
 
-LEAST_STEPS = 2
+MIN_CONTRAST_STEPS = 2
 """The same in stored values, where these are whole numbers."""
 
 SMOOTHED = 1 / 256
 """Parts that differ by less than this share of the range are alike: noise is no picture."""
 
-LEAST_CONTENT = 0.025
+MIN_CONTENT = 0.025
 """With less a picture is blank, a mask or a test pattern: many patients may have the same.
 
 Measured on public collections: CT, MR, X-ray and ultrasound 0.025 to 1.3, masks and color bars 0 to 0.02.
 """
 
-NEIGHBORHOODS = 1024
-"""In so many places, spread over a frame, stored values are compared with their neighbors."""
+COMPARED_NEIGHBORHOODS = 1024
+"""Places, spread over a frame, in which stored values are compared with their neighbors."""
 
-OVERVIEW = 16
-"""A frame is halved as long as so many rows and columns are left."""
+MIN_OVERVIEW_SIDE = 16
+"""Rows and columns that halving leaves of a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def digest_samples(pixels: NDArray[Any], *, bits_stored: int) -> bytes:
 
 def overview_halvings(shape: tuple[int, ...]) -> int:
     """How often a frame of so many rows and columns is halved for its overview."""
-    return int(math.log2(max(1, min(shape[:2]) / OVERVIEW)))
+    return int(math.log2(max(1, min(shape[:2]) / MIN_OVERVIEW_SIDE)))
 
 
 def make_overview(pixels: NDArray[Any], *, content: float | None = None, times: int, averaged: bool = True) -> Overview:
@@ -111,7 +111,7 @@ def measure_content(pixels: NDArray[Any]) -> float:
 @lru_cache(maxsize=8)
 def _places(rows: int, columns: int) -> NDArray[np.intp]:
     """Neighborhoods of 2×2, (4, places): at random, lest a pattern's period is met, but always the same."""
-    count = min(NEIGHBORHOODS, (rows - 1) * (columns - 1))
+    count = min(COMPARED_NEIGHBORHOODS, (rows - 1) * (columns - 1))
     draw = np.random.default_rng(0)
     corner = np.sort(draw.integers(0, rows - 1, count) * columns + draw.integers(0, columns - 1, count))
     return corner + np.array([[0], [1], [columns], [columns + 1]])
@@ -124,7 +124,7 @@ def perceptual_hash(overview: Overview, *, inverted: bool = False) -> int | None
     right (a difference hash: N. Krawetz, "Kind of Like That", 2013); `inverted` for MONOCHROME1. None for a picture
     with so little in it that another patient's may well be the same.
     """
-    if overview.content < LEAST_CONTENT:
+    if overview.content < MIN_CONTENT:
         return None
     whole = overview.pixels.dtype.kind in "iu"
     seen = overview.pixels.astype(np.float32)
@@ -133,7 +133,7 @@ def perceptual_hash(overview: Overview, *, inverted: bool = False) -> int | None
     darkest, brightest, _, _ = cv2.minMaxLoc(seen)
     parts = cv2.resize(seen, (9, 8), interpolation=cv2.INTER_AREA)
     low, high, _, _ = cv2.minMaxLoc(parts)
-    if high - low < max(LEAST_CONTRAST * (brightest - darkest), LEAST_STEPS if whole else 0) or high == low:
+    if high - low < max(MIN_CONTRAST * (brightest - darkest), MIN_CONTRAST_STEPS if whole else 0) or high == low:
         return None
     steps = parts[:, :-1] - parts[:, 1:] if inverted else parts[:, 1:] - parts[:, :-1]
     return int.from_bytes(np.packbits(steps > SMOOTHED * (high - low)).tobytes(), "big", signed=True)

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 __all__ = ["shows_text"]
 
-LONGEST_SIDE = 1024
-"""Larger pictures are reduced by a whole number first: text that is lost by that is too small to be read."""
+MAX_SIDE = 1024
+"""Rows or columns searched; a larger image is reduced by a whole number first: text lost by that is illegible."""
 
-LEAST_CONTRAST = 40
+MIN_STROKE_CONTRAST = 40
 """Gray levels between a stroke and what is around it."""
 
-LEAST_LETTERS, MOST_LETTERS = 4, 2000
+MIN_LINE_LETTERS, MAX_IMAGE_LETTERS = 4, 2000
 """Of a line; of a picture, for noise is full of what might be letters."""
 
-HEIGHTS = (5, 44)
-"""Rows of a letter."""
+LETTER_ROWS = (5, 44)
+"""Rows of a letter, at least and at most."""
 
 _THICKER = np.ones((7, 7), np.uint8)
 """Than the strokes of letters: what is taken away by an opening with it is thin."""
@@ -37,7 +37,7 @@ def shows_text(pixels: NDArray[Any]) -> bool:
     `pixels` is (rows, columns) or (rows, columns, 3), uint8 or uint16, as drawn.
     """
     return any(
-        _longest_line(_letters(cv2.morphologyEx(grayscale, way, _THICKER))) >= LEAST_LETTERS
+        _longest_line(_letters(cv2.morphologyEx(grayscale, way, _THICKER))) >= MIN_LINE_LETTERS
         for grayscale in _scales(pixels)
         for way in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)  # bright letters, dark letters
     )
@@ -48,7 +48,7 @@ def _scales(pixels: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
     grayscale = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
     if grayscale.ndim == 3:  # colored letters are as bright as white ones
         grayscale = cv2.max(cv2.max(grayscale[..., 0], grayscale[..., 1]), grayscale[..., 2])
-    times = -(-max(grayscale.shape) // LONGEST_SIDE)
+    times = -(-max(grayscale.shape) // MAX_SIDE)
     for shrink in (times, 2 * times):
         shape = (grayscale.shape[1] // shrink, grayscale.shape[0] // shrink)
         if min(shape) >= 64:
@@ -57,12 +57,12 @@ def _scales(pixels: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
 
 def _letters(strokes: NDArray[np.uint8]) -> Boxes:
     """The boxes of what has the size and the form of a letter, from left to right."""
-    _, mask = cv2.threshold(strokes, LEAST_CONTRAST, 255, cv2.THRESH_BINARY)
+    _, mask = cv2.threshold(strokes, MIN_STROKE_CONTRAST, 255, cv2.THRESH_BINARY)
     found = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_GRANA)
     boxes, area = found[2][1:, :4], found[2][1:, 4]
     _, _, width, height = boxes.T
     fill = area / (width * height)
-    fits = (height >= HEIGHTS[0]) & (height <= HEIGHTS[1]) & (width <= 1.7 * height) & (width >= 0.1 * height)
+    fits = (height >= LETTER_ROWS[0]) & (height <= LETTER_ROWS[1]) & (width <= 1.7 * height) & (width >= 0.1 * height)
     fits &= (fill > 0.2) & ((fill < 0.95) | (width < 0.4 * height))
     letters = boxes[fits]
     return letters[np.argsort(letters[:, 0])]
@@ -71,7 +71,7 @@ def _letters(strokes: NDArray[np.uint8]) -> Boxes:
 def _longest_line(letters: Boxes) -> int:
     """The most letters of like height that follow each other on one line, no further apart than they are high."""
     count = len(letters)
-    if not LEAST_LETTERS <= count <= MOST_LETTERS:
+    if not MIN_LINE_LETTERS <= count <= MAX_IMAGE_LETTERS:
         return 0
     left, top, width, height = letters.T
     bottom, right = top + height, left + width

@@ -19,8 +19,8 @@ SCATTER = 2_654_435_761
 VISIBLE = 0.04
 """Values that lie nearer to the padding than this share of all are not told from it."""
 
-OVERVIEW = 256
-"""A range is measured on means over areas, with no fewer rows or columns than this where the image has them."""
+MIN_OVERVIEW_SIDE = 256
+"""Rows and columns left by the means over areas on which a range is measured, where the image has as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class RangeRule:
 
 
 def overview_shape(shape: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns, halved together as long as OVERVIEW of both are left."""
-    halvings = int(math.log2(max(1, min(shape) / OVERVIEW)))
+    """Rows and columns, halved together as long as MIN_OVERVIEW_SIDE of both are left."""
+    halvings = int(math.log2(max(1, min(shape) / MIN_OVERVIEW_SIDE)))
     return shape[0] >> halvings, shape[1] >> halvings
 
 

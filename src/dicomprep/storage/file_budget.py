@@ -15,7 +15,7 @@ FRAME_SHARE = 1 / 600
 MEGABYTE_SHARE = 1 / 30
 """For each megabyte of the file that is on the disk: 4 s with 120 s, tens of times what the slowest decoder takes."""
 
-MOST_HOLES, HOLES_FOR_A_BYTE = 2**30, 16
+MAX_HOLE_BYTES, MAX_HOLE_BYTES_PER_BYTE = 2**30, 16
 """Bytes of holes that are read as zeros, and for each byte on the disk so many more: file systems compress, too."""
 
 FREE_PIXELS, PIXELS_FOR_A_BYTE = 2**31, 512
@@ -63,7 +63,7 @@ def bytes_on_disk(status: os.stat_result, descriptor: int) -> int:
 
 def require_substance(size: int, held_bytes: int) -> None:
     """InputError `limit_exceeded` where next to all of a large file is holes."""
-    if size - held_bytes > MOST_HOLES + HOLES_FOR_A_BYTE * held_bytes:
+    if size - held_bytes > MAX_HOLE_BYTES + MAX_HOLE_BYTES_PER_BYTE * held_bytes:
         message = f"of its {size:,} bytes {held_bytes:,} are on the disk; the rest are holes"
         raise InputError(ErrorCode.LIMIT_EXCEEDED, message)
 

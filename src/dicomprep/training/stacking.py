@@ -13,8 +13,8 @@ GAP_TOLERANCE = 0.02
 ROUNDING_MM = 0.0505
 """How far a position may lie from an even grid: some headers state tenths of a millimetre."""
 
-MOST_OF_A_STEP = 0.4
-"""By how much of a step rounding may change one: less than half a slice, whatever the slices' distance."""
+MAX_ROUNDING_SHARE = 0.4
+"""Share of a step by which rounding may change it: less than half a slice, whatever the distance of slices."""
 
 STRAIGHT = 1e-3
 """A shear of less than this share of a step is none: cosines are recorded to four decimals."""
@@ -30,7 +30,7 @@ def is_even(points: NDArray[np.float64]) -> bool:
     deviations, length = _deviations(columns)
     if deviations.max() <= GAP_TOLERANCE * length + 1e-6:
         return True
-    if deviations.max() > MOST_OF_A_STEP * length:
+    if deviations.max() > MAX_ROUNDING_SHARE * length:
         return False
     return all(_misfit(column) <= ROUNDING_MM for column in columns.T)
 

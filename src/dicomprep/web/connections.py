@@ -17,11 +17,11 @@ from dicomprep.web.guard import HEADERS, ServerAddress
 __all__ = ["ConnectionLimits", "Connections", "make_server"]
 
 MAX_HEADER_BYTES = 2**14
-BACKLOG = 128
-"""So many connections are accepted at once, before any of them can be given up for another."""
+MAX_PENDING_CONNECTIONS = 128
+"""Connections accepted at once, before any of them can be given up for another."""
 
-OTHER_DESCRIPTORS = 32
-"""For the database, images and the process that opens files."""
+RESERVED_DESCRIPTORS = 32
+"""File descriptors left for the database, images and the process that opens files."""
 
 MIN_CONNECTIONS = 4
 """Connections, where this process may open next to nothing."""
@@ -49,7 +49,7 @@ class Connections:
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
-        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_DESCRIPTORS
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS
         self._max_total = min(limits.total, max(MIN_CONNECTIONS, descriptors // 2))
         self._per_peer: dict[str, list[Connection]] = {}
 
@@ -205,7 +205,7 @@ def make_server(app: ASGIApp, address: ServerAddress, limits: ConnectionLimits |
             http=connect,  # type: ignore[arg-type]  # it is called, nothing else
             ws="none",
             loop="asyncio",
-            backlog=BACKLOG,
+            backlog=MAX_PENDING_CONNECTIONS,
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
             log_level="error",  # what others send is answered, and no matter for who serves
             proxy_headers=False,

@@ -16,13 +16,14 @@ from dicomprep.storage.base import ImageStore
 
 __all__ = ["exact_duplicates", "near_duplicates"]
 
-ALIKE = 0.99
-"""Correlation of two thumbnails of 64 rows from which they are taken for one picture."""
+MIN_CORRELATION = 0.99
+"""Correlation of two thumbnails of 64 rows from which they count as one picture."""
 
-LOOKS = 3
-"""So many of the likeliest pairs are looked at for two groups."""
+MAX_COMPARED_PAIRS = 3
+"""Pairs of images compared for two patients, the most similar first; bounds the reading of images."""
 
-MOST_SHOWN = 20
+MAX_LISTED_PAIRS = 20
+"""Pairs of patients listed; bounds the output."""
 
 
 def exact_duplicates(ground: Ground) -> Section:
@@ -74,7 +75,7 @@ def near_duplicates(ground: Ground) -> Section:
         leaks += "/" in str(shown[3])
     found.sort(key=lambda row: ("/" not in str(row[3]), row))
     notes = (
-        [f"{len(found):,} pairs of patients, {leaks:,} of them across splits; the first {MOST_SHOWN} are shown."]
+        [f"{len(found):,} pairs of patients, {leaks:,} of them across splits; the first {MAX_LISTED_PAIRS} are shown."]
         if found
         else []
     )
@@ -87,7 +88,7 @@ def near_duplicates(ground: Ground) -> Section:
     blank = queries.unhashed_images(ground.connection)
     if blank:
         notes.append(f"{blank:,} images with too little in them (blank, masks, patterns) were not compared.")
-    return Section(name, title, columns, found[:MOST_SHOWN], leaks, tuple(notes), tuple(pairs))
+    return Section(name, title, columns, found[:MAX_LISTED_PAIRS], leaks, tuple(notes), tuple(pairs))
 
 
 def _likeliest(
@@ -98,7 +99,7 @@ def _likeliest(
     for _, a, b in sorted(candidates):
         first, second = sorted(((int(groups[a]), int(frames[a])), (int(groups[b]), int(frames[b]))))
         pairs = chosen.setdefault((first[0], second[0]), [])
-        if len(pairs) < LOOKS:
+        if len(pairs) < MAX_COMPARED_PAIRS:
             pairs.append((first[1], second[1]))
     return chosen
 
@@ -108,7 +109,7 @@ def _confirm(ground: Ground, pairs: list[tuple[int, int]]) -> tuple[str, str, fl
     known = queries.find_frames(ground.connection, [frame for pair in pairs for frame in pair])
     for one, other in pairs:
         likeness = _compare(ground.images, known[one][1], known[other][1])
-        if likeness >= ALIKE:
+        if likeness >= MIN_CORRELATION:
             splits = sorted({known[one][2], known[other][2]})
             return known[one][0], known[other][0], round(likeness, 4), "/".join(splits)
     return None

@@ -7,15 +7,18 @@ from numpy.typing import NDArray
 
 __all__ = ["near_pairs"]
 
-BITS = 4
-"""So many bits may differ."""
+MAX_DIFFERING_BITS = 4
+"""Bits by which near-duplicates differ at most."""
 
 BLOCKS = 6
 """If 4 bits differ, at least two of six blocks are equal: it is enough to look among the hashes that share two."""
 
-MOST_NEIGHBOURS = 2000
-MOST_PAIRS = 1_000_000
-"""Where thousands of hashes share two blocks, or a million pairs are found, the search says that it is not complete."""
+MAX_NEIGHBORS = 2000
+"""Hashes that share two blocks with one, compared with it; bounds time. With more the search says that it is
+incomplete."""
+
+MAX_PAIRS = 1_000_000
+"""Pairs found; bounds memory. With more the search says that it is incomplete."""
 
 
 def near_pairs(hashes: NDArray[np.uint64], groups: NDArray[np.int64]) -> tuple[list[tuple[int, int, int]], bool]:
@@ -30,8 +33,8 @@ def near_pairs(hashes: NDArray[np.uint64], groups: NDArray[np.int64]) -> tuple[l
         keys = hashes & mask
         order = np.argsort(keys, kind="stable")
         ended = _walk(keys[order], hashes[order], groups[order], order, found)
-        complete = complete and ended and len(found) < MOST_PAIRS
-        if len(found) >= MOST_PAIRS:
+        complete = complete and ended and len(found) < MAX_PAIRS
+        if len(found) >= MAX_PAIRS:
             break
     return [(bits, int(kept[a]), int(kept[b])) for bits, a, b in found], complete
 
@@ -40,7 +43,7 @@ def _masks() -> list[np.uint64]:
     """All choices of two blocks, as bits."""
     bounds = [64 * number // BLOCKS for number in range(BLOCKS + 1)]
     blocks = [(1 << bounds[i + 1]) - (1 << bounds[i]) for i in range(BLOCKS)]
-    return [np.uint64(one | other) for one, other in combinations(blocks, BLOCKS - BITS)]
+    return [np.uint64(one | other) for one, other in combinations(blocks, BLOCKS - MAX_DIFFERING_BITS)]
 
 
 def _walk(
@@ -52,17 +55,17 @@ def _walk(
 ) -> bool:
     """Compare each hash with the next, the one after it, and so on, while they share their key; whether to the end."""
     starts = np.arange(len(keys))
-    for distance in range(1, MOST_NEIGHBOURS + 1):
+    for distance in range(1, MAX_NEIGHBORS + 1):
         starts = starts[: np.searchsorted(starts, len(keys) - distance)]
         starts = starts[keys[starts] == keys[starts + distance]]
         if not len(starts):
             return True
         ends = starts + distance
         bits = np.bitwise_count(hashes[starts] ^ hashes[ends])
-        near = (bits <= BITS) & (groups[starts] != groups[ends])
+        near = (bits <= MAX_DIFFERING_BITS) & (groups[starts] != groups[ends])
         firsts, seconds = order[starts[near]], order[ends[near]]
         lows, highs = np.minimum(firsts, seconds), np.maximum(firsts, seconds)
         found.update(zip(bits[near].tolist(), lows.tolist(), highs.tolist(), strict=True))
-        if len(found) >= MOST_PAIRS:
+        if len(found) >= MAX_PAIRS:
             return False
     return False

@@ -13,9 +13,11 @@ from dicomprep.workspace import Workspace
 
 __all__ = ["Joining", "MovedPatient", "join", "unjoin"]
 
-USUAL_MOST = 20
-USUAL_SHARE = 0.02
-"""So many patients may change their split or become one unless more are allowed; this share of all, if that is more."""
+DEFAULT_MAX_PATIENTS = 20
+"""Patients that may change their split or become one unless more are allowed; bounds what a wrong match can do."""
+
+DEFAULT_MAX_SHARE = 0.02
+"""The same as a share of all patients; the larger of the two counts."""
 
 REASON = "audit"
 """Why two groups are linked, in the table `links`."""
@@ -120,7 +122,7 @@ def _moved(connection: Connection, moves: Collection[Move]) -> tuple[MovedPatien
 
 def _require_bounds(connection: Connection, joining: Joining, most: int | None) -> None:
     patients = sum(count for _, _, count in queries.count_by_kind(connection))
-    bound = max(USUAL_MOST, int(USUAL_SHARE * patients)) if most is None else most
+    bound = max(DEFAULT_MAX_PATIENTS, int(DEFAULT_MAX_SHARE * patients)) if most is None else most
     needed = max(len(joining.moved), joining.largest)
     if needed > bound:
         what = f"{len(joining.moved):,} patients with {joining.images:,} images would change their split, and "

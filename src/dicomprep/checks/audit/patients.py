@@ -3,15 +3,15 @@
 from collections import Counter, defaultdict
 
 from dicomprep.checks.audit.section import Ground, Section
-from dicomprep.database.kinship import MOST_OF_A_STUDY, MOST_PATIENTS
+from dicomprep.database.kinship import MAX_CROWD_GROUPS, MAX_STUDY_GROUPS
 from dicomprep.database.queries import audit as queries
 from dicomprep.pipeline.concerns import concerns, last_splits, percentages, unreachable_roots
 from dicomprep.splits import SPLIT_NAMES
 
 __all__ = ["classes", "patients", "shares"]
 
-BOUND = 4.0
-"""Standard deviations of a binomial draw: a fair one is beyond it once in 16,000 times."""
+TOLERANCE_SD = 4.0
+"""Standard deviations of a binomial draw: a fair split exceeds them once in 16,000 times."""
 
 
 def patients(ground: Ground) -> Section:
@@ -28,19 +28,19 @@ def patients(ground: Ground) -> Section:
     if sets:
         notes.append(f"{sets:,} sets of patients (the largest of {largest:,}) are one, as their images show.")
     notes += (*concerns(connection), *unreachable_roots(connection))
-    torn = queries.divided_studies(connection, most=MOST_PATIENTS)
+    torn = queries.divided_studies(connection, most=MAX_STUDY_GROUPS)
     if torn:
         notes.append(f"{torn:,} studies are in two splits: labelled before they were known to be one, so they stay.")
-    crowded = queries.divided_studies(connection, above=MOST_PATIENTS, most=MOST_OF_A_STUDY)
+    crowded = queries.divided_studies(connection, above=MAX_STUDY_GROUPS, most=MAX_CROWD_GROUPS)
     if crowded:
         notes.append(
-            f"{crowded:,} studies are in two splits and of {MOST_PATIENTS + 1} to {MOST_OF_A_STUDY} patients, too many "
-            "to join them. If a study is real, correct Patient ID; if its UID is made up, Study Instance UID."
+            f"{crowded:,} studies are in two splits and of {MAX_STUDY_GROUPS + 1} to {MAX_CROWD_GROUPS} patients, "
+            "too many to join them. If a study is real, correct Patient ID; if its UID is made up, Study Instance UID."
         )
-    shared = queries.divided_studies(connection, above=MOST_OF_A_STUDY)
+    shared = queries.divided_studies(connection, above=MAX_CROWD_GROUPS)
     if shared:
         notes.append(
-            f"{shared:,} Study Instance UIDs are in two splits and of more than {MOST_OF_A_STUDY} patients each: "
+            f"{shared:,} Study Instance UIDs are in two splits and of more than {MAX_CROWD_GROUPS} patients each: "
             "they are made up, so nobody was joined by them."
         )
     rows = [(name, by_split[name], images.get(name, 0)) for name in SPLIT_NAMES]
@@ -59,13 +59,13 @@ def shares(ground: Ground) -> Section:
     total, rows, outside = counts.total(), [], []
     got = percentages([counts[name] for name in SPLIT_NAMES], digits=2)
     for name, share, part in zip(SPLIT_NAMES, options.shares, got, strict=True):
-        bound = BOUND * (total * share * (1 - share)) ** 0.5
+        bound = TOLERANCE_SD * (total * share * (1 - share)) ** 0.5
         difference = counts[name] - total * share
         if abs(difference) > bound + 0.5:
             outside.append(name)
         rows.append((name, round(100 * share, 2), part, round(100 * bound / total, 2) if total else 0.0))
     notes = (
-        (f"Beyond {BOUND:g} standard deviations: {', '.join(outside)}. Were other shares asked for before?",)
+        (f"Beyond {TOLERANCE_SD:g} standard deviations: {', '.join(outside)}. Were other shares asked for before?",)
         if outside
         else ()
     )

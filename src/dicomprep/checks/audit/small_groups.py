@@ -6,14 +6,14 @@ from dicomprep.checks.audit.section import Ground, Section
 from dicomprep.database.queries.small_groups import SmallGroup, count_shown_patients, find_small_groups
 from dicomprep.privacy.allow_list import AGE_CAP
 
-__all__ = ["SMALL_GROUPS", "USUAL_K", "small_groups"]
+__all__ = ["DEFAULT_K", "SMALL_GROUPS", "small_groups"]
 
 SMALL_GROUPS = "small_groups"
 """The section's key in the JSON."""
 
-USUAL_K = 5
-MOST_SHOWN = 8
-"""Of each kind, in a table."""
+DEFAULT_K = 5
+MAX_LISTED_GROUPS = 8
+"""Small groups of each kind listed; bounds the output."""
 
 _KINDS: Sequence[tuple[str, ...]] = (
     ("sex",),
@@ -43,7 +43,7 @@ def small_groups(ground: Ground) -> Section:
         name = ", ".join(trait.replace("_", " ") for trait in traits)
         found = [(name, _value(group, traits), group.patients) for group in groups]
         rows += found
-        shown += found[:MOST_SHOWN]
+        shown += found[:MAX_LISTED_GROUPS]
         if groups:
             share = f"{patients:,} of {total:,} patients {'is' if patients == 1 else 'are'}"
             notes.append(f"By {name}: {share} in {len(groups):,} such group{'s' * (len(groups) > 1)}.")

@@ -47,8 +47,8 @@ _UNLABELLED = catalogue.c.votes == _ZERO
 _WAITING = (catalogue.c.votes > _ZERO) & (catalogue.c.votes < catalogue.c.wanted)
 
 
-ABOUT_TO_BE_SEEN = 3
-"""So many of the images that are reserved for an annotator nobody takes from him."""
+MIN_KEPT_RESERVATIONS = 3
+"""Reserved images that an annotator keeps, for they are about to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def spare_images(connection: Connection, annotator: str) -> list[int]:
     queues: dict[str, list[int]] = {}
     for other, frame_id in connection.execute(theirs.order_by(reservations.c.until)):
         queues.setdefault(other, []).append(frame_id)
-    longest = max(queues.values(), key=len, default=[])[ABOUT_TO_BE_SEEN:]
+    longest = max(queues.values(), key=len, default=[])[MIN_KEPT_RESERVATIONS:]
     return longest[len(longest) // 2 :]
 
 

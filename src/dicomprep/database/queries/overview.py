@@ -15,7 +15,8 @@ __all__ = [
     "sizes",
 ]
 
-SAMPLED = 400
+SAMPLED_IMAGES = 400
+"""Images whose gray levels are counted; bounds the time of a page."""
 
 
 def image_options(connection: Connection, root: str) -> dict[str, Any]:
@@ -53,8 +54,8 @@ def sample_places(connection: Connection) -> list[str]:
     """Thumbnails for measuring greys: some hundred, spread evenly."""
     newest = connection.execute(select(func.max(frames.c.id))).scalar() or 0
     places = []
-    for number in range(1, SAMPLED + 1):  # the last one, too
-        statement = select(frames.c.id, frames.c.thumbnail_path).where(frames.c.id >= number * newest // SAMPLED)
+    for number in range(1, SAMPLED_IMAGES + 1):  # the last one, too
+        statement = select(frames.c.id, frames.c.thumbnail_path).where(frames.c.id >= number * newest // SAMPLED_IMAGES)
         row = connection.execute(statement.order_by(frames.c.id).limit(1)).first()
         if row is not None:
             places.append(row.thumbnail_path)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
-from dicomprep.database.bulk import PIECE, any_of, look_up
+from dicomprep.database.bulk import BATCH_VALUES, any_of, look_up
 from dicomprep.database.schema import files
 from dicomprep.storage.roots import Part
 
@@ -35,7 +35,7 @@ def recorded_roots(connection: Connection) -> list[str]:
 
 def is_doubled(connection: Connection, root: str, part: Part) -> bool:
     """Whether inputs of a root are recorded a second time, as a part of the folder around it; the first tell."""
-    first = connection.execute(select(files.c.path).where(files.c.root == root).limit(PIECE)).scalars()
+    first = connection.execute(select(files.c.path).where(files.c.root == root).limit(BATCH_VALUES)).scalars()
     return any(look_up(connection, _AT, [part.prefix + path for path in first], part.root))
 
 

@@ -22,7 +22,8 @@ NUMBERS = ("id", "size")
 UNIQUE = ("filename", "thumbnail_path", "sop_instance_uid", "path", "digest")
 """Columns in which hardly a value occurs twice; in the others few values occur often."""
 
-AT_ONCE = 10_000
+BATCH_ROWS = 10_000
+"""Rows held at a time; bounds memory."""
 
 
 class Column(Protocol):
@@ -91,7 +92,7 @@ def read_selection(connection: Connection, columns: Sequence[str], choice: Choic
 
 def _fill(builders: Sequence["_Builder"], rows: Iterable[Sequence[Any]]) -> int:
     rows, length = iter(rows), 0
-    while piece := list(islice(rows, AT_ONCE)):
+    while piece := list(islice(rows, BATCH_ROWS)):
         length += len(piece)
         for builder, values in zip(builders, zip(*piece, strict=True), strict=True):
             builder.add(values)

@@ -53,8 +53,8 @@ _ALIKE = select(frames.c.filename, frames.c.thumbnail_path).join(files).where(an
 _FILES = select(*(files.c[name] for name in RecordedInput._fields)).where(any_of(files.c.id))
 _FRAMES = select(*_IMAGE).where(any_of(frames.c.file_id))
 
-MOST_FAULTS = 100
-"""So many faults of the database itself are named."""
+MAX_DATABASE_FAULTS = 100
+"""Faults of the database itself that are named; bounds the output."""
 
 
 def next_frames(connection: Connection, *, after: int, limit: int) -> Sequence[Any]:
@@ -109,7 +109,7 @@ def unsound(connection: Connection) -> list[str]:
     """What is wrong with the database's file, as SQLite finds it; a server looks after its own."""
     if connection.dialect.name != "sqlite":
         return []
-    answers = connection.exec_driver_sql(f"PRAGMA integrity_check({MOST_FAULTS})").scalars()
+    answers = connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_DATABASE_FAULTS})").scalars()
     return [line for answer in answers if answer != "ok" for line in answer.splitlines()]
 
 
@@ -117,7 +117,7 @@ def dangling(connection: Connection) -> list[str]:
     """Rows of SQLite that refer to a row that is not there, but for inputs without their group: those can be mended."""
     if connection.dialect.name != "sqlite":
         return []
-    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(MOST_FAULTS)
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(MAX_DATABASE_FAULTS)
     return [
         f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there"
         for row in broken

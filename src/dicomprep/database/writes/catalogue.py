@@ -12,13 +12,13 @@ from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.page_schema import catalogue, catalogue_counts
 from dicomprep.database.schema import files, frames, groups
 
-__all__ = ["CHUNK", "add_images", "reconcile_duplicates", "refresh_labels"]
+__all__ = ["BATCH_IMAGES", "add_images", "reconcile_duplicates", "refresh_labels"]
 
-CHUNK = 20_000
-"""Images added in one transaction: a run that is recording waits for no more than that."""
+BATCH_IMAGES = 20_000
+"""Images added in one transaction; bounds how long a run that is recording waits."""
 
-SLOTS = 2**21
-"""Places that an instance has for its frames among its series."""
+SERIES_SLOTS = 2**21
+"""Places of an instance for its frames among its series."""
 
 DRAWS = 1_000_000
 
@@ -87,12 +87,12 @@ def refresh_labels(connection: Connection, frame_ids: Sequence[int]) -> None:
 
 
 def add_images(connection: Connection) -> int:
-    """Take up to `CHUNK` images that came since the last time into the catalogue; how many there were.
+    """Take up to `BATCH_IMAGES` images that came since the last time into the catalogue; how many there were.
 
     The first image of every patient comes before the second of any, in a shuffled order that stays.
     """
     newest = connection.execute(select(func.max(catalogue.c.frame_id))).scalar() or 0
-    new = [_NewImage(*row) for row in connection.execute(_NEW.where(frames.c.id > newest).limit(CHUNK))]
+    new = [_NewImage(*row) for row in connection.execute(_NEW.where(frames.c.id > newest).limit(BATCH_IMAGES))]
     if new:
         _add(connection, new)
     return len(new)
@@ -127,7 +127,7 @@ def _rows(images: Sequence[_NewImage], before: int) -> Iterator[CatalogueRow]:
     """The rows of new images of one patient, who has `before` images in the catalogue."""
     shuffled = sorted((_number(f"frame {image.frame_id}"), image) for image in images)
     for rank, (drawn, image) in enumerate(shuffled, before):
-        slot = max(-(2**40), min(2**40, image.instance_number or 0)) * SLOTS + image.frame_number
+        slot = max(-(2**40), min(2**40, image.instance_number or 0)) * SERIES_SLOTS + image.frame_number
         is_cine = not image.series_instance_uid or image.frame_count != 1  # a series of its own
         series = image.file_id if is_cine else image.series_instance_uid
         yield CatalogueRow(

@@ -41,17 +41,17 @@ from dicomprep.storage.source import MemoryFile, SourceFile
 
 __all__ = ["DicomImage", "decode"]
 
-HIDING_SHRINK = 2.0
-"""Means over so many rows and columns hide that samples were rounded."""
+MIN_HIDING_SHRINK = 2.0
+"""Rows and columns averaged into one from which it is invisible that samples were rounded."""
 
-RANGE_FRAMES = 8
-"""From so many frames, spread evenly, the range of a file without a window is measured; a maximum from all of them."""
+MAX_RANGE_FRAMES = 8
+"""Frames, spread evenly, on which the range of a file without a window is measured; a maximum takes all of them."""
 
-RANGE_BYTES = 2**27
-"""As much of them is kept, so as not to be decoded twice."""
+MAX_RANGE_BYTES = 2**27
+"""Bytes of these frames that are kept rather than decoded twice; bounds memory."""
 
-MOST_MISSED = 1000
-"""After so many that could not be decoded, the others are not tried."""
+MAX_MISSED_FRAMES = 1000
+"""Frames that could not be decoded before the others are not tried; bounds time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ class _Reader:
             spare = min_oversampling(self.data.syntax, bits_stored=layout.bits_stored, draft=draft)
             reduction = max_halvings(geometry, spare=spare)
         shrink, tolerance = reduction_factor(geometry), 0.0
-        if options.depth == 8 and shrink >= HIDING_SHRINK:
+        if options.depth == 8 and shrink >= MIN_HIDING_SHRINK:
             tolerance = min(map(stored_values_per_gray, grayscale), default=0.0) * (4 if draft else 1)
         return Detail(reduction, tolerance, shrink)
 
@@ -270,7 +270,7 @@ class _Reader:
         padding, _ = read_padding(self.header.attributes, self.layout)
         shape = full if rule.is_extreme else overview_shape(full)
         averaged = self._is_averageable and padding is None and isinstance(modality, Rescale)
-        spread = np.linspace(0, frame_count - 1, min(RANGE_FRAMES, frame_count)).round().astype(int)
+        spread = np.linspace(0, frame_count - 1, min(MAX_RANGE_FRAMES, frame_count)).round().astype(int)
         indices = range(self.data.available_frames) if rule.is_extreme else np.unique(spread).tolist()
         samples = self._sample(indices, reduction=round(math.log2(full[0] / shape[0])) if averaged else 0)
         return measure_range(samples, padding=padding, noise=self._noise(padding), shape=shape, rule=rule)
@@ -281,7 +281,7 @@ class _Reader:
         Always at the same reduced resolution, so that neither size nor fidelity of the image moves its grays. Those
         that will be wanted at that resolution are kept, as far as they are affordable.
         """
-        missing = iter(range(MOST_MISSED))
+        missing = iter(range(MAX_MISSED_FRAMES))
         for index in indices:
             view = FrameAttributes(self.header.attributes, index)
             wanted = self._detail(read_aspect(view)[0], ()).reduction
@@ -293,7 +293,7 @@ class _Reader:
                     return
                 continue
             modality, stated, _ = self._stated(view)
-            affordable = (len(self.predecoded) + 1) * self.layout.decoded_bytes <= RANGE_BYTES
+            affordable = (len(self.predecoded) + 1) * self.layout.decoded_bytes <= MAX_RANGE_BYTES
             if affordable and stated is None and reduction - further == wanted:
                 self.predecoded[index] = decoded
             yield reduce_resolution(decoded, times=further).pixels, modality

@@ -27,8 +27,8 @@ LINK, OUTWARD_LINK, COPY_LINK, BROKEN_LINK, LOOP = (
 NAMED_DCM, OTHER, FOLDER = range(3)
 """The order within a folder, so that `scan.dcm` is named before `scan`, which may be no image at all."""
 
-MOST_LINKED_FOLDERS = 3
-"""So many links to folders are followed on one path: with more, a few links would make millions of paths."""
+MAX_LINKED_FOLDERS = 3
+"""Links to folders followed on one path; a few more would make millions of paths."""
 
 
 def discover(
@@ -120,7 +120,7 @@ class _Search:
         try:
             if self.follow_links:
                 status = os.stat(place)
-                if (status.st_dev, status.st_ino) in real or links > MOST_LINKED_FOLDERS:
+                if (status.st_dev, status.st_ino) in real or links > MAX_LINKED_FOLDERS:
                     self.passed_over[LOOP] += 1
                     return None
                 real = (*real, (status.st_dev, status.st_ino))

@@ -13,11 +13,11 @@ __all__ = ["Entry", "list_sorted"]
 Entry = tuple[int, str, int]
 """(rank, name, anything that was noted of it): entries come by rank, then by name."""
 
-AT_ONCE = 10_000
-"""So many entries of one folder are held in memory; more of them are sorted in pieces, in a temporary file."""
+MAX_HELD_ENTRIES = 10_000
+"""Entries of one folder held in memory; more are sorted in pieces, in a temporary file."""
 
-BLOCK = 128
-"""So many of each piece are read at a time while pieces are merged."""
+BLOCK_ENTRIES = 128
+"""Entries of each piece read at a time while pieces are merged."""
 
 
 def list_sorted(folder: str, judge: Callable[["os.DirEntry[str]"], Entry | None]) -> Iterator[Entry]:
@@ -27,12 +27,12 @@ def list_sorted(folder: str, judge: Callable[["os.DirEntry[str]"], Entry | None]
     """
     with os.scandir(folder) as listing:
         judged = (entry for entry in map(judge, listing) if entry is not None)
-        held = sorted(islice(judged, AT_ONCE))
-        if len(held) < AT_ONCE:
+        held = sorted(islice(judged, MAX_HELD_ENTRIES))
+        if len(held) < MAX_HELD_ENTRIES:
             return iter(held)
         spool = tempfile.TemporaryFile()  # noqa: SIM115  (`_merge` closes it)
         pieces = [_put_away(spool, held)]
-        while held := sorted(islice(judged, AT_ONCE)):
+        while held := sorted(islice(judged, MAX_HELD_ENTRIES)):
             pieces.append(_put_away(spool, held))
     return _merge(spool, pieces)
 
@@ -45,9 +45,9 @@ def _merge(spool: IO[bytes], pieces: list[list[int]]) -> Iterator[Entry]:
 def _put_away(spool: IO[bytes], held: list[Entry]) -> list[int]:
     """Write a sorted piece; where each of its blocks begins."""
     blocks = []
-    for start in range(0, len(held), BLOCK):
+    for start in range(0, len(held), BLOCK_ENTRIES):
         blocks.append(spool.tell())
-        pickle.dump(held[start : start + BLOCK], spool)
+        pickle.dump(held[start : start + BLOCK_ENTRIES], spool)
     return blocks
 
 

@@ -45,14 +45,14 @@ FULL_DETAIL = Detail()
 OVERSHOOT = 8
 """Lossy codecs leave the range by less than this part of it; what is farther off was put there."""
 
-MOST_PARTS = 2**21
-"""Precincts or code-blocks of a JPEG 2000 component."""
+MAX_STREAM_PARTS = 2**21
+"""Precincts or code-blocks of a JPEG 2000 component; bounds memory."""
 
 FREE_PIXELS = 2**26
-"""So large may an image be, however few bytes code it; and so many pixels a byte of a larger one may stand for:"""
+"""Pixels that any image may have, however few bytes code it."""
 
-PIXELS_PER_BYTE = 2**16
-"""What an empty picture of a scanner's size needs is far less; only a claim needs more."""
+MAX_PIXELS_PER_BYTE = 2**16
+"""Pixels that a byte of a larger image may stand for; an empty image of a scanner's size needs far fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +107,10 @@ def check_codestream(stream: Codestream, layout: Layout, data: bytes) -> Codestr
         found = f"{stream.name} stream with {stream.components} component(s)"
         message = f"{found} contradicts Samples per Pixel (0028,0002) {layout.samples}"
         raise InputError(ErrorCode.CORRUPT_PIXELS, message)
-    if stream.parts > MOST_PARTS:
+    if stream.parts > MAX_STREAM_PARTS:
         message = "too many JPEG 2000 precincts or code-blocks"
         raise InputError(ErrorCode.CORRUPT_PIXELS, message)
-    if stream.rows * stream.columns > max(FREE_PIXELS, PIXELS_PER_BYTE * len(data)):
+    if stream.rows * stream.columns > max(FREE_PIXELS, MAX_PIXELS_PER_BYTE * len(data)):
         size = f"{stream.rows:,}×{stream.columns:,}"
         message = f"implausible {stream.name} stream: {size} pixels in {len(data):,} bytes"
         raise InputError(ErrorCode.LIMIT_EXCEEDED, message)

@@ -23,20 +23,20 @@ __all__ = [
     "require_sound_scan",
 ]
 
-PACKET_ZEROS = 64
-"""Bytes of zeros in a row beyond those that empty JPEG 2000 packets may be, of which each is one."""
+MIN_PACKET_ZERO_BYTES = 64
+"""Consecutive zero bytes beyond those that empty JPEG 2000 packets may be, of which each is one."""
 
 PART, EVERY = 128, 8
 """Rows and columns of a part of a picture that may be a test pattern, and of how many rows one is looked at."""
 
-LEAST_STEPS, REPEATED = 0.01, 0.75
+MIN_STEP_SHARE, MIN_REPEATED_SHARE = 0.01, 0.75
 """Share of its pixels that differ from their neighbors, at least, and of these steps that come back."""
 
-HUFFMAN_ZEROS = 64
-"""Some blocks of nothing but one and the same coefficient."""
+MIN_HUFFMAN_ZERO_BYTES = 64
+"""Consecutive zero bytes: some blocks of nothing but one and the same coefficient."""
 
-GOLOMB_ZEROS = 32
-"""JPEG-LS has a one after some 80 zero bits at the latest (T.87 A.5.3)."""
+MIN_GOLOMB_ZERO_BYTES = 32
+"""Consecutive zero bytes; JPEG-LS has a one after some 80 zero bits at the latest (T.87 A.5.3)."""
 
 _PRECINCTS, _BYPASS, _HIGH_THROUGHPUT = 1, 1, 0x40
 """Bits of the style of coding, and of that of code-blocks (T.800 tables A.13, A.19)."""
@@ -73,7 +73,7 @@ def require_sound_packets(data: bytes, decode: Callable[[], NDArray[Any]]) -> No
     coding, _ = find_segment(data, 2, 0x52)
     # what is stored bit by bit, and not coded arithmetically, may be zeros for longer
     is_arithmetic = len(coding) > 9 and not coding[8] & (_BYPASS | _HIGH_THROUGHPUT)
-    longest = PACKET_ZEROS + _count_packets(data, coding) if is_arithmetic else len(data)
+    longest = MIN_PACKET_ZERO_BYTES + _count_packets(data, coding) if is_arithmetic else len(data)
     for start, end in _tile_parts(data):
         if _IMPOSSIBLE.search(data, start, end):
             raise InputError(ErrorCode.CORRUPT_PIXELS, "codestream damaged: marker within packet data")
@@ -96,9 +96,9 @@ def _repeats_along_rows(plane: NDArray[np.int64]) -> bool:
 
 def _is_periodic(steps: NDArray[np.int64]) -> bool:
     there = np.count_nonzero(steps)
-    periods = range(2, steps.shape[1] // 2) if there > LEAST_STEPS * steps.size else ()
+    periods = range(2, steps.shape[1] // 2) if there > MIN_STEP_SHARE * steps.size else ()
     again = (np.count_nonzero((steps[:, :-n] == steps[:, n:]) & (steps[:, n:] != 0)) for n in periods)
-    return any(count > REPEATED * there for count in again)
+    return any(count > MIN_REPEATED_SHARE * there for count in again)
 
 
 def _tile_parts(data: bytes) -> Iterator[tuple[int, int]]:
@@ -138,7 +138,7 @@ def require_sound_scan(data: bytes) -> None:
     within = codes[: ends[0]] if ends.size else codes
     end = int(places[ends[0]]) if ends.size else len(data)
     if any(symbol != _END_OF_BLOCK for key, symbol in _huffman_tables(data).items() if key >> 4 == _AC):
-        _require_no_hole(data, scan, end, HUFFMAN_ZEROS)
+        _require_no_hole(data, scan, end, MIN_HUFFMAN_ZERO_BYTES)
     restarts = within[(within & 0xF8) == _RESTART] & 7
     in_order = bool((restarts == np.arange(restarts.size) % 8).all())
     in_order &= not restarts.size or b"\xff\xdd" in data[:scan]
@@ -160,7 +160,7 @@ def require_sound_jpeg_ls(data: bytes) -> None:
     """InputError `corrupt_pixels` where a JPEG-LS codestream has a hole."""
     scan = data.find(b"\xff\xda")
     if scan >= 0:
-        _require_no_hole(data, scan, data.rfind(b"\xff\xd9"), GOLOMB_ZEROS)
+        _require_no_hole(data, scan, data.rfind(b"\xff\xd9"), MIN_GOLOMB_ZERO_BYTES)
 
 
 def _require_no_hole(data: bytes, start: int, end: int, longest: int) -> None:

@@ -35,11 +35,11 @@ __all__ = ["DEPENDENCIES", "TRANSFER_SYNTAXES", "decode", "is_available"]
 TRANSFER_SYNTAXES = JPEG_DCT | JPEG_LOSSLESS
 DEPENDENCIES: tuple[str, ...] = ("imagecodecs", "simplejpeg")
 
-MOST_SCANS = 500
-"""Of a progressive image; each takes as long as the whole image, however little it holds."""
+MAX_SCANS = 500
+"""Scans of a progressive image; bounds time, for each takes as long as the whole image."""
 
-MOST_VISITS = 2**31
-"""Scans times pixels, where there are more scans than a sequential image of four components may have."""
+MAX_SCANNED_PIXELS = 2**31
+"""Scans times pixels, where there are more scans than four components need; bounds time."""
 
 _LOSSLESS = 0xC3
 _SEQUENTIAL = (0xC0, 0xC1)
@@ -76,9 +76,9 @@ def _decode_dct(data: bytes, layout: Layout, detail: Detail) -> Decoded:
     """
     stream = check_codestream(read_jpeg(data), layout, data)
     scans = int(np.count_nonzero(find_markers(data)[1] == 0xDA))
-    if scans > MOST_SCANS:
-        raise InputError(ErrorCode.CORRUPT_PIXELS, f"the JPEG image has more than {MOST_SCANS} scans")
-    if scans > 4 and scans * stream.rows * stream.columns > MOST_VISITS:
+    if scans > MAX_SCANS:
+        raise InputError(ErrorCode.CORRUPT_PIXELS, f"the JPEG image has more than {MAX_SCANS} scans")
+    if scans > 4 and scans * stream.rows * stream.columns > MAX_SCANNED_PIXELS:
         message = f"too many scans: {scans} of {stream.rows:,}×{stream.columns:,} pixels"
         raise InputError(ErrorCode.LIMIT_EXCEEDED, message)
     require_sound_scan(data)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 __all__ = ["without_fine_passes"]
 
 _SIZ, _COD, _TLM, _PLM, _PLT, _QCD, _CRG, _COM, _SOD = 0x51, 0x52, 0x55, 0x57, 0x58, 0x5C, 0x63, 0x64, 0x93
-LEAST = 1.0
-"""With less tolerance than a whole stored value nothing is left out."""
+MIN_TOLERANCE = 1.0
+"""Stored values; with less tolerance no packet is left out."""
 
-_BYTES_PER_BLOCK = 12
-"""Most that a code-block takes in a packet header, as far as such headers are read here."""
+_MAX_HEADER_BYTES_PER_BLOCK = 12
+"""Bytes of a code-block in a packet header, as far as such headers are read here."""
 
 
 def without_fine_passes(data: bytes, *, reduction: int, tolerance: float, shrink: float) -> tuple[bytes, int]:
@@ -27,7 +27,7 @@ def without_fine_passes(data: bytes, *, reduction: int, tolerance: float, shrink
     a resolution. `tolerance` is about the step allowed, `reduction` how often the decoder halves the image, `shrink`
     how many of its rows there are for one of the thumbnail, whose means blot out what is finer: bits of that go first.
     """
-    if tolerance < LEAST:
+    if tolerance < MIN_TOLERANCE:
         return data, 0
     try:
         stream = _read_stream(data)
@@ -116,7 +116,7 @@ def _thin(stream: _Stream, reduction: int, spare_planes: int, shrink: float) -> 
     for resolution in range(stream.levels + 1 - reduction):
         bands = list(_bands(stream, resolution))
         count = sum(across * down for across, down, _, _ in bands)
-        bits = _Bits(bytes(packets[at : at + count * _BYTES_PER_BLOCK + 64]))
+        bits = _Bits(bytes(packets[at : at + count * _MAX_HEADER_BYTES_PER_BLOCK + 64]))
         if not bits.take(1):  # an empty packet
             thinned.append(packets[at : at + 1])
             at += 1

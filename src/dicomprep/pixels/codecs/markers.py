@@ -27,8 +27,8 @@ JXL_SIGNATURE = b"JXL \r\n\x87\n"
 JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 
-MOST_SEGMENTS = 10_000
-"""Before the first scan or tile: some dozens are usual, and 255 for an ICC profile."""
+MAX_SEGMENTS = 10_000
+"""Segments before the first scan or tile; bounds time. Some dozens are usual, and 255 for an ICC profile."""
 
 _FILL = re.compile(b"\xff+")
 
@@ -270,8 +270,8 @@ def header_segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 
 def _one_more(count: int) -> int:
-    if count >= MOST_SEGMENTS:
-        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"codestream header has more than {MOST_SEGMENTS:,} segments")
+    if count >= MAX_SEGMENTS:
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"codestream header has more than {MAX_SEGMENTS:,} segments")
     return count + 1
 
 

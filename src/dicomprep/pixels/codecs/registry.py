@@ -39,8 +39,8 @@ _ALIKE = (JPEG_DCT, JPEG_LOSSLESS, JPEG_LS, JPEG_2000, JPEG_XL)
 _BASELINE = frozenset(range(0xC0, 0xD0)) - {0xC3}
 """Frame markers of a DCT, before which three components were turned into YCbCr."""
 
-USUAL_SIZE = 224
-"""Rows and columns of a thumbnail, unless others are asked for."""
+DEFAULT_SIZE = 224
+"""Rows and columns of a thumbnail by default."""
 
 
 def is_supported(transfer_syntax: str) -> bool:
@@ -84,7 +84,7 @@ def is_usually_reduced(transfer_syntax: str, layout: Layout) -> bool:
     """
     if not supports_reduction(transfer_syntax):
         return False
-    shrink = max(layout.rows, layout.columns) / USUAL_SIZE
+    shrink = max(layout.rows, layout.columns) / DEFAULT_SIZE
     return shrink >= 2 * min_oversampling(transfer_syntax, bits_stored=layout.bits_stored)
 
 

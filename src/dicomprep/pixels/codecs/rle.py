@@ -18,13 +18,14 @@ __all__ = ["DEPENDENCIES", "TRANSFER_SYNTAXES", "count_segments", "decode", "is_
 TRANSFER_SYNTAXES = frozenset({RLE_LOSSLESS})
 DEPENDENCIES: tuple[str, ...] = ("imagecodecs",)
 
-MOST_SEGMENTS = 15
+MAX_SEGMENTS = 15
+"""Segments of an RLE frame (PS3.5 G.5)."""
 
-MOST_REST = 64
-"""Bytes behind a plane that may be anything: padding of another kind, a gap before the next segment."""
+MAX_TRAILING_BYTES = 64
+"""Bytes after a plane that may be anything: padding of another kind, a gap before the next segment."""
 
-LEAST_HOLE = 192
-"""Bytes of zeros in a row: zeros are coded as runs, and as they are 128 at a time."""
+MIN_HOLE_BYTES = 192
+"""Consecutive zero bytes that no encoder writes: zeros are coded as runs, and literally 128 at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail)
 def count_segments(data: bytes) -> int:
     """How many segments the header of a frame names; 0 where there is no such header."""
     (count, first) = struct.unpack("<2I", data[:8].ljust(8, b"\0"))
-    return count if 1 <= count <= MOST_SEGMENTS and first >= 64 else 0
+    return count if 1 <= count <= MAX_SEGMENTS and first >= 64 else 0
 
 
 def unpack_planes(data: bytes, *, count: int | None, plane_bytes: int) -> NDArray[np.uint8]:
@@ -86,7 +87,7 @@ def _find_segments(data: bytes) -> list[tuple[int, int]]:
     count, *offsets = struct.unpack("<16I", data[:64].ljust(64, b"\0"))
     used = offsets[:count]
     in_order = [*sorted(used), len(data)]
-    if not 1 <= count <= MOST_SEGMENTS or in_order[0] < 64 or in_order[-2] >= len(data) or len(set(used)) != count:
+    if not 1 <= count <= MAX_SEGMENTS or in_order[0] < 64 or in_order[-2] >= len(data) or len(set(used)) != count:
         raise InputError(ErrorCode.CORRUPT_PIXELS, "RLE header refers to missing segments")
     return [(start, in_order[in_order.index(start) + 1]) for start in used]
 
@@ -97,9 +98,9 @@ def _unpack(data: bytes, start: int, end: int, wanted: int) -> bytes:
         plane = bytes(imagecodecs.packbits_decode(data[start:end]))
     except imagecodecs.PackbitsError:
         plane = b""
-    hole = data.find(bytes(LEAST_HOLE), start, end)
-    if hole >= 0 and hole + LEAST_HOLE <= _walk(data, start, wanted).end:
-        message = f"codestream damaged: {LEAST_HOLE} or more consecutive zero bytes"
+    hole = data.find(bytes(MIN_HOLE_BYTES), start, end)
+    if hole >= 0 and hole + MIN_HOLE_BYTES <= _walk(data, start, wanted).end:
+        message = f"codestream damaged: {MIN_HOLE_BYTES} or more consecutive zero bytes"
         raise InputError(ErrorCode.CORRUPT_PIXELS, message)
     if wanted <= len(plane) <= wanted + wanted // 64 + 1024:
         return plane[:wanted]
@@ -108,7 +109,7 @@ def _unpack(data: bytes, start: int, end: int, wanted: int) -> bytes:
         held = min(walk.held, len(plane) or walk.held)
         message = f"pixel data truncated: {held:,} of {wanted:,} bytes of a byte plane"
         raise InputError(ErrorCode.TRUNCATED, message)
-    if end - walk.end > MOST_REST + (walk.end - start) // 64:
+    if end - walk.end > MAX_TRAILING_BYTES + (walk.end - start) // 64:
         raise InputError(
             ErrorCode.CORRUPT_PIXELS, f"RLE byte plane of more than {wanted:,} bytes contradicts Rows/Columns"
         )
