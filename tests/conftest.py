@@ -14,6 +14,7 @@ from tests.running import Place
 
 if TYPE_CHECKING:
     from tests.faults.serving import Server
+    from tests.services.gateway import Gateway
 
 ODD_NAME = unicodedata.normalize("NFD", "Datensatz Ä 頭部")
 """Of a folder, as people have them: capitals, spaces, other scripts, accents that macOS spells in two characters."""
@@ -49,6 +50,23 @@ def postgres() -> Iterator["Server"]:
 
     with serving() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def running_gateway() -> Iterator["Gateway"]:
+    """An S3 gateway for all tests of this process; they are skipped where there can be none."""
+    from tests.services.gateway import serving_objects
+
+    with serving_objects() as server:
+        yield server
+
+
+@pytest.fixture
+def gateway(running_gateway: "Gateway", monkeypatch: pytest.MonkeyPatch) -> "Gateway":
+    """The same, with its address and its keys in the environment."""
+    for name, value in running_gateway.environment.items():
+        monkeypatch.setenv(name, value)
+    return running_gateway
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])

@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.storage.access import GROUP, OWNER
+from dicomprep.storage.place import Place as Output
 from dicomprep.workspace import Workspace
 from tests.running import Place, make_files
 
@@ -33,7 +34,7 @@ def workspace(place: Place) -> Workspace:
 def test_a_data_set_is_one_however_its_database_is_written(place: Place, written: str) -> None:
     workspace = Workspace.open(written.format(base=place.base, name=NAME))
     assert str(workspace) == str(place.base / NAME)
-    assert workspace.output_dir == place.base / "Bilder 1"
+    assert workspace.output.path == place.base / "Bilder 1"
     assert workspace.key_path == place.base / f"{NAME}.key"
     assert workspace.key.hex() == workspace.key_path.read_text().strip()
     assert {stat.name for stat in workspace.images.list()} == {"Studie 1/Bild A.png", "Studie 1/Bild B.png"}
@@ -79,17 +80,17 @@ def test_what_reads_cannot_write(workspace: Workspace) -> None:
 def test_it_goes_to_other_processes(workspace: Workspace) -> None:
     _ = workspace.images
     copy = pickle.loads(pickle.dumps(workspace))
-    assert (str(copy), copy.output_dir, copy.data_set) == (str(workspace), workspace.output_dir, workspace.data_set)
+    assert (str(copy), copy.output, copy.data_set) == (str(workspace), workspace.output, workspace.data_set)
 
 
 def test_a_password_is_never_shown() -> None:
     address = DatabaseAddress.parse("postgres://ann:s3cret@localhost/Röntgen")
     assert "s3cret" in address.text
-    assert "s3cret" not in f"{address} {address!r} {Workspace(address, Path('out'))}"
+    assert "s3cret" not in f"{address} {address!r} {Workspace(address, Output('/out'))}"
 
 
 def test_the_key_of_a_server_lies_beside_the_images(tmp_path: Path) -> None:
-    workspace = Workspace(DatabaseAddress.parse("postgresql://localhost/x"), tmp_path / "Bilder")
+    workspace = Workspace(DatabaseAddress.parse("postgresql://localhost/x"), Output(str(tmp_path / "Bilder")))
     assert workspace.key_path == tmp_path / "Bilder.key"
     assert workspace.former_key_path == tmp_path / "dicomprep.key"
     assert workspace.own_paths() == {str(tmp_path / name) for name in ("Bilder", "Bilder.key", "Bilder.key.new")}

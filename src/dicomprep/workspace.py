@@ -1,8 +1,9 @@
 """One data set: its database, its folder of images, its key and its locks, and what they are called on a screen."""
 
-import json
+import hashlib
 import os
 import shlex
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -17,10 +18,14 @@ from dicomprep.database.connection import connect, open_for_reading, read_meta
 from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
 from dicomprep.privacy.keys import find_key
 from dicomprep.storage.access import ANYONE, GROUP, OWNER, access_like, make_file, make_folder
-from dicomprep.storage.local_images import LocalImages
-from dicomprep.storage.paths import MARK, OWN_PREFIX, actual_path, holds_images, readable_path
-from dicomprep.storage.source import read_small_file
-from dicomprep.storage.sync import DRAFT, replace_file
+from dicomprep.storage.base import ImageStore
+from dicomprep.storage.images import holds_images, open_images
+from dicomprep.storage.lease import Lease, LeaseTakenError
+from dicomprep.storage.object_images import ObjectImages
+from dicomprep.storage.owner import Owner, read_owner, write_owner
+from dicomprep.storage.paths import MARK, OWN_PREFIX, actual_path, readable_path
+from dicomprep.storage.place import Place
+from dicomprep.storage.sync import DRAFT
 
 if TYPE_CHECKING:
     from dicomprep.database.writes.store import Store
@@ -28,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Database", "Workspace"]
 
 LOCK = f"{OWN_PREFIX}.lock"
-MARK_BYTES = 2**14
 
 Database = Union[str, "os.PathLike[str]", "Workspace"]
 """How Python calls are told which data set: the database's path or URL, or the data set itself."""
@@ -37,12 +41,12 @@ Database = Union[str, "os.PathLike[str]", "Workspace"]
 class Workspace:
     """One data set. It holds no connection and no lock but within the blocks that ask for one.
 
-    Two databases never share a folder of images, for they would overwrite and remove each other's: a file in the folder
-    says whose images it holds.
+    Two databases never share a place of images, for they would overwrite and remove each other's: a file in the folder,
+    or an object in the store, says whose images it holds.
     """
 
-    def __init__(self, address: DatabaseAddress, output_dir: Path | None = None) -> None:
-        self.address, self._given = address, output_dir
+    def __init__(self, address: DatabaseAddress, output: Place | None = None) -> None:
+        self.address, self._given = address, output
 
     @classmethod
     def open(cls, db: str | os.PathLike[str]) -> "Workspace":
@@ -55,9 +59,10 @@ class Workspace:
     def create(cls, db: str | os.PathLike[str], output_dir: str | os.PathLike[str]) -> "Workspace":
         """The data set of a run, there already or not; nothing is made before it is locked.
 
-        Raises ConfigError where the database cannot be one.
+        `output_dir` is a folder, or an address such as `s3://bucket/prefix`. Raises ConfigError where it is neither, or
+        the database cannot be one.
         """
-        workspace = cls(DatabaseAddress.parse(db), Path(output_dir))
+        workspace = cls(DatabaseAddress.parse(db), Place.parse(output_dir, option="--output-dir"))
         connect(workspace.address).dispose()
         return workspace
 
@@ -71,21 +76,21 @@ class Workspace:
         return str(self.address)
 
     @cached_property
-    def recorded_output(self) -> Path | None:
-        """The folder of images that the database names; None where nothing is recorded yet."""
+    def recorded_output(self) -> Place | None:
+        """The place of images that the database names; None where nothing is recorded yet."""
         with self.reading() as connection:
             recorded = read_meta(connection, "output_dir")
-        return None if recorded is None else (self.address.folder or Path()) / actual_path(recorded)
+        return None if recorded is None else Place.recorded(actual_path(recorded), self.address.folder)
 
     @property
-    def output_dir(self) -> Path:
-        """The folder of images: as given for a run, else as recorded; before anything is, that of the database."""
-        return self._given or self.recorded_output or self.address.folder or Path()
+    def output(self) -> Place:
+        """The place of images: as given for a run, else as recorded; before anything is, that of the database."""
+        return self._given or self.recorded_output or Place(str((self.address.folder or Path()).absolute()))
 
     @cached_property
-    def images(self) -> LocalImages:
+    def images(self) -> ImageStore:
         """Where the images are. Several threads and processes may read it at a time."""
-        return LocalImages(self.output_dir)
+        return open_images(self.output)
 
     def require_images(self) -> None:
         """ConfigError where no run has recorded anything yet."""
@@ -108,17 +113,21 @@ class Workspace:
     def key_path(self) -> Path:
         """Where the key lies: beside the database, or beside the images where the database is a server's.
 
-        `FOLDER.key` there: a folder of images has one database, so no two data sets share a key.
+        `FOLDER.key` there: a folder of images has one database, so no two data sets share a key. With a server and
+        an object store it lies in the user's own settings, named after the database: never in a bucket.
         """
         if self.address.is_file:
             return self.address.path.with_name(f"{self.address.path.name}.key")
-        output = self.output_dir.absolute()
-        return output.with_name(f"{output.name}.key")
+        if self.output.is_remote:
+            return _own_settings() / "keys" / f"{self.address.plain_name}.key"
+        return self.output.path.with_name(f"{self.output.path.name}.key")
 
     @property
     def former_key_path(self) -> Path | None:
         """Where earlier releases kept the key of a server's database, for all folders of images beside each other."""
-        return None if self.address.is_file else self.output_dir.absolute().parent / "dicomprep.key"
+        if self.address.is_file or self.output.is_remote:
+            return None
+        return self.output.path.parent / "dicomprep.key"
 
     @property
     def token_path(self) -> Path:
@@ -126,8 +135,8 @@ class Workspace:
         return self.key_path.with_suffix(".token")
 
     def own_paths(self) -> frozenset[str]:
-        """What this program writes, as absolute paths; it may lie among the files that are searched."""
-        own = [os.path.abspath(self.output_dir), str(self.key_path), f"{self.key_path}{DRAFT}"]
+        """What this program writes, as absolute paths or an address; it may lie among the files that are searched."""
+        own = [self.output.text, str(self.key_path), f"{self.key_path}{DRAFT}"]
         if self.address.is_file:
             own += [os.path.abspath(self.address.text + ending) for ending in ("", ".lock", "-journal", "-wal", "-shm")]
         return frozenset(own)
@@ -166,14 +175,13 @@ class Workspace:
                     make_file(lock, access)
                     stack.enter_context(FileLock(lock, timeout=0))
                 except Timeout as error:
-                    message = f"Another run is writing to {lock.parent}."
-                    raise EnvironmentFault(
-                        f"{message} Wait for it, or choose another --output-dir and --db."
-                    ) from error
+                    raise _taken(lock.parent) from error
                 except NotImplementedError as error:
                     raise EnvironmentFault(f"{lock} cannot be locked: its file system has no locks.") from error
                 except OSError as error:
                     raise disk_fault(f"{lock.parent} cannot be written to", error) from error
+            if self.output.is_remote:
+                stack.enter_context(self._leased())
             yield access
 
     def is_locked(self) -> bool:
@@ -185,41 +193,40 @@ class Workspace:
                         pass
         except Timeout:
             return True
-        return False
+        return self.output.is_remote and not self._lease.is_free()
 
     def claim(self, *, data_set: str, access: int = ANYONE) -> None:
-        """Mark the folder as this database's. Raises as `require_own_output`, and EnvironmentFault where that fails."""
+        """Mark the place as this database's. Raises as `require_own_output`, and EnvironmentFault where that fails."""
         self.require_own_output(data_set=data_set)
-        location = _relative(self.address, self.output_dir)
-        mark = json.dumps({"database": location, "data_set": data_set}) + "\n"
-        place = self.output_dir.absolute() / MARK
-        try:
-            if _read_mark(self.output_dir) != mark:
-                replace_file(place, mark.encode(), mode=0o666 & access)
-        except OSError as error:
-            raise disk_fault(f"{place} cannot be written", error) from error
+        write_owner(self.output, Owner(self._own_name, data_set), access=access)
 
     def require_own_output(self, *, data_set: str) -> None:
-        """ConfigError where the folder holds the images of another data set whose database is still there."""
-        output_dir = self.output_dir.absolute()
-        location, other = _owner(output_dir)
-        if not location or other == data_set or location == _relative(self.address, output_dir):
+        """ConfigError where the place holds the images of another data set whose database is still there.
+
+        Whether it is, nobody can tell of one that has its images in an object store: there it always counts.
+        """
+        location, other = read_owner(self.output)
+        if not location or other == data_set or location == self._own_name:
             return
-        if DatabaseAddress(location).is_file:
-            location = os.path.normpath(os.path.realpath(output_dir) + os.sep + actual_path(location))
-            if not Path(location).exists():
-                return
-        remedy = f"Give another --output-dir; or, if that database needs them no more, remove {output_dir / MARK}."
-        raise ConfigError(f"{output_dir} holds the images of another database, {location}. {remedy}")
+        named = ""
+        if not self.output.is_remote:
+            if DatabaseAddress(location).is_file:
+                real = os.path.realpath(self.output.text)
+                location = os.path.normpath(real + os.sep + actual_path(location))
+                if not Path(location).exists():
+                    return
+            named = f", {location}"
+        mark = f"{self.output}/{MARK}"
+        remedy = f"Give another --output-dir; or, if that database needs them no more, remove {mark}."
+        raise ConfigError(f"{self.output} holds the images of another database{named}. {remedy}")
 
     def require_claimed(self) -> None:
-        """ConfigError where the folder that the database names holds anything, but not the mark of this data set.
+        """ConfigError where the place that the database names holds anything, but not the mark of this data set.
 
-        A database that somebody else made may name any folder; what lies in it is not for it to replace or remove.
+        A database that somebody else made may name any place; what lies in it is not for it to replace or remove.
         """
-        output_dir = self.output_dir
-        if holds_images(output_dir) and _owner(output_dir)[1] != self.data_set:
-            message = f"{output_dir} is not marked as holding the images of this database: nothing is changed there."
+        if holds_images(self.output) and read_owner(self.output).data_set != self.data_set:
+            message = f"{self.output} is not marked as holding the images of this database: nothing is changed there."
             raise ConfigError(
                 f"{message} If they are its own: dicomprep preprocess with --output-dir and --db marks it."
             )
@@ -230,43 +237,62 @@ class Workspace:
             return ""
         if not shared:
             return "for you alone; a new data set with --shared is for your group, too" if is_new else ""
-        places = [str(self.output_dir.absolute()), *([str(self.address.real_path)] if self.address.is_file else [])]
+        places = [] if self.output.is_remote else [self.output.text]
+        places += [str(self.address.real_path)] if self.address.is_file else []
+        if not places:
+            return ""
         remedy = f"chmod -R g+rX {shlex.join(places)} lets your group in, also to what is new"
         return f"for you alone, as it was made: {remedy}"
 
     def _locks(self) -> list[Path]:
         """The files that a run locks: in the folder of images and, whatever it is called by, beside the database."""
         beside = self.address.real_path.with_name(f"{self.address.real_path.name}.lock")
-        return [self.output_dir.absolute() / LOCK, *([beside] if self.address.is_file else [])]
+        own = [] if self.output.is_remote else [self.output.path / LOCK]
+        return [*own, *([beside] if self.address.is_file else [])]
+
+    @property
+    def _own_name(self) -> str:
+        """The database as the mark has it: seen from its folder; in an object store a hash, for that may be shared."""
+        if not self.output.is_remote:
+            return _relative(self.address, self.output.path)
+        name = f"{socket.gethostname()}\0{self.address.real_path}" if self.address.is_file else str(self.address)
+        return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+    @property
+    def _lease(self) -> Lease:
+        return Lease(self.output.text, self._own_name, is_sole=self.address.is_file)
+
+    @contextmanager
+    def _leased(self) -> Iterator[None]:
+        """Keep every other run out of an object store."""
+        try:
+            with self._lease.held() as lease:
+                if isinstance(self.images, ObjectImages):
+                    self.images.lease = lease
+                yield
+        except LeaseTakenError as error:
+            raise _taken(self.output) from error
 
     def _access(self, *, shared: bool) -> int:
         """Whom new files are for: as the folder's mark says, else the database; a new one is for its owner alone.
 
         With `shared` a new one is for a group, too. Those of earlier releases leave it to the umask.
         """
-        known = access_like(self.output_dir.absolute() / MARK)
+        known = None if self.output.is_remote else access_like(self.output.path / MARK)
         if known is None and self.address.is_file:
             known = access_like(self.address.real_path)
-        if known is None and holds_images(self.output_dir):
+        if known is None and not self.output.is_remote and holds_images(self.output):
             return ANYONE
         return known or (GROUP if shared else OWNER)
 
 
-def _read_mark(output_dir: Path) -> str:
-    """The mark as it stands there; nothing where there is none, or what stands there is none."""
-    try:
-        return read_small_file(output_dir / MARK, most=MARK_BYTES, follow_links=False).decode()
-    except (OSError, ValueError):
-        return ""
+def _own_settings() -> Path:
+    """The folder of this user's settings."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "dicomprep"
 
 
-def _owner(output_dir: Path) -> tuple[str, str]:
-    """(database, data set) that the folder's mark names; both empty where it was cut off or there is none."""
-    try:
-        mark = json.loads(_read_mark(output_dir))
-        return str(mark["database"]), str(mark["data_set"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "", ""
+def _taken(place: object) -> EnvironmentFault:
+    return EnvironmentFault(f"Another run is writing to {place}. Wait for it, or choose another --output-dir and --db.")
 
 
 def _relative(address: DatabaseAddress, output_dir: Path) -> str:

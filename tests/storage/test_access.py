@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 import dicomprep
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import write_meta
 from dicomprep.database.writes.store import Store
 from dicomprep.exchange.export import export_frames
 from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.storage.access import ANYONE, GROUP, OWNER
-from dicomprep.workspace import MARK, access_of
+from dicomprep.storage.paths import MARK
+from dicomprep.storage.place import Place as Output
+from dicomprep.workspace import Workspace
 from tests.running import SIZE, Place, cli, make_files, set_labels
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
@@ -172,16 +175,17 @@ def export(place: Place, kind: str, out: Path, *, shared: bool = False) -> None:
 
 
 def test_a_servers_data_set_is_known_by_the_mark_in_its_folder(tmp_path: Path) -> None:
-    server, out = "postgresql://nowhere/x", tmp_path / "out"
-    assert access_of(out, server, shared=False) == OWNER
-    assert access_of(out, server, shared=True) == GROUP
+    out = tmp_path / "out"
+    workspace = Workspace(DatabaseAddress.parse("postgresql://nowhere/x"), Output(str(out)))
+    assert workspace._access(shared=False) == OWNER
+    assert workspace._access(shared=True) == GROUP
     (out / "s").mkdir(parents=True)
-    assert access_of(out, server, shared=False) == ANYONE  # of before there were marks
+    assert workspace._access(shared=False) == ANYONE  # of before there were marks
     mark = out / MARK
     for mode, access in ((0o600, OWNER), (0o640, GROUP), (0o644, ANYONE)):
         mark.write_text("{}")
         mark.chmod(mode)
-        assert access_of(out, server, shared=True) == access
+        assert workspace._access(shared=True) == access
     mark.unlink()
     mark.symlink_to(__file__)
-    assert access_of(out, server, shared=False) == ANYONE
+    assert workspace._access(shared=False) == ANYONE

@@ -1,15 +1,13 @@
 """What lies below the output folder although no row names it: images of ours, half-written ones, foreign files."""
 
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from dicomprep.errors import disk_fault
-from dicomprep.storage.local_images import Entry, LocalImages
-from dicomprep.storage.paths import OWN_PREFIX, SCRATCH, readable_path
+from dicomprep.storage.base import Entry, ImageStore
+from dicomprep.storage.paths import OWN_PREFIX
 
 __all__ = ["Leftovers"]
 
@@ -24,7 +22,7 @@ MARK_BYTES = 64
 class Leftovers:
     """Finds them folder by folder; with `clear`, removes those that are this program's."""
 
-    images: LocalImages
+    images: ImageStore
     own: Collection[str]
     """The program's own files that are no images, as absolute paths."""
     named: Callable[[Sequence[str]], set[str]]
@@ -34,13 +32,8 @@ class Leftovers:
     """Files that are not this program's making, or do not say so. They are never touched."""
 
     def half_written(self) -> Iterator[str]:
-        """Files that a killed run left in its scratch folder."""
-        folder = self.images.folder
-        if Path(folder, SCRATCH).is_symlink():
-            return
-        for place, _, names in os.walk(os.path.join(folder, SCRATCH)):
-            for name in names:
-                yield readable_path(os.path.relpath(os.path.join(place, name), folder))
+        """What a killed run left half-written."""
+        yield from self.images.half_written()
         if self.clear:
             self.images.clear_scratch()
 
@@ -48,11 +41,10 @@ class Leftovers:
         """Images that no row names. What begins with a dot is not ours, nor what is a link."""
         try:
             for folder in self.images.folders():
-                if "/." in f"/{folder}":
-                    continue
-                yield from self._orphans_in(folder)
+                if not _is_hidden(folder):
+                    yield from self._orphans_in(folder)
         except OSError as error:
-            raise disk_fault(f"{self.images.folder} cannot be listed", error) from error
+            raise disk_fault(f"{self.images.address} cannot be listed", error) from error
 
     def _orphans_in(self, folder: str) -> Iterator[str]:
         removed = False
@@ -68,13 +60,13 @@ class Leftovers:
 
     def _may_be_image(self, entry: Entry) -> bool:
         """Whether a file is called like an image of ours; else it is counted, unless it is another file of ours."""
-        name = entry.path.rpartition("/")[2]
+        folder, _, name = entry.path.rpartition("/")
+        if _is_hidden(folder):  # of an object store, whose folders are not searched one by one
+            return False
         if entry.is_image and name[0] != "." and name.isprintable():
             return True
         self.foreign += (
-            not entry.is_folder
-            and not name.startswith(OWN_PREFIX)
-            and os.path.join(self.images.folder, entry.path) not in self.own
+            not entry.is_folder and not name.startswith(OWN_PREFIX) and self.images.where(entry.path) not in self.own
         )
         return False
 
@@ -87,6 +79,10 @@ class Leftovers:
                 return True
         self.foreign += 1
         return False
+
+
+def _is_hidden(folder: str) -> bool:
+    return "/." in f"/{folder}"
 
 
 def _pieces(entries: Iterator[Entry]) -> Iterator[list[str]]:

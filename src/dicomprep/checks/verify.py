@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -48,7 +47,7 @@ class Kind(StrEnum):
 class Findings:
     """What is wrong: counted, the first of each kind by name, and which inputs mend it."""
 
-    output_dir: Path
+    output: str
     counts: Counter[Kind] = field(default_factory=Counter)
     examples: dict[Kind, list[str]] = field(default_factory=dict)
     due: set[int] = field(default_factory=set)
@@ -82,7 +81,7 @@ def verify(workspace: Workspace, *, progress: Progress = lambda _done, _all: Non
     the output folder cannot be used or are in use.
     """
     with _opened(workspace) as engine:
-        findings = Findings(workspace.output_dir)
+        findings = Findings(str(workspace.output))
         _ask(engine, findings, verify_queries.unsound)
         if not findings.counts:  # else no answer of it can be relied on
             _ask(engine, findings, verify_queries.dangling)

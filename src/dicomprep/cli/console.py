@@ -256,7 +256,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
 
 
 def _places(result: Result) -> Iterable[tuple[str, str]]:
-    yield "Images", readable_path(f"{result.output_dir}{os.sep}")
+    yield "Images", readable_path(f"{result.output_dir}/")
     yield "Database", readable_path(result.db)
     if result.access:
         yield "Access", result.access

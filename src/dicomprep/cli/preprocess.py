@@ -16,7 +16,7 @@ __all__ = ["preprocess"]
 def preprocess(  # noqa: PLR0913
     dicom_dir: Path | None = None,
     *,
-    output_dir: Path = DEFAULT_OUTPUT_DIR,
+    output_dir: str = str(DEFAULT_OUTPUT_DIR),
     db: Db = DEFAULT_DB,
     workers: int = DEFAULTS.workers,
     where: Annotated[EngineOptions, Flat] = DEFAULTS.where,
@@ -40,7 +40,7 @@ def preprocess(  # noqa: PLR0913
     dicom_dir
         Directory containing DICOM files.
     output_dir
-        Output directory for thumbnails.
+        Output directory for thumbnails, or s3://BUCKET/PREFIX (gs://, az://).
     workers
         Number of parallel workers.
     strict

@@ -79,7 +79,7 @@ def _verify(workspace: Workspace) -> Findings:
 
 def _print_findings(findings: Findings) -> None:
     counts = f"{count_of(findings.images, 'image')} of {count_of(findings.inputs, 'file')}"
-    print(f"{counts} in {printable(str(findings.output_dir))}")
+    print(f"{counts} in {printable(findings.output)}")
     for kind, meaning in MEANINGS.items():
         count = findings.counts[kind]
         if not count:

@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import URL
 from sqlalchemy.engine import make_url
@@ -56,6 +57,13 @@ class DatabaseAddress:
     def is_file(self) -> bool:
         """Whether it is a SQLite file rather than a server's."""
         return "://" not in self.text
+
+    @property
+    def plain_name(self) -> str:
+        """A server's database as the name of a file: host, port and database, without user and password."""
+        url = self._url()
+        host = url.host or str(url.query.get("host", "localhost"))
+        return quote(f"{host}_{url.port or 5432}_{url.database or ''}", safe=" ")
 
     @property
     def path(self) -> Path:

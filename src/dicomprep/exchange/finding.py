@@ -67,7 +67,7 @@ def _find_names(connection: Connection, workspace: Workspace, cells: set[Sought]
     """By names as they are written; what is found by none of them, by names that differ from them in capitals alone."""
     search = _Search(cells)
     pseudonyms = Pseudonyms(workspace.key) if search.keys else None
-    folder = str(workspace.output_dir.absolute())
+    folder = str(workspace.output)
     for frame in named_frames(connection):
         search.meet(frame, folder)
         if pseudonyms is not None:

@@ -9,7 +9,7 @@ from dicomprep.database.writes import absent as absent_inputs
 from dicomprep.database.writes.absent import count_absent
 from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.store import Store
-from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.base import ImageStore
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Part
 
@@ -51,7 +51,7 @@ def note_absent(search: Search) -> None:
                 absent_inputs.mark(connection, ids, search.run_id if absent else None)
 
 
-def prune(search: Search, images: LocalImages) -> int:
+def prune(search: Search, images: ImageStore) -> int:
     """Remove the rows and images of inputs below the folder that are marked as no longer there; how many inputs."""
     pruned = 0
     for part in search.parts:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from dicomprep.errors import EnvironmentFault
-from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.base import ImageStore
 from dicomprep.storage.marks import put_mark, read_mark
 
 __all__ = ["Probe"]
@@ -24,14 +24,14 @@ class Probe:
     """The folder that is searched."""
     entry: str | None
     """Something in it; None where there is nothing."""
-    images: LocalImages
+    images: ImageStore
     mark: str
     """A file that the parent made below the output folder, by its path there."""
     token: str
     """What that file holds."""
 
     @classmethod
-    def place(cls, data: str, images: LocalImages) -> Self:
+    def place(cls, data: str, images: ImageStore) -> Self:
         """Look at the folder, and leave a mark in the output folder. Raises EnvironmentFault where that fails."""
         token = secrets.token_hex(16)
         return cls(data, _any_entry(data), images, put_mark(images, token), token)
@@ -53,7 +53,7 @@ class Probe:
         return None
 
     def _explain_output(self) -> str | None:
-        where = f"the output folder {self.images.folder}"
+        where = f"the output folder {self.images.address}"
         try:
             if read_mark(self.images, self.mark) != self.token:
                 return f"sees another folder in the place of {where}: mount it there under the same path"

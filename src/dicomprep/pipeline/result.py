@@ -91,9 +91,9 @@ class Result:
         return str(self.workspace)
 
     @property
-    def output_dir(self) -> Path:
-        """The folder of the images."""
-        return self.workspace.output_dir
+    def output_dir(self) -> Path | str:
+        """The folder of the images, or their address in an object store."""
+        return str(self.workspace.output) if self.workspace.output.is_remote else self.workspace.output.path
 
     @property
     def failed(self) -> int:

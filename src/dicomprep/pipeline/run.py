@@ -32,8 +32,7 @@ from dicomprep.pipeline.stages.record import Ledger, Recorder
 from dicomprep.pipeline.workers import Workers, cluster_of
 from dicomprep.privacy.keys import explain_exposure, fingerprint_key
 from dicomprep.storage.archives import is_archive
-from dicomprep.storage.base import Source
-from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.base import ImageStore, Source
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Part, Tree, find_tree
 from dicomprep.version import VERSION
@@ -107,7 +106,7 @@ def _search(workspace: Workspace, tree: Tree, config: Config, result: Result) ->
 
 
 def _settle_absent(
-    search: Search, config: Config, images: LocalImages, result: Result, listener: ProgressListener
+    search: Search, config: Config, images: ImageStore, result: Result, listener: ProgressListener
 ) -> None:
     """Note which recorded inputs are no longer there; with `prune`, remove their images and rows."""
     note_absent(search)
@@ -142,7 +141,7 @@ def _why_no_folder(path: Path) -> str:
 
 def _bind(workspace: Workspace, config: Config, store: Store, access: int, result: Result) -> bytes:
     """Hold the database to this output folder and this unit of splits; its key."""
-    store.bind_output(workspace.output_dir.absolute())
+    store.bind_output(workspace.output)
     with store.transaction() as connection:
         bind_unit(connection, config.splits.group_by)
         is_new = read_meta(connection, "key_check") is None
@@ -155,7 +154,7 @@ def _bind(workspace: Workspace, config: Config, store: Store, access: int, resul
 
 
 @contextmanager
-def _images(workspace: Workspace, store: Store, listener: ProgressListener) -> Iterator[LocalImages]:
+def _images(workspace: Workspace, store: Store, listener: ProgressListener) -> Iterator[ImageStore]:
     """The output folder; what is half written is cleared away before and after."""
     with closing(workspace.images) as images:
         _clear_away(store, images)
@@ -166,7 +165,7 @@ def _images(workspace: Workspace, store: Store, listener: ProgressListener) -> I
             images.clear_scratch()
 
 
-def _clear_away(store: Store, images: LocalImages) -> None:
+def _clear_away(store: Store, images: ImageStore) -> None:
     """Remove what a run that broke off left: half-written images, and those that no row names."""
     images.clear_scratch()
     with store.transaction() as connection:
@@ -174,7 +173,7 @@ def _clear_away(store: Store, images: LocalImages) -> None:
     images.remove(unnamed)
 
 
-def _warn_of_missing(store: Store, images: LocalImages, listener: ProgressListener) -> None:
+def _warn_of_missing(store: Store, images: ImageStore, listener: ProgressListener) -> None:
     """Say where images that are recorded are not there; a sample is looked for, `verify` looks for all."""
     with store.transaction() as connection:
         places = sample_places(connection)
@@ -199,7 +198,7 @@ def _begin(workspace: Workspace, config: Config, tree: Tree, store: Store, liste
         sentences = list(explain_changes(connection, config, tree.parts))
     for sentence in sentences:
         listener.on_warning(sentence)
-    places = {"db": str(workspace), "output_dir": workspace.output_dir.absolute(), "dicom_dir": tree.folder}
+    places = {"db": str(workspace), "output_dir": str(workspace.output), "dicom_dir": tree.folder}
     options = asdict(config) | places
     if config.where.is_local:
         del options["where"], options["jobs"]

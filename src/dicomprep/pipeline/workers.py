@@ -11,7 +11,7 @@ from dicomprep.engines.select import INLINE_WARNING, open_cluster_engine, open_e
 from dicomprep.models import Outcome, Settings, Task
 from dicomprep.pipeline.probe import Probe
 from dicomprep.pipeline.result import ProgressListener
-from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.base import ImageStore
 
 if TYPE_CHECKING:
     from dicomprep.engines.clusters import Cluster
@@ -42,7 +42,7 @@ class Workers:
     """What the workers of a run are told, wherever they are."""
 
     config: Config
-    images: LocalImages
+    images: ImageStore
     listener: ProgressListener
     work: str
 

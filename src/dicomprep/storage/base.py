@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
+from dicomprep.errors import EnvironmentFault
 from dicomprep.storage.paths import SCRATCH
 from dicomprep.storage.source import SourceFile, Version
 
-__all__ = ["ImageStore", "Source", "Stat", "is_image_name"]
+__all__ = ["Entry", "ImageStore", "Source", "Stat", "is_image_name", "require_image_name"]
 
 
 class Source(Protocol):
@@ -46,11 +47,28 @@ class Stat(NamedTuple):
     """Bytes."""
 
 
+class Entry(NamedTuple):
+    """What lies in a folder of images."""
+
+    path: str
+    """Below the store's address."""
+    is_folder: bool
+    is_image: bool
+    """It is called like an image and is no link, pipe or folder."""
+    size: int
+
+
 class ImageStore(Protocol):
     """Thumbnails by name: `study_001/image_a.png`, with forward slashes. A name that `is_image_name` refuses is none.
 
-    Reading raises OSError: FileNotFoundError where there is no such image. Writing raises EnvironmentFault.
+    Reading raises OSError: FileNotFoundError where there is no such image. Writing raises EnvironmentFault. It goes
+    along to other processes.
     """
+
+    @property
+    def address(self) -> str:
+        """Where it is: an absolute folder, or `s3://bucket/prefix`."""
+        ...
 
     def read(self, name: str, *, most: int | None = None) -> bytes:
         """An image, or its first `most` bytes."""
@@ -76,8 +94,44 @@ class ImageStore(Protocol):
         """Return when these images, and their names, outlive a loss of power. Raises EnvironmentFault."""
         ...
 
+    def holds(self, name: str) -> bool:
+        """Whether there is such an image."""
+        ...
+
+    def are_one(self, one: str, other: str) -> bool:
+        """Whether two names lead to one image, as on disks that tell no capitals."""
+        ...
+
     def where(self, name: str) -> str:
         """What a person calls the place of an image: a path, an address."""
+        ...
+
+    def folders(self) -> Iterator[str]:
+        """All folders in which images may lie, "" for the one around them all."""
+        ...
+
+    def entries(self, folder: str) -> Iterator[Entry]:
+        """What lies in one folder, nothing where there is none; where there are no folders, all below that name."""
+        ...
+
+    def remove_emptied(self, folder: str) -> None:
+        """Remove a folder that holds nothing any more, and those around it that then do not either."""
+        ...
+
+    def require_in_place(self) -> None:
+        """EnvironmentFault where what is written to is no longer what lies at the address."""
+        ...
+
+    def half_written(self) -> Iterator[str]:
+        """What killed runs left, by readable paths below the address."""
+        ...
+
+    def clear_scratch(self) -> None:
+        """Remove that; only while no other run writes here."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held open; it can be used again."""
         ...
 
 
@@ -91,3 +145,12 @@ def is_image_name(name: str) -> bool:
     parts = name.split("/")
     plain = all(part not in ("", ".", "..") and "\0" not in part for part in parts)
     return plain and name.endswith(".png") and parts[0] != SCRATCH
+
+
+def require_image_name(name: str, address: str) -> str:
+    """The name; EnvironmentFault where it leads to no image below the address."""
+    if not is_image_name(name):
+        shown = name.encode("unicode_escape").decode()
+        message = f"The database names an image “{shown}”, which is none below {address}."
+        raise EnvironmentFault(f"{message} Something other than dicomprep has changed it: restore a copy.")
+    return name

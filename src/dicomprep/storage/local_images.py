@@ -8,15 +8,14 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError, disk_fault
 from dicomprep.storage.access import ANYONE, OWNER, access_like, make_folder
-from dicomprep.storage.base import Stat, is_image_name
-from dicomprep.storage.paths import MARK, SCRATCH
+from dicomprep.storage.base import Entry, Stat, require_image_name
+from dicomprep.storage.paths import MARK, SCRATCH, readable_path
 from dicomprep.storage.sync import sync_images
 
-__all__ = ["Entry", "LocalImages"]
+__all__ = ["LocalImages"]
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -43,6 +42,11 @@ class LocalImages:
 
     def __reduce__(self) -> tuple[type["LocalImages"], tuple[str]]:
         return type(self), (self.folder,)
+
+    @property
+    def address(self) -> str:
+        """See `ImageStore`."""
+        return self.folder
 
     def close(self) -> None:
         """Give all descriptors back."""
@@ -91,7 +95,7 @@ class LocalImages:
 
     def publish(self, name: str, content: bytes) -> None:
         """See `ImageStore`. InputError where this one name is too long for the file system."""
-        folder, _, file = self._checked(name).rpartition("/")
+        folder, _, file = require_image_name(name, self.folder).rpartition("/")
         try:
             if self._root is None:
                 make_folder(Path(self.folder), OWNER)
@@ -106,7 +110,7 @@ class LocalImages:
     def remove(self, names: Iterable[str]) -> None:
         """See `ImageStore`."""
         for name in names:
-            folder, _, file = self._checked(name).rpartition("/")
+            folder, _, file = require_image_name(name, self.folder).rpartition("/")
             try:
                 with self._folder(folder) as descriptor:
                     os.unlink(file, dir_fd=descriptor)
@@ -147,7 +151,7 @@ class LocalImages:
         """What lies in one folder; nothing where there is no such folder."""
         with suppress(FileNotFoundError), self._folder(folder) as descriptor, os.scandir(descriptor) as listing:
             for entry in listing:
-                yield Entry.of(folder, entry)
+                yield _entry_of(folder, entry)
 
     def is_in_place(self) -> bool:
         """Whether the folder that is written to is still the one under its name."""
@@ -170,17 +174,24 @@ class LocalImages:
         """What the folder of this process is called, once it is there."""
         return self._scratch[2] if self._scratch is not None else ""
 
+    def require_in_place(self) -> None:
+        """See `ImageStore`."""
+        if not self.is_in_place():
+            message = f"The output folder {self.folder} was moved or replaced while images were written to it."
+            raise EnvironmentFault(f"{message} Put it back, and run this again.")
+
+    def half_written(self) -> Iterator[str]:
+        """See `ImageStore`."""
+        if Path(self.folder, SCRATCH).is_symlink():
+            return
+        for place, _, names in os.walk(os.path.join(self.folder, SCRATCH)):
+            for name in names:
+                yield readable_path(os.path.relpath(os.path.join(place, name), self.folder))
+
     def clear_scratch(self) -> None:
         """Remove what killed runs left half-written; only while no other run writes here."""
         with suppress(OSError):
             shutil.rmtree(SCRATCH, ignore_errors=True, dir_fd=self._opened_root())
-
-    def _checked(self, name: str) -> str:
-        if not is_image_name(name):
-            shown = name.encode("unicode_escape").decode()
-            message = f"The database names an image “{shown}”, which is none below {self.folder}."
-            raise EnvironmentFault(f"{message} Something other than dicomprep has changed it: restore a copy.")
-        return name
 
     def _opened_root(self) -> int:
         if self._root is None:
@@ -193,7 +204,7 @@ class LocalImages:
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[tuple[int, os.stat_result]]:
-        folder, _, file = self._checked(name).rpartition("/")
+        folder, _, file = require_image_name(name, self.folder).rpartition("/")
         with self._folder(folder) as parent:
             descriptor = os.open(file, FILE, dir_fd=parent)
         try:
@@ -260,23 +271,11 @@ class LocalImages:
         return disk_fault(f"{place} cannot be {what}", error)
 
 
-class Entry(NamedTuple):
-    """What lies in a folder of images."""
-
-    path: str
-    """Below the output folder."""
-    is_folder: bool
-    is_image: bool
-    """It is called like an image and is a regular file."""
-    size: int
-
-    @classmethod
-    def of(cls, folder: str, entry: os.DirEntry[str]) -> "Entry":
-        """An entry of a folder's listing."""
-        path = f"{folder}/{entry.name}" if folder else entry.name
-        is_folder = entry.is_dir(follow_symlinks=False) and path != SCRATCH
-        is_image = entry.name.endswith(".png") and entry.is_file(follow_symlinks=False)
-        return cls(path, is_folder, is_image, entry.stat(follow_symlinks=False).st_size if is_image else 0)
+def _entry_of(folder: str, entry: os.DirEntry[str]) -> Entry:
+    path = f"{folder}/{entry.name}" if folder else entry.name
+    is_folder = entry.is_dir(follow_symlinks=False) and path != SCRATCH
+    is_image = entry.name.endswith(".png") and entry.is_file(follow_symlinks=False)
+    return Entry(path, is_folder, is_image, entry.stat(follow_symlinks=False).st_size if is_image else 0)
 
 
 def _write_file(folder: int, content: bytes, *, mode: int) -> None:

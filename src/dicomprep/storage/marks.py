@@ -1,18 +1,22 @@
 """Small files in the scratch folder of a store: proof that two machines see one folder, and what its clock says."""
 
+import errno
 import os
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-from dicomprep.errors import disk_fault
+from dicomprep.errors import EnvironmentFault, disk_fault
+from dicomprep.storage.base import ImageStore
 from dicomprep.storage.local_images import NEW_FILE, LocalImages
-from dicomprep.storage.paths import SCRATCH
+from dicomprep.storage.owner import put_owned, read_owned
+from dicomprep.storage.paths import OWN_PREFIX, SCRATCH
 from dicomprep.storage.source import read_small_file
 
 __all__ = ["FileClock", "put_mark", "read_clock", "read_mark"]
 
 MARK_BYTES = 256
+OBJECT_MARK = f"{OWN_PREFIX}.seen"
 
 
 class FileClock(NamedTuple):
@@ -23,8 +27,11 @@ class FileClock(NamedTuple):
     """Of the clock of this machine, in nanoseconds."""
 
 
-def put_mark(images: LocalImages, content: str) -> str:
-    """Leave a file for other machines; its path below the folder of images. Raises EnvironmentFault."""
+def put_mark(images: ImageStore, content: str) -> str:
+    """Leave a file, or an object, for other machines; its path below the place of images. Raises EnvironmentFault."""
+    if not isinstance(images, LocalImages):
+        put_owned(images.address, OBJECT_MARK, content.encode())
+        return OBJECT_MARK
     try:
         _write(images.own_scratch(), "mark", content)
     except OSError as error:
@@ -32,8 +39,13 @@ def put_mark(images: LocalImages, content: str) -> str:
     return f"{SCRATCH}/{images.scratch_name}/mark"
 
 
-def read_mark(images: LocalImages, path: str) -> str:
+def read_mark(images: ImageStore, path: str) -> str:
     """What another machine left there; OSError where it cannot be read."""
+    if not isinstance(images, LocalImages):
+        try:
+            return read_owned(images.address, path, most=MARK_BYTES).decode(errors="replace")
+        except EnvironmentFault as error:
+            raise OSError(errno.EIO, str(error)) from error
     return read_small_file(Path(images.where(path)), most=MARK_BYTES, follow_links=False).decode(errors="replace")
 
 

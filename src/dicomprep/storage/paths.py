@@ -1,10 +1,8 @@
 """Names and paths: those that are this program's own, and any path as text that can be shown and kept."""
 
-import os
 import re
-from pathlib import Path
 
-__all__ = ["MARK", "OWN_PREFIX", "actual_path", "holds_images", "readable_path"]
+__all__ = ["MARK", "OWN_PREFIX", "actual_path", "readable_path"]
 
 
 OWN_PREFIX = ".dicomprep"
@@ -17,14 +15,6 @@ SCRATCH = f"{OWN_PREFIX}-tmp"
 
 MARK = f"{OWN_PREFIX}.owner"
 """In the output folder: its database, and the fingerprint of that data set's key. Images are for whom it is."""
-
-
-def holds_images(folder: Path) -> bool:
-    """Whether a folder holds anything but what this program keeps there for itself."""
-    if not folder.is_dir():
-        return False
-    with os.scandir(folder) as entries:
-        return any(not entry.name.startswith(OWN_PREFIX) for entry in entries)
 
 
 def readable_path(path: str) -> str:

@@ -132,7 +132,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         return (
-            f"Dataset({len(self):,} images, classes {', '.join(self.classes) or 'none'}, below {self._images.folder})"
+            f"Dataset({len(self):,} images, classes {', '.join(self.classes) or 'none'}, below {self._images.address})"
         )
 
     def record(self, index: int) -> Record:

@@ -11,7 +11,7 @@ from dicomprep.database.queries.frames import find_frame
 from dicomprep.errors import ConfigError
 from dicomprep.models import Transform
 from dicomprep.pixels.geometry import Points
-from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.base import ImageStore
 from dicomprep.training.reading import read_thumbnail
 from dicomprep.workspace import Database, Workspace
 
@@ -29,7 +29,7 @@ class StoredFrame:
     transform: Transform
     """How a point maps to the source and a gray to a stored value."""
 
-    images: LocalImages
+    images: ImageStore
 
     @property
     def path(self) -> str:

@@ -67,6 +67,8 @@ def to_fastai(
     vision = load_extra("fastai.vision.data", extra="fastai", purpose="dicomprep.to_fastai")
     labeled = "label IS NOT NULL" if where is None else f"label IS NOT NULL AND ({where})"
     workspace = Workspace.of(db)
+    if workspace.output.is_remote:
+        raise ConfigError(f"{workspace}: fastai reads files, and its images lie in {workspace.output}: use Dataset.")
     table = frames(workspace, split=("train", "val"), where=labeled)
     table["is_valid"] = table["split"] == "val"
     if table["is_valid"].nunique() < 2:
@@ -75,6 +77,6 @@ def to_fastai(
     if first.dtype != np.uint8:
         raise ConfigError(f"{workspace}: its images have 16 bits and fastai reads 8; preprocess with --depth 8.")
     columns = {"fn_col": "thumbnail_path", "label_col": "label", "valid_col": "is_valid"}
-    loaders = vision.ImageDataLoaders.from_df(table, path=workspace.output_dir, **columns, **options)
+    loaders = vision.ImageDataLoaders.from_df(table, path=workspace.output.path, **columns, **options)
     loaders.path = Path()  # where learners keep what they save: not among the images
     return loaders

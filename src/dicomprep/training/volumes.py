@@ -15,7 +15,7 @@ from dicomprep.database.queries.series import series_frames
 from dicomprep.errors import ExportError
 from dicomprep.models import Transform
 from dicomprep.pixels.transform import GrayscaleRecord
-from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.base import ImageStore
 from dicomprep.training.reading import read_thumbnail
 from dicomprep.training.stacking import compute_affine, compute_shear, find_odd_step, is_even
 from dicomprep.workspace import Database, Workspace
@@ -80,7 +80,7 @@ class _Slice(NamedTuple):
 
 
 class _Read(NamedTuple):
-    images: LocalImages
+    images: ImageStore
     slices: list[_Slice]
     failed: list[FailedFile]
     held: list[str]

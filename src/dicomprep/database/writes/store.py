@@ -40,7 +40,9 @@ from dicomprep.models import Outcome, Status
 from dicomprep.privacy.keys import find_key, fingerprint_key, load_key, make_key, save_key
 from dicomprep.storage.access import OWNER, make_file, make_folder
 from dicomprep.storage.base import Source
-from dicomprep.storage.paths import actual_path, holds_images, readable_path
+from dicomprep.storage.images import holds_images
+from dicomprep.storage.paths import actual_path, readable_path
+from dicomprep.storage.place import Place
 from dicomprep.storage.roots import Part
 
 __all__ = ["Store"]
@@ -95,24 +97,23 @@ class Store:
             write_meta(connection, "key_check", fingerprint_key(key))
         return key
 
-    def bind_output(self, output_dir: Path) -> None:
+    def bind_output(self, output: Place) -> None:
         """Record where thumbnails lie; where those recorded before are no longer there, all files become due again.
 
-        Raises ConfigError where the database's thumbnails lie in another folder.
+        Raises ConfigError where the database's thumbnails lie in another place.
         """
         folder = self.address.folder
-        output = output_dir.absolute()
-        near = folder is not None and output.is_relative_to(folder)
-        value = os.path.relpath(output, folder) if near and folder is not None else str(output)
+        near = folder is not None and not output.is_remote and output.path.is_relative_to(folder)
+        value = readable_path(os.path.relpath(output.text, folder) if near and folder is not None else output.text)
         with self.transaction() as connection:
             known = read_meta(connection, "output_dir")
             recorded = connection.execute(select(frames.c.id).limit(1)).first() is not None
-            if known is not None and known != readable_path(value):
-                before = (folder or Path()) / actual_path(known)
-                if recorded and holds_images(before):
-                    message = f"The database {self.address} describes the thumbnails in {before}, not in {output_dir}."
+            if known is not None and known != value and recorded:
+                before = Place.recorded(actual_path(known), folder)
+                if holds_images(before):
+                    message = f"The database {self.address} describes the thumbnails in {before}, not in {output}."
                     raise ConfigError(f"{message} Give that --output-dir, or another --db.")
-            write_meta(connection, "output_dir", readable_path(value))
+            write_meta(connection, "output_dir", value)
             if recorded and not holds_images(output):
                 connection.execute(update(files).values(fingerprint=""))
 

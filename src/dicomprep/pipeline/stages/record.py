@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from dicomprep.config import Splits
 from dicomprep.database.writes.store import Store
-from dicomprep.errors import EnvironmentFault, ErrorCode
+from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome
 from dicomprep.splits import assign_split
-from dicomprep.storage.local_images import LocalImages
+from dicomprep.storage.base import ImageStore
 
 __all__ = ["Ledger", "Recorder", "record"]
 
@@ -28,7 +28,7 @@ class Ledger:
     fingerprint: str
     splits: Splits
     key: bytes
-    images: LocalImages
+    images: ImageStore
     durable: bool = False
     """Images are on the disk, not only in the system's memory, before rows name them."""
 
@@ -48,9 +48,7 @@ def _record_below_root(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
     def assign(kind: str, key: str) -> str:
         return assign_split(ledger.key, ledger.splits, group_kind=kind, group_key=key)
 
-    if not ledger.images.is_in_place():
-        message = f"The output folder {ledger.images.folder} was moved or replaced while images were written to it."
-        raise EnvironmentFault(f"{message} Put it back, and run this again.")
+    ledger.images.require_in_place()
     unnamed = [written.thumbnail_path for o in outcomes if not o.keeps_images for written in o.written]
     unnamed += [path for o in whole if not o.written for path in _leftovers(o, ledger.images)]
     if ledger.durable:
@@ -61,7 +59,7 @@ def _record_below_root(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
     ledger.images.remove(stale)
 
 
-def _leftovers(outcome: Outcome, images: LocalImages) -> list[str]:
+def _leftovers(outcome: Outcome, images: ImageStore) -> list[str]:
     """Images that a worker made of a file before it died at a later frame."""
     if outcome.error_code not in FATAL:
         return []
