@@ -64,7 +64,7 @@ def test_what_did_not_match_is_reported(place: Place, tmp_path: Path) -> None:
     arguments = ["labels", "import", "l.csv", "--db", place.db, "--annotator", "me", "--unmatched", "missing.csv"]
     done = cli(tmp_path, *arguments)
     assert done.returncode == 0
-    assert "2 labels added, 0 unchanged, 1 row without a label skipped" in done.stdout
+    assert "2 labels recorded, 0 unchanged, 1 row without a label skipped" in done.stdout
     assert (
         "2 of 5 rows match no image in this database:\n  row 3: filename s/none\n  row 5: filename is empty"
         in done.stdout

@@ -39,7 +39,7 @@ def import_(file: Path, *, db: Db = DEFAULT_DB, annotator: str = "imported", unm
     require_table_place(unmatched, apart_from=file)
     done = import_labels(Workspace.open(db), file, annotator=annotator)
     empty = f", {count_of(done.empty, 'row')} without a label skipped" if done.empty else ""
-    print(f"{count_of(done.recorded, 'label')} added, {done.unchanged:,} unchanged{empty}.")
+    print(f"{count_of(done.recorded, 'label')} recorded, {done.unchanged:,} unchanged{empty}.")
     note = done.matched.table.note
     for line in (*done.changes, *([note] if note else []), *done.matched.report(unmatched).split("\n")):
         print(printable(line))
