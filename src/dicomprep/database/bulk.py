@@ -3,27 +3,48 @@
 Past SQLAlchemy's handling of each value, a row costs hardly more than the database itself takes for it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Select, Table, bindparam, literal_column
+from sqlalchemy import ColumnElement, Connection, Dialect, Select, Table, column, literal_column
+from sqlalchemy import table as named_table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["any_of", "insert", "look_up"]
+__all__ = ["any_of", "copy_rows", "insert", "look_up"]
 
 BATCH_VALUES = 256
-"""Values looked up by one statement: always as many, so that the database prepares it once."""
+"""Values that SQLite looks up by one statement: always as many, so that it prepares it once."""
+
+
+class _AnyOf(ColumnElement[bool]):
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        self.column = column
+
+
+@compiles(_AnyOf, "sqlite")
+def _compile_in(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f"{compiler.process(element.column, **options)} IN ({', '.join('?' * BATCH_VALUES)})"
+
+
+@compiles(_AnyOf, "postgresql")
+def _compile_any(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f"{compiler.process(element.column, **options)} = ANY(%s)"
 
 
 def any_of(column: ColumnElement[Any]) -> ColumnElement[bool]:
     """The condition of a query for `look_up`: the column has one of the values."""
-    return column.in_([bindparam(f"value_{number}", type_=column.type) for number in range(BATCH_VALUES)])
+    return _AnyOf(column)
 
 
 def look_up(
@@ -34,10 +55,20 @@ def look_up(
     `first` are the query's other parameters in their order. The query is a constant: it is compiled once.
     """
     text = _query_text(query, connection.dialect)
+    for piece in _pieces(values) if connection.dialect.name == "sqlite" else _array(values):
+        yield from connection.exec_driver_sql(text, (*first, *piece)).all()
+
+
+def _pieces(values: Sequence[object]) -> Iterator[tuple[object, ...]]:
     for start in range(0, len(values), BATCH_VALUES):
         piece = tuple(values[start : start + BATCH_VALUES])
-        piece += piece[-1:] * (BATCH_VALUES - len(piece))
-        yield from connection.exec_driver_sql(text, first + piece).all()
+        yield piece + piece[-1:] * (BATCH_VALUES - len(piece))
+
+
+def _array(values: Sequence[object]) -> Iterator[tuple[object, ...]]:
+    """All of them as one parameter: a server is asked once."""
+    if values:
+        yield (list(values),)
 
 
 def insert(
@@ -54,9 +85,38 @@ def insert(
     same `key` only one stays: the one that was there, or with `replace` the new one: under the old id, with its
     `attempts` counted. Columns that the type has no field for keep their values.
     """
-    if rows:
-        statement, values = _insertion(table, type(rows[0]), key, connection.dialect, replace=replace)
-        connection.exec_driver_sql(statement, [values(row) for row in rows])
+    if not rows:
+        return
+    insertion = _insertion(table, type(rows[0]), key, connection.dialect, replace=replace)
+    if not insertion.copy:
+        connection.exec_driver_sql(insertion.statement, [insertion.values(row) for row in rows])
+        return
+    for distinct in _rounds(rows, insertion.key):
+        connection.exec_driver_sql(insertion.prepare)
+        connection.exec_driver_sql(insertion.copy, [insertion.values(row) for row in distinct])
+        connection.exec_driver_sql(insertion.statement)
+
+
+def _rounds(
+    rows: "Sequence[DataclassInstance]", key: Callable[[object], object]
+) -> "Iterable[Sequence[DataclassInstance]]":
+    """The rows in parts in which none has another's key: PostgreSQL's statement changes no row twice."""
+    met: Counter[object] = Counter()
+    rounds: defaultdict[int, list[DataclassInstance]] = defaultdict(list)
+    for row in rows:
+        rounds[met[key(row)]].append(row)
+        met[key(row)] += 1
+    return rounds.values()
+
+
+def copy_rows(cursor: Any, statement: str, _parameters: object, context: Any) -> bool:  # noqa: ANN401
+    """How the driver of PostgreSQL executes COPY: all rows as one stream. Other statements are not its business."""
+    if not statement.startswith("COPY "):
+        return False
+    with cursor.copy(statement) as stream:
+        for row in context.parameters:
+            stream.write_row(row)
+    return True
 
 
 @lru_cache(maxsize=64)
@@ -64,24 +124,59 @@ def _query_text(query: Select[Any], dialect: Dialect) -> str:
     return str(query.compile(dialect=dialect))
 
 
+@dataclass(frozen=True, slots=True)
+class _Insertion:
+    """How rows of a type are inserted."""
+
+    values: Callable[[object], tuple[object, ...]]
+    """Takes a row's values in the order of the columns."""
+    key: Callable[[object], object]
+    """Takes what tells a row from others."""
+    statement: str
+    """SQLite's is for one row. PostgreSQL's is for all that were copied to a temporary table."""
+    prepare: str = ""
+    """Lets the temporary table be there, and empty."""
+    copy: str = ""
+
+
 @lru_cache(maxsize=64)
 def _insertion(
     table: Table, kind: "type[DataclassInstance]", key: tuple[str, ...], dialect: Dialect, *, replace: bool
-) -> tuple[str, Callable[[object], tuple[object, ...]]]:
-    """A statement that inserts rows of a type, and what takes a row's values in the order of its parameters."""
+) -> _Insertion:
     places = _places(kind)
     names = [column.name for column in table.columns if column.name in places]  # SQLAlchemy's order, too
     if len(names) < len(places):
         raise TypeError(f"{table.name} has no columns {places.keys() - set(names)}")
-    statement = (sqlite if dialect.name == "sqlite" else postgresql).insert(table).inline()
+    takes = attrgetter(*(places[name] for name in names)), attrgetter(*(places[name] for name in key))
+    if dialect.name == "sqlite":
+        statement = _resolve_conflicts(sqlite.insert(table).inline(), table, names, key, replace=replace)
+        return _Insertion(*takes, str(statement.compile(dialect=dialect, column_keys=names)))
+    quote = dialect.identifier_preparer.quote
+    staged, columns = f"new_{table.name}_{kind.__name__}".lower(), ", ".join(map(quote, names))
+    like = f"SELECT {columns} FROM {quote(table.name)} WITH NO DATA"  # noqa: S608  (names of our own)
+    prepare = f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} ON COMMIT DELETE ROWS AS {like}; DELETE FROM {staged}"  # noqa: S608
+    rows = named_table(staged, *(column(name) for name in names)).select()
+    insertion = postgresql.insert(table).from_select(names, rows)
+    insertion = _resolve_conflicts(insertion, table, names, key, replace=replace)
+    statement = insertion.compile(dialect=dialect)
+    return _Insertion(*takes, str(statement), prepare, f"COPY {staged} ({columns}) FROM STDIN")
+
+
+def _resolve_conflicts(
+    statement: Any,  # noqa: ANN401  (each dialect has its own type)
+    table: Table,
+    names: Sequence[str],
+    key: tuple[str, ...],
+    *,
+    replace: bool,
+) -> Any:  # noqa: ANN401
+    """Which of two rows with the same key stays."""
+    if not replace:
+        return statement.on_conflict_do_nothing(index_elements=key)
     changes: dict[str, Any] = {name: statement.excluded[name] for name in names if name not in key}
     if "attempts" in changes:
         changes["attempts"] = table.c.attempts + literal_column("1")
-    if replace:
-        statement = statement.on_conflict_do_update(index_elements=key, set_=changes)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=key)
-    return str(statement.compile(dialect=dialect, column_keys=names)), attrgetter(*(places[name] for name in names))
+    return statement.on_conflict_do_update(index_elements=key, set_=changes)
 
 
 def _places(kind: "type[DataclassInstance]") -> dict[str, str]:

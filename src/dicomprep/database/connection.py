@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from dicomprep.database import schema
 from dicomprep.database.address import DatabaseAddress
+from dicomprep.database.bulk import copy_rows
 from dicomprep.database.errors import database_fault
 from dicomprep.database.migrations import MIGRATIONS, SCHEMA_VERSION
 from dicomprep.database.sqlite import ATTEMPT_SECONDS, BUSY_SECONDS, Patience, journal_mode
@@ -53,6 +54,8 @@ def connect(
         _listen_sqlite(engine, str(url.database), patience)
     else:
         event.listen(engine, "connect", partial(_prepare_postgresql, alone=alone))
+        for moment in ("do_execute", "do_executemany"):
+            event.listen(engine, moment, copy_rows)
     return engine
 
 
