@@ -89,7 +89,7 @@ def test_preprocess_again_retry_and_status(place: ServedPlace) -> None:
     status = call(dicomprep_command("status", "--db", place.db), place.base)
     assert status.returncode == 0
     assert [line.split() for line in status.stdout.splitlines()[:3]] == [
-        ["Inputs", "by", "state"],
+        ["Files", "by", "status"],
         ["done", "3"],
         ["failed", "1"],
     ]
