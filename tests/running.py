@@ -108,6 +108,16 @@ class Place:
         assert self.rows("SELECT count(*) FROM frames") == [len(recorded)]
         sizes = dict(self.rows("SELECT thumbnail_path, size FROM frames"))
         assert sizes == {path: len(content) for path, content in self.images().items()}
+        counts = "group_id, status, error_code, modality, is_duplicate, files, frames FROM input_counts WHERE files <> 0"
+        assert sorted(self.rows(f"SELECT {counts}")) == sorted(self.rows(_COUNTED))
+
+
+_COUNTED = """
+SELECT COALESCE(group_id, 0), status, COALESCE(error_code, ''), COALESCE(modality, ''),
+    CASE WHEN duplicate_of IS NULL THEN 0 ELSE 1 END, count(*), sum(frames)
+FROM files GROUP BY 1, 2, 3, 4, 5
+"""
+"""What `input_counts` must say."""
 
 
 def set_labels(place: Place, labels: dict[str, str | None], *, annotator: str = "t") -> None:

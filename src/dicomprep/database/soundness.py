@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import Float, Integer, LargeBinary
 
 from dicomprep.config import ImageOptions, Splits
-from dicomprep.database import page_schema, picture_schema, schema
+from dicomprep.database import count_schema, page_schema, picture_schema, schema
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, shown_database
 from dicomprep.database.errors import database_fault
@@ -21,7 +21,10 @@ from dicomprep.splits import SPLIT_NAMES
 __all__ = ["damage_fault"]
 
 _TABLES = dict.fromkeys(
-    table for one in (schema, page_schema, picture_schema) for table in vars(one).values() if isinstance(table, Table)
+    table
+    for one in (schema, count_schema, page_schema, picture_schema)
+    for table in vars(one).values()
+    if isinstance(table, Table)
 )
 """And views."""
 _OBJECTS = {("runs", "options"), ("frames", "transform"), ("files", "extra_tags")}

@@ -24,6 +24,7 @@ from dicomprep.database.migrations import (
     m0013_copies,
     m0014_numbers,
     m0015_archives,
+    m0016_counts,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -44,5 +45,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0013_copies.upgrade,
     m0014_numbers.upgrade,
     m0015_archives.upgrade,
+    m0016_counts.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -1,22 +1,27 @@
-"""How much there is: inputs, images and patients by what tells them apart."""
+"""How much there is: inputs, images and patients by what tells them apart, from counts that the database keeps."""
 
 from sqlalchemy import Connection, func, select
 
-from dicomprep.database.schema import files, frames, groups
+from dicomprep.database.count_schema import input_counts as counted
+from dicomprep.database.schema import groups
 
 __all__ = ["count_by", "count_duplicates", "count_frames", "count_groups"]
+
+_IS_IMAGE = counted.c.is_duplicate == 0
 
 
 def count_by(connection: Connection, what: str) -> dict[str, int]:
     """Counts by `status` or `error_code` of inputs, or by `split` or `modality` of images."""
-    of_images = what in ("split", "modality")  # a file's row says how many it has: quicker than counting them
-    column = groups.c.split if what == "split" else files.c[what]
-    count = func.sum(files.c.frames) if of_images else func.count()
-    statement = select(column, count).select_from(files.join(groups) if what == "split" else files)
-    statement = statement.where(column.is_not(None)).group_by(column).order_by(count.desc(), column)
+    of_images = what in ("split", "modality")
+    column = groups.c.split if what == "split" else counted.c[what]
+    amount = func.sum(counted.c.frames if of_images else counted.c.files)
+    statement = select(column, amount).select_from(counted).where(column != "")
+    if what == "split":
+        statement = statement.join(groups, groups.c.id == counted.c.group_id)
     if of_images:
-        statement = statement.where(files.c.frames > 0, files.c.duplicate_of.is_(None))
-    return {row[0]: row[1] for row in connection.execute(statement)}
+        statement = statement.where(_IS_IMAGE)
+    statement = statement.group_by(column).having(amount > 0).order_by(amount.desc(), column)
+    return {name: int(count) for name, count in connection.execute(statement)}
 
 
 def count_groups(connection: Connection) -> dict[str, int]:
@@ -27,12 +32,9 @@ def count_groups(connection: Connection) -> dict[str, int]:
 
 def count_frames(connection: Connection) -> int:
     """How many images there are, without those of duplicates."""
-    hidden = select(func.coalesce(func.sum(files.c.frames), 0)).where(files.c.duplicate_of.is_not(None))
-    recorded = select(func.count()).select_from(frames)
-    return int(connection.execute(recorded).scalar_one()) - int(connection.execute(hidden).scalar_one())
+    return int(connection.execute(select(func.sum(counted.c.frames)).where(_IS_IMAGE)).scalar() or 0)
 
 
 def count_duplicates(connection: Connection) -> int:
     """How many inputs hold the same image as another one, which alone is among `images`."""
-    statement = select(func.count()).select_from(files).where(files.c.duplicate_of.is_not(None))
-    return int(connection.execute(statement).scalar_one())
+    return int(connection.execute(select(func.sum(counted.c.files)).where(~_IS_IMAGE)).scalar() or 0)
