@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dicomprep.config import Config
 from dicomprep.engines.options import JobOptions
 from dicomprep.errors import ConfigError
 from dicomprep.storage.source import read_small_file
@@ -29,6 +30,9 @@ FROM_THE_COMMAND_LINE = ("host", "token")
 
 SHARED = ("db", "output_dir", "workers")
 """What stands at the top of the file and counts for every command that has such an option."""
+
+RECEIVING = (("receive",), ("fetch",))
+"""Commands that take options of images and of a run from there as well, but nothing of networks."""
 
 _OTHER_ENCODINGS = {
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -58,7 +62,8 @@ def data_options(dicom_dir: Path) -> tuple[Path, dict[str, list[str]]]:
 def default_options(command: Sequence[str], dicom_dir: Path | None) -> Iterator[tuple[str, str, list[str]]]:
     """(where it stands, option, values) for a command, from the files of the current folder.
 
-    Those of `preprocess` stand at the top, those of `label` in a table of that name; some count for every command.
+    Those of `preprocess` stand at the top, those of `label` in a table of that name; some count for every command, and
+    what shapes images for each that makes some.
     A current folder that lies in the folder of data is not the user's own: nothing is taken from it.
     Raises ConfigError where a file cannot be read.
     """
@@ -75,6 +80,9 @@ def default_options(command: Sequence[str], dicom_dir: Path | None) -> Iterator[
             if key in FROM_THE_COMMAND_LINE:
                 raise ConfigError(f"{path} [label]: `{key}` is given on the command line alone, as --{key}.")
             yield f"{path} [label]", key, [_joined(value)]
+    if tuple(command) in RECEIVING:
+        names = Config.option_names() | {*SHARED}
+        shared = {key: value for key, value in options.items() if key.replace("-", "_") in names}
     yield from ((str(path), key, _values(value)) for key, value in shared.items())
 
 
@@ -106,7 +114,7 @@ def _lies_in(dicom_dir: Path) -> bool:
 
 def is_shared(option: str) -> bool:
     """Whether a command may leave the option out that it does not have."""
-    return option in SHARED
+    return option in SHARED or option.replace("-", "_") in Config.option_names()
 
 
 def _values(value: object) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["MARK", "OWN_PREFIX", "actual_path", "readable_path"]
+__all__ = ["MARK", "OWN_PREFIX", "SCRATCH", "actual_path", "readable_path"]
 
 
 OWN_PREFIX = ".dicomprep"
@@ -10,7 +10,7 @@ OWN_PREFIX = ".dicomprep"
 
 
 SCRATCH = f"{OWN_PREFIX}-tmp"
-"""Folder below the output in which a thumbnail is written before it is moved to its place."""
+"""Folder below the output, or a spool, in which a file is written before it is moved to its place."""
 
 
 MARK = f"{OWN_PREFIX}.owner"

@@ -14,7 +14,7 @@ from typing import Any
 
 from dicomprep.errors import ConfigError, disk_fault, place_fault
 
-__all__ = ["DRAFT", "drafted", "new_file", "replace_file", "require_place", "sync_images"]
+__all__ = ["DRAFT", "drafted", "new_file", "replace_file", "require_place", "sync_folder", "sync_images"]
 
 DRAFT = ".new"
 """Ending of the name under which a file is written before it gets its own."""
@@ -50,7 +50,7 @@ def new_file(
                 os.fsync(file.fileno())
         path.replace(place)
         if durable:
-            _sync(os.fspath(place.parent), os.fsync)
+            sync_folder(place.parent)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -94,6 +94,11 @@ def require_place(place: Path, *, apart_from: Path | None = None) -> None:
         return
     except OSError as error:
         raise place_fault(place, error) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder written to the disk. Raises OSError."""
+    _sync(os.fspath(folder), os.fsync)
 
 
 def sync_images(output_dir: Path, paths: Iterable[str]) -> None:

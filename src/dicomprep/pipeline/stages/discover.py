@@ -11,7 +11,7 @@ from dicomprep.pipeline.stages.left_out import why_left_out
 from dicomprep.pipeline.stages.listing import Entry, list_sorted
 from dicomprep.storage.base import Source
 from dicomprep.storage.local_source import LocalSource
-from dicomprep.storage.paths import actual_path
+from dicomprep.storage.paths import SCRATCH, actual_path
 from dicomprep.storage.roots import Identity, identity_of
 
 __all__ = ["discover"]
@@ -141,7 +141,7 @@ class _Search:
 
     def _judge(self, entry: "os.DirEntry[str]", folder: str) -> Entry | None:
         """What an entry is; None for what is not taken, which is counted."""
-        if entry.path in self.exclude:
+        if entry.path in self.exclude or entry.name == SCRATCH:  # a draft there may become a file of its own
             return None
         if entry.is_dir(follow_symlinks=False):
             left_out = why_left_out(entry.name, folder.rpartition("/")[2])

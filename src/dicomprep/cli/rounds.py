@@ -1,0 +1,62 @@
+"""What a person sees of work that is done in rounds: the bad files, and a line for each round."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from dicomprep.cli.console import ConsoleListener, printable
+from dicomprep.config import Config
+from dicomprep.errors import EnvironmentFault, count_of
+from dicomprep.pipeline.result import Result
+from dicomprep.pipeline.rounds import rounds
+from dicomprep.pipeline.run import run
+from dicomprep.workspace import Workspace
+
+__all__ = ["run_rounds"]
+
+
+class _RoundListener(ConsoleListener):
+    """Tells of bad files alone."""
+
+    def on_start(self, result: Result, workers: int) -> None:
+        """Nothing: a line comes at the end."""
+        self._recorded = os.path.join(result.root, "")
+
+
+def run_rounds(
+    workspace: Workspace | None,
+    config: Config,
+    *,
+    seconds: float,
+    arrived: threading.Event | None = None,
+    news: Callable[[], Sequence[str]] = lambda: (),
+) -> None:
+    """Preprocess (where there is a data set) every so many seconds, or as things arrive, until SIGINT or SIGTERM.
+
+    `news` says what else happened since the round before.
+    """
+    stopped = threading.Event()
+
+    def work() -> Result | None:
+        if workspace is None:
+            return None
+        result = run(workspace, config, listener=_RoundListener(config.dicom_dir))
+        if result.interrupted:
+            stopped.set()
+        return result
+
+    for became in rounds(work, seconds=seconds, stopped=stopped, arrived=arrived):
+        said = [*news(), *_describe(became)]
+        if said:
+            print(printable(f"{time.strftime('%H:%M:%S')} {'; '.join(said)}"), flush=True)
+
+
+def _describe(became: Result | EnvironmentFault | None) -> list[str]:
+    """What became of a round; nothing where there was nothing to do."""
+    if isinstance(became, EnvironmentFault):
+        return [f"not preprocessed, and tried again: {became}"]
+    if became is None or not (became.processed or became.pruned):
+        return []
+    states = ", ".join(f"{count:,} {status}" for status, count in became.statuses.items())
+    return [f"{count_of(became.processed, 'file')} preprocessed ({states})", f"{became.total_frames:,} images in all"]

@@ -1,0 +1,1 @@
+"""Tests against servers of a hospital: DICOMweb and DIMSE."""
