@@ -1,4 +1,4 @@
-"""What a run is told: frozen settings, checked when they are made. Nothing else reads configuration."""
+"""The settings of a run: frozen, checked when they are made. Nothing else reads configuration."""
 
 import hashlib
 import json
@@ -29,10 +29,10 @@ __all__ = [
 ]
 
 DEFAULT_DB, DEFAULT_OUTPUT_DIR = "dicomprep.db", Path("thumbnails")
-"""Where a data set is unless it is said: in the current folder."""
+"""Where a data set is by default: in the current folder."""
 
-OWN_OPTIONS = ("workers", "strict", "durable", "follow_links", "prune", "shared", "jobs")
-"""What belongs to a run as a whole."""
+RUN_OPTIONS = ("workers", "strict", "durable", "follow_links", "prune", "shared", "jobs")
+"""Options of a run as a whole."""
 
 RULES_VERSION = 7
 """Raised when the same options would give other pixels than before, or know them by other marks: all is redone then."""
@@ -59,7 +59,7 @@ class Fit(StrEnum):
 
 
 class Fidelity(StrEnum):
-    """How much of the resolution is decoded where the image will be much smaller anyway."""
+    """The resolution at which large frames are decoded."""
 
     EXACT = "exact"
     HIGH = "high"
@@ -67,14 +67,14 @@ class Fidelity(StrEnum):
 
 
 class Names(StrEnum):
-    """Where the names of images come from."""
+    """How images are named."""
 
     PATH = "path"
     HASH = "hash"
 
 
 class GroupBy(StrEnum):
-    """What is never divided between splits."""
+    """The unit kept within one split."""
 
     PATIENT = "patient"
     STUDY = "study"
@@ -83,22 +83,22 @@ class GroupBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageOptions:
-    """What shapes an image. All of it is in the fingerprint: a change redoes what it affects."""
+    """How images are rendered. All of it is in the fingerprint: a change processes the affected files again."""
 
     size: int = 224
-    """Rows and columns of the square image, in pixels."""
+    """Side length of the square images, in pixels."""
     fit: Fit = Fit.PAD
-    """pad keeps all and the shape, crop keeps the shape and fills, stretch fills and keeps all."""
+    """pad (letterbox), crop (center crop) or stretch (ignore aspect ratio)."""
     depth: int = 8
-    """Bits of a sample: 8 or 16."""
+    """Bit depth of the images: 8 or 16."""
     window: str = "auto"
-    """auto (the file's own), CENTER/WIDTH, a preset such as lung, or three of them for red, green, blue."""
+    """auto (from the header), CENTER/WIDTH, a preset such as lung, or three of them for red, green, blue."""
     frames: str = "all"
-    """all, first, middle, every=K or max=K (spread evenly)."""
+    """Frames of a multi-frame file: all, first, middle, every=K or max=K (evenly spaced)."""
     fidelity: Fidelity = Fidelity.HIGH
-    """high and draft decode or average large frames at 1/2, 1/4 … of the size; high: 40 dB of exact, medical images."""
+    """exact decodes at full resolution, high and draft large frames at 1/2, 1/4 …; high has 40 dB PSNR or more."""
     names: Names = Names.PATH
-    """path: as the source's folder and file; hash: saying nothing of the source."""
+    """path: named after the source folder and file; hash: anonymous file names."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fit", choose(Fit, "fit", self.fit))
@@ -114,14 +114,14 @@ class ImageOptions:
 
     @property
     def windows(self) -> tuple[tuple[float, float], ...]:
-        """(center, width) of each window asked for, in modality units; empty for the file's own."""
+        """(center, width) of each window requested, in modality units; empty for those of the header."""
         if self.window == "auto":
             return ()
         return tuple(_parse_window(text.strip()) for text in self.window.split(","))
 
     @property
     def presets(self) -> tuple[bool, ...]:
-        """Of each window, whether it was asked for by name and is in Hounsfield units."""
+        """Of each window, whether it is a preset, in Hounsfield units."""
         return tuple(text.strip() in WINDOW_PRESETS for text in self.window.split(","))[: len(self.windows)]
 
     def select_frames(self, count: int) -> Sequence[int]:
@@ -145,12 +145,12 @@ class ImageOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What one file may cost before it is given up."""
+    """Limits of one file."""
 
     timeout: float = 120.0
-    """Seconds without a finished frame; a file as a whole: as much, and a share for its frames and megabytes."""
+    """Seconds without a finished frame before a file fails; long and large files get more in total."""
     max_memory: int = 2048
-    """Megabytes that a worker may use for one file."""
+    """Memory limit of a worker for one file, in megabytes."""
 
     def __post_init__(self) -> None:
         _require(0 < self.timeout <= 604_800, f"--timeout {self.timeout:g}: give seconds, up to a week's (604800).")
@@ -159,14 +159,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
-    """How patients are divided."""
+    """How patients are assigned to splits."""
 
     split: str = "80/10/10"
-    """Shares of train, val and test, in percent."""
+    """Percentages of train, val and test."""
     group_by: GroupBy = GroupBy.PATIENT
-    """What is never divided: patient, study or folder."""
+    """Unit kept within one split: patient, study or folder."""
     test_unidentified: bool = False
-    """Let groups without a usable PatientID enter the test split, though they may be patients of train."""
+    """Allow groups without a usable Patient ID in the test split. They may be patients of train: data leakage."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "group_by", choose(GroupBy, "group-by", self.group_by))
@@ -184,12 +184,12 @@ class Splits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Privacy:
-    """What is recorded beyond the allow-list, and what is held back."""
+    """Tags recorded beyond the allow-list, and whether images with burned-in text are held back."""
 
     tag: tuple[str, ...] = ()
-    """A DICOM keyword to record as well, such as ConvolutionKernel; may be given several times. Redoes all files."""
+    """Also record this DICOM keyword, such as ConvolutionKernel; repeatable. Processes all files again."""
     hold_burned_in: bool | None = None
-    """Keep images that probably show text out of exports and loaders until released; stays so in later runs."""
+    """Exclude images with suspected burned-in text from exports and loaders until released; applies to later runs."""
 
     def __post_init__(self) -> None:
         given = (self.tag,) if isinstance(self.tag, str) else self.tag
@@ -199,25 +199,25 @@ class Privacy:
 
 
 def _available_cores() -> int:
-    """Cores that this process may use, as a cluster's scheduler grants them."""
+    """CPU cores that this process may use, as a cluster's scheduler grants them."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What one run of `preprocess` is to do; where its data set is, `Workspace` says."""
+    """The settings of one run of `preprocess`; `Workspace` says where its data set is."""
 
     dicom_dir: Path
     workers: int = field(default_factory=_available_cores)
     strict: bool = False
     durable: bool = False
-    """Images are on the disk before rows name them."""
+    """Images are synced to disk (fsync) before their records are committed."""
     follow_links: bool = False
     """Symbolic links are followed whose targets lie below `dicom_dir`."""
     prune: bool = False
-    """Inputs that are no longer there lose their images and rows."""
+    """Images and records of files that no longer exist are removed."""
     shared: bool = False
-    """A new data set is for a group, too, as far as the umask lets it."""
+    """A new data set is readable by the user's group, as far as the umask allows."""
     where: EngineOptions = field(default_factory=EngineOptions)
     jobs: JobOptions | None = None
     """What `where.cluster` starts."""
@@ -256,7 +256,7 @@ class Config:
         homes = {f.name: part for part, kind in parts.items() for f in fields(kind)}
         changes: dict[str, dict[str, Any]] = {part: {} for part in ("", *parts)}
         for name, value in options.items():
-            if name not in homes and name not in OWN_OPTIONS:
+            if name not in homes and name not in RUN_OPTIONS:
                 raise ConfigError(f"Unknown option: {name}.")
             changes[homes.get(name, "")][name] = JobOptions.of(value) if isinstance(value, Mapping) else value
         replaced = {part: replace(getattr(config, part), **changes[part]) for part in parts}

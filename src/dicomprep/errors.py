@@ -50,11 +50,11 @@ class ErrorCode(StrEnum):
 
 
 _REMEDIES = {
-    ErrorCode.UNREADABLE: "Check permissions and the disk; the next run tries it again.",
-    ErrorCode.CHANGED: "It is still being written; the next run takes it.",
+    ErrorCode.UNREADABLE: "Check permissions and the disk; the next run retries it.",
+    ErrorCode.CHANGED: "The file is still being written; the next run includes it.",
     ErrorCode.TRUNCATED: "Transfer the file again.",
-    ErrorCode.TIMEOUT: "`dicomprep retry --code timeout --timeout SECONDS` gives it longer.",
-    ErrorCode.OUT_OF_MEMORY: "`dicomprep retry --code out_of_memory --max-memory MB` gives it more.",
+    ErrorCode.TIMEOUT: "`dicomprep retry --code timeout --timeout SECONDS` allows more time.",
+    ErrorCode.OUT_OF_MEMORY: "`dicomprep retry --code out_of_memory --max-memory MB` allows more memory.",
     ErrorCode.INTERNAL: "This is a bug in dicomprep; `dicomprep inspect` shows its traceback. Please report it.",
 }
 
@@ -68,7 +68,7 @@ class ConfigError(DicomprepError):
 
 
 class EnvironmentFault(DicomprepError):
-    """The surroundings failed: disk full, no permission, database locked or newer (exit code 3)."""
+    """The environment failed: disk full, no permission, database locked or newer (exit code 3)."""
 
 
 class LabelError(DicomprepError):
@@ -92,9 +92,9 @@ class InputError(DicomprepError):
 
 
 _DISK_REMEDIES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room and run this again."),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Change its permissions, or choose another place."),
-    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST), "Something else stands in its way: move that."),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free some space and run this again."),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Change its permissions, or choose another folder."),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST), "Another file or folder has this name: move it."),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Allow more open files (ulimit -n) and run this again."),
     errno.ENOMEM: "Give it more memory and run this again.",
     errno.EIO: "Check the disk and run this again.",
@@ -109,8 +109,8 @@ def disk_fault(what: str, error: OSError) -> EnvironmentFault:
 
 
 _WRONG_PLACES = {
-    errno.ENOENT: "Make its folder first, or choose another place.",
-    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP), "Choose another place."),
+    errno.ENOENT: "Create its folder first, or choose another one.",
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP), "Choose another path."),
     **dict.fromkeys((errno.ENAMETOOLONG, errno.EINVAL), "Choose another name."),
 }
 """What is wrong with a path that no file can have."""

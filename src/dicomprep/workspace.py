@@ -95,7 +95,7 @@ class Workspace:
     def require_images(self) -> None:
         """ConfigError where no run has recorded anything yet."""
         if self.recorded_output is None:
-            message = f"The database {self} has no images yet; `dicomprep preprocess DICOM_DIR` makes them."
+            message = f"The database {self} has no images yet; run `dicomprep preprocess DICOM_DIR` first."
             raise ConfigError(message)
 
     @property
@@ -177,7 +177,9 @@ class Workspace:
                 except Timeout as error:
                     raise _taken(lock.parent) from error
                 except NotImplementedError as error:
-                    raise EnvironmentFault(f"{lock} cannot be locked: its file system has no locks.") from error
+                    raise EnvironmentFault(
+                        f"{lock} cannot be locked: its file system does not support locks."
+                    ) from error
                 except OSError as error:
                     raise disk_fault(f"{lock.parent} cannot be written to", error) from error
             if self.output.is_remote:
@@ -217,8 +219,8 @@ class Workspace:
                     return
             named = f", {location}"
         mark = f"{self.output}/{MARK}"
-        remedy = f"Give another --output-dir; or, if that database needs them no more, remove {mark}."
-        raise ConfigError(f"{self.output} holds the images of another database{named}. {remedy}")
+        remedy = f"Give another --output-dir; or, if that database no longer needs them, remove {mark}."
+        raise ConfigError(f"{self.output} contains the images of another database{named}. {remedy}")
 
     def require_claimed(self) -> None:
         """ConfigError where the place that the database names holds anything, but not the mark of this data set.
@@ -226,7 +228,7 @@ class Workspace:
         A database that somebody else made may name any place; what lies in it is not for it to replace or remove.
         """
         if holds_images(self.output) and read_owner(self.output).data_set != self.data_set:
-            message = f"{self.output} is not marked as holding the images of this database: nothing is changed there."
+            message = f"{self.output} is not marked as the image folder of this database: nothing is changed there."
             raise ConfigError(
                 f"{message} If they are its own: dicomprep preprocess with --output-dir and --db marks it."
             )
@@ -236,13 +238,13 @@ class Workspace:
         if access != OWNER or os.name == "nt":
             return ""
         if not shared:
-            return "for you alone; a new data set with --shared is for your group, too" if is_new else ""
+            return "readable only by you; to share a new data set with your group: --shared" if is_new else ""
         places = [] if self.output.is_remote else [self.output.text]
         places += [str(self.address.real_path)] if self.address.is_file else []
         if not places:
             return ""
-        remedy = f"chmod -R g+rX {shlex.join(places)} lets your group in, also to what is new"
-        return f"for you alone, as it was made: {remedy}"
+        remedy = f"chmod -R g+rX {shlex.join(places)}"
+        return f"readable only by you, as it was created; to give your group access, also to new files: {remedy}"
 
     def _locks(self) -> list[Path]:
         """The files that a run locks: in the folder of images and, whatever it is called by, beside the database."""

@@ -67,9 +67,9 @@ def test_a_clean_data_set(place: Place) -> None:
     assert list(sections) == ["patients", "shares", "duplicates", "near_duplicates", "classes"]
     assert sum(row["patients"] for row in sections["patients"]["rows"]) == 25
     assert sum(row["images"] for row in sections["patients"]["rows"]) == 13
-    assert [row["inputs"] for row in sections["duplicates"]["rows"]] == [1, 12, 0, 0]
+    assert [row["files"] for row in sections["duplicates"]["rows"]] == [1, 12, 0, 0]
     assert sections["near_duplicates"]["rows"] == []
-    assert any("4 % of patients (1 of 25) could not be identified" in note for note in sections["patients"]["notes"])
+    assert any("1 group of 25 (4 %) without a usable Patient ID" in note for note in sections["patients"]["notes"])
     text = cli(place.base, "audit", "--db", place.db, "--no-near")
     assert (text.returncode, "No leak found." in text.stdout, "of the same patient" in text.stdout) == (0, True, True)
 
@@ -79,8 +79,8 @@ def test_a_duplicate_across_splits_is_a_leak(place: Place) -> None:
     place.run()
     divide(place)
     code, found = report(place)
-    assert (code, [row["inputs"] for row in found["sections"]["duplicates"]["rows"]]) == (1, [0, 0, 1, 0])
-    assert "1 patients are in two splits." in found["sections"]["patients"]["notes"]
+    assert (code, [row["files"] for row in found["sections"]["duplicates"]["rows"]]) == (1, [0, 0, 1, 0])
+    assert "Patients in more than one split: 1." in found["sections"]["patients"]["notes"]
     done = cli(place.base, "audit", "--db", place.db, "--no-near")
     assert (done.returncode, done.stdout.endswith(f"{found['leaks']} leaks found.\n")) == (1, True)
 
@@ -100,7 +100,7 @@ def test_near_duplicates_are_found_and_joined_unless_labelled(place: Place) -> N
     place.execute("UPDATE groups SET split = 'val' WHERE id = (SELECT group_id FROM files WHERE path = 'b.dcm')")
     code, found = report(place)
     (row,) = found["sections"]["near_duplicates"]["rows"]
-    assert (code, row["images"], row[""], row["splits"]) == (1, "in/a", "in/b", "test/val")
+    assert (code, row["image"], row["near-duplicate"], row["splits"]) == (1, "in/a", "in/b", "test/val")
     assert report(place, near=False)[0] == 0
 
     label(place, "in/a", "x")
@@ -188,7 +188,7 @@ def test_joining_is_bounded(place: Place) -> None:
     put(place, "test", "f", "other")
     before = sides(place)
     with pytest.raises(
-        ConfigError, match=r"1 patients with 1 images .* 6 would be taken for one: more than 5.*--most 6"
+        ConfigError, match=r"1 patient with 1 image would move, and 6 would be merged: more than 5.*--most 6"
     ):
         report(place, join=True, most=5)
     assert sides(place) == before
@@ -203,7 +203,7 @@ def test_joining_leaves_no_split_empty(place: Place) -> None:
     place.run()
     put(place, "train", "a")
     put(place, "test", "b")
-    with pytest.raises(ConfigError, match=r"No image would be left in test\. Nothing was changed"):
+    with pytest.raises(ConfigError, match=r"No images would be left in test\. Nothing was changed"):
         report(place, join=True)
     assert sides(place) == {"a.dcm": "train", "b.dcm": "test"}
 
@@ -226,7 +226,7 @@ def test_classes_are_counted_by_split(place: Place) -> None:
         {"class": "sick", "train": 1, "val": 0, "test": 0},
         {"class": "well", "train": 2, "val": 0, "test": 0},
     ]
-    assert "No image of sick is in test." in section["notes"]
+    assert "Class sick has no images in test." in section["notes"]
 
 
 def test_shares_beyond_chance_are_named(place: Place) -> None:

@@ -105,4 +105,4 @@ def test_a_long_list_is_cut_in_the_table_alone(tmp_path: Path) -> None:
     assert len([row for row in small(place) if row[0] == "study year"]) == 12
     text = cli(place.base, "audit", "--db", place.db, "--no-near", "--privacy").stdout
     assert len(re.findall(r"^  study year +2", text, re.MULTILINE)) == 8
-    assert "more are not shown: --json has all." in text
+    assert "more not shown; --json lists all." in text

@@ -244,7 +244,7 @@ Preprocessing complete\. 5 frames ready for labeling\.
 Run: python \S*scripts/02_label_server\.py
 """
     assert re.match(wanted, done.stdout), done.stdout
-    assert "6 found: 2 done, 1 done in part, 1 without an image, 2 failed" in done.stdout
+    assert "6 found: 2 done, 1 partial, 1 skipped (no pixel data), 2 failed" in done.stdout
     assert done.returncode == 0
 
 
@@ -629,7 +629,7 @@ def test_an_interrupt_that_falls_into_a_finalizer_ends_the_run_without_a_traceba
         "app.main(['preprocess', '.'])\n"
     )
     done = call([sys.executable, "-m", "interrupted"], tmp_path)
-    assert (done.returncode, done.stderr) == (130, "Error: Interrupted. The same command goes on from here.\n")
+    assert (done.returncode, done.stderr) == (130, "Error: Interrupted. Run the same command again to continue.\n")
 
 
 def test_an_interrupt_while_the_program_is_loaded_is_no_traceback(tmp_path: Path) -> None:
@@ -700,7 +700,7 @@ def test_retry_tries_just_what_failed_for_a_reason_with_the_options_of_the_last_
     make_files(mixed.source, "s/short.dcm:2", seed=70)
     _, out, _ = here.call("retry", "--code", "truncated", "--code", "not_dicom")
     assert "2 found: 1 done, 1 failed" in out
-    assert re.match(r"Trying again what failed below \S*samp_ds: 2 files\.\.\.\n", out)
+    assert re.match(r"Retrying 2 failed files in \S*samp_ds\.\.\.\n", out)
     assert attempts_of(mixed) == tries | {"short.dcm": 3, "false.dcm": 2}
     here.call("retry")
     assert attempts_of(mixed) == tries | {"short.dcm": 3, "false.dcm": 3, "odd.dcm": 2}

@@ -110,7 +110,7 @@ def test_a_full_disk_is_3_and_the_earlier_file_stays(here: Path, capsys: pytest.
         assert code == 3
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith((f"Error: {place}", "Error: The database"))  # an import may meet it there first
-        assert ("Make room and run this again." in line) == line.startswith(f"Error: {place}"), line
+        assert ("Free some space and run this again." in line) == line.startswith(f"Error: {place}"), line
         assert files_of(here) == before
 
 
@@ -167,6 +167,6 @@ def test_an_export_to_a_full_disk_is_3_and_gone_on_with(
 ) -> None:
     with full_disk():
         assert run(here, f"export {kind} new --db x.db") == 3
-    assert "Make room and run this again." in the_sentence(capsys, Path("new"))
+    assert "Free some space and run this again." in the_sentence(capsys, Path("new"))
     assert run(here, f"export {kind} new --db x.db") == 0
     assert not list((here / "new").glob(".*"))

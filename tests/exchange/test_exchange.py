@@ -183,12 +183,12 @@ def test_aggregation_keeps_models_classes_and_units_apart() -> None:
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        (["label", "x"], "no column says which image is meant"),
-        (["filename", "s/a"], "no column label"),
-        (["filename,filename", "s/a,x"], "none twice"),
-        (["filename,label", "s/a"], "row 2: 1 cells, where the head has 2"),
-        ([], "its first line must have the names"),
-        (["sop_instance_uid,frame_number,label", "1.2,x,y"], "frame_number x is no number"),
+        (["label", "x"], "no column identifies the images"),
+        (["filename", "s/a"], "no column .label."),
+        (["filename,filename", "s/a,x"], "each once"),
+        (["filename,label", "s/a"], "row 2: 1 cells, but the header has 2"),
+        ([], "the first line must contain"),
+        (["sop_instance_uid,frame_number,label", "1.2,x,y"], "frame_number x is not a whole number"),
     ],
 )
 def test_a_table_of_labels_that_is_none_is_refused(place: Place, tmp_path: Path, lines: list[str], reason: str) -> None:
@@ -200,12 +200,12 @@ def test_a_table_of_labels_that_is_none_is_refused(place: Place, tmp_path: Path,
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        (["filename,label,score", "s/a,x,high"], "row 2, x: high is no number"),
-        (["filename,x", "s/a,nan"], "row 2, x: nan is no finite number"),
+        (["filename,label,score", "s/a,x,high"], "row 2, x: high is not a number"),
+        (["filename,x", "s/a,nan"], "row 2, x: nan is not a finite number"),
         (["filename,label", "s/a,x"], "give a column for each class"),
         (["filename", "s/a"], "give a column for each class"),
-        (["filename,label,score", "s/a,,1"], "there is no label"),
-        (["id,x", "s,1"], "the id s is no number"),
+        (["filename,label,score", "s/a,,1"], "label missing"),
+        (["id,x", "s,1"], "the id s is not a number"),
     ],
 )
 def test_a_table_of_scores_that_is_none_is_refused(place: Place, tmp_path: Path, lines: list[str], reason: str) -> None:

@@ -406,9 +406,9 @@ def test_the_card_tells_what_is_in_it(place: Place, tmp_path: Path) -> None:
         ("csv", "new", {"shard_size": 0}, "at least 1"),
         ("csv", "new", {"license": "a\nb"}, "one line"),
         ("csv", "new.csv", {}, "give a folder"),
-        ("csv", "others", {}, "holds other files"),
-        ("csv", "known", {"with_uids": True}, "holds an export with another --with-uids"),
-        ("parquet", "known", {}, "holds an export to csv"),
+        ("csv", "others", {}, "contains other files"),
+        ("csv", "known", {"with_uids": True}, "contains an export with another --with-uids"),
+        ("parquet", "known", {}, "contains an export in another format, csv"),
     ],
 )
 def test_a_mistake_is_named_before_anything_is_written(

@@ -79,7 +79,7 @@ def test_what_changes_is_said(place: Place) -> None:
     done = labelled(place, "filename,label\n\ns/b,y\ns/c,y\n")
     assert (done.recorded, done.unchanged) == (1, 1)
     assert done.changes == (
-        "1 rows take the place of another label of the same annotator:",
+        "1 label replaced: the annotator had given another label:",
         "  row 3: y instead of x",
     )
 
@@ -250,15 +250,15 @@ def test_a_table_is_read_in_its_dialect(place: Place, content: str | bytes, note
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (PLAIN.replace("ẅ", "ü").encode("cp1252"), "line 3 is no UTF-8 .*Windows-1252"),
+        (PLAIN.replace("ẅ", "ü").encode("cp1252"), "line 3 is not UTF-8 .*Windows-1252"),
         (PLAIN.encode("utf-16")[:-1], "no UTF-16"),
         (b"PK\x03\x04 and more", "Excel"),
         (b"filename,label\ns/b,a\0b\n", "NUL"),
         ('filename,label\ns/b,"one\ns/c,two\n', "cannot be read as a table"),
-        ("Label,filename,LABEL\nx,s/b,y\n", "two columns have one name: Label, LABEL"),
-        ("filename,label,label\ns/b,x,y\n", "twice there is: label"),
+        ("Label,filename,LABEL\nx,s/b,y\n", "two columns have the same name: Label, LABEL"),
+        ("filename,label,label\ns/b,x,y\n", "Repeated: label"),
         ("filename,label\ns/b,one,more\n", "row 2: 3 cells"),
-        ("filename;Class\ns/b;x\n", "no column label. There are: filename, Class"),
+        ("filename;Class\ns/b;x\n", "no column .label.. Columns found: filename, Class"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_cause(place: Place, content: str | bytes, reason: str) -> None:
@@ -336,7 +336,7 @@ def test_a_column_beside_the_scores_is_no_class(place: Place, more: str, cells: 
     ):
         classes, left_out = scored(place, content)
         assert classes == {"Mass", "mass"}
-        assert left_out[0] in (more, "the column 1 without a name", "the column 4 without a name")
+        assert left_out[0] in (more, "column 1 (unnamed)", "column 4 (unnamed)")
         assert set(place.rows("SELECT score FROM predictions")) == {0.25, 0.75}
 
 
@@ -346,10 +346,10 @@ def test_a_column_beside_the_scores_is_no_class(place: Place, more: str, cells: 
         ("filename,a,b\ns/b,-1.5,2.5\n", "row 2, a: -1.5 is outside 0…1"),
         ("filename,a,b\ns/b,0.5,0.5\ns/c,0.5,1.01\n", "row 3, b: 1.01 is outside"),
         ("filename,label,score\ns/b,a,3\n", "outside 0…1"),
-        ("filename,a,a\ns/b,0,1\n", "twice there is: a"),
-        ("filename,fold,epoch\ns/b,0,1\n", "No classes are: fold, epoch"),
-        ("filename,a\ns/b,1_0\n", "1_0 is no number"),
-        ("filename,a\ns/b,0.5\ns/c,high\n", "row 3, a: high is no number"),
+        ("filename,a,a\ns/b,0,1\n", "Repeated: a"),
+        ("filename,fold,epoch\ns/b,0,1\n", "Not classes: fold, epoch"),
+        ("filename,a\ns/b,1_0\n", "1_0 is not a number"),
+        ("filename,a\ns/b,0.5\ns/c,high\n", "row 3, a: high is not a number"),
     ],
 )
 def test_scores_that_are_none_are_refused(place: Place, content: str, reason: str) -> None:
@@ -376,8 +376,8 @@ def test_what_is_left_out_and_how_it_was_read_is_said(place: Place) -> None:
     done = cli(place.base, "predictions", "import", "p.csv", "--db", place.db)
     assert done.stdout.splitlines()[:3] == [
         "Imported p predictions for 1 image.",
-        "Columns skipped, not classes: the column 1 without a name, fold.",
-        "Read as UTF-8 with tabs between cells.",
+        "Columns skipped, not classes: column 1 (unnamed), fold.",
+        "Read as UTF-8, separated by tabs.",
     ]
 
 

@@ -35,7 +35,7 @@ def test_archives_among_the_files_are_counted_and_named(place: Place) -> None:
     done = cli(place.base, "preprocess", "in", "--db", "x.db", "--size", "16")
     assert done.returncode == 0
     assert "Files     2 found: 2 done" in done.stdout
-    assert "8 other files (no DICOM)" in done.stdout
+    assert "8 other files (not DICOM)" in done.stdout
     (line,) = [line.strip() for line in done.stdout.splitlines() if "archive" in line]
     assert line.startswith("7 archives not opened: unpack them first (")
     assert line.endswith(", …)")

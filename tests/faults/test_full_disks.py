@@ -108,7 +108,7 @@ def test_a_full_disk(place: Place, mount: Callable[..., Path], full: str) -> Non
     small = mount("small", "size=140k" if full == "database" else "size=96k")
     output, db = (small / "out" if full != "database" else place.output), (small if full != "images" else place.base)
     held = Held(place.base, output, db / "x.db")
-    with pytest.raises(EnvironmentFault, match=rf"{small}.*Make room and run this again"):
+    with pytest.raises(EnvironmentFault, match=rf"{small}.*Free some space and run this again"):
         held.run(size=64)
     check_what_is_recorded(held)
     assert len(held.images()) < 25 or full == "database"

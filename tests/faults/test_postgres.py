@@ -112,7 +112,7 @@ def test_data_sets_side_by_side_have_keys_of_their_own(place: ServedPlace, serve
     assert (tmp_path / "Andere.key").read_bytes() != (tmp_path / "out.key").read_bytes()
     before = place.images()
     server.create("intruder")
-    with pytest.raises(dicomprep.ConfigError, match="holds the images of another database"):
+    with pytest.raises(dicomprep.ConfigError, match="contains the images of another database"):
         dicomprep.preprocess(place.source, output_dir=place.output, db=server.url("intruder"), workers=1, size=SIZE)
     assert place.images() == before
 

@@ -44,7 +44,7 @@ def small(place: Place) -> Place:
 
 def found(place: Place, monkeypatch: pytest.MonkeyPatch) -> dict[Kind, set[str]]:
     """All that `verify` finds, by kind."""
-    monkeypatch.setattr(verification, "EXAMPLES", 10**9)
+    monkeypatch.setattr(verification, "MAX_EXAMPLES", 10**9)
     findings = verify(place.workspace)
     assert {kind: len(names) for kind, names in findings.examples.items()} == dict(findings.counts)
     return {kind: set(names) for kind, names in findings.examples.items()}
@@ -271,7 +271,7 @@ def test_a_folder_without_the_mark_of_the_database_is_left_alone(small: Place, s
     before = small.images()
     for options in ((), ("--repair",)):
         done = say(*options)
-        assert (done[0], "is not marked as holding the images" in done[1]) == (2, True), done
+        assert (done[0], "is not marked as the image folder" in done[1]) == (2, True), done
     assert small.images() == before
 
 
@@ -295,7 +295,7 @@ def test_what_has_lost_its_source_is_named_and_its_row_and_neighbours_stay(small
     (small.source / "s/c.dcm").unlink()
     done = say("--repair")
     assert done[0] == 1
-    assert f"{small.source}/s/c.dcm: the source is gone" in done[1]
+    assert f"{small.source}/s/c.dcm: source file missing" in done[1]
     assert small.tables("files", "frames") == before
     assert len(small.images()) == 9
 
@@ -315,7 +315,7 @@ def test_an_image_whose_source_is_broken_by_now_is_said_to_be_lost(small: Place,
     source.write_bytes(source.read_bytes()[:-50])
     done = say("--repair")
     assert done[0] == 1
-    assert "s/b.png: its source gives no such image any more; it is failed now (truncated)" in done[1]
+    assert "s/b.png: its source no longer yields this image; the file is now failed (truncated)" in done[1]
 
 
 def test_other_options_are_said_to_be_the_reason(small: Place, say: Say) -> None:

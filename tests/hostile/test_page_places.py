@@ -39,7 +39,7 @@ def test_labels_wait_while_the_disk_is_full(small: Place) -> None:
                 fill.write(b"x" * 512)
         for path in ("/label", "/next", "/classes"):
             status, said = pages.ask("POST", path, body | {"name": "third"}, Origin=pages.origin)
-            assert (status, b"Make room" in said) == (503, True), said
+            assert (status, b"Free some space" in said) == (503, True), said
         (small.base / "fill").unlink()
         assert pages.ask("POST", "/label", body, Origin=pages.origin)[0] == 200
         assert pages.labels()[frame] == "normal"
@@ -49,4 +49,4 @@ def test_a_report_on_a_full_disk(small: Place, mount: Callable[..., Path]) -> No
     full = mount("full", "size=4k")
     (full / "fill").write_bytes(b"x" * 4096)
     done = cli(small.base, "report", full / "report.html", "--db", small.db, timeout=60)
-    assert (done.returncode, done.stderr.count("\n"), "Make room" in done.stderr) == (3, 1, True), done.stderr
+    assert (done.returncode, done.stderr.count("\n"), "Free some space" in done.stderr) == (3, 1, True), done.stderr

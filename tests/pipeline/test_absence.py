@@ -1,4 +1,4 @@
-"""Inputs that are no longer there: said in runs, `status`, `audit` and `verify`, and dropped by `--prune`."""
+"""Recorded files that no longer exist: said in runs, `status`, `audit` and `verify`, and dropped by `--prune`."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def test_what_is_gone_is_said_by_all_and_pruned_where_that_is_asked_for(place: P
     shutil.rmtree(place.source / "Ä b")
     result = place.run()
     assert absent(place) == ["Ä b/A/a.dcm", "Ä b/A/b.dcm"]
-    said = "2 recorded inputs are no longer there"
+    said = "2 recorded files no longer on disk"
     assert any(said in sentence for sentence in result.concerns)
     assert any(said in note for section in audit(place.workspace, near=False) for note in section.notes)
     assert any(said in note for note in verify(place.workspace).notes)
@@ -40,15 +40,15 @@ def test_what_is_gone_is_said_by_all_and_pruned_where_that_is_asked_for(place: P
         assert said in cli(place.base, command, "--db", place.db).stdout
     pruned = place.run(prune=True)
     assert (pruned.pruned, pruned.total_frames) == (2, 5)
-    assert not any("no longer there" in sentence for sentence in pruned.concerns)
+    assert not any("no longer on disk" in sentence for sentence in pruned.concerns)
     assert place.rows("SELECT path FROM files ORDER BY path") == ["loose.dcm", "p1/a.dcm", "p2/a"]
     assert not (place.output / "Ä b").exists()
     place.check()
 
 
 def test_single_files_and_those_of_many_batches(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(absence, "BATCH_PRUNED_INPUTS", 1)
-    monkeypatch.setattr(absence, "BATCH_INPUTS", 2)
+    monkeypatch.setattr(absence, "PRUNE_BATCH_FILES", 1)
+    monkeypatch.setattr(absence, "CHECK_BATCH_FILES", 2)
     for name in ("Ä b/A/b.dcm", "p1/a.dcm", "p2/a"):
         (place.source / name).unlink()
     place.run(prune=True)
@@ -91,9 +91,9 @@ def test_a_disk_that_is_not_mounted_loses_nothing(place: Place, whole: bool) -> 
     other.mkdir(exist_ok=True)
     result = place.run(dicom_dir=other if whole else place.base, prune=True)
     assert (result.pruned, absent(place)) == (0, [])
-    assert "empty: is a disk not mounted?" in cli(place.base, "status", "--db", place.db).stdout
+    assert "is empty. Is its disk mounted?" in cli(place.base, "status", "--db", place.db).stdout
     other.rmdir()
-    assert "gone: is a disk not mounted?" in cli(place.base, "audit", "--no-near", "--db", place.db).stdout
+    assert "is missing. Is its disk mounted?" in cli(place.base, "audit", "--no-near", "--db", place.db).stdout
 
 
 def test_other_roots_and_runs_that_did_not_see_all_mark_nothing(place: Place) -> None:

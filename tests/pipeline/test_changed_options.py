@@ -27,7 +27,7 @@ def sizes(place: Place) -> set[int]:
 def test_another_option_is_said_with_its_number(place: Place) -> None:
     preprocess(place, "--size", "40")
     said = preprocess(place)
-    assert "Warning: 2 inputs are processed again, with --size 224; before it was --size 40. Give that," in said
+    assert "Warning: 2 recorded files to be processed again, with --size 224 instead of --size 40. To keep" in said
     assert sizes(place) == {224}
     assert "processed again" not in preprocess(place)
     assert sizes(place) == {224}
@@ -44,7 +44,7 @@ def test_options_in_files_are_said_alike(place: Place, file: str) -> None:
 def test_other_shares_are_said(place: Place) -> None:
     preprocess(place, "--split", "0/0/100", "--test-unidentified", "--tag", "StationName")
     said = preprocess(place, "--tag", "StationName")
-    assert "New patients are divided with --split 80/10/10 --test-unidentified=false; those recorded were" in said
+    assert "New patients are split with --split 80/10/10 --test-unidentified=false; recorded ones keep" in said
     assert "processed again" not in said
     assert "New patients" not in preprocess(place, "--tag", "StationName")
 
@@ -59,11 +59,11 @@ def test_tags_are_said(place: Place) -> None:
 def test_damaged_options_of_the_last_run_are_no_matter(place: Place, options: str) -> None:
     preprocess(place, "--size", "40")
     place.execute("UPDATE runs SET options = ?", options)
-    assert "2 inputs are processed again" in preprocess(place)
+    assert "2 recorded files to be processed again" in preprocess(place)
     assert sizes(place) == {224}
 
 
 def test_images_of_older_rules_are_said_to_be_drawn_differently(place: Place) -> None:
     preprocess(place)
     place.execute("UPDATE files SET fingerprint = '0123456789abcdef'")
-    assert "2 inputs are processed again: this version of dicomprep draws" in preprocess(place)
+    assert "2 recorded files to be processed again: this version of dicomprep renders" in preprocess(place)

@@ -32,7 +32,7 @@ def said_alike(place: Place, sentence: str, concerns: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("values", [{"patient_id": "ANON_EXPORT"}, {"patient_id": None, "StudyInstanceUID": "1.2.3"}])
 def test_one_group_that_holds_everything_is_said_by_all(place: Place, values: dict[str, str | None]) -> None:
     fill(place, 6, **values)
-    said_alike(place, "One group holds everything", place.run().concerns)
+    said_alike(place, "All images (100 %) belong to one patient", place.run().concerns)
 
 
 def test_splits_of_few_patients_are_named(place: Place) -> None:
@@ -48,7 +48,7 @@ def test_a_split_that_was_not_asked_for_may_be_empty(place: Place) -> None:
 def test_patients_that_cannot_be_identified_are_said_in_percent(place: Place) -> None:
     fill(place, 2)
     make_dicom(place.source / "x" / "a.dcm", noise(20), patient_id=None, StudyInstanceUID="1.2.9")
-    sentence = "33.3 % of patients (1 of 3) could not be identified by patient"
+    sentence = "1 group of 3 (33.3 %) without a usable Patient ID: grouped by study or folder, excluded from test"
     said_alike(place, sentence, place.run(split="100/0/0").concerns)
 
 
@@ -68,10 +68,10 @@ def correct_two_patients(place: Place) -> None:
 
 def test_labelled_images_that_change_their_split_are_counted(place: Place) -> None:
     correct_two_patients(place)
-    said_alike(place, "2 labelled images have changed their split in the last run", place.run(split="50/0/50").concerns)
+    said_alike(place, "2 labeled images moved to another split in the last run", place.run(split="50/0/50").concerns)
     later = place.run(split="50/0/50").concerns
-    assert not any("changed their split" in sentence for sentence in later)
-    sentence = "2 labelled images have changed their split in earlier runs, last on 2"
+    assert not any("moved to another split" in sentence for sentence in later)
+    sentence = "2 labeled images moved to another split in earlier runs, last on 2"
     said_alike(place, sentence, (sentence,))
 
 
@@ -84,7 +84,7 @@ def test_retry_and_repair_say_so_too(place: Place, command: str) -> None:
         for image in place.output.rglob("*.png"):
             image.unlink()
     done = cli(place.base, *command.split(), "--db", place.db)
-    assert "2 labelled images have changed their split" in " ".join((done.stdout + done.stderr).split())
+    assert "2 labeled images moved to another split" in " ".join((done.stdout + done.stderr).split())
 
 
 @pytest.mark.parametrize("counts", [[1, 1, 1], [2, 2, 2], [0, 0, 7], [1, 6, 0], [999, 1, 1], [0, 0, 0]])

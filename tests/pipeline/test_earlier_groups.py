@@ -81,7 +81,7 @@ def test_what_is_labelled_keeps_its_split(place: Place, kind: str, share: int) -
     done = place.run(split="50/0/50")
     now = dict(place.rows("SELECT filename, split FROM images"))
     assert {name: now[name] for name in names} == {name: before[name] for name in names}
-    assert not any("changed their split" in said for said in done.concerns)
+    assert not any("moved to another split" in said for said in done.concerns)
 
 
 def test_a_patient_who_is_corrected_goes_to_the_side_of_his_own(place: Place) -> None:
@@ -100,4 +100,4 @@ def test_a_patient_who_is_corrected_goes_to_the_side_of_his_own(place: Place) ->
     make_dicom(
         place.source / f"{Path(name).name}.dcm", pixels, patient_id=ids[Path(other).name], StudyInstanceUID=study
     )
-    assert any("1 labelled image has changed" in said for said in place.run(split="50/0/50").concerns)
+    assert any("1 labeled image moved to another split" in said for said in place.run(split="50/0/50").concerns)

@@ -63,7 +63,10 @@ def test_a_torn_study_is_a_leak_unless_its_uid_is_made_up(place: Place, patients
     place.execute("UPDATE groups SET split = 'test' WHERE id % 2 = 0")
     place.execute("UPDATE groups SET split = 'train' WHERE id % 2 = 1")
     found = audit(place.workspace, near=False)[0]
-    assert (found.leaks, any("2" in note and "in two splits and of" in note for note in found.notes)) == (leaks, True)
+    assert (
+        found.leaks,
+        any("Studies in more than one split, each of" in note and ": 2" in note for note in found.notes),
+    ) == (leaks, True)
 
 
 class File(NamedTuple):

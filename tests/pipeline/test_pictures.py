@@ -147,7 +147,7 @@ def test_the_summary_says_what_became_of_labels(place: Place) -> None:
     save(place, "p0/IMG.dcm", 5)
     options = ("--output-dir", place.output, "--db", place.db, "--size", "16", "--workers", "1")
     said = cli(place.base, "preprocess", place.source, *options).stdout
-    assert "labels of 1 image lost their picture (replaced or gone) and wait for it" in said
+    assert "labels of 1 image kept without an image (replaced or missing) until it returns" in said
 
 
 def test_renamed_files_of_one_size_and_time_keep_their_labels(place: Place) -> None:

@@ -587,7 +587,7 @@ def test_a_file_that_changes_while_it_is_read_is_left_to_the_next_run(place: Pla
 
 
 def test_no_folder_no_work(place: Place) -> None:
-    with pytest.raises(ConfigError, match="There is no folder"):
+    with pytest.raises(ConfigError, match="does not exist"):
         place.run()
     assert [path.name for path in place.base.iterdir()] == ["x.db.key"]
 

@@ -56,7 +56,7 @@ def preprocess(place: Place, *options: object, mask: int) -> str:
 @pytest.mark.parametrize("mask", [0o022, 0o000])
 def test_a_new_data_set_is_its_owners_alone(place: Place, mask: int) -> None:
     first = preprocess(place, mask=mask)
-    assert "Access    for you alone" in first
+    assert "Access    readable only by you" in first
     made = modes(place.base, but=place.source)
     assert {"out/s/a.png", f"out/{MARK}", "out/.dicomprep.lock", "db/x.db", "db/x.db.key", "db/x.db.lock"} < set(made)
     assert set(made.values()) == {0o600, 0o700}

@@ -85,7 +85,7 @@ def test_channels_make_all_images_alike(place: Place) -> None:
     assert {pixels.shape for pixels, _, _ in grayscale} == {(SIZE, SIZE)}
     assert {pixels.shape for pixels, _, _ in colour} == {(SIZE, SIZE, 3)}
     for one, two, three in zip(plain, grayscale, colour, strict=True):
-        assert (two[0] == (one[0] if one[0].ndim == 2 else one[0][..., 1])).all()  # this colour image has grey pixels
+        assert (two[0] == (one[0] if one[0].ndim == 2 else one[0][..., 1])).all()  # this color image has gray pixels
         assert (three[0] == (one[0] if one[0].ndim == 3 else one[0][..., None])).all()
 
 

@@ -89,7 +89,7 @@ def test_a_stored_frame_maps_as_it_was_drawn(tmp_path: Path) -> None:
         assert (stored.array == drawn.array).all()
         assert (stored.to_source(box) == drawn.to_source(box)).all()
         assert np.allclose(stored.to_thumbnail(stored.to_source(box)), box)
-    with pytest.raises(dicomprep.ConfigError, match="holds no image s/b"):
+    with pytest.raises(dicomprep.ConfigError, match="contains no image s/b"):
         dicomprep.frame("s/b", db=place.db)
     with pytest.raises(ValueError, match="boxes"):
         drawn.to_source([[1, 2, 3]])

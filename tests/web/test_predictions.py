@@ -95,12 +95,12 @@ def test_an_image_can_be_named_by_its_id(place: Place) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"filename": "in/p00", "a": "high"}, "row 2, a: high is no number"),
+        ({"filename": "in/p00", "a": "high"}, "row 2, a: high is not a number"),
         ({"filename": "in/p00", "a": "nan"}, "no finite number"),
         ({"picture": "in/p00", "a": 1}, "`filename` or `id`"),
         ({"filename": "in/p00"}, "a column for each class"),
         ({"filename": "in/p00", "label": "", "score": 1}, "a column for each class"),
-        ({"id": "x", "a": 1}, "the id x is no number"),
+        ({"id": "x", "a": 1}, "the id x is not a number"),
     ],
 )
 def test_a_wrong_file_is_named_and_changes_nothing(place: Place, row: dict[str, object], said: str) -> None:

@@ -1,4 +1,4 @@
-"""What lies below the output folder although no row names it: images of ours, half-written ones, foreign files."""
+"""Files in the output folder that are not in the database: orphaned images, incomplete ones, foreign files."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
@@ -12,7 +12,7 @@ from dicomprep.storage.paths import OWN_PREFIX
 __all__ = ["Leftovers"]
 
 BATCH_IMAGES = 256
-"""Images looked up in the database by one query."""
+"""Images looked up in the database at a time."""
 
 MARK_BYTES = 64
 """The beginning of a PNG file, enough to tell who made it."""

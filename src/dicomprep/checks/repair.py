@@ -1,4 +1,4 @@
-"""Making lost and damaged images again, with the options of the last run below their root; whether it succeeded."""
+"""Regenerating missing and damaged images, with the options of the last run on their folder; whether it succeeded."""
 
 import os
 from collections import Counter
@@ -27,8 +27,8 @@ from dicomprep.workspace import Workspace
 
 __all__ = ["Repaired", "repair"]
 
-BATCH_INPUTS = 5000
-"""Inputs processed again at a time; bounds memory, for what their images were before is kept."""
+BATCH_FILES = 5000
+"""Inputs processed again at a time; bounds memory, which holds what their images were before."""
 
 MakeListener = Callable[[Config, int], ProgressListener]
 """Who is told of the run that makes the images of so many inputs again."""
@@ -43,11 +43,11 @@ class Repaired:
     different: int = 0
     """Whole images that are not what was recorded."""
     lost: int = 0
-    """Images that could not be made again."""
+    """Images that could not be regenerated."""
     reasons: list[str] = field(default_factory=list)
     """Why, for the first of them."""
     changed_side: int = 0
-    """Labelled images that are in another split now: their sources are of other patients than before."""
+    """Labeled images that moved to another split: the Patient IDs of their sources have changed."""
     interrupted: bool = False
 
     @property
@@ -66,8 +66,8 @@ def repair(workspace: Workspace, due: set[int], *, workers: int, make_listener: 
     repaired = Repaired()
     with workspace.writing() as store:
         ids = sorted(due)
-        for start in range(0, len(ids), BATCH_INPUTS):
-            _Part(workspace, store, ids[start : start + BATCH_INPUTS], repaired, workers, make_listener).mend()
+        for start in range(0, len(ids), BATCH_FILES):
+            _Part(workspace, store, ids[start : start + BATCH_FILES], repaired, workers, make_listener).repair()
             if repaired.interrupted:
                 break
     return repaired
@@ -84,7 +84,7 @@ class _Part:
     workers: int
     make_listener: MakeListener
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         self.workspace.require_claimed()
         with self.store.transaction() as connection:
             before = _Recorded.of(connection, self.ids)
@@ -92,7 +92,7 @@ class _Part:
         wrong = {place for place in before.images if not self._is_whole(place, before)}
         for place in wrong:
             if before.images[place].file_id not in before.files:
-                self._lose(f"{place}: no input is recorded that it was made of")
+                self._lose(f"{place}: its source file is not recorded")
         for row in before.files.values():
             if not _is_here(row):
                 self._give_up(row, before, wrong)
@@ -108,9 +108,7 @@ class _Part:
     def _give_up(self, row: RecordedInput, before: "_Recorded", wrong: set[str]) -> None:
         """Nothing can be done for the images of a file that is gone; those that are whole stay."""
         self.repaired.lost += sum(before.images[place].file_id == row.id for place in wrong) or 1
-        self.repaired.explain(
-            f"{row.root}/{row.path}: the source is gone or cannot be read; restore it, then verify again"
-        )
+        self.repaired.explain(f"{row.root}/{row.path}: source file missing or unreadable; restore it and verify again")
 
     def _process(self, root: str, paths: list[str]) -> None:
         with self.store.transaction() as connection:
@@ -130,9 +128,9 @@ class _Part:
 
     def _compare(self, before: "_Recorded", after: "_Recorded", wrong: set[str]) -> None:
         for file_id, row in after.files.items():
-            unsettled = contradiction(row.status, row.frames, after.counts[file_id], row.group_id)
-            if unsettled:
-                self._lose(f"{row.root}/{row.path}: {unsettled}")
+            reason = contradiction(row.status, row.frames, after.counts[file_id], row.group_id)
+            if reason:
+                self._lose(f"{row.root}/{row.path}: {reason}")
         for place, (file_id, *content) in before.images.items():
             if file_id not in after.files:
                 continue
@@ -178,12 +176,12 @@ def _is_here(row: RecordedInput) -> bool:
 
 def _why_lost(row: RecordedInput) -> str:
     code = f" ({row.error_code})" if row.error_code else ""
-    return f"its source gives no such image any more; it is {row.status} now{code}"
+    return f"its source no longer yields this image; the file is now {row.status}{code}"
 
 
 def _why_different(before: RecordedInput, after: RecordedInput) -> str:
     if before.digest != after.digest:
-        return "its source has changed since; the image is made of the new content"
+        return "its source has changed since; the image was made from the new content"
     if before.fingerprint != after.fingerprint:
-        return "it was made with other options, or by another version; now it is as the last run's options say"
-    return "the same source and options gave another image: another version of a decoder, perhaps"
+        return "made with other options or by another version before; now with the options of the last run"
+    return "same source and options, different image: perhaps another version of a decoder"

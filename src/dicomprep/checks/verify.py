@@ -1,4 +1,4 @@
-"""Whether every recorded image is there and whole, and no other is there: `verify(db)`, which changes no row."""
+"""Whether every recorded image is present and intact, and no others are: `verify(workspace)` changes no row."""
 
 import errno
 from collections import Counter
@@ -15,6 +15,7 @@ from dicomprep.checks.orphans import Leftovers
 from dicomprep.database.connection import connect, reading
 from dicomprep.database.queries import counts
 from dicomprep.database.queries import verify as verify_queries
+from dicomprep.errors import count_of
 from dicomprep.models import Status
 from dicomprep.pipeline.concerns import absent_inputs, unreachable_roots
 from dicomprep.storage.base import ImageStore, is_image_name
@@ -23,11 +24,11 @@ from dicomprep.workspace import Workspace
 
 __all__ = ["Findings", "Kind", "clear", "contradiction", "look_at", "verify"]
 
-ROWS, PIECE, READERS = 4096, 256, 4
-"""So many rows are read at a time, and so many images looked at by each of so many threads."""
+ROWS_PER_QUERY, IMAGES_PER_READER, READERS = 4096, 256, 4
+"""Rows read at a time, images that each thread checks at a time, and threads."""
 
 MAX_EXAMPLES = 20
-"""Faults of each kind named; bounds the output."""
+"""Findings of each kind that are named."""
 
 
 class Kind(StrEnum):
@@ -45,13 +46,13 @@ class Kind(StrEnum):
 
 @dataclass(slots=True)
 class Findings:
-    """What is wrong: counted, the first of each kind by name, and which inputs mend it."""
+    """What is wrong: counted, the first of each kind by name, and which inputs repair it."""
 
     output: str
     counts: Counter[Kind] = field(default_factory=Counter)
     examples: dict[Kind, list[str]] = field(default_factory=dict)
     due: set[int] = field(default_factory=set)
-    """Ids of the inputs whose images must be made again."""
+    """Ids of the inputs whose images must be regenerated."""
     images: int = 0
     """That are recorded, all of which were looked at."""
     inputs: int = 0
@@ -122,11 +123,11 @@ def _opened(workspace: Workspace) -> Iterator[Engine]:
 def contradiction(status: str, frames: int, recorded: int, group_id: int | None) -> str | None:
     """What of an input's row contradicts the rows of its images, if anything."""
     if frames != recorded:
-        return f"{frames} images are claimed, {recorded} recorded"
+        return f"says {count_of(frames, 'image')}, but {recorded} are recorded"
     if (status in (Status.DONE, Status.PARTIAL)) != (recorded > 0):
-        return f"it is {status}, with {recorded} images"
+        return f"status {status}, but {count_of(recorded, 'image')} recorded"
     if recorded > 0 and group_id is None:
-        return "its group, and so its split, is not recorded"
+        return "its group, and therefore its split, is not recorded"
     return None
 
 
@@ -155,7 +156,7 @@ def _look_at_inputs(engine: Engine, findings: Findings) -> None:
     after = 0
     while True:
         with reading(engine) as connection:
-            rows = verify_queries.next_files(connection, after=after, limit=ROWS)
+            rows = verify_queries.next_files(connection, after=after, limit=ROWS_PER_QUERY)
             if not rows:
                 return
             recorded = verify_queries.count_frames_of(connection, rows[0].id, rows[-1].id)
@@ -175,7 +176,7 @@ def _look_at_images(engine: Engine, images: ImageStore, findings: Findings, prog
         total = counts.count_frames(connection)
     with ThreadPoolExecutor(READERS, "dicomprep reader") as readers:
         for rows in _frames(engine):
-            pieces = [rows[start : start + PIECE] for start in range(0, len(rows), PIECE)]
+            pieces = [rows[start : start + IMAGES_PER_READER] for start in range(0, len(rows), IMAGES_PER_READER)]
             for piece, kinds in zip(pieces, readers.map(look, pieces), strict=True):
                 for row, kind in zip(piece, kinds, strict=True):
                     if kind is not None:
@@ -188,7 +189,7 @@ def _frames(engine: Engine) -> Iterator[Sequence[Any]]:
     after = 0
     while True:
         with reading(engine) as connection:
-            rows = verify_queries.next_frames(connection, after=after, limit=ROWS)
+            rows = verify_queries.next_frames(connection, after=after, limit=ROWS_PER_QUERY)
         if not rows:
             return
         yield rows

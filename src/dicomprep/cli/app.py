@@ -38,7 +38,7 @@ app = App(
     name="dicomprep",
     version=VERSION,
     help_format="plaintext",
-    help="Raw DICOM files in; training-ready images out.",
+    help="Turn raw DICOM files into training-ready images and database records.",
     suppress_keyboard_interrupt=False,
 )
 for command in COMMANDS:
@@ -80,7 +80,7 @@ def _call(arguments: Iterable[str]) -> int:
         raise
     except MemoryError as error:
         remedy = "Allow more (ulimit -v), or close other programs, and run this again."
-        raise EnvironmentFault(f"The memory does not suffice. {remedy}") from error
+        raise EnvironmentFault(f"Out of memory. {remedy}") from error
     except Exception as error:
         from dicomprep.database.address import DatabaseAddress
         from dicomprep.database.soundness import damage_fault
@@ -126,7 +126,7 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
         if argument is None and is_shared(key):
             continue
         if argument is None:
-            raise ConfigError(f"{source}: there is no option {key}.")
+            raise ConfigError(f"{source}: unknown option {key}.")
         if not argument.tokens:
             for value in values:
                 argument.append(Token(keyword=f"--{key}", value=value, source=source))
@@ -136,17 +136,17 @@ def _refuse_empty_paths(by_name: Mapping[str, Argument]) -> None:
     """An empty path is a variable of a shell that is not set; pathlib takes it for the current folder."""
     for name, argument in by_name.items():
         if argument.hint in (Path, Path | None) and any(token.value == "" for token in argument.tokens):
-            raise ConfigError(f"{name}: the path is empty. Is a variable of the shell not set?")
+            raise ConfigError(f"{name}: the path is empty. Is a shell variable unset?")
 
 
 def _take_from_data(folder: Path, by_name: Mapping[str, Argument]) -> None:
-    """Take what a file beside the data says of images, and name that file."""
+    """Use the image options of a file beside the data, and name that file."""
     path, options = data_options(folder)
     taken = [key for key in options if not by_name[f"--{key}"].tokens]
     for key in taken:
         by_name[f"--{key}"].append(Token(keyword=f"--{key}", value=options[key][0], source=str(path)))
     if taken:
-        print(f"From {readable_path(str(path))}: {', '.join(taken)}")
+        print(f"Options from {readable_path(str(path))}: {', '.join(taken)}")
 
 
 def _join_values(arguments: Iterable[str]) -> list[str]:

@@ -13,9 +13,10 @@ from rich.progress import TaskID, TextColumn
 from rich.text import Text
 
 from dicomprep.cli.bar import make_bar
-from dicomprep.errors import ErrorCode
+from dicomprep.errors import ErrorCode, count_of
 from dicomprep.models import Outcome, Status
 from dicomprep.pipeline.result import LINK, ProgressListener, Result
+from dicomprep.splits import SPLIT_NAMES, TRAIN
 from dicomprep.storage.base import Source
 from dicomprep.storage.paths import readable_path
 
@@ -32,8 +33,8 @@ __all__ = [
 RULE = "=" * 50
 FOLDER = " folder"
 FOLLOWING = "; --follow-links follows those that stay in the folder"
-MAX_FILE_LINES = 1000
-"""Lines about bad files; bounds the output. The database has them all."""
+MAX_LISTED_FILES = 1000
+"""Bad files listed on standard error; bounds the output. The others are only counted: the database has them all."""
 
 HEADER_CODES = (ErrorCode.NOT_DICOM, ErrorCode.CORRUPT_HEADER, ErrorCode.UNREADABLE)
 
@@ -42,7 +43,7 @@ class ConsoleListener(ProgressListener):
     """Prints a run as it goes: bad files on standard error and, on a terminal, a progress bar below them."""
 
     def __init__(self, dicom_dir: Path, count: int | None = None) -> None:
-        """`count` recorded inputs are tried again; None: the whole folder is searched."""
+        """`count` recorded files are retried; None: the whole folder is searched."""
         self._folder, self._count, self._recorded = dicom_dir, count, ""
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress = make_bar(self._console, TextColumn("{task.fields[rate]}"))
@@ -62,7 +63,7 @@ class ConsoleListener(ProgressListener):
         if self._count is None:
             print(f"Scanning {folder} for DICOM files...\n")
         else:
-            print(f"Trying again what failed below {folder}: {self._count:,} file{'s' * (self._count != 1)}...\n")
+            print(f"Retrying {count_of(self._count, 'failed file')} in {folder}...\n")
 
     def _start_bar(self, result: Result, *, count_ahead: bool) -> None:
         self._total = self._count
@@ -84,13 +85,13 @@ class ConsoleListener(ProgressListener):
         self._progress.update(self._task, completed=result.found + result.other_files, rate=rate)
 
     def on_outcome(self, outcome: Outcome) -> None:
-        """Say what is wrong with a file, in one line."""
+        """Print what is wrong with a file, in one line."""
         if outcome.status in (Status.DONE, Status.SKIPPED) or outcome.error_code is None:
             return
         self._lines += 1
-        if self._lines == MAX_FILE_LINES + 1:
-            self._print("More bad files are counted only; `dicomprep status --failures` lists them.")
-        if self._lines > MAX_FILE_LINES:
+        if self._lines == MAX_LISTED_FILES + 1:
+            self._print("Further failed files are not listed here; `dicomprep status --failures` lists all of them.")
+        if self._lines > MAX_LISTED_FILES:
             return
         verb = "Cannot read" if outcome.error_code in HEADER_CODES else "Warning:"
         path = readable_path(self._as_given(outcome.task.source))
@@ -103,7 +104,7 @@ class ConsoleListener(ProgressListener):
         self._leaving.set()
         self._progress.stop()
         if result.interrupted:
-            self._print("Interrupted: what was finished is recorded; the same command goes on from here.")
+            self._print("Interrupted. Finished files are recorded; run the same command again to continue.")
 
     def _as_given(self, source: Source) -> str:
         """The path of a file as the folder was given, though it is recorded by another name."""
@@ -126,7 +127,7 @@ class ConsoleListener(ProgressListener):
 
 
 def print_summary(result: Result, *, label: str, given: str) -> None:
-    """The seed's summary, and what became of the files.
+    """The summary: times, what became of the files, the splits, and where everything lies.
 
     `label` is the command that comes next; `given` are the options that commands need to find the database.
     """
@@ -210,18 +211,18 @@ def print_nothing_found(result: Result) -> None:
 def _not_taken(result: Result) -> Iterable[str]:
     """What lies below the root and is no input."""
     if result.other_files:
-        yield f"{result.other_files:,} other files (no DICOM)"
+        yield f"{count_of(result.other_files, 'other file')} (not DICOM)"
     if result.archives:
         named = ", ".join(map(readable_path, result.first_archives))
         more = ", …" if result.archives > len(result.first_archives) else ""
-        yield f"{result.archives:,} archive{'s' * (result.archives > 1)} not opened: unpack them first ({named}{more})"
-    counts = {f"{count:,} {kind}{'s' * (count > 1)}": kind for kind, count in result.passed_over.items()}
+        yield f"{count_of(result.archives, 'archive')} not opened: unpack them first ({named}{more})"
+    counts = {count_of(count, kind): kind for kind, count in result.passed_over.items()}
     for text, kind in counts.items():
         if not kind.endswith(FOLDER):
             yield f"{text} not opened{FOLLOWING if kind == LINK else ''}"
     folders = [text for text, kind in counts.items() if kind.endswith(FOLDER)]
     if folders:
-        yield f"{', '.join(folders)} not searched; to search one, give it as DICOM_DIR"
+        yield f"{', '.join(folders)} not searched; to include one, pass it as DICOM_DIR"
 
 
 def _facts(result: Result) -> Iterable[tuple[str, str]]:
@@ -233,24 +234,22 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     yield from (("", line) for line in _not_taken(result))
     yield from (("Folder", sentence) for sentence in result.place)
     if result.duplicates:
-        yield "", f"{result.duplicates:,} duplicates of another file in all (not in `images`)"
+        yield "", f"{count_of(result.duplicates, 'duplicate file')} excluded (not in `images`)"
     if result.without_preset:
-        yield (
-            "",
-            f"{result.without_preset:,} images not in Hounsfield units: drawn without the preset window",
-        )
+        yield "", f"{count_of(result.without_preset, 'image')} not in Hounsfield units: preset window not applied"
     yield from _facts_of_events(result)
     if result.pruned:
-        yield "", f"{result.pruned:,} inputs that are no longer there lost their images and rows"
+        yield "", f"{count_of(result.pruned, 'missing file')} removed from the database, with their images"
     codes = result.codes + result.unchanged_codes
     bad = {code: n for code, n in codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
     if bad:
         yield "Reasons", ", ".join(f"{count:,} {code}" for code, count in bad.items())
     if ErrorCode.INTERNAL in bad:
         yield "", "internal: a bug in dicomprep; please report it with `dicomprep status --failures`"
-    for split in ("train", "val", "test"):
+    for split in SPLIT_NAMES:
         images, patients = result.frames_by_split.get(split, 0), result.groups_by_split.get(split, 0)
-        yield "Split" if split == "train" else "", f"{split:<5} {images:>9,} images, {patients:,} patients"
+        count = f"{images:>9,} {'image ' if images == 1 else 'images'} of {count_of(patients, 'patient')}"
+        yield "Splits" if split == TRAIN else "", f"{split:<5} {count}"
     yield from (("Warning:", sentence) for sentence in (*_moved_patients(result), *result.concerns))
     yield from _places(result)
 
@@ -264,8 +263,8 @@ def _places(result: Result) -> Iterable[tuple[str, str]]:
 
 def _moved_patients(result: Result) -> Iterable[str]:
     if result.moved_groups:
-        reason = "a study, an ID or an image shows that they are one with others, and nothing of them is labelled"
-        yield f"Patients of earlier runs in another split than before: {result.moved_groups:,}; {reason}."
+        moved = f"{count_of(result.moved_groups, 'patient')} of earlier runs moved to another split"
+        yield f"{moved}: shared studies, IDs or images show that they are recorded under several IDs. None is labeled."
 
 
 def _facts_of_events(result: Result) -> Iterable[tuple[str, str]]:
@@ -273,13 +272,13 @@ def _facts_of_events(result: Result) -> Iterable[tuple[str, str]]:
     name = "Labels"
     for kind in ("label", "prediction", "release"):
         facts = (
-            (result.waiting[kind], "lost their picture (replaced or gone) and wait for it"),
-            (result.followed[kind], "went along with their picture"),
-            (result.returned[kind], "waited and have their picture again"),
+            (result.waiting[kind], "kept without an image (replaced or missing) until it returns"),
+            (result.followed[kind], "moved along with the image"),
+            (result.returned[kind], "restored: the image has returned"),
         )
         for count, fact in facts:
             if count:
-                yield name, f"{kind}s of {count:,} image{'s' * (count != 1)} {fact}"
+                yield name, f"{kind}s of {count_of(count, 'image')} {fact}"
                 name = ""
 
 
@@ -291,9 +290,9 @@ def _of_the_unchanged(result: Result) -> str:
 
 _STATUS_WORDS = {
     Status.DONE: "done",
-    Status.PARTIAL: "done in part",
-    Status.SKIPPED: "without an image",
+    Status.PARTIAL: "partial",
+    Status.SKIPPED: "skipped (no pixel data)",
     Status.FAILED: "failed",
     Status.QUARANTINED: "quarantined",
-    Status.UNSTABLE: "still changing",
+    Status.UNSTABLE: "in transfer",
 }

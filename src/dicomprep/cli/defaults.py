@@ -1,4 +1,4 @@
-"""Options that were not given: those of images from `dicomprep.toml` beside the data, others from files of the user."""
+"""Default options: those of images from `dicomprep.toml` beside the data, others from the user's own files."""
 
 import codecs
 import errno
@@ -16,20 +16,20 @@ __all__ = ["data_options", "default_options", "is_shared", "read_jobs"]
 
 FILE_NAME = "dicomprep.toml"
 
-MAX_DATA_BYTES = 2**16
-"""Bytes of an options file beside the data; bounds what anybody's folder can make us read."""
+MAX_DATA_FILE_BYTES = 2**16
+"""Size of an options file beside the data; bounds memory."""
 
-MAX_OWN_BYTES = 2**22
-"""Bytes of one in the current folder, where pyproject.toml holds other things as well."""
+MAX_USER_FILE_BYTES = 2**22
+"""Size of one in the current folder, where pyproject.toml has other things as well; bounds memory."""
 
-OF_IMAGES = ("size", "fit", "depth", "window", "frames")
-"""What a file beside the data may say: such a folder may be anybody's."""
+IMAGE_OPTIONS = ("size", "fit", "depth", "window", "frames")
+"""Options that a file beside the data may set: such a folder may be anybody's."""
 
-FROM_THE_COMMAND_LINE = ("host", "token")
+COMMAND_LINE_ONLY = ("host", "token")
 """Who may open the page is said where it is started: a file may have been made by somebody else."""
 
 SHARED = ("db", "output_dir", "workers")
-"""What stands at the top of the file and counts for every command that has such an option."""
+"""Options at the top of the file that apply to every command that has them."""
 
 RECEIVING = (("receive",), ("fetch",))
 """Commands that take options of images and of a run from there as well, but nothing of networks."""
@@ -51,11 +51,11 @@ def data_options(dicom_dir: Path) -> tuple[Path, dict[str, list[str]]]:
     path = dicom_dir / FILE_NAME
     options = _read_toml(path, follow_links=False) or {}
     for key, value in options.items():
-        if key not in OF_IMAGES:
-            only = f"Beside the data, only {', '.join(OF_IMAGES)} count"
+        if key not in IMAGE_OPTIONS:
+            only = f"Beside the data, only {', '.join(IMAGE_OPTIONS)} may be set"
             raise ConfigError(f"{path}: {only}. Give {key} on the command line or in {FILE_NAME} of your own folder.")
         if isinstance(value, dict | list):
-            raise ConfigError(f"{path}: `{key}` is one value.")
+            raise ConfigError(f"{path}: `{key}` must be a single value.")
     return path, {key: _values(value) for key, value in options.items()}
 
 
@@ -72,13 +72,13 @@ def default_options(command: Sequence[str], dicom_dir: Path | None) -> Iterator[
     path, options = _find_options()
     own, shared = options.get("label"), {key: value for key, value in options.items() if key in SHARED}
     if own is not None and not isinstance(own, dict):
-        raise ConfigError(f"{path}: `label` is a table, [label].")
+        raise ConfigError(f"{path}: `label` must be a table, [label].")
     if tuple(command) == ("preprocess",):
         shared = {key: value for key, value in options.items() if key != "label" and not _is_jobs(key, value)}
     if tuple(command) == ("label",):
         for key, value in (own or {}).items():
-            if key in FROM_THE_COMMAND_LINE:
-                raise ConfigError(f"{path} [label]: `{key}` is given on the command line alone, as --{key}.")
+            if key in COMMAND_LINE_ONLY:
+                raise ConfigError(f"{path} [label]: `{key}` can only be given on the command line, as --{key}.")
             yield f"{path} [label]", key, [_joined(value)]
     if tuple(command) in RECEIVING:
         names = Config.option_names() | {*SHARED}
@@ -123,7 +123,7 @@ def _values(value: object) -> list[str]:
 
 def _joined(value: object) -> str:
     if isinstance(value, list) and any("," in str(one) for one in value):
-        raise ConfigError("A name in a list of dicomprep.toml holds a comma, which separates names: leave it out.")
+        raise ConfigError("A name in a list of dicomprep.toml contains a comma, which separates names: remove it.")
     return ",".join(_values(value))
 
 
@@ -137,7 +137,7 @@ def _find_options() -> tuple[Path, Mapping[str, Any]]:
         tool = content.get("tool", {})
         own = tool.get("dicomprep", {}) if isinstance(tool, dict) else {}
         if not isinstance(own, dict):
-            raise ConfigError(f"{path}: `tool.dicomprep` is a table, [tool.dicomprep].")
+            raise ConfigError(f"{path}: `tool.dicomprep` must be a table, [tool.dicomprep].")
         return path, own
     return Path(FILE_NAME), {}
 
@@ -145,7 +145,9 @@ def _find_options() -> tuple[Path, Mapping[str, Any]]:
 def _read_toml(path: Path, *, follow_links: bool) -> dict[str, Any] | None:
     """What a file says; None where there is none."""
     try:
-        raw = read_small_file(path, most=MAX_OWN_BYTES if follow_links else MAX_DATA_BYTES, follow_links=follow_links)
+        raw = read_small_file(
+            path, most=MAX_USER_FILE_BYTES if follow_links else MAX_DATA_FILE_BYTES, follow_links=follow_links
+        )
         return tomllib.loads(_decode(raw).replace("\r\n", "\n"))
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -153,7 +155,7 @@ def _read_toml(path: Path, *, follow_links: bool) -> dict[str, Any] | None:
         raise ConfigError(f"{path} cannot be read: it is nested too deeply.") from error
     except OSError as error:
         is_link = error.errno == errno.ELOOP
-        reason = "it is a link, and beside the data links are not followed" if is_link else error.strerror
+        reason = "it is a symbolic link, and beside the data links are not followed" if is_link else error.strerror
         raise ConfigError(f"{path} cannot be read: {reason}.") from error
     except ValueError as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
@@ -163,7 +165,7 @@ def _decode(raw: bytes) -> str:
     """UTF-8, with a byte order mark or without, as editors of Windows write it."""
     for mark, encoding in _OTHER_ENCODINGS.items():
         if raw.startswith(mark):
-            raise ValueError(f"by its byte order mark it is {encoding}. Save it as UTF-8")
+            raise ValueError(f"its byte order mark says {encoding}. Save it as UTF-8")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

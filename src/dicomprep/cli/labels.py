@@ -43,7 +43,7 @@ def import_(file: Path, *, db: Db = DEFAULT_DB, annotator: str = "imported", unm
     note = done.matched.table.note
     for line in (*done.changes, *([note] if note else []), *done.matched.report(unmatched).split("\n")):
         print(printable(line))
-    return int(done.matched.is_in_vain)
+    return int(done.matched.has_no_match)
 
 
 @labels.command

@@ -45,7 +45,7 @@ def import_(file: Path, *, db: Db = DEFAULT_DB, model: str = "", unmatched: Path
     lines += [done.matched.table.note] if done.matched.table.note else []
     for line in (*lines, *done.matched.report(unmatched).split("\n")):
         print(printable(line))
-    return int(done.matched.is_in_vain)
+    return int(done.matched.has_no_match)
 
 
 @predictions.command

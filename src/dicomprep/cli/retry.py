@@ -21,13 +21,13 @@ def retry(
     Parameters
     ----------
     code
-        Only files that failed for this reason; may be given several times.
+        Only files that failed for this reason; repeatable.
     workers
         Number of parallel workers.
     timeout
-        Seconds without a finished frame; a file as a whole: as much, and a share for its frames and megabytes.
+        Seconds without a finished frame before a file fails; long and large files get more in total.
     max_memory
-        Megabytes that a worker may use for one file.
+        Memory limit of a worker for one file, in megabytes.
 
     """
     budget = {"timeout": timeout, "max_memory": max_memory}

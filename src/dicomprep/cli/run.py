@@ -27,7 +27,7 @@ def loading_workers(*, here: bool = True) -> Iterator[None]:
 
     Where the workers are not of this machine, nobody needs decoders `here`.
     """
-    with end_at_once("Error: Interrupted. The same command goes on from here."):
+    with end_at_once("Error: Interrupted. Run the same command again to continue."):
         from dicomprep.pipeline.preload import preload
 
         if here:

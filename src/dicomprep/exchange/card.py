@@ -1,4 +1,4 @@
-"""README.md of an export: what is in it, how it was made, and what it is not fit for."""
+"""README.md of an export, its data card: contents, processing, limitations, license."""
 
 import json
 import re
@@ -14,22 +14,21 @@ from dicomprep.version import VERSION
 __all__ = ["describe_export"]
 
 READING = {
-    Format.CSV: "`pandas.read_csv` reads `frames-*.csv`, a row for each image. The images themselves are not in it.",
-    Format.PARQUET: "`pandas.read_parquet` reads `frames-*.parquet`, a row for each image. The images themselves are"
-    " not in it.",
-    Format.WEBDATASET: '`webdataset.WebDataset("train-{000000..000012}.tar")` reads it: `KEY.png`, `KEY.json` and,'
-    " where there is a label, its number in `KEY.cls`.",
-    Format.HUGGINGFACE: '`datasets.load_dataset("FOLDER")` reads it, with the images decoded.',
-    Format.FOLDER: "`torchvision.datasets.ImageFolder` reads a split's folder; `frames-*.csv` says more of each image.",
+    Format.CSV: "Read `frames-*.csv` with `pandas.read_csv`: one row per image, without the images.",
+    Format.PARQUET: "Read `frames-*.parquet` with `pandas.read_parquet`: one row per image, without the images.",
+    Format.WEBDATASET: 'Read it with `webdataset.WebDataset("train-{000000..000012}.tar")`: `KEY.png`, `KEY.json` and,'
+    " for labeled images, the class number in `KEY.cls`.",
+    Format.HUGGINGFACE: 'Read it with `datasets.load_dataset("FOLDER")`, which decodes the images.',
+    Format.FOLDER: "Read a split's folder with `torchvision.datasets.ImageFolder`; metadata is in `frames-*.csv`.",
 }
 
 LIMITS = """\
-- The images are small versions for training and labelling, **not for diagnosis**.
-- The names of patients, studies and images are pseudonyms: keyed hashes whose key stays with the source. The pixels
-  are still those of patients: a thumbnail of a head can show a face, and text may be burned into an image. Treat the
-  data set as personal data.
-- Patients are apart: one patient's images are all in one split. Keep it so; do not divide the images anew.
-- Labels are what people gave these images in dicomprep, the newest one where there are several.
+- The images are thumbnails for training and labeling, **not for diagnosis**.
+- Identifiers of patients, studies and images are pseudonyms: keyed hashes whose key stays with the source. The pixels
+  are still those of patients: an image of a head can show a recognizable face, and an image may have burned-in text.
+  Treat the data set as personal data.
+- Splits are patient-level: all images of a patient are in one split. Do not split the images again (data leakage).
+- Labels are the newest ones that annotators gave in dicomprep.
 """
 
 _MARKUP = re.compile(r"[\\`*\[\]()|#~!$:@<>&]|(?<!\w)_|_(?!\w)|(?<=www)[.]", re.IGNORECASE)
@@ -46,18 +45,18 @@ def describe_export(rows: Rows, kind: Format, options: ExportOptions, *, made: d
         _head(kind, options, splits),
         f"# A data set of {len(rows):,} medical images\n",
         f"Exported by dicomprep {VERSION}. {READING[kind]} `manifest.jsonl` has the SHA-256 of every shard.\n",
-        "## What is in it\n",
+        "## Contents\n",
         _count_table(rows, splits),
         _list("Labels", rows, "label"),
         _list("Modalities", rows, "modality"),
-        f"Classes by number: {_classes(made['classes'])}.\n",
+        f"Class numbers: {_classes(made['classes'])}.\n",
         f"Columns: {', '.join(f'`{name}`' for name in rows.columns)}.\n",
         _left_out(options),
         "## How it was made\n",
         _shaping(made["images"]),
-        "## Limits\n",
+        "## Limitations\n",
         LIMITS,
-        f"## Licence\n\nAs who exported it says: {_said(options.license)}\n",
+        f"## License\n\nAs stated by the exporter: {_said(options.license)}\n",
     ]
     return "\n".join(part for part in parts if part)
 
@@ -96,22 +95,22 @@ def _list(title: str, rows: Rows, name: str) -> str:
 
 
 def _classes(classes: Sequence[str]) -> str:
-    return ", ".join(f"{number} {_said(name)}" for number, name in enumerate(classes)) or "there are none"
+    return ", ".join(f"{number} {_said(name)}" for number, name in enumerate(classes)) or "none"
 
 
 def _left_out(options: ExportOptions) -> str:
     chosen = [f"split {', '.join(map(_said, options.split))}"] if options.split else []
     chosen += [f"label {', '.join(map(_said, options.label))}"] if options.label else []
     chosen += [_code(options.where)] if options.where else []
-    return f"Only images of: {'; '.join(chosen)}. Others were left out.\n" if chosen else ""
+    return f"Selection: {'; '.join(chosen)}.\n" if chosen else ""
 
 
 def _shaping(options: Sequence[dict[str, Any]]) -> str:
-    """What the runs of preprocessing were told."""
+    """The options of the preprocessing runs."""
     told = [", ".join(f"{_said(name)} {_said(value)}" for name, value in sorted(one.items())) for one in options]
     head = (
-        "DICOM files became PNG images by the rules of dicomprep: stored values through the modality transformation,\n"
-        "the file's own window or the one named here, and antialiased scaling with square pixels.\n\n"
+        "dicomprep rendered the DICOM files as PNG images: modality LUT or rescale, the window of the header or the\n"
+        "one below, and antialiased resampling to square pixels. Options:\n\n"
     )
     return head + "".join(f"- {one}\n" for one in told)
 

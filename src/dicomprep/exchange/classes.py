@@ -18,7 +18,7 @@ class Spelling:
     """
 
     def __init__(self, names: Sequence[str], labels: Iterable[str] = ()) -> None:
-        """`names` are the classes in their order, `labels` what images are labelled with."""
+        """`names` are the classes in their order, `labels` what images are labeled with."""
         self._names = names
         self._known: Collection[str] = {*names, *labels}
         self._numbers = {_number(name): name for name in sorted(self._known, reverse=True) if _NUMBER.fullmatch(name)}

@@ -32,8 +32,8 @@ _OTHERS = (
 _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?[ \t]*(?:\r\n|\r|\n|$)", re.IGNORECASE)
 _END = "\x1fend of the table"
 """A record of our own behind the last one: where it does not come, a quotation mark was not closed."""
-MAX_SAMPLED_RECORDS = 20
-"""Records in which the separator is looked for."""
+EXAMINED_RECORDS = 20
+"""Records from which the separator is detected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Dialect:
         if (self.encoding, self.separator) == ("UTF-8", ","):
             return ""
         separator = SEPARATORS.get(self.separator, f"the separator {self.separator}")
-        return f"Read as {self.encoding} with {separator} between cells."
+        return f"Read as {self.encoding}, separated by {separator}."
 
 
 def read_delimited(content: bytes, telling: frozenset[str]) -> tuple[list[str], list[tuple[int, list[str]]], Dialect]:
@@ -87,7 +87,7 @@ def normalized_heading(name: str) -> str:
 def _decode(content: bytes) -> tuple[str, str]:
     kind = next((kind for start, kind in _OTHERS if content.startswith(start)), None)
     if kind is not None:
-        raise ValueError(f"it is {kind}, not CSV. Save it as CSV (UTF-8).")
+        raise ValueError(f"the file is {kind}, not CSV. Save it as CSV (UTF-8).")
     mark, codec, name = next((m for m in _MARKS if content.startswith(m[0])), (b"", _unmarked(content), ""))
     name = name or {"utf-16-le": "UTF-16 (little endian)", "utf-16-be": "UTF-16 (big endian)"}.get(codec, "UTF-8")
     try:
@@ -95,10 +95,10 @@ def _decode(content: bytes) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         other = "Windows-1252, Latin-1 or another encoding" if codec == "utf-8" else "cut off or another encoding"
-        found = f"line {line} is no {name} (byte 0x{content[len(mark) + error.start]:02X})"
-        raise ValueError(f"{found}: the file may be {other}. Save it in the encoding UTF-8.") from error
+        found = f"line {line} is not {name} (byte 0x{content[len(mark) + error.start]:02X})"
+        raise ValueError(f"{found}: the file may be {other}. Save it as CSV (UTF-8).") from error
     if "\0" in text:
-        raise ValueError("it holds NUL characters: it is no CSV, or damaged.")
+        raise ValueError("the file contains NUL characters: it is damaged, or not CSV.")
     return text, name
 
 
@@ -119,7 +119,7 @@ def _judge(text: str, separator: str, telling: frozenset[str]) -> tuple[bool, bo
     """Whether a telling column comes about, whether rows are as long as the head, and how many columns there are."""
     head: list[list[str]] = []
     with suppress(csv.Error):  # whoever reads all of it says so
-        for _, cells in islice(_records(text, separator), MAX_SAMPLED_RECORDS):
+        for _, cells in islice(_records(text, separator), EXAMINED_RECORDS):
             head += [cells] if any(map(str.strip, cells)) else []
     names, *rows = head or [[]]
     tells = any(normalized_heading(name) in telling for name in names)
@@ -135,4 +135,4 @@ def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
             return
         yield line, cells
         unclosed, line = line, reader.line_num + 1
-    raise csv.Error(f"line {unclosed} has a quotation mark that is never closed")
+    raise csv.Error(f"line {unclosed}: a quotation mark is not closed")

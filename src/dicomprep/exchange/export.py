@@ -1,4 +1,4 @@
-"""Making an export, or going on with one: `export_frames(kind, out, …)`."""
+"""Making an export, or updating one: `export_frames(kind, out, …)`."""
 
 import hashlib
 import json
@@ -35,23 +35,23 @@ DRAFTS = (f"{MANIFEST}{DRAFT}", ".manifest.jsonl.tmp")
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export did."""
+    """The result of an export."""
 
     images: int
-    """That the folder now holds."""
+    """Images in the folder now."""
     added: int
-    """Shards that are new."""
+    """New shards."""
     changed: int
-    """Shards that were written again, for their labels or images are other ones now."""
+    """Shards written again, because their labels or images have changed."""
     removed: int
     kept: int
-    """Shards that were left as they were."""
+    """Unchanged shards."""
 
 
 def export_frames(
     kind: Format, out: Path, workspace: Workspace, *, options: ExportOptions, shared: bool = False
 ) -> Exported:
-    """Export frames to a folder, which may hold an earlier export of theirs: only what is new or changed is written.
+    """Export frames to a folder, which may hold an earlier export: only what is new or changed is written.
 
     A new folder is for its owner alone, or, with `shared`, for a group; one that is there stays as it is.
 
@@ -87,12 +87,12 @@ def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...], 
     known = load_manifest(out)
     if known is None:
         if any(not entry.name.startswith(OWN_PREFIX) for entry in out.iterdir() if entry.name not in DRAFTS):
-            raise ConfigError(f"The folder {out} holds other files. Export to a new one.")
+            raise ConfigError(f"The folder {out} contains other files. Export to a new one.")
         manifest = Manifest(out, {**header, "classes": list(classes)}, access=access)
     else:
         before = known.header.get("classes", [])
         if {**known.header, "classes": None} != {**header, "classes": None}:
-            raise ConfigError(f"The folder {out} holds {_difference(known.header, header)}. Export to a new one.")
+            raise ConfigError(f"The folder {out} contains {_difference(known.header, header)}. Export to a new one.")
         new = [name for name in classes if name not in before]
         manifest = replace(known, header={**header, "classes": [*before, *new]})
     manifest.write()
@@ -113,7 +113,7 @@ def _plain(header: dict[str, Any]) -> dict[str, Any]:
 
 def _difference(known: dict[str, Any], asked: dict[str, Any]) -> str:
     if known.get("format") != asked["format"]:
-        return f"an export to {known.get('format')}"
+        return f"an export in another format, {known.get('format')}"
     if known.get("data_set") != asked["data_set"]:
         return "an export of another data set"
     other = [name for name, value in asked["options"].items() if known.get("options", {}).get(name) != value]
@@ -152,7 +152,7 @@ def _write(planned: Planned, manifest: Manifest, layout: Layout, rows: Rows) -> 
 def _alone(out: Path, access: int) -> Iterator[bool]:
     """Make the folder and keep other exports out of it; whether one broke off there."""
     if out.suffix in (".csv", ".parquet", ".tar"):
-        raise ConfigError(f"{out}: give a folder, which gets the data, its {CARD} and its {MANIFEST}.")
+        raise ConfigError(f"{out} is a file: give a folder for the data, its {CARD} and its {MANIFEST}.")
     scratch = out / SCRATCH
     try:
         unfinished = scratch.exists()

@@ -1,4 +1,4 @@
-"""Labels in and out."""
+"""Import and export of labels."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from dicomprep.database.queries import labeling
 from dicomprep.database.queries.exchange import label_events
 from dicomprep.database.queries.frames import Choice, class_names, select_frames
 from dicomprep.database.writes.exchange import GivenLabel, LabelsAdded, add_labels
-from dicomprep.errors import ConfigError
+from dicomprep.errors import ConfigError, count_of
 from dicomprep.exchange.classes import Spelling, same_classes
-from dicomprep.exchange.matching import IDENTITIES, MAX_LISTED_ROWS, Matched, match_frames
+from dicomprep.exchange.matching import IDENTITIES, MAX_SHOWN_ROWS, MatchResult, match_frames
 from dicomprep.exchange.pseudonyms import Shown
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
 from dicomprep.workspace import Workspace
@@ -25,16 +25,16 @@ TRUE = ("1", "1.0", "true", "yes")
 
 @dataclass(frozen=True, slots=True)
 class LabelsImported:
-    """What came of an import."""
+    """The result of an import."""
 
     recorded: int
     unchanged: int
-    """Rows that say what their annotator's label of the image is already."""
+    """Rows whose label is already the annotator's current one of the image."""
     empty: int
     """Rows without a label."""
-    matched: Matched
+    matched: MatchResult
     changes: tuple[str, ...] = ()
-    """What did not only add labels, in lines for a person."""
+    """Labels that were replaced or are older than the current ones, in lines for a person."""
 
 
 def import_labels(workspace: Workspace, file: Path, *, annotator: str) -> LabelsImported:
@@ -48,7 +48,7 @@ def import_labels(workspace: Workspace, file: Path, *, annotator: str) -> Labels
     names = table.column("label")
     if names is None:
         there = ", ".join(name for name in table.names if name)
-        raise ConfigError(f"{file}: there is no column label. There are: {there}.")
+        raise ConfigError(f"{file}: no column `label`. Columns found: {there}.")
     with workspace.reading() as connection:
         matched = match_frames(connection, workspace, table)
         spelling = Spelling(labeling.class_names(connection), class_names(connection))
@@ -65,7 +65,7 @@ def import_labels(workspace: Workspace, file: Path, *, annotator: str) -> Labels
 
 @dataclass(frozen=True, slots=True)
 class LabelsExported:
-    """What came of an export."""
+    """The result of an export."""
 
     rows: int
     by_id: bool
@@ -106,7 +106,7 @@ def _negatives(table: ReadTable) -> list[str]:
     return table.column("negative") or [""] * len(table.rows)
 
 
-def _rows(table: ReadTable, matched: Matched, labels: Sequence[str | None], annotator: str) -> Iterator[GivenLabel]:
+def _rows(table: ReadTable, matched: MatchResult, labels: Sequence[str | None], annotator: str) -> Iterator[GivenLabel]:
     """What is said of images that are there."""
     nobody = [""] * len(labels)
     annotators, times = table.column("annotator") or nobody, table.column("created_at") or nobody
@@ -140,23 +140,23 @@ def _agreeing(table: ReadTable, rows: Sequence[GivenLabel]) -> list[GivenLabel]:
             lines = f"rows {table.lines[known.row]} and {table.lines[row.row]}"
             raise ConfigError(
                 f"{table.path}: {lines} contradict each other: the same image is {_named(known.label)} and "
-                f"{_named(row.label)} for the same annotator. Give one row for each image; "
-                "several classes stand in one cell, joined by commas. Nothing was recorded."
+                f"{_named(row.label)} for the same annotator. Give one row per image and annotator; "
+                "separate several classes in one cell by commas. Nothing was imported."
             )
     return list(first.values())
 
 
 def _changes(table: ReadTable, added: LabelsAdded) -> Iterator[str]:
     for rows, what, how in (
-        (added.replaced, "take the place of another label of the same annotator", "{new} instead of {old}"),
-        (added.older, "are older than the label of the same annotator that stands, which stays", "{old}, not {new}"),
+        (added.replaced, "replaced: the annotator had given another label", "{new} instead of {old}"),
+        (added.older, "skipped: older than the annotator's current label", "{old}, not {new}"),
     ):
         if rows:
-            yield f"{len(rows):,} rows {what}:"
-        for one, before in rows[:MAX_LISTED_ROWS]:
+            yield f"{count_of(len(rows), 'label')} {what}:"
+        for one, before in rows[:MAX_SHOWN_ROWS]:
             yield f"  row {table.lines[one.row]}: {how.format(new=_named(one.label), old=_named(before))}"
-        if len(rows) > MAX_LISTED_ROWS:
-            yield f"  and {len(rows) - MAX_LISTED_ROWS:,} more"
+        if len(rows) > MAX_SHOWN_ROWS:
+            yield f"  and {len(rows) - MAX_SHOWN_ROWS:,} more"
 
 
 def _named(label: str | None) -> str:

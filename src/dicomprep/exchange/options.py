@@ -1,4 +1,4 @@
-"""What an export is told."""
+"""The options of an export."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ __all__ = ["ExportOptions", "Format"]
 
 
 class Format(StrEnum):
-    """What an export is made of."""
+    """The format of an export."""
 
     CSV = "csv"
     PARQUET = "parquet"
@@ -24,35 +24,35 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
-    """Which frames go out, and what is said of them."""
+    """Which frames are exported, with which metadata."""
 
     split: tuple[str, ...] = ()
-    """Only frames of this split: train, val or test; may be given several times."""
+    """Only images of this split: train, val or test; repeatable."""
     label: tuple[str, ...] = ()
-    """Only frames with this label; may be given several times."""
+    """Only images with this label; repeatable."""
     where: str | None = None
-    """Only frames for which this holds, such as "modality = 'CT' AND width >= 100"."""
+    """Only images that meet this condition, such as "modality = 'CT' AND width >= 100"."""
     shard_size: int = 10_000
-    """Images of one shard."""
+    """Maximum number of images per shard."""
     license: str = "unknown"
-    """What the data set's card says about its licence."""
+    """License of the data set, as its data card states it."""
     with_uids: bool = False
-    """Say UIDs of study, series and instance, which lead back to the patient in the hospital's own systems."""
+    """Include DICOM UIDs. They can re-identify patients."""
     with_paths: bool = False
-    """Say names and paths of sources, which may hold names of patients."""
+    """Include source file names and paths. They may contain names of patients."""
     fresh_pseudonyms: bool = False
-    """Name images, patients, studies and series as no other export does. Tables of this export cannot be imported."""
+    """Use pseudonyms that no other export shares. Tables with them cannot be imported."""
 
     def __post_init__(self) -> None:
         if self.shard_size < 1:
             raise ConfigError(f"--shard-size {self.shard_size}: give at least 1.")
         if self.fresh_pseudonyms and (self.with_uids or self.with_paths):
-            raise ConfigError("--fresh-pseudonyms: UIDs and paths would link the export all the same; leave them out.")
+            raise ConfigError("--fresh-pseudonyms: UIDs and paths would link this export to others; omit them.")
         if not self.license.isprintable():
-            raise ConfigError("--license: give one line of text.")
+            raise ConfigError("--license: give a single line of text.")
 
     def choice(self) -> "Choice":
-        """Which frames are wanted; ConfigError where that is not said well."""
+        """Which frames are selected; ConfigError where the selection is invalid."""
         from dicomprep.database.queries.frames import Choice
 
         return Choice(split=self.split, label=self.label, where=self.where)

@@ -1,4 +1,4 @@
-"""Predictions in and out, image by image or for a whole study, as a radiologist thinks."""
+"""Import and export of predictions, per image or aggregated per series, study or patient."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from dicomprep.database.queries.series import HiddenScore, hidden_scores
 from dicomprep.database.writes.predictions import Score, add_scores, summarize
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.classes import Spelling
-from dicomprep.exchange.matching import IDENTITIES, Matched, match_frames
+from dicomprep.exchange.matching import IDENTITIES, MatchResult, match_frames
 from dicomprep.exchange.pseudonyms import Shown
 from dicomprep.exchange.scores import Scored, read_scores
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
@@ -22,12 +22,12 @@ from dicomprep.workspace import Workspace
 
 __all__ = ["PredictionsImported", "Unit", "aggregate", "export_predictions", "import_predictions"]
 
-SAME = 1e-6
-"""So little may two scores of one image differ, of copies of one picture perhaps."""
+SCORE_TOLERANCE = 1e-6
+"""Difference up to which two scores of one image and class are the same."""
 
 
 class Unit(StrEnum):
-    """Of what a prediction is."""
+    """What one row of an export describes."""
 
     IMAGE = "image"
     SERIES = "series"
@@ -37,15 +37,15 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PredictionsImported:
-    """What came of an import."""
+    """The result of an import."""
 
     scores: int
     images: int
-    matched: Matched
+    matched: MatchResult
     models: tuple[str, ...] = ()
     """Whose scores they are."""
     left_out: tuple[str, ...] = ()
-    """Headings of columns that are taken for no class."""
+    """Headings of columns that are not classes."""
 
 
 def import_predictions(workspace: Workspace, file: Path, *, model: str | None) -> PredictionsImported:
@@ -132,14 +132,12 @@ def _models(table: ReadTable, model: str | None) -> list[str]:
         return [name or table.path.stem for name in named]
     if len(several) > 1:
         said = ", ".join(several[:5])
-        raise ConfigError(
-            f"{table.path}: it has scores of several models ({said}). Leave out --model to keep them apart."
-        )
+        raise ConfigError(f"{table.path}: scores of several models ({said}). Omit --model to keep them separate.")
     return [model] * len(table.rows)
 
 
 def _agreeing(
-    table: ReadTable, matched: Matched, models: Sequence[str], given: Iterable[Scored], spelling: Spelling
+    table: ReadTable, matched: MatchResult, models: Sequence[str], given: Iterable[Scored], spelling: Spelling
 ) -> dict[tuple[str, int, str], tuple[float, int]]:
     """(score, row) by model, image and class; ConfigError where two rows give different scores."""
     rows: dict[tuple[str, int, str], tuple[float, int]] = {}
@@ -148,10 +146,10 @@ def _agreeing(
         if frame_id is None:
             continue
         known = rows.setdefault((models[row], frame_id, spelling.of(label)), (score, row))
-        if not math.isclose(known[0], score, abs_tol=SAME):
+        if not math.isclose(known[0], score, abs_tol=SCORE_TOLERANCE):
             lines = f"rows {table.lines[known[1]]} and {table.lines[row]}"
             raise ConfigError(
-                f"{table.path}: {lines} contradict each other: of {label} the same image has the scores "
-                f"{known[0]:g} and {score:g}. Give one row for each image. Nothing was recorded."
+                f"{table.path}: {lines} contradict each other: the same image has the scores {known[0]:g} and "
+                f"{score:g} for {label}. Give one row per image. Nothing was imported."
             )
     return rows

@@ -1,4 +1,4 @@
-"""Names that say nothing to those without the data set's key, and are always the same to those with it."""
+"""Pseudonyms: the same in every export of a data set, and meaningless without its key."""
 
 import hmac
 import secrets
@@ -50,12 +50,12 @@ def new_salt() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What is said of each image in a table that goes out."""
+    """How images are identified in an exported table."""
 
     with_uids: bool = False
-    """Say the SOP Instance UID, which leads back to the patient in the hospital's own systems."""
+    """Include the SOP Instance UID. It can re-identify patients."""
     with_paths: bool = False
-    """Say the image's name, which may hold names of patients."""
+    """Include the image's name. It may contain names of patients."""
     by_id: bool = False
     """Name images by their id in the database in place of the key: the data set's key file is lost."""
 

@@ -1,4 +1,4 @@
-"""What an export says of each frame: columns with names that anyone may read, and the image itself."""
+"""What an export contains of each frame: its metadata columns and the image itself."""
 
 import hashlib
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ class Rows:
         return state.hexdigest()[:32]
 
 
-_REPAIR = "`dicomprep verify --repair` finds and restores what is missing."
+_REPAIR = "`dicomprep verify --repair` restores missing and damaged images."
 
 
 @dataclass(frozen=True, slots=True)

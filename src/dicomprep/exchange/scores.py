@@ -47,14 +47,14 @@ def read_scores(table: ReadTable) -> tuple[list[Scored], tuple[str, ...]]:
             continue
         cells = [row[place] for row in table.rows]
         if _is_no_class(name, cells):
-            left_out.append(name or f"the column {place + 1} without a name")
+            left_out.append(name or f"column {place + 1} (unnamed)")
             continue
         classes += 1
         scores += [(row, name, _score(table.cell(row, name), text)) for row, text in enumerate(cells) if text]
     if not classes:
         for row, name, text in _texts(table):
             _score(table.cell(row, name), text)
-        without = f" No classes are: {', '.join(left_out)}." if left_out else ""
+        without = f" Not classes: {', '.join(left_out)}." if left_out else ""
         raise ConfigError(f"{table.path}: {WANTED}.{without}")
     return scores, tuple(left_out)
 
@@ -70,7 +70,7 @@ def _long(table: ReadTable) -> Iterator[Scored]:
     labels, given = table.column("label") or [], table.column("score") or []
     for row, (label, text) in enumerate(zip(labels, given, strict=True)):
         if not label:
-            raise ConfigError(f"{table.path}, row {table.lines[row]}: there is no label; {WANTED}.")
+            raise ConfigError(f"{table.path}, row {table.lines[row]}: label missing; {WANTED}.")
         yield row, label, _score(table.cell(row, label), text)
 
 
@@ -98,10 +98,10 @@ def _plain(text: str) -> float:
 def _score(place: str, text: str) -> float:
     if not _NUMBER.fullmatch(text):
         kind = "finite number" if text.lower().lstrip("+-") in ("nan", "inf", "infinity") else "number"
-        raise ConfigError(f"{place}: {text or 'an empty cell'} is no {kind}.")
+        raise ConfigError(f"{place}: {text or 'an empty cell'} is not a {kind}.")
     score = _plain(text)
     if not 0 <= score <= 1:
         raise ConfigError(
-            f"{place}: {text} is outside 0…1. Give probabilities (softmax or sigmoid), or leave this out."
+            f"{place}: {text} is outside 0…1. Give probabilities (softmax or sigmoid), or omit the column."
         )
     return score

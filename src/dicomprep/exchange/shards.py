@@ -1,4 +1,4 @@
-"""Which shards stay, which are written anew, and which are added: old ones change only where their frames did."""
+"""Which shards are kept, rewritten, added or removed: old ones change only where their frames did."""
 
 import re
 from collections import Counter

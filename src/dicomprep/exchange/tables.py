@@ -46,7 +46,7 @@ class ReadTable:
         for name in map(normalized_heading, names):
             if known.count(name) > 1:
                 written = ", ".join(n for n, k in zip(self.names, known, strict=True) if k == name)
-                raise ConfigError(f"{self.path}: two columns have one name: {written}.")
+                raise ConfigError(f"{self.path}: two columns have the same name: {written}.")
             if name in known:
                 return self.names[known.index(name)]
         return None
@@ -83,8 +83,8 @@ def read_table(path: Path, telling: Collection[str] = ()) -> ReadTable:
     named = [head for head in heads if head]
     if len(set(named)) < len(named) or not named:
         twice = sorted({head for head in named if named.count(head) > 1})
-        what = f"; twice there {'is' if len(twice) == 1 else 'are'}: {', '.join(twice)}" if twice else ""
-        raise ConfigError(f"{path}: its first line must have the names of columns, none twice{what}.")
+        what = f" Repeated: {', '.join(twice)}." if twice else ""
+        raise ConfigError(f"{path}: the first line must contain the column names, each once.{what}")
     rows = [tuple(map(_text, _fitted(path, line, row, len(heads)))) for line, row in numbered]
     return ReadTable(path, heads, rows, [line for line, _ in numbered], note)
 
@@ -129,7 +129,7 @@ def _make_folder(folder: Path) -> None:
 
 def _ending(path: Path) -> str:
     if path.suffix.lower() not in ENDINGS:
-        raise ConfigError(f"{path}: give a name that ends in {' or '.join(ENDINGS)}.")
+        raise ConfigError(f"{path}: give a file name ending in {' or '.join(ENDINGS)}.")
     return path.suffix.lower()
 
 
@@ -149,7 +149,7 @@ def _fitted(path: Path, line: int, row: Sequence[Any], width: int) -> Sequence[A
     if len(row) > width and not any(_text(cell) for cell in row[width:]):
         return row[:width]
     if len(row) != width:
-        raise ConfigError(f"{path}, row {line}: {len(row)} cells, where the head has {width}.")
+        raise ConfigError(f"{path}, row {line}: {len(row)} cells, but the header has {width}.")
     return row
 
 
@@ -165,7 +165,7 @@ def _unneutralized(cell: str) -> str:
 
 
 def _text(value: Any) -> str:  # noqa: ANN401
-    """What a cell says: NFC, without space around it; what pandas has for "nothing" is nothing."""
+    """A cell as text: NFC, stripped; empty for the missing values of pandas."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return unicodedata.normalize("NFC", str(value)).strip()

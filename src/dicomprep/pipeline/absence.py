@@ -1,4 +1,4 @@
-"""Inputs that are no longer there: looked for at the end of a run that searched their whole folder, and pruned."""
+"""Missing inputs: searched for at the end of a run that covered their whole folder, and pruned."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,11 +15,11 @@ from dicomprep.storage.roots import Part
 
 __all__ = ["Search", "count_below", "note_absent", "prune"]
 
-BATCH_INPUTS = 10_000
+CHECK_BATCH_FILES = 10_000
 """Recorded inputs looked for between two transactions."""
 
-BATCH_PRUNED_INPUTS = 1000
-"""Inputs pruned in one transaction."""
+PRUNE_BATCH_FILES = 1000
+"""Inputs whose rows are removed in one transaction; bounds how long the database is locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def note_absent(search: Search) -> None:
     for part in search.parts:
         if _is_empty(part):
             continue
-        for ids, absent in _looked_at(search, part, only_absent=False):
+        for ids, absent in _find_wrong_marks(search, part, only_absent=False):
             with search.store.transaction() as connection:
                 absent_inputs.mark(connection, ids, search.run_id if absent else None)
 
@@ -100,11 +100,11 @@ def _is_as_expected(search: Search) -> bool:
     """Whether the run met as many inputs as are recorded, without those known to be gone, which still are."""
     with search.store.transaction() as connection:
         expected = sum(count_recorded(connection, part) - count_absent(connection, part) for part in search.parts)
-    looked_at = (_looked_at(search, part, only_absent=True) for part in search.parts)
-    return search.found == expected and all(absent for wrong in looked_at for _, absent in wrong)
+    wrong_marks = (_find_wrong_marks(search, part, only_absent=True) for part in search.parts)
+    return search.found == expected and all(absent for wrong in wrong_marks for _, absent in wrong)
 
 
-def _looked_at(search: Search, part: Part, *, only_absent: bool) -> Iterator[tuple[list[int], bool]]:
+def _find_wrong_marks(search: Search, part: Part, *, only_absent: bool) -> Iterator[tuple[list[int], bool]]:
     """Ids of inputs whose mark is wrong, and whether they are gone, a batch at a time.
 
     With `only_absent`, of those that are marked alone.
@@ -112,7 +112,7 @@ def _looked_at(search: Search, part: Part, *, only_absent: bool) -> Iterator[tup
     after = 0
     while True:
         with search.store.transaction() as connection:
-            rows = absent_inputs.next_inputs(connection, part, after=after, limit=BATCH_INPUTS, absent=only_absent)
+            rows = absent_inputs.next_inputs(connection, part, after=after, limit=CHECK_BATCH_FILES, absent=only_absent)
         if not rows:
             return
         after = rows[-1].id
@@ -128,7 +128,7 @@ def _next_gone(search: Search, part: Part) -> list[int]:
     after = 0
     while True:
         with search.store.transaction() as connection:
-            rows = absent_inputs.next_inputs(connection, part, after=after, limit=BATCH_PRUNED_INPUTS, absent=True)
+            rows = absent_inputs.next_inputs(connection, part, after=after, limit=PRUNE_BATCH_FILES, absent=True)
         if not rows:
             return []
         ids = [row.id for row in rows if _is_gone(part, row.path)]

@@ -1,4 +1,4 @@
-"""What should be known of a data set before anyone trains on it: the same sentences in runs, `status` and `audit`."""
+"""Concerns about a data set, to be known before training on it: the same sentences in runs, `status` and `audit`."""
 
 import json
 import os
@@ -7,26 +7,27 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from dicomprep.config import Splits
+from dicomprep.config import GroupBy, Splits
 from dicomprep.database.queries import counts
 from dicomprep.database.queries.audit import count_by_kind, last_split
 from dicomprep.database.queries.concerns import changed_side
 from dicomprep.database.queries.roots import count_recorded, recorded_roots
 from dicomprep.database.writes.absent import count_absent
+from dicomprep.errors import count_of
 from dicomprep.splits import SPLIT_NAMES
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Part
 
 __all__ = ["absent_inputs", "concerns", "last_splits", "percentages", "unreachable_roots"]
 
-FEW_PATIENTS = 5
-"""What is measured on fewer says little."""
+MIN_PATIENTS = 5
+"""Patients in a split, below which its metrics are not reliable."""
 
 
 def concerns(connection: Connection, *, of_run: bool = False) -> tuple[str, ...]:
-    """Sentences on how patients are divided, on labels, and on inputs that are no longer there.
+    """Sentences on the splits, on labels, and on missing files.
 
-    At the end of a run (`of_run`) nothing is said of labels that earlier runs brought into another split.
+    At the end of a run (`of_run`), labels that earlier runs moved to another split are not mentioned.
     """
     options = last_splits(connection)
     kinds = count_by_kind(connection)
@@ -46,27 +47,26 @@ def concerns(connection: Connection, *, of_run: bool = False) -> tuple[str, ...]
 
 
 def absent_inputs(connection: Connection) -> Iterator[str]:
-    """How many recorded inputs are no longer there, as the runs that searched their folders found."""
+    """How many recorded files no longer exist, as the runs that searched their folders found."""
     count = count_absent(connection)
     if count:
-        verb = "is" if count == 1 else "are"
         yield (
-            f"{count:,} recorded input{'s' * (count > 1)} {verb} no longer there, but still in exports. "
-            "`dicomprep preprocess` of the same folder with --prune removes their images and rows."
+            f"{count_of(count, 'recorded file')} no longer on disk, but still in exports. "
+            "`dicomprep preprocess` of the same folder with --prune removes their images and records."
         )
 
 
 def unreachable_roots(connection: Connection) -> Iterator[str]:
-    """Recorded folders that are gone or empty: what lay there may be on a disk that is not mounted."""
+    """Source folders that are missing or empty: the disk may not be mounted."""
     for root in recorded_roots(connection):
         state = _state(actual_path(root))
         count = count_recorded(connection, Part(root)) if state else 0
         if count:
-            yield f"The folder {root} is {state}: is a disk not mounted? {count:,} inputs are recorded there."
+            yield f"The source folder {root} of {count_of(count, 'recorded file')} is {state}. Is its disk mounted?"
 
 
 def last_splits(connection: Connection) -> Splits:
-    """What the newest run was asked for."""
+    """The options of the newest run for splits."""
     recorded = last_split(connection)
     return Splits(**json.loads(recorded)["splits"]) if recorded else Splits()
 
@@ -91,44 +91,48 @@ def _division(options: Splits, patients: Mapping[str, int], images: Mapping[str,
     if len(images) == 1 and sum(images.values()) > 1:
         (only,) = images
         if patients[only] == 1:
-            what = f"One group holds everything: all images (100 %) are of one patient, in {only}"
-            yield f"{what}. If they are not (one Patient ID for all, or no ID and one study), {_AGAIN}"
+            what = f"All images (100 %) belong to one patient, in {only}"
+            yield f"{what}. If that is wrong (one Patient ID for all, or no ID and one study), {_AGAIN}"
             return
         if sum(share > 0 for share in options.shares) > 1:
             yield f"All images (100 %) are in {only}. If the groups are not patients, {_AGAIN}"
-    asked = [name for name, share in zip(SPLIT_NAMES, options.shares, strict=True) if share]
-    few = [f"{name} {patients.get(name, 0):,}" for name in asked if patients.get(name, 0) < FEW_PATIENTS]
+    wanted = [name for name, share in zip(SPLIT_NAMES, options.shares, strict=True) if share]
+    few = [f"{name} {patients.get(name, 0):,}" for name in wanted if patients.get(name, 0) < MIN_PATIENTS]
     if few:
-        yield f"Splits with fewer than {FEW_PATIENTS} patients: {', '.join(few)}. A figure measured there says little."
+        yield f"Splits with fewer than {MIN_PATIENTS} patients: {', '.join(few)}. Metrics on them are not reliable."
 
 
-_AGAIN = "begin again with --group-by folder and another --db."
+_AGAIN = "start again with --group-by folder and another --db."
 
 
 def _unidentified(options: Splits, known: int, total: int) -> Iterator[str]:
     if known < total:
         _, share = percentages([known, total - known])
-        out = "" if options.test_unidentified else " and kept out of test"
+        out = "" if options.test_unidentified else ", excluded from test"
+        missing = _IDENTIFIERS[options.group_by]
         yield (
-            f"{share:g} % of patients ({total - known:,} of {total:,}) could not be identified by {options.group_by}: "
-            f"they are told apart by study or folder{out}."
+            f"{count_of(total - known, 'group')} of {total:,} ({share:g} %) without a usable {missing}: "
+            f"grouped by study or folder{out}."
         )
+
+
+_IDENTIFIERS = {GroupBy.PATIENT: "Patient ID", GroupBy.STUDY: "Study Instance UID", GroupBy.FOLDER: "folder"}
+"""What identifies a group."""
 
 
 def _changed_side(newest: int, total: int, when: str, *, of_run: bool) -> Iterator[str]:
     count = newest if of_run or newest == total else total
     if count:
-        verb = "image has" if count == 1 else "images have"
         last = "in the last run" if count == newest else f"in earlier runs, last on {when[:10]}"
-        yield f"{count:,} labelled {verb} changed their split {last}: their patients are others than before."
+        yield f"{count_of(count, 'labeled image')} moved to another split {last}: their Patient IDs have changed."
 
 
 def _state(folder: str) -> str:
-    """Why nothing can be said of a folder; "" where it holds something or cannot be looked at."""
+    """Why a source folder cannot be searched; "" where it holds something or cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return "" if next(entries, None) else "empty"
     except (FileNotFoundError, NotADirectoryError):
-        return "gone"
+        return "missing"
     except OSError:
         return ""

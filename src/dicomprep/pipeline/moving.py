@@ -1,4 +1,4 @@
-"""Which recorded file one is that has just been met elsewhere: of those with its content whose place is empty now."""
+"""Which recorded file was moved to a new path: one with the same content that is no longer at its own."""
 
 import os
 from bisect import bisect_left
@@ -12,11 +12,11 @@ from dicomprep.storage.paths import actual_path, readable_path
 
 __all__ = ["Moves"]
 
-MIN_KEPT_INPUTS = 64
-"""Inputs of one digest from which the unmatched ones are kept: they are looked for again."""
+MIN_CACHED_FILES = 64
+"""Files with one digest above which the unmatched ones are cached: the digest will be asked for again."""
 
-MAX_KEPT_DIGESTS = 1000
-"""Digests whose unmatched inputs are kept; bounds memory."""
+MAX_CACHED_DIGESTS = 1000
+"""Digests in the cache; bounds memory."""
 
 
 @dataclass(slots=True)
@@ -25,10 +25,10 @@ class Moves:
 
     _left: dict[bytes, "_Missing"] = field(default_factory=dict)
 
-    def look_out(self, connection: Connection, digests: Sequence[bytes]) -> None:
+    def look_up(self, connection: Connection, digests: Sequence[bytes]) -> None:
         """Find out what is recorded of files with these digests, unless it is known."""
-        kept = {digest: missing for digest, missing in self._left.items() if missing.recorded > MIN_KEPT_INPUTS}
-        self._left = kept if len(kept) <= MAX_KEPT_DIGESTS else {}
+        kept = {digest: missing for digest, missing in self._left.items() if missing.recorded > MIN_CACHED_FILES}
+        self._left = kept if len(kept) <= MAX_CACHED_DIGESTS else {}
         new = list(dict.fromkeys(digest for digest in digests if digest not in self._left))
         recorded = find_recorded(connection, new)
         self._left |= {digest: _Missing.among(recorded.get(digest, ())) for digest in new}

@@ -127,7 +127,7 @@ class Planner:
     def _resolve_new(self, outcomes: Sequence[Outcome]) -> list[Task]:
         digests = [outcome.digest for outcome in outcomes if outcome.digest]
         with self.store.transaction() as connection:
-            self._moves.look_out(connection, digests)
+            self._moves.look_up(connection, digests)
         moves: list[tuple[int, Source]] = []
         new: list[Task] = []
         for outcome in outcomes:

@@ -110,7 +110,7 @@ def _mark_unstable(outcome: Outcome) -> Outcome:
         outcome,
         status=Status.UNSTABLE,
         error_code=ErrorCode.CHANGED,
-        error_detail="it changed while it was being read",
+        error_detail="changed while being read",
         first_failure=None,
         remaining=None,
     )

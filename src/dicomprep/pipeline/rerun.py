@@ -1,4 +1,4 @@
-"""Which failed files are tried again, and with which options: those of the last run below their root."""
+"""Which failed files are retried, and with which options: those of the last run below their root."""
 
 import json
 import os
@@ -43,8 +43,8 @@ def recorded_config(workspace: Workspace, recorded: str | None, root: str, chang
         flat |= {"strict": options["strict"]} | {name: options.get(name, False) for name in ("durable", "follow_links")}
         return Config.of(actual_path(root), **flat | changes)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        message = f"The options of the last run that {workspace} records are damaged"
-        raise ConfigError(f"{message}; `dicomprep preprocess` with those that you want records them anew.") from error
+        message = f"The options of the last run in {workspace} are damaged"
+        raise ConfigError(f"{message}; `dicomprep preprocess` with the options you want records them again.") from error
 
 
 def recorded_sources(root: str, paths: Sequence[str], *, follow_links: bool) -> Iterator[Source]:
@@ -54,6 +54,6 @@ def recorded_sources(root: str, paths: Sequence[str], *, follow_links: bool) -> 
         try:
             status = os.stat(os.path.join(folder, path), follow_symlinks=follow_links)
         except OSError as error:
-            yield LocalSource(folder, path, error=f"it cannot be looked at: {error.strerror}")
+            yield LocalSource(folder, path, error=f"cannot be accessed: {error.strerror}")
         else:
             yield LocalSource.found(folder, path, status, linked=follow_links)

@@ -18,7 +18,7 @@ from dicomprep.database.writes.recovery import pending_deletions
 from dicomprep.database.writes.releases import hold_back
 from dicomprep.database.writes.store import Store
 from dicomprep.engines.select import count_workers
-from dicomprep.errors import ConfigError
+from dicomprep.errors import ConfigError, count_of
 from dicomprep.pipeline.absence import Search, count_below, note_absent, prune
 from dicomprep.pipeline.changed_options import explain_changes
 from dicomprep.pipeline.concerns import concerns
@@ -28,7 +28,7 @@ from dicomprep.pipeline.preload import PROCESS
 from dicomprep.pipeline.result import ProgressListener, Result
 from dicomprep.pipeline.scheduler import RunLoop
 from dicomprep.pipeline.stages.discover import discover
-from dicomprep.pipeline.stages.record import Ledger, Recorder
+from dicomprep.pipeline.stages.record import RecordContext, Recorder
 from dicomprep.pipeline.workers import Workers, cluster_of
 from dicomprep.privacy.keys import explain_exposure, fingerprint_key
 from dicomprep.storage.archives import is_archive
@@ -74,12 +74,12 @@ def run(
         images = stack.enter_context(_images(workspace, store, listener))
         run_id = _begin(workspace, config, tree, store, listener)
         rules = config.fingerprint(), config.splits
-        ledger = Ledger(store, run_id, *rules, key, images, durable=config.durable)
+        context = RecordContext(store, run_id, *rules, key, images, durable=config.durable)
         workers = Workers(config, images, listener, work)
         engine = stack.enter_context(closing(workers.of(cluster) if cluster else workers.of_this_machine(key)))
         listener.on_start(result, config.workers)
         loop = RunLoop(
-            result, listener, Planner(store, config, key), engine, FrameRangeMerger(config.workers), Recorder(ledger)
+            result, listener, Planner(store, config, key), engine, FrameRangeMerger(config.workers), Recorder(context)
         )
         loop.run(_search(workspace, tree, config, result) if sources is None else sources)
         if sources is None and not result.interrupted:
@@ -108,12 +108,12 @@ def _search(workspace: Workspace, tree: Tree, config: Config, result: Result) ->
 def _settle_absent(
     search: Search, config: Config, images: ImageStore, result: Result, listener: ProgressListener
 ) -> None:
-    """Note which recorded inputs are no longer there; with `prune`, remove their images and rows."""
+    """Mark recorded inputs that are missing; with `prune`, remove their images and rows."""
     note_absent(search)
     recorded = 0 if search.found else count_below(search)
     if recorded:
-        message = f"None of {recorded:,} inputs recorded below {result.root} was found: are they gone, or on a disk"
-        listener.on_warning(f"{message} that is not mounted? Nothing is removed, not even with --prune.")
+        message = f"None of {count_of(recorded, 'recorded file')} in {result.root} was found. Is its disk mounted?"
+        listener.on_warning(f"{message} Nothing is removed, not even with --prune.")
     elif config.prune:
         result.pruned = prune(search, images)
 
@@ -133,10 +133,10 @@ def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part])
 
 def _why_no_folder(path: Path) -> str:
     if not path.is_file():
-        return f"There is no folder {path}."
+        return f"The folder {path} does not exist."
     if is_archive(path.name):
         return f"{path} is an archive, and archives are not opened. Unpack it, then give the folder."
-    return f"{path} is a file. Give the folder that holds it; `dicomprep inspect` looks at a single file."
+    return f"{path} is a file. Give the folder that contains it; `dicomprep inspect` explains a single file."
 
 
 def _bind(workspace: Workspace, config: Config, store: Store, access: int, result: Result) -> bytes:
@@ -174,17 +174,17 @@ def _clear_away(store: Store, images: ImageStore) -> None:
 
 
 def _warn_of_missing(store: Store, images: ImageStore, listener: ProgressListener) -> None:
-    """Say where images that are recorded are not there; a sample is looked for, `verify` looks for all."""
+    """Warn of recorded images that are missing; a sample is checked here, all of them by `verify`."""
     with store.transaction() as connection:
         places = sample_places(connection)
     missing = [place for place in places if not images.holds(place)]
     if missing:
-        message = f"{len(missing):,} of {len(places):,} recorded images that were looked for are missing"
-        listener.on_warning(f"{message}, such as {missing[0]}: dicomprep verify --repair makes them again.")
+        message = f"{len(missing):,} of {count_of(len(places), 'image')} checked (a sample) are missing"
+        listener.on_warning(f"{message}, such as {missing[0]}: `dicomprep verify --repair` regenerates them.")
 
 
 def _warn_of_tags(config: Config, listener: ProgressListener) -> None:
-    """Say which of the tags asked for identify people; ConfigError where one is none that can be recorded."""
+    """Warn of tags that identify people; ConfigError where one cannot be recorded."""
     if config.privacy.tag:
         from dicomprep.dicom.confidentiality import confidentiality_warnings  # with it comes pydicom
 
@@ -193,7 +193,7 @@ def _warn_of_tags(config: Config, listener: ProgressListener) -> None:
 
 
 def _begin(workspace: Workspace, config: Config, tree: Tree, store: Store, listener: ProgressListener) -> int:
-    """Record that a run began and with which options; say what is made again because earlier ones had others."""
+    """Record that a run began and with which options; warn of files processed again because options changed."""
     with store.transaction() as connection:
         sentences = list(explain_changes(connection, config, tree.parts))
     for sentence in sentences:
@@ -206,7 +206,7 @@ def _begin(workspace: Workspace, config: Config, tree: Tree, store: Store, liste
 
 
 def _apply_privacy(workspace: Workspace, config: Config, store: Store, listener: ProgressListener) -> None:
-    """Say whether others may read the key, and hold images back, or no longer, where that was asked for."""
+    """Warn where others may read the key; hold back images with burned-in text, or no longer, where requested."""
     exposure = explain_exposure(workspace.key_path)
     if exposure is not None:
         listener.on_warning(exposure)

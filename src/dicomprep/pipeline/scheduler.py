@@ -167,7 +167,7 @@ class RunLoop:
         self.listener.on_progress(self.result)
 
     def _finish(self) -> None:
-        result, ledger, seconds = self.result, self.recorder.ledger, time.perf_counter() - self.begun
+        result, context, seconds = self.result, self.recorder.context, time.perf_counter() - self.begun
         result.timers = (
             Timer.of(
                 "Discover",
@@ -179,12 +179,12 @@ class RunLoop:
         )
         counts = {name: getattr(result, name) for name in ("found", "processed", "unchanged", "other_files", "frames")}
         interrupted = int(result.interrupted)
-        ledger.store.finish_run(ledger.run_id, seconds=seconds, interrupted=interrupted, **counts)
+        context.store.finish_run(context.run_id, seconds=seconds, interrupted=interrupted, **counts)
 
     def _interrupt(self) -> None:
         """Finish what is in flight and record it; the next interrupt is the caller's."""
         self.result.interrupted = True
-        patience = self.recorder.ledger.store.patience
+        patience = self.recorder.context.store.patience
         patience.seconds = min(patience.seconds, INTERRUPTED_PATIENCE_SECONDS)
 
 

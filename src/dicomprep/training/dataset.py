@@ -90,7 +90,7 @@ class Dataset:
         if named is not None:
             raise ConfigError(f'labels="{named}": give names in a list, or "any".')
         if multi and isinstance(labels, Mapping):
-            raise ConfigError("labels: a mapping gives one target an image; with multi=True give names in a list.")
+            raise ConfigError("labels: a mapping gives one target per image; with multi=True, give names in a list.")
         wanted = () if labels is None or isinstance(labels, str) else tuple(labels)
         splits = (split,) if isinstance(split, str) else tuple(split)
         labeled = labels is not None if multi else labels == "any"
@@ -179,7 +179,7 @@ class Dataset:
     def _number(self, index: int) -> int:
         number = as_index(index)
         if not -len(self) <= number < len(self):
-            raise IndexError(f"there are {len(self)} images, no number {number}")
+            raise IndexError(f"index {number} is out of range for {len(self)} images")
         return number % len(self)
 
     def _class_numbers(self) -> NDArray[np.int64]:
@@ -241,13 +241,13 @@ def _stack(samples: Sequence[Sample]) -> NDArray[np.float32]:
 
 def _require_alike(samples: Sequence[Sample]) -> None:
     if not samples:
-        raise ConfigError("An empty batch: give at least one index.")
+        raise ConfigError("The batch is empty: give at least one index.")
     first = samples[0]
     for pixels, _, record in samples:
         if pixels.ndim != first[0].ndim:
             gray, color = (record, first[2]) if pixels.ndim == 2 else (first[2], record)
-            message = f"{gray.filename} is gray and {color.filename} is color, and one batch holds only one kind"
-            raise ConfigError(f"{message}: Dataset(…, channels=3), or 1.")
+            message = f"{gray.filename} is grayscale and {color.filename} is color, and a batch holds only one kind"
+            raise ConfigError(f"{message}: use Dataset(…, channels=3), or 1.")
         if pixels.shape != first[0].shape:
             message = f"{record.filename} has {pixels.shape[:2]} pixels and {first[2].filename} {first[0].shape[:2]}"
-            raise ConfigError(f"{message}: they are of runs with another --size; choose with `where`.")
+            raise ConfigError(f"{message}: they come from runs with different --size; select with `where`.")

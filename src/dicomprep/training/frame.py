@@ -71,6 +71,6 @@ def frame(which: int | str, *, db: Database = DEFAULT_DB) -> StoredFrame:
     with workspace.reading() as connection:
         found = find_frame(connection, which if isinstance(which, str) else index(which))
     if found is None:
-        raise ConfigError(f"{workspace} holds no image {which}.")
+        raise ConfigError(f"{workspace} contains no image {which}.")
     frame_id, name, thumbnail_path, transform = found
     return StoredFrame(frame_id, name, thumbnail_path, Transform.from_json(transform), workspace.images)

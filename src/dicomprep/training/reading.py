@@ -30,7 +30,7 @@ def read_thumbnail(images: ImageStore, name: str) -> NDArray[Any]:
         raise EnvironmentFault(f"The image {images.where(name)} is damaged ({error}). {_REPAIR}") from error
 
 
-_REPAIR = "`dicomprep verify --repair` finds and restores what is missing."
+_REPAIR = "`dicomprep verify --repair` restores missing and damaged images."
 
 
 def with_channels(pixels: NDArray[Any], channels: int | None) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Drawing frames so that no patient and no class drowns the others."""
+"""Balanced sampling of frames, by patient or by class."""
 
 from collections.abc import Iterator
 
@@ -34,7 +34,7 @@ class BalancedSampler:
         self._length = np.unique(self._indices).size if length is None else length
         self._seed, self._epoch = seed, 0
         if self._indices.size == 0:
-            raise ConfigError("There is no frame to draw from: none has what the sampler shall balance.")
+            raise ConfigError("No frames to sample from: none has a patient, or a label, to balance by.")
 
     def __len__(self) -> int:
         """Draws of one epoch."""

@@ -1,4 +1,4 @@
-"""How slices lie one behind another: whether one step leads from each to the next, and the affine that this makes."""
+"""Slice spacing, shear and affine of a stack: whether one step leads from each slice to the next."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,16 @@ GAP_TOLERANCE = 0.02
 """How much a step between slices may differ from the usual one, as a share of it."""
 
 ROUNDING_MM = 0.0505
-"""How far a position may lie from an even grid: some headers state tenths of a millimetre."""
+"""How far a position may lie from an even grid: some headers state tenths of a millimeter."""
 
 MAX_ROUNDING_SHARE = 0.4
-"""Share of a step by which rounding may change it: less than half a slice, whatever the distance of slices."""
+"""By how much of a step rounding may change one: less than half a slice, whatever the slices' distance."""
 
-STRAIGHT = 1e-3
+SHEAR_TOLERANCE = 1e-3
 """A shear of less than this share of a step is none: cosines are recorded to four decimals."""
 
-SEARCHES = 80
+MAX_SEARCH_STEPS = 80
+"""Steps of the search for the best even grid."""
 
 
 def is_even(points: NDArray[np.float64]) -> bool:
@@ -52,7 +53,7 @@ def _misfit(column: NDArray[np.float64]) -> float:
     """How far values lie at most from the even grid that fits them best; a convex function of its step."""
     steps, numbers = np.diff(column), np.arange(len(column))
     low, high = float(steps.min()), float(steps.max())
-    for _ in range(SEARCHES):
+    for _ in range(MAX_SEARCH_STEPS):
         third = (high - low) / 3
         if np.ptp(column - numbers * (low + third)) < np.ptp(column - numbers * (high - third)):
             high -= third
@@ -76,7 +77,7 @@ def compute_shear(origins: NDArray[np.float64], orientation: NDArray[np.float64]
     """
     step = _step(origins, orientation)
     along_row, down_column = (float(part) for part in orientation @ step)
-    if max(abs(along_row), abs(down_column)) < STRAIGHT * float(np.linalg.norm(step)):
+    if max(abs(along_row), abs(down_column)) < SHEAR_TOLERANCE * float(np.linalg.norm(step)):
         return 0.0, 0.0
     return down_column, along_row
 

@@ -75,7 +75,7 @@ def to_fastai(
         raise ConfigError(f"{workspace}: fastai needs labeled frames in train and in val.")
     first = read_thumbnail(workspace.images, table["thumbnail_path"].iloc[0])
     if first.dtype != np.uint8:
-        raise ConfigError(f"{workspace}: its images have 16 bits and fastai reads 8; preprocess with --depth 8.")
+        raise ConfigError(f"{workspace}: its images are 16-bit, and fastai reads 8-bit ones; use --depth 8.")
     columns = {"fn_col": "thumbnail_path", "label_col": "label", "valid_col": "is_valid"}
     loaders = vision.ImageDataLoaders.from_df(table, path=workspace.output.path, **columns, **options)
     loaders.path = Path()  # where learners keep what they save: not among the images

@@ -1,4 +1,4 @@
-"""A series as one array: slices in their order, with spacing and positions, or the reason why there is none."""
+"""A series as a volume: slices in their order, with spacing and positions, or the reason why there is none."""
 
 import warnings
 from collections import Counter
@@ -104,7 +104,7 @@ def volume(series_key: str, *, db: Database = DEFAULT_DB) -> Volume:
     workspace = Workspace.of(db)
     images, slices, failed, held, unknown = _read_slices(workspace, series_key)
     if not slices and not failed and not held:
-        raise ExportError(f"{workspace} holds no series {series_key}.")
+        raise ExportError(f"{workspace} contains no series {series_key}.")
     try:
         _require_complete(failed)
         for path, _, code in unknown:
@@ -118,7 +118,7 @@ def volume(series_key: str, *, db: Database = DEFAULT_DB) -> Volume:
         positions = _positions(slices)
         origins = _origins(slices)
     except ExportError as error:
-        raise ExportError(f"The series {series_key} is no volume: {error}.") from error
+        raise ExportError(f"The series {series_key} is not a volume: {error}.") from error
     array = np.stack([read_thumbnail(images, one.path) for one in slices])
     filenames = tuple(one.filename for one in slices)
     spacing = _spacing(slices[0], positions)
@@ -160,8 +160,8 @@ def _require_released(held: Sequence[str]) -> None:
     if held:
         more = f" and {len(held) - 1} more of its images" if len(held) > 1 else ""
         verb = "are" if len(held) > 1 else "is"
-        look = "`dicomprep release` lists what a person has to look at"
-        raise ExportError(f"{held[0]}{more} {verb} held back for probable text in the pixels: {look}")
+        look = "`dicomprep release` lists the images to review"
+        raise ExportError(f"{held[0]}{more} {verb} held back for suspected burned-in text: {look}")
 
 
 def _in_order(slices: Sequence[_Slice]) -> list[_Slice]:
@@ -190,7 +190,7 @@ def _orientation(slices: Sequence[_Slice]) -> NDArray[np.float64] | None:
     for one, other in zip(stated, cosines, strict=True):
         if np.abs(other - cosines[0]).max() > TILT_TOLERANCE:
             planes = f"{stated[0].filename} ({stated[0].orientation}) and {one.filename} ({one.orientation})"
-            raise ExportError(f"{planes} have other orientations")
+            raise ExportError(f"{planes} differ in orientation")
     return cosines[0] if cosines else None
 
 
@@ -198,13 +198,13 @@ def _require_alike(slices: Sequence[_Slice]) -> None:
     first = slices[0]
     for one in slices[1:]:
         for what, mine, other in (
-            ("shapes", _geometry(first), _geometry(one)),
-            ("spacings", (first.row_spacing, first.column_spacing), (one.row_spacing, one.column_spacing)),
-            ("windows", _window(first), _window(one)),
+            ("shape", _geometry(first), _geometry(one)),
+            ("spacing", (first.row_spacing, first.column_spacing), (one.row_spacing, one.column_spacing)),
+            ("window", _window(first), _window(one)),
         ):
             if mine != other:
-                remedy = "; preprocess with --window CENTER/WIDTH" if what == "windows" else ""
-                raise ExportError(f"{first.filename} and {one.filename} have other {what}: {mine}, {other}{remedy}")
+                remedy = "; preprocess with --window CENTER/WIDTH" if what == "window" else ""
+                raise ExportError(f"{first.filename} and {one.filename} differ in {what}: {mine}, {other}{remedy}")
 
 
 def _geometry(one: _Slice) -> str:
@@ -234,17 +234,17 @@ def _positions(slices: Sequence[_Slice]) -> NDArray[np.float64] | None:
     if gaps.size and gaps.min() < 1e-3:
         at = int(gaps.argmin())
         two = f"{slices[at].filename} and {slices[at + 1].filename}"
-        raise ExportError(f"{two} are at one place{_what_divides(slices[at], slices[at + 1])}")
+        raise ExportError(f"{two} have the same position{_what_divides(slices[at], slices[at + 1])}")
     if gaps.size and not is_even(positions):
         at, usual = find_odd_step(positions)
         where = f"between {slices[at].filename} and {slices[at + 1].filename}"
-        raise ExportError(f"{where} are {gaps[at]:.2f} mm, elsewhere {usual:.2f} mm")
+        raise ExportError(f"the slice spacing {where} is {gaps[at]:.2f} mm, elsewhere {usual:.2f} mm")
     return positions
 
 
 def _what_divides(one: _Slice, other: _Slice) -> str:
     if one.temporal_position != other.temporal_position:
-        return f" (it has several time points: {one.temporal_position}, {other.temporal_position})"
+        return f" (several time points: {one.temporal_position}, {other.temporal_position})"
     pairs = zip(DIVIDERS, one.dividers, other.dividers, strict=True)
     divided = [f"{name} {mine} and {its}" for name, mine, its in pairs if mine != its]
     return f" (they differ in {divided[0]})" if divided else ""
@@ -259,7 +259,7 @@ def _origins(slices: Sequence[_Slice]) -> NDArray[np.float64] | None:
         at, _ = find_odd_step(origins)
         step, usual = np.diff(origins, axis=0)[at], np.median(np.diff(origins, axis=0), axis=0)
         two = f"{slices[at].filename} to {slices[at + 1].filename}"
-        raise ExportError(f"from {two} the origin moves by {_said(step)} mm, elsewhere by {_said(usual)} mm")
+        raise ExportError(f"from {two} Image Position moves by {_said(step)} mm, elsewhere by {_said(usual)} mm")
     return origins
 
 

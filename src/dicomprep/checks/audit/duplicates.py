@@ -1,4 +1,4 @@
-"""The same image more than once: exactly, as found while preprocessing, or nearly so, as found here."""
+"""Duplicate images: exact ones, found while preprocessing, and near-duplicates, found here."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -6,10 +6,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from dicomprep.checks.audit.hamming import near_pairs
-from dicomprep.checks.audit.section import Ground, Section
+from dicomprep.checks.audit.section import AuditContext, Section
 from dicomprep.database.queries import audit as queries
 from dicomprep.database.writes.duplicates import MAX_GROUPS_PER_IMAGE
-from dicomprep.errors import EnvironmentFault
+from dicomprep.errors import EnvironmentFault, count_of
 from dicomprep.pixels.png import decode_png
 from dicomprep.pixels.similarity import similarity
 from dicomprep.storage.base import ImageStore
@@ -17,18 +17,18 @@ from dicomprep.storage.base import ImageStore
 __all__ = ["exact_duplicates", "near_duplicates"]
 
 MIN_CORRELATION = 0.99
-"""Correlation of two thumbnails of 64 rows from which they count as one picture."""
+"""Correlation of two thumbnails of 64 rows from which they are near-duplicates."""
 
 MAX_COMPARED_PAIRS = 3
-"""Pairs of images compared for two patients, the most similar first; bounds the reading of images."""
+"""Pairs of images compared for two groups, the likeliest first; bounds time."""
 
-MAX_LISTED_PAIRS = 20
-"""Pairs of patients listed; bounds the output."""
+MAX_SHOWN_PAIRS = 20
+"""Pairs of patients that the table lists."""
 
 
-def exact_duplicates(ground: Ground) -> Section:
-    """Inputs that hold the image of another one: of the same group, of another on the same side, in another split."""
-    pairs = queries.duplicate_pairs(ground.connection)
+def exact_duplicates(context: AuditContext) -> Section:
+    """Duplicate files by group and split: of the same group, of another in the same split, in another split."""
+    pairs = queries.duplicate_pairs(context.connection)
     names: defaultdict[int, set[int]] = defaultdict(set)
     for pair in pairs:
         names[pair.original] |= {pair.group_id, pair.original_group_id}
@@ -43,31 +43,31 @@ def exact_duplicates(ground: Ground) -> Section:
             counts["leak"] += pair.count
             leaking.append((pair.group_id, pair.original_group_id))
     rows = [
-        ("of the same patient", queries.count_duplicates_within_groups(ground.connection)),
+        ("of the same patient", queries.count_duplicates_within_groups(context.connection)),
         ("of another patient, in the same split", counts["side"]),
         ("of another patient, in another split", counts["leak"]),
         (f"of more than {MAX_GROUPS_PER_IMAGE} patients (forms, test patterns)", counts["many"]),
     ]
-    notes = ("Labelled before they were found, so they stay. See docs/splits.md.",) if leaking else ()
-    title = "Exact duplicates (not in `images`)"
-    return Section("duplicates", title, ("duplicates", "inputs"), rows, len(set(leaking)), notes, tuple(leaking))
+    notes = ("Found after labeling: labeled patients are not moved. See docs/splits.md.",) if leaking else ()
+    title = "Exact duplicates (excluded from `images`)"
+    return Section("duplicates", title, ("duplicates", "files"), rows, len(set(leaking)), notes, tuple(leaking))
 
 
-def near_duplicates(ground: Ground) -> Section:
-    """Pictures of different groups that look the same: found by perceptual hashes, confirmed by the thumbnails."""
+def near_duplicates(context: AuditContext) -> Section:
+    """Near-duplicates of different groups: found by perceptual hashes, confirmed by comparing the thumbnails."""
     name, title, columns = (
         "near_duplicates",
         "Near-duplicates of different patients",
-        ("images", "", "likeness", "splits"),
+        ("image", "near-duplicate", "correlation", "splits"),
     )
-    if not ground.near:
-        return Section(name, title, columns, [], notes=("Not searched for.",))
-    rows = np.fromiter(queries.hashes(ground.connection), np.dtype([("hash", "i8"), ("group", "i8"), ("frame", "i8")]))
-    ground.connection.rollback()  # ends the reading transaction: a run could not write meanwhile
+    if not context.near:
+        return Section(name, title, columns, [], notes=("Not searched for (--no-near).",))
+    rows = np.fromiter(queries.hashes(context.connection), np.dtype([("hash", "i8"), ("group", "i8"), ("frame", "i8")]))
+    context.connection.rollback()  # ends the reading transaction: a run could not write meanwhile
     candidates, complete = near_pairs(rows["hash"].view(np.uint64), rows["group"])
     found, pairs, leaks = [], [], 0
     for groups, frames in _likeliest(candidates, rows["group"], rows["frame"]).items():
-        shown = _confirm(ground, frames)
+        shown = _confirm(context, frames)
         if shown is None:
             continue
         pairs.append(groups)
@@ -75,20 +75,18 @@ def near_duplicates(ground: Ground) -> Section:
         leaks += "/" in str(shown[3])
     found.sort(key=lambda row: ("/" not in str(row[3]), row))
     notes = (
-        [f"{len(found):,} pairs of patients, {leaks:,} of them across splits; the first {MAX_LISTED_PAIRS} are shown."]
+        [f"{count_of(len(found), 'pair')} of patients, {leaks:,} across splits; up to {MAX_SHOWN_PAIRS} are shown."]
         if found
         else []
     )
     if leaks:
-        notes.append(
-            "Look at them; `dicomprep audit --join` puts such patients on one side, if nobody has labelled them."
-        )
+        notes.append("Review them. `dicomprep audit --join` moves such patients to one split, unless they are labeled.")
     if not complete:
-        notes.append("There are so many like pictures that not all were compared.")
-    blank = queries.unhashed_images(ground.connection)
+        notes.append("Too many similar images: not all of them were compared.")
+    blank = queries.unhashed_images(context.connection)
     if blank:
-        notes.append(f"{blank:,} images with too little in them (blank, masks, patterns) were not compared.")
-    return Section(name, title, columns, found[:MAX_LISTED_PAIRS], leaks, tuple(notes), tuple(pairs))
+        notes.append(f"{count_of(blank, 'image')} with too little content (blank, masks, patterns) not compared.")
+    return Section(name, title, columns, found[:MAX_SHOWN_PAIRS], leaks, tuple(notes), tuple(pairs))
 
 
 def _likeliest(
@@ -104,19 +102,19 @@ def _likeliest(
     return chosen
 
 
-def _confirm(ground: Ground, pairs: list[tuple[int, int]]) -> tuple[str, str, float, str] | None:
-    """The first of the pairs that holds when the thumbnails are compared."""
-    known = queries.find_frames(ground.connection, [frame for pair in pairs for frame in pair])
+def _confirm(context: AuditContext, pairs: list[tuple[int, int]]) -> tuple[str, str, float, str] | None:
+    """(image, near-duplicate, correlation, splits) of the first pair whose thumbnails agree."""
+    known = queries.find_frames(context.connection, [frame for pair in pairs for frame in pair])
     for one, other in pairs:
-        likeness = _compare(ground.images, known[one][1], known[other][1])
-        if likeness >= MIN_CORRELATION:
+        correlation = _compare(context.images, known[one][1], known[other][1])
+        if correlation >= MIN_CORRELATION:
             splits = sorted({known[one][2], known[other][2]})
-            return known[one][0], known[other][0], round(likeness, 4), "/".join(splits)
+            return known[one][0], known[other][0], round(correlation, 4), "/".join(splits)
     return None
 
 
 def _compare(images: ImageStore, one: str, other: str) -> float:
-    """The likeness of two thumbnails; 1.0 where one of them cannot be read, for then the hashes decide."""
+    """The correlation of two thumbnails; 1.0 where one of them cannot be read, for then the hashes decide."""
     try:
         return similarity(decode_png(images.read(one)), decode_png(images.read(other)))
     except (OSError, ValueError, EnvironmentFault):

@@ -8,17 +8,16 @@ from numpy.typing import NDArray
 __all__ = ["near_pairs"]
 
 MAX_DIFFERING_BITS = 4
-"""Bits by which near-duplicates differ at most."""
+"""Bits in which the hashes of near-duplicates may differ."""
 
 BLOCKS = 6
-"""If 4 bits differ, at least two of six blocks are equal: it is enough to look among the hashes that share two."""
+"""If 4 bits differ, at least two of six blocks are equal: it is enough to compare the hashes that share two."""
 
 MAX_NEIGHBORS = 2000
-"""Hashes that share two blocks with one, compared with it; bounds time. With more the search says that it is
-incomplete."""
+"""Hashes with the same two blocks that each is compared with; bounds time. Beyond, the search is not complete."""
 
 MAX_PAIRS = 1_000_000
-"""Pairs found; bounds memory. With more the search says that it is incomplete."""
+"""Pairs that are found; bounds memory. Beyond, the search is not complete."""
 
 
 def near_pairs(hashes: NDArray[np.uint64], groups: NDArray[np.int64]) -> tuple[list[tuple[int, int, int]], bool]:

@@ -1,4 +1,4 @@
-"""Patients that an audit took for one, put on one side: tried first, within bounds, and such that it can be undone."""
+"""Patients that an audit found to be one, moved to one split: tried first, within bounds, and reversible."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,14 @@ from sqlalchemy import Connection
 from dicomprep.checks.audit.section import Section
 from dicomprep.database.queries import audit as queries
 from dicomprep.database.writes.groups import Move, join_groups, take_back
-from dicomprep.errors import ConfigError
+from dicomprep.errors import ConfigError, count_of
 from dicomprep.workspace import Workspace
 
 __all__ = ["Joining", "MovedPatient", "join", "unjoin"]
 
-DEFAULT_MAX_PATIENTS = 20
-"""Patients that may change their split or become one unless more are allowed; bounds what a wrong match can do."""
-
-DEFAULT_MAX_SHARE = 0.02
-"""The same as a share of all patients; the larger of the two counts."""
+MAX_JOINED_PATIENTS = 20
+MAX_JOINED_SHARE = 0.02
+"""Patients that may move or be merged unless more are allowed: this number, or this share of all if that is more."""
 
 REASON = "audit"
 """Why two groups are linked, in the table `links`."""
@@ -39,9 +37,9 @@ class Joining:
 
     moved: tuple[MovedPatient, ...]
     largest: int = 0
-    """Patients in the largest set that is taken for one."""
+    """Patients in the largest set that is merged."""
     divided: int = 0
-    """Pairs that stay on two sides, for something of them is labelled."""
+    """Pairs that stay in two splits, because they are labeled."""
 
     @property
     def images(self) -> int:
@@ -56,10 +54,10 @@ class _Tried(Exception):
 def join(
     workspace: Workspace, sections: Sequence[Section], *, most: int | None = None, dry_run: bool = False
 ) -> Joining:
-    """Put the patients that an audit found to be one on one side, where they are on two. Labelled ones stay.
+    """Move patients that an audit found to be one to the same split. Labeled ones stay.
 
-    Raises ConfigError, and changes nothing, where more than `most` patients would change their split or become one,
-    or a split would be left without images.
+    Raises ConfigError, and changes nothing, where more than `most` patients would move or be merged, or a split would
+    be left without images.
     """
     pairs = [pair for section in sections for pair in section.pairs]
 
@@ -79,7 +77,7 @@ def join(
 
 
 def unjoin(workspace: Workspace, *, dry_run: bool = False) -> Joining:
-    """Take back all that `join` did: who is on another side for it alone goes back. Labelled ones stay."""
+    """Undo `join`: patients that are in another split because of it alone go back. Labeled ones stay."""
 
     def change(connection: Connection) -> Joining:
         pairs, moves = take_back(connection, reason=REASON)
@@ -103,7 +101,7 @@ def _run(workspace: Workspace, change: Callable[[Connection], Joining], *, dry_r
 
 
 def _across(pairs: Iterable[tuple[int, int]], splits: Mapping[int, str]) -> list[tuple[int, int]]:
-    """The pairs in sets of which not all are on one side: the others need not be touched."""
+    """The pairs in sets that lie in more than one split: the others need not be touched."""
     left = sorted({*pairs})
     reached = {number for pair in left if splits[pair[0]] != splits[pair[1]] for number in pair}
     found: list[tuple[int, int]] = []
@@ -122,19 +120,19 @@ def _moved(connection: Connection, moves: Collection[Move]) -> tuple[MovedPatien
 
 def _require_bounds(connection: Connection, joining: Joining, most: int | None) -> None:
     patients = sum(count for _, _, count in queries.count_by_kind(connection))
-    bound = max(DEFAULT_MAX_PATIENTS, int(DEFAULT_MAX_SHARE * patients)) if most is None else most
+    bound = max(MAX_JOINED_PATIENTS, int(MAX_JOINED_SHARE * patients)) if most is None else most
     needed = max(len(joining.moved), joining.largest)
     if needed > bound:
-        what = f"{len(joining.moved):,} patients with {joining.images:,} images would change their split, and "
-        what += f"{joining.largest:,} would be taken for one: more than {bound:,}"
-        remedy = f"See which with --join --dry-run --most {needed}; --join --most {needed} does it all the same"
-        raise ConfigError(f"{what}. Forms and test patterns look like that. Nothing was changed. {remedy}.")
+        moved = f"{count_of(len(joining.moved), 'patient')} with {count_of(joining.images, 'image')}"
+        what = f"{moved} would move, and {joining.largest:,} would be merged: more than {bound:,}"
+        remedy = f"List them with --join --dry-run --most {needed}; to proceed: --join --most {needed}"
+        raise ConfigError(f"{what}. Forms or test patterns may be the reason. Nothing was changed. {remedy}.")
 
 
 def _require_images(before: Mapping[str, int], after: Mapping[str, int]) -> None:
     emptied = [split for split, count in before.items() if count and not after.get(split)]
     if emptied:
         raise ConfigError(
-            f"No image would be left in {', '.join(sorted(emptied))}. Nothing was changed. Look at the pairs: if they "
-            "are one patient, begin again with another --split; if not, leave them."
+            f"No images would be left in {', '.join(sorted(emptied))}. Nothing was changed. Review the pairs: if each "
+            "is one patient, start again with another --split; if not, leave them."
         )

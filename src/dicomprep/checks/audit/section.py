@@ -1,4 +1,4 @@
-"""What a part of the audit found, as a table, as notes, and as a number of leaks."""
+"""The findings of one part of the audit: a table, notes, and a number of leaks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,21 +7,21 @@ from sqlalchemy import Connection
 
 from dicomprep.storage.base import ImageStore
 
-__all__ = ["Ground", "Section"]
+__all__ = ["AuditContext", "Section"]
 
 Cell = str | int | float
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """What is audited."""
+class AuditContext:
+    """The data set that is audited, and what to search for."""
 
     connection: Connection
     images: ImageStore
     near: bool = True
-    """Whether pictures that only look the same are searched for."""
+    """Whether near-duplicates are searched for."""
     k: int = 0
-    """Groups of fewer patients are small."""
+    """Patients below which a group is small; 0: small groups are not searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Section:
         """Rows and notes for a person, who is told where there are more rows."""
         if self.shown is None or len(self.shown) == len(self.rows):
             return self.rows, self.notes
-        return self.shown, (f"{len(self.rows) - len(self.shown):,} more are not shown: --json has all.", *self.notes)
+        return self.shown, (f"{len(self.rows) - len(self.shown):,} more not shown; --json lists all.", *self.notes)
 
     def as_json(self) -> dict[str, object]:
         """Plain values."""

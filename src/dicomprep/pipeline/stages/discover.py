@@ -28,7 +28,7 @@ NAMED_DCM, OTHER, FOLDER = range(3)
 """The order within a folder, so that `scan.dcm` is named before `scan`, which may be no image at all."""
 
 MAX_LINKED_FOLDERS = 3
-"""Links to folders followed on one path; a few more would make millions of paths."""
+"""Links to folders followed on one path: with more, a few links would make millions of paths."""
 
 
 def discover(
@@ -126,7 +126,7 @@ class _Search:
                 real = (*real, (status.st_dev, status.st_ino))
             entries = list_sorted(place, lambda entry: self._judge(entry, path))
         except OSError as error:
-            return LocalSource(root, path or ".", error=f"the folder cannot be listed: {error.strerror}")
+            return LocalSource(root, path or ".", error=f"folder cannot be listed: {error.strerror}")
         return _Folder(place, root, path, entries, real, links)
 
     def _where(self, name: str, outer: _Folder | None, *, linked: bool) -> tuple[str, str, str]:
@@ -185,9 +185,9 @@ class _Search:
         try:
             status = os.stat(os.path.join(folder.place, name), follow_symlinks=linked)
         except OSError as error:
-            reason = f"it cannot be looked at: {error.strerror}"
+            reason = f"cannot be accessed: {error.strerror}"
             if linked and isinstance(error, FileNotFoundError):
-                reason = "it is a link to what is not there; for DataLad or git-annex: `datalad get` or `git annex get`"
+                reason = "broken symbolic link; in a DataLad or git-annex data set: `datalad get` or `git annex get`"
             return LocalSource(root, path, error=reason, linked=linked)
         return LocalSource.found(root, path, status, linked=linked)
 

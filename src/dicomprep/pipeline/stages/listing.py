@@ -14,10 +14,10 @@ Entry = tuple[int, str, int]
 """(rank, name, anything that was noted of it): entries come by rank, then by name."""
 
 MAX_HELD_ENTRIES = 10_000
-"""Entries of one folder held in memory; more are sorted in pieces, in a temporary file."""
+"""Entries of one folder sorted in memory; bounds it. More of them are sorted in pieces, in a temporary file."""
 
 BLOCK_ENTRIES = 128
-"""Entries of each piece read at a time while pieces are merged."""
+"""Entries of each piece that are read at a time while pieces are merged."""
 
 
 def list_sorted(folder: str, judge: Callable[["os.DirEntry[str]"], Entry | None]) -> Iterator[Entry]:

@@ -1,4 +1,4 @@
-"""Outcomes → rows: recorded together, in one transaction; then what they replace is removed."""
+"""Outcomes → rows: recorded together, in one transaction; then the images that they replace are removed."""
 
 import re
 import time
@@ -13,14 +13,14 @@ from dicomprep.models import Outcome
 from dicomprep.splits import assign_split
 from dicomprep.storage.base import ImageStore
 
-__all__ = ["Ledger", "Recorder", "record"]
+__all__ = ["RecordContext", "Recorder", "record"]
 
 FATAL = (ErrorCode.TIMEOUT, ErrorCode.OUT_OF_MEMORY, ErrorCode.WORKER_CRASHED, ErrorCode.INTERNAL)
 """What ends a worker in the middle of a file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class RecordContext:
     """Where a run records, and by which rules."""
 
     store: Store
@@ -30,33 +30,33 @@ class Ledger:
     key: bytes
     images: ImageStore
     durable: bool = False
-    """Images are on the disk, not only in the system's memory, before rows name them."""
+    """Images are synced to disk (fsync) before the rows that name them are committed."""
 
 
-def record(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
+def record(outcomes: Sequence[Outcome], context: RecordContext) -> None:
     """Record a batch: of each root all of it or, with EnvironmentFault, nothing. Splits are assigned here."""
     by_root: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_root.setdefault(outcome.task.source.root, []).append(outcome)
     for those in by_root.values():
-        _record_below_root(those, ledger)
+        _record_below_root(those, context)
 
 
-def _record_below_root(outcomes: Sequence[Outcome], ledger: Ledger) -> None:
+def _record_below_root(outcomes: Sequence[Outcome], context: RecordContext) -> None:
     whole = [replace(o, written=()) if o.written and not o.keeps_images else o for o in outcomes]
 
     def assign(kind: str, key: str) -> str:
-        return assign_split(ledger.key, ledger.splits, group_kind=kind, group_key=key)
+        return assign_split(context.key, context.splits, group_kind=kind, group_key=key)
 
-    ledger.images.require_in_place()
+    context.images.require_in_place()
     unnamed = [written.thumbnail_path for o in outcomes if not o.keeps_images for written in o.written]
-    unnamed += [path for o in whole if not o.written for path in _leftovers(o, ledger.images)]
-    if ledger.durable:
-        ledger.images.sync(written.thumbnail_path for o in whole for written in o.written)
-    stale = ledger.store.record(
-        whole, run_id=ledger.run_id, fingerprint=ledger.fingerprint, assign=assign, unnamed=unnamed
+    unnamed += [path for o in whole if not o.written for path in _leftovers(o, context.images)]
+    if context.durable:
+        context.images.sync(written.thumbnail_path for o in whole for written in o.written)
+    stale = context.store.record(
+        whole, run_id=context.run_id, fingerprint=context.fingerprint, assign=assign, unnamed=unnamed
     )
-    ledger.images.remove(stale)
+    context.images.remove(stale)
 
 
 def _leftovers(outcome: Outcome, images: ImageStore) -> list[str]:
@@ -76,9 +76,9 @@ def _leftovers(outcome: Outcome, images: ImageStore) -> list[str]:
 class Recorder:
     """Records in the background. Nothing else may use the database until `settle` says that it is done."""
 
-    ledger: Ledger
+    context: RecordContext
     seconds: float = 0.0
-    """That recording took, all in all."""
+    """Total time of recording."""
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "dicomprep recorder"))
     _under_way: Future[Sequence[Outcome]] | None = None
 
@@ -104,6 +104,6 @@ class Recorder:
 
     def _record(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         began = time.perf_counter()
-        record(outcomes, self.ledger)
+        record(outcomes, self.context)
         self.seconds += time.perf_counter() - began
         return outcomes
