@@ -11,7 +11,7 @@ from typing import Any, Literal, get_type_hints
 import pytest
 
 from dicomprep.api import DrawOptions, PreprocessOptions
-from dicomprep.config import OWN_OPTIONS, Budget, Config, ImageOptions, Privacy, Splits
+from dicomprep.config import RUN_OPTIONS, Budget, Config, ImageOptions, Privacy, Splits
 
 PARTS = (ImageOptions, Budget, Splits, Privacy)
 
@@ -29,12 +29,12 @@ def options_of(kind: Any, *names: str) -> dict[str, Any]:
 
 
 def test_options_of_preprocess_are_those_of_the_dataclasses() -> None:
-    expected = options_of(Config, *OWN_OPTIONS)
+    expected = options_of(Config, *RUN_OPTIONS)
     for part in PARTS:
         expected |= options_of(part)
     assert get_type_hints(PreprocessOptions) == expected
     assert {field.name for field in fields(Config)} == {
-        "dicom_dir", *OWN_OPTIONS, "image", "budget", "splits", "privacy",
+        "dicom_dir", *RUN_OPTIONS, "image", "budget", "splits", "privacy",
     }  # fmt: skip
 
 

@@ -239,7 +239,7 @@ class Config:
     def option_names(cls) -> frozenset[str]:
         """What the command line calls all that a run can be told, but for its places."""
         parts = (ImageOptions, Budget, Splits, Privacy)
-        return frozenset(OWN_OPTIONS) | {option.name for part in parts for option in fields(part)}
+        return frozenset(RUN_OPTIONS) | {option.name for part in parts for option in fields(part)}
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when images or what is recorded of them would."""

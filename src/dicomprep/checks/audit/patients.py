@@ -35,8 +35,9 @@ def patients(context: AuditContext) -> Section:
     crowded = queries.divided_studies(connection, above=MAX_STUDY_GROUPS, most=MAX_CROWD_GROUPS)
     if crowded:
         notes.append(
-            f"Studies in more than one split, each of {MAX_STUDY_GROUPS + 1} to {MAX_CROWD_GROUPS} patients (too many to "
-            f"join): {crowded:,}. If a study is real, correct Patient ID; if its UID is invalid, Study Instance UID."
+            f"Studies in more than one split, each of {MAX_STUDY_GROUPS + 1} to {MAX_CROWD_GROUPS} patients "
+            f"(too many to join): {crowded:,}. If a study is real, correct Patient ID; if its UID is invalid, "
+            "Study Instance UID."
         )
     shared = queries.divided_studies(connection, above=MAX_CROWD_GROUPS)
     if shared:
