@@ -15,8 +15,8 @@ from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.schema import files, frames, groups
 from dicomprep.database.writes.store import Store
 from dicomprep.models import Instance, Outcome, Status, Task, Written
+from dicomprep.pipeline.splits import assign_split
 from dicomprep.privacy.allow_list import Position, Tags
-from dicomprep.splits import assign_split
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.source import Version, digest_bytes
 

@@ -16,6 +16,10 @@ from dicomprep.errors import ConfigError
 __all__ = [
     "DEFAULT_DB",
     "DEFAULT_OUTPUT_DIR",
+    "SPLIT_NAMES",
+    "TEST",
+    "TRAIN",
+    "VAL",
     "WINDOW_PRESETS",
     "Budget",
     "Config",
@@ -27,6 +31,8 @@ __all__ = [
     "Privacy",
     "Splits",
 ]
+
+TRAIN, VAL, TEST = SPLIT_NAMES = ("train", "val", "test")
 
 DEFAULT_DB, DEFAULT_OUTPUT_DIR = "dicomprep.db", Path("thumbnails")
 """Where a data set is by default: in the current folder."""

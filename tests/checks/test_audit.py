@@ -20,8 +20,8 @@ from dicomprep.config import Splits
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Instance, Outcome, Status, Task, Written
+from dicomprep.pipeline.splits import assign_split, identify_group
 from dicomprep.pixels.similarity import make_overview, overview_halvings, perceptual_hash, similarity
-from dicomprep.splits import assign_split, identify_group
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.source import Version
 from tests.building import make_dicom

@@ -18,8 +18,8 @@ from dicomprep.database.writes.groups import ensure_groups
 from dicomprep.database.writes.store import Store
 from dicomprep.dicom.patient import decode_identity
 from dicomprep.models import Instance, Outcome, Status, Task, Written
+from dicomprep.pipeline.splits import assign_split, identify_group, key_without_issuer
 from dicomprep.privacy.keys import keyed_hash
-from dicomprep.splits import assign_split, identify_group, key_without_issuer
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.source import Version
 from tests.building import make_dicom

@@ -16,9 +16,11 @@ from dicomprep.pipeline.stages.decode import NoImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.geometry import resample
+from dicomprep.pixels.png import encode_png
 from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.sync import drafted
 
-__all__ = ["Inspection", "inspect_file", "render_in_terminal"]
+__all__ = ["Inspection", "inspect_file", "render_in_terminal", "save_png"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_by
             return Inspection(tuple(rows), None, error)
     rows += explain_thumbnail(thumbnail, frame.aspect)
     return Inspection(tuple(rows), thumbnail, None)
+
+
+def save_png(pixels: Pixels, path: Path) -> None:
+    """Write (rows, columns[, 3]) uint8 or uint16 to `path`: as a whole, or not at all."""
+    with drafted(path) as draft:
+        draft.write_bytes(encode_png(pixels))
 
 
 def render_in_terminal(pixels: Pixels, *, columns: int) -> str:

@@ -13,10 +13,10 @@ from rich.progress import TaskID, TextColumn
 from rich.text import Text
 
 from dicomprep.cli.bar import make_bar
+from dicomprep.config import SPLIT_NAMES, TRAIN
 from dicomprep.errors import ErrorCode, count_of
 from dicomprep.models import Outcome, Status
 from dicomprep.pipeline.result import LINK, ProgressListener, Result
-from dicomprep.splits import SPLIT_NAMES, TRAIN
 from dicomprep.storage.base import Source
 from dicomprep.storage.paths import readable_path
 

@@ -6,14 +6,13 @@ import textwrap
 from pathlib import Path
 from typing import Annotated
 
-from dicomprep.checks.inspect import inspect_file, render_in_terminal
+from dicomprep.checks.inspect import inspect_file, render_in_terminal, save_png
 from dicomprep.cli.console import printable
 from dicomprep.cli.options import DEFAULTS, Flat
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.models import Pixels
-from dicomprep.pixels.png import encode_png
-from dicomprep.storage.sync import drafted, require_place
+from dicomprep.storage.sync import require_place
 
 __all__ = ["inspect"]
 
@@ -65,8 +64,7 @@ def _print_row(name: str, value: str) -> None:
 def _show(pixels: Pixels, png: Path | None) -> None:
     """As a file, or in the terminal where there is one."""
     if png is not None:
-        with drafted(png) as draft:
-            draft.write_bytes(encode_png(pixels))
+        save_png(pixels, png)
         print(f"{'Picture':<16} {printable(str(png))}")
     elif sys.stdout.isatty():
         print(render_in_terminal(pixels, columns=min(MAX_COLUMNS, shutil.get_terminal_size().columns)))

@@ -9,7 +9,6 @@ from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries import releases
 from dicomprep.database.writes.releases import add_releases
 from dicomprep.errors import ConfigError, count_of
-from dicomprep.privacy.burned_in import Reason
 from dicomprep.workspace import Workspace
 
 __all__ = ["release"]
@@ -45,8 +44,6 @@ def release(
         Undo the release of FRAMES.
 
     """
-    if reason is not None and reason not in list(Reason):
-        raise ConfigError(f"--reason {reason}: choose {', '.join(Reason)}.")
     workspace = Workspace.open(db)
     person = by or getpass.getuser()
     if revoke:

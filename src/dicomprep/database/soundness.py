@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import Float, Integer, LargeBinary
 
-from dicomprep.config import ImageOptions, Splits
+from dicomprep.config import SPLIT_NAMES, ImageOptions, Splits
 from dicomprep.database import count_schema, page_schema, picture_schema, schema
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, shown_database
@@ -16,7 +16,6 @@ from dicomprep.database.errors import database_fault
 from dicomprep.database.queries.verify import unsound
 from dicomprep.errors import ConfigError, DicomprepError, EnvironmentFault, ErrorCode
 from dicomprep.models import Status
-from dicomprep.splits import SPLIT_NAMES
 
 __all__ = ["damage_fault"]
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dicomprep.config import SPLIT_NAMES
 from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.exchange.rows import Rows
-from dicomprep.splits import SPLIT_NAMES
 from dicomprep.version import VERSION
 
 __all__ = ["describe_export"]

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from dicomprep.config import GroupBy, Splits
+from dicomprep.config import SPLIT_NAMES, GroupBy, Splits
 from dicomprep.database.queries import counts
 from dicomprep.database.queries.audit import count_by_kind, last_split
 from dicomprep.database.queries.concerns import changed_side
 from dicomprep.database.queries.roots import count_recorded, recorded_roots
 from dicomprep.database.writes.absent import count_absent
 from dicomprep.errors import count_of
-from dicomprep.splits import SPLIT_NAMES
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Part
 

@@ -8,8 +8,8 @@ from functools import partial
 
 from dicomprep.config import Splits
 from dicomprep.models import Instance, Outcome, PatientIdentity, Task
+from dicomprep.pipeline.splits import former_group_key, identify_group, key_without_issuer
 from dicomprep.privacy.keys import keyed_hash
-from dicomprep.splits import former_group_key, identify_group, key_without_issuer
 
 __all__ = ["identify_instance", "identify_outcome"]
 

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.frames import find_frame
 from dicomprep.errors import ConfigError
-from dicomprep.models import Transform
 from dicomprep.pixels.geometry import Points
+from dicomprep.pixels.transform import Transform
 from dicomprep.storage.base import ImageStore
 from dicomprep.training.reading import read_thumbnail
 from dicomprep.workspace import Database, Workspace

@@ -13,8 +13,7 @@ from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.frames import POSITIONS, FailedFile, failed_files, failed_files_beside
 from dicomprep.database.queries.series import series_frames
 from dicomprep.errors import ExportError
-from dicomprep.models import Transform
-from dicomprep.pixels.transform import GrayscaleRecord
+from dicomprep.pixels.transform import GrayscaleRecord, Transform
 from dicomprep.storage.base import ImageStore
 from dicomprep.training.reading import read_thumbnail
 from dicomprep.training.stacking import compute_affine, compute_shear, find_odd_step, is_even

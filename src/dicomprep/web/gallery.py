@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.queries import gallery
 from dicomprep.database.queries.gallery import (
     Filter,
@@ -23,7 +24,6 @@ from dicomprep.database.queries.gallery import (
 from dicomprep.database.queries.labeling import describe, neighbors
 from dicomprep.database.queries.predictions import find_predictions
 from dicomprep.database.queries.thumbnails import find_digests
-from dicomprep.splits import SPLIT_NAMES
 from dicomprep.web.bodies import query_number
 from dicomprep.web.site import PageContext, image_not_found
 

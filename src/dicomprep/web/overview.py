@@ -9,11 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dicomprep.checks.viewer import MeasureGrayLevels, Refusal
+from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.queries import overview, runs
 from dicomprep.database.queries.counts import count_by, count_groups
 from dicomprep.database.queries.labeling import count_labels
 from dicomprep.database.queries.thumbnails import find_digests
-from dicomprep.splits import SPLIT_NAMES
 from dicomprep.web.agreement import kappa_in_words, measure_agreement
 from dicomprep.web.charts import bars, columns
 from dicomprep.web.site import PageContext

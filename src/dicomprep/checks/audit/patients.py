@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 
 from dicomprep.checks.audit.section import AuditContext, Section
+from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.kinship import MAX_CROWD_GROUPS, MAX_STUDY_GROUPS
 from dicomprep.database.queries import audit as queries
 from dicomprep.pipeline.concerns import concerns, last_splits, percentages, unreachable_roots
-from dicomprep.splits import SPLIT_NAMES
 
 __all__ = ["classes", "patients", "shares"]
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, select, tuple_
 
+from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.conditions import parse_condition
 from dicomprep.database.queries.failures import is_failure, is_without_images
 from dicomprep.database.queries.releases import may_leave
@@ -14,7 +15,6 @@ from dicomprep.database.schema import files, frames, images, runs
 from dicomprep.errors import ConfigError
 from dicomprep.models import Status
 from dicomprep.privacy.allow_list import Tags
-from dicomprep.splits import SPLIT_NAMES
 
 __all__ = [
     "COLUMNS",

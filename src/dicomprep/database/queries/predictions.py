@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
+from dicomprep.config import TEST
 from dicomprep.database.page_schema import models, prediction_summary
 from dicomprep.database.schema import files, frames, groups
-from dicomprep.splits import TEST
 
 __all__ = ["find_predictions", "model_names"]
 

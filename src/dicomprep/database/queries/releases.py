@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, and_
 
 from dicomprep.database.connection import read_meta
 from dicomprep.database.schema import files, frames, releases
-from dicomprep.privacy.burned_in import Risk
+from dicomprep.errors import ConfigError
+from dicomprep.privacy.burned_in import Reason, Risk
 
 __all__ = ["HOLDS", "Held", "count_held", "find_held", "holds", "is_held", "may_leave", "of_gravest"]
 
@@ -67,7 +68,12 @@ def count_held(connection: Connection) -> int:
 def find_held(
     connection: Connection, *, ids: Sequence[int] | None = None, study: str | None = None, reason: str | None = None
 ) -> Iterator[Held]:
-    """Images that wait for a person, in the order of their names: all, or those chosen. Reasons are of all copies."""
+    """Images that wait for a person, in the order of their names: all, or those chosen. Reasons are of all copies.
+
+    Raises ConfigError for a reason that is none.
+    """
+    if reason is not None and reason not in list(Reason):
+        raise ConfigError(f"--reason {reason}: choose {', '.join(Reason)}.")
     copies = select(func.aggregate_strings(_theirs.c.burned_in_reasons, ",")).where(_is_copy(frames)).correlate(frames)
     columns = (frames.c.id, frames.c.filename, files.c.modality, frames.c.burned_in_reasons, copies.scalar_subquery())
     statement = select(*columns).select_from(frames.join(files)).where(is_held(), files.c.duplicate_of.is_(None))

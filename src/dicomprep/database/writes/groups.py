@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, bindparam, delete, or_, select, update
 
-from dicomprep.config import GroupBy
+from dicomprep.config import TEST, GroupBy
 from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.connection import read_meta, write_meta
 from dicomprep.database.kinship import Kin, find_kin
 from dicomprep.database.schema import aliases, files, frames, groups, labels, links
 from dicomprep.errors import ConfigError
 from dicomprep.models import Instance
-from dicomprep.splits import TEST
 
 __all__ = ["Move", "bind_unit", "ensure_groups", "forget_lost_kin", "join_groups", "resolve", "take_back"]
 

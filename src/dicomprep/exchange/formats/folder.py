@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from dicomprep.config import SPLIT_NAMES
 from dicomprep.exchange.formats.csv import write_csv
 from dicomprep.exchange.rows import Part
-from dicomprep.splits import SPLIT_NAMES
 from dicomprep.storage.access import make_folder
 from dicomprep.storage.naming import fit_for_any_system, folded_name
 from dicomprep.storage.sync import replace_file

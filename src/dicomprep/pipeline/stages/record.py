@@ -10,7 +10,7 @@ from dicomprep.config import Splits
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome
-from dicomprep.splits import assign_split
+from dicomprep.pipeline.splits import assign_split
 from dicomprep.storage.base import ImageStore
 
 __all__ = ["RecordContext", "Recorder", "record"]

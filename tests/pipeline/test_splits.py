@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomprep.config import Splits
-from dicomprep.splits import assign_split, identify_group, is_placeholder
+from dicomprep.pipeline.splits import assign_split, identify_group, is_placeholder
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 PATIENTS = [f"P{number}" for number in range(10_000)]

@@ -5,14 +5,10 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from dicomprep.config import GroupBy, Splits
+from dicomprep.config import TEST, TRAIN, VAL, GroupBy, Splits
 from dicomprep.privacy.keys import keyed_hash
 
 __all__ = [
-    "SPLIT_NAMES",
-    "TEST",
-    "TRAIN",
-    "VAL",
     "assign_split",
     "former_group_key",
     "identify_group",
@@ -20,8 +16,6 @@ __all__ = [
     "key_without_issuer",
     "plain_identity",
 ]
-
-TRAIN, VAL, TEST = SPLIT_NAMES = ("train", "val", "test")
 
 _PLACEHOLDERS = (
     "ANON ANONYM ANONYMISED ANONYMIZED ANONYMOUS ANONYMOUSPATIENT ANONPATIENT DEFAULT DEID DEIDENTIFIED "
