@@ -40,7 +40,8 @@ def run_and_report(
 ) -> int:
     """Process everything, or `count` recorded `sources`; print the summary, and return the exit code of DESIGN §2."""
     from dicomprep.cli.cluster_console import ClusterListener
-    from dicomprep.cli.console import ConsoleListener, print_nothing_found, print_summary
+    from dicomprep.cli.console import ConsoleListener
+    from dicomprep.cli.summary import print_nothing_found, print_summary
     from dicomprep.pipeline.run import run
 
     gc.freeze()  # modules stay: looking through them for garbage again and again takes time

@@ -1,0 +1,134 @@
+"""The summary of a run: what was found, what became of it, and which command comes next."""
+
+from collections.abc import Iterable
+
+from dicomprep.cli.console import printable, wrap_line
+from dicomprep.config import SPLIT_NAMES, TRAIN
+from dicomprep.errors import ErrorCode, count_of
+from dicomprep.models import Status
+from dicomprep.pipeline.result import LINK, Result
+from dicomprep.storage.paths import readable_path
+
+__all__ = ["print_nothing_found", "print_summary"]
+
+RULE = "=" * 50
+FOLDER = " folder"
+FOLLOWING = "; --follow-links follows those that stay in the folder"
+
+_STATUS_WORDS = {
+    Status.DONE: "done",
+    Status.PARTIAL: "partial",
+    Status.SKIPPED: "skipped (no pixel data)",
+    Status.FAILED: "failed",
+    Status.QUARANTINED: "quarantined",
+    Status.UNSTABLE: "in transfer",
+}
+
+
+def print_summary(result: Result, *, label: str, given: str) -> None:
+    """The summary: times, what became of the files, the splits, and where everything lies.
+
+    `label` is the command that comes next; `given` are the options that commands need to find the database.
+    """
+    discover, processing, insert = result.timers
+    print(f"    {processing!r}\n\nUpdating database....\n  {insert!r}\n  Total in database: {result.total_frames}\n")
+    print(f"{RULE}\nSUMMARY\n{RULE}")
+    for timer in (discover, processing, insert):
+        print(f"  {timer!r}")
+    print(RULE)
+    for name, text in _facts(result):
+        print("\n".join(wrap_line(f"  {name:<9} {text}", indent=12)))
+    if result.interrupted:
+        return
+    print(f"\nPreprocessing complete. {result.total_frames:,} frames ready for labeling.")
+    print(f"Run: {printable(label)}")
+    if result.failed or result.unchanged_codes:
+        shown = printable(given)
+        print(f"Failed files: dicomprep status --failures{shown}; again: dicomprep retry{shown}")
+
+
+def print_nothing_found(result: Result) -> None:
+    """That there is nothing to do, and what was there instead."""
+    for line in _not_taken(result):
+        print(f"  {line}")
+    print("No DICOMs found. Exiting.")
+
+
+def _not_taken(result: Result) -> Iterable[str]:
+    """What lies below the root and is no input."""
+    if result.other_files:
+        yield f"{count_of(result.other_files, 'other file')} (not DICOM)"
+    if result.archives:
+        named = ", ".join(map(readable_path, result.first_archives))
+        more = ", …" if result.archives > len(result.first_archives) else ""
+        yield f"{count_of(result.archives, 'archive')} not opened: unpack them first ({named}{more})"
+    counts = {count_of(count, kind): kind for kind, count in result.passed_over.items()}
+    for text, kind in counts.items():
+        if not kind.endswith(FOLDER):
+            yield f"{text} not opened{FOLLOWING if kind == LINK else ''}"
+    folders = [text for text, kind in counts.items() if kind.endswith(FOLDER)]
+    if folders:
+        yield f"{', '.join(folders)} not searched; to include one, pass it as DICOM_DIR"
+
+
+def _facts(result: Result) -> Iterable[tuple[str, str]]:
+    counts = result.statuses
+    known = [f"{counts[status]:,} {word}" for status, word in _STATUS_WORDS.items() if counts[status]]
+    if result.unchanged:
+        known.append(f"{result.unchanged:,} unchanged{_of_the_unchanged(result)}")
+    yield "Files", f"{result.found:,} found: {', '.join(known) or 'none'}"
+    yield from (("", line) for line in _not_taken(result))
+    yield from (("Folder", sentence) for sentence in result.place)
+    if result.duplicates:
+        yield "", f"{count_of(result.duplicates, 'duplicate file')} excluded (not in `images`)"
+    if result.without_preset:
+        yield "", f"{count_of(result.without_preset, 'image')} not in Hounsfield units: preset window not applied"
+    yield from _facts_of_events(result)
+    if result.pruned:
+        yield "", f"{count_of(result.pruned, 'missing file')} removed from the database, with their images"
+    codes = result.codes + result.unchanged_codes
+    bad = {code: n for code, n in codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
+    if bad:
+        yield "Reasons", ", ".join(f"{count:,} {code}" for code, count in bad.items())
+    if ErrorCode.INTERNAL in bad:
+        yield "", "internal: a bug in dicomprep; please report it with `dicomprep status --failures`"
+    for split in SPLIT_NAMES:
+        images, patients = result.frames_by_split.get(split, 0), result.groups_by_split.get(split, 0)
+        count = f"{images:>9,} {'image ' if images == 1 else 'images'} of {count_of(patients, 'patient')}"
+        yield "Splits" if split == TRAIN else "", f"{split:<5} {count}"
+    yield from (("Warning:", sentence) for sentence in (*_moved_patients(result), *result.concerns))
+    yield from _places(result)
+
+
+def _places(result: Result) -> Iterable[tuple[str, str]]:
+    yield "Images", readable_path(f"{result.output_dir}/")
+    yield "Database", readable_path(result.db)
+    if result.access:
+        yield "Access", result.access
+
+
+def _moved_patients(result: Result) -> Iterable[str]:
+    if result.moved_groups:
+        moved = f"{count_of(result.moved_groups, 'patient')} of earlier runs moved to another split"
+        yield f"{moved}: shared studies, IDs or images show that they are recorded under several IDs. None is labeled."
+
+
+def _facts_of_events(result: Result) -> Iterable[tuple[str, str]]:
+    """What became of labels, predictions and releases whose pictures are elsewhere now, or nowhere."""
+    name = "Labels"
+    for kind in ("label", "prediction", "release"):
+        facts = (
+            (result.waiting[kind], "kept without an image (replaced or missing) until it returns"),
+            (result.followed[kind], "moved along with the image"),
+            (result.returned[kind], "restored: the image has returned"),
+        )
+        for count, fact in facts:
+            if count:
+                yield name, f"{kind}s of {count_of(count, 'image')} {fact}"
+                name = ""
+
+
+def _of_the_unchanged(result: Result) -> str:
+    facts = (("moved", result.moved), ("failed before", result.unchanged_codes.total()))
+    told = ", ".join(f"{count:,} {fact}" for fact, count in facts if count)
+    return f" ({told})" if told else ""
