@@ -98,8 +98,10 @@ def test_everything_raised_on_purpose_has_one_root(error: type[Exception]) -> No
 def test_the_error_codes_are_the_documented_ones() -> None:
     assert sorted(ErrorCode) == [
         "changed",
+        "corrupt_archive",
         "corrupt_header",
         "corrupt_pixels",
+        "encrypted",
         "internal",
         "limit_exceeded",
         "no_pixel_data",
@@ -108,6 +110,8 @@ def test_the_error_codes_are_the_documented_ones() -> None:
         "timeout",
         "truncated",
         "unreadable",
+        "unsafe_name",
+        "unsupported_archive",
         "unsupported_pixels",
         "unsupported_transfer_syntax",
         "worker_crashed",

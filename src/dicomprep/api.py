@@ -11,16 +11,16 @@ from typing import BinaryIO, Literal, TypeAlias, TypedDict, Unpack
 from numpy.typing import ArrayLike
 from pydicom.dataset import Dataset
 
-from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Config, Fidelity, Fit, GroupBy, Names
+from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Config, Fidelity, Fit, GroupBy, Names, Places
 from dicomprep.dicom.datasets import encode_dataset
 from dicomprep.errors import ConfigError
 from dicomprep.models import Pixels, Transform
+from dicomprep.pipeline.opening import source_at
 from dicomprep.pipeline.preload import preload
 from dicomprep.pipeline.process_file import draw
 from dicomprep.pipeline.result import Result
 from dicomprep.pipeline.stages.decode import decode
 from dicomprep.pixels.geometry import Points
-from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.naming import frame_filename, source_name
 from dicomprep.storage.source import MemoryFile, SourceFile, read_stream
 
@@ -57,6 +57,8 @@ class PreprocessOptions(DrawOptions, total=False):
     workers: int
     strict: bool
     durable: bool
+    archives: bool
+    """Open archives in folders."""
     follow_links: bool
     prune: bool
     shared: bool
@@ -101,14 +103,15 @@ class Processed:
 
 
 def preprocess(
-    dicom_dir: str | Path,
+    dicom_dir: Places,
     *,
     output_dir: str | Path = DEFAULT_OUTPUT_DIR,
     db: str | Path = DEFAULT_DB,
     **options: Unpack[PreprocessOptions],
 ) -> Result:
-    """Process all DICOM files below `dicom_dir`; the same as `dicomprep preprocess`, without its printing.
+    """Process all DICOM files in `dicom_dir`; the same as `dicomprep preprocess`, without its printing.
 
+    `dicom_dir` is a folder, an archive, or a list of them.
     Options are those of the command line: `output_dir`, `db`, `workers`, `size`, `window`, `timeout` and so on.
     Raises ConfigError for wrong ones and EnvironmentFault where disk or database fail. Bad files do not raise:
     they are counted in the result and recorded in the database. For example::
@@ -154,7 +157,7 @@ def process_dicom(path: DicomSource, **options: Unpack[DrawOptions]) -> list[Pro
 def _open(source: DicomSource, most: int) -> Iterator[SourceFile | MemoryFile]:
     """Whatever `process_dicom` takes, as a file to read; `most` bytes of a stream at most."""
     if isinstance(source, (str, os.PathLike)):
-        with LocalSource.at(os.path.realpath(source)).open() as file:
+        with source_at(os.path.realpath(source)).open() as file:
             yield file
         return
     content = _read(source, most)

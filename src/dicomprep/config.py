@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from dicomprep.engines.options import EngineOptions, JobOptions, choose
 from dicomprep.errors import ConfigError
@@ -28,6 +28,7 @@ __all__ = [
     "GroupBy",
     "ImageOptions",
     "Names",
+    "Places",
     "Privacy",
     "Splits",
 ]
@@ -37,7 +38,10 @@ TRAIN, VAL, TEST = SPLIT_NAMES = ("train", "val", "test")
 DEFAULT_DB, DEFAULT_OUTPUT_DIR = "dicomprep.db", Path("thumbnails")
 """Where a data set is by default: in the current folder."""
 
-RUN_OPTIONS = ("workers", "strict", "durable", "follow_links", "prune", "shared", "jobs")
+Places: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""A folder or archive, or several of them."""
+
+RUN_OPTIONS = ("workers", "strict", "durable", "archives", "follow_links", "prune", "shared", "jobs")
 """Options of a run as a whole."""
 
 RULES_VERSION = 7
@@ -213,11 +217,14 @@ def _available_cores() -> int:
 class Config:
     """The settings of one run of `preprocess`; `Workspace` says where its data set is."""
 
-    dicom_dir: Path
+    dicom_dir: tuple[str, ...]
+    """Folders and archives."""
     workers: int = field(default_factory=_available_cores)
     strict: bool = False
     durable: bool = False
     """Images are synced to disk (fsync) before their records are committed."""
+    archives: bool = True
+    """Archives in folders are opened."""
     follow_links: bool = False
     """Symbolic links are followed whose targets lie below `dicom_dir`."""
     prune: bool = False
@@ -234,7 +241,9 @@ class Config:
 
     def __post_init__(self) -> None:
         _require(self.workers >= 1, f"--workers {self.workers}: give at least 1.")
-        object.__setattr__(self, "dicom_dir", Path(self.dicom_dir))
+        given = (self.dicom_dir,) if isinstance(self.dicom_dir, str | os.PathLike) else self.dicom_dir
+        _require(bool(given), "Which folder? Give DICOM_DIR.")
+        object.__setattr__(self, "dicom_dir", tuple(map(os.fspath, given)))
         if self.where.cluster is not None and self.jobs is None:
             raise ConfigError(
                 f"--cluster {self.where.cluster}: what are its jobs? Say it in the table [cluster] of dicomprep.toml"
@@ -255,9 +264,9 @@ class Config:
         return hashlib.sha256(" ".join((image, *sorted(self.privacy.tag))).encode()).hexdigest()[:16]
 
     @classmethod
-    def of(cls, dicom_dir: str | Path, **options: Any) -> "Config":  # noqa: ANN401  (checked against the fields below)
+    def of(cls, dicom_dir: Places, **options: Any) -> "Config":  # noqa: ANN401  (checked against the fields below)
         """Make a Config from flat options, as the command line and `dicomprep.preprocess` have them."""
-        config = cls(dicom_dir=Path(dicom_dir))
+        config = cls(dicom_dir=dicom_dir)  # type: ignore[arg-type]
         parts = {"where": EngineOptions, "image": ImageOptions, "budget": Budget, "splits": Splits, "privacy": Privacy}
         homes = {f.name: part for part, kind in parts.items() for f in fields(kind)}
         changes: dict[str, dict[str, Any]] = {part: {} for part in ("", *parts)}

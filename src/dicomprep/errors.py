@@ -42,6 +42,10 @@ class ErrorCode(StrEnum):
     UNREADABLE = "unreadable"
     CHANGED = "changed"
     INTERNAL = "internal"
+    ENCRYPTED = "encrypted"
+    CORRUPT_ARCHIVE = "corrupt_archive"
+    UNSUPPORTED_ARCHIVE = "unsupported_archive"
+    UNSAFE_NAME = "unsafe_name"
 
     @property
     def remedy(self) -> str | None:
@@ -55,6 +59,10 @@ _REMEDIES = {
     ErrorCode.TRUNCATED: "Transfer the file again.",
     ErrorCode.TIMEOUT: "`dicomprep retry --code timeout --timeout SECONDS` allows more time.",
     ErrorCode.OUT_OF_MEMORY: "`dicomprep retry --code out_of_memory --max-memory MB` allows more memory.",
+    ErrorCode.ENCRYPTED: "Unpack the archive with its password, and give the folder.",
+    ErrorCode.CORRUPT_ARCHIVE: "Transfer the archive again.",
+    ErrorCode.UNSUPPORTED_ARCHIVE: "Unpack the archive, and give the folder.",
+    ErrorCode.UNSAFE_NAME: "If the archive can be trusted, unpack it, and give the folder.",
     ErrorCode.INTERNAL: "This is a bug in dicomprep; `dicomprep inspect` shows its traceback. Please report it.",
 }
 

@@ -12,12 +12,12 @@ from dicomprep.checks.explain import explain_frame, explain_image, explain_thumb
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.models import Pixels, Thumbnail
+from dicomprep.pipeline.opening import source_at
 from dicomprep.pipeline.stages.decode import NoImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.geometry import resample
 from dicomprep.pixels.png import encode_png
-from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.sync import drafted
 
 __all__ = ["Inspection", "inspect_file", "render_in_terminal", "save_png"]
@@ -37,8 +37,8 @@ def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_by
 
     Raises InputError only where the file cannot be opened, ConfigError where it has no such frame.
     """
-    rows: list[tuple[str, str]] = [("File", f"{path} ({path.stat().st_size:,} bytes)" if path.exists() else str(path))]
-    with warnings.catch_warnings(action="ignore"), LocalSource.at(os.path.abspath(path)).open() as file:
+    with warnings.catch_warnings(action="ignore"), source_at(os.path.abspath(path)).open() as file:
+        rows = [("File", f"{path} ({file.size:,} bytes)")]
         try:
             image = decode(file, max_bytes=max_bytes)
             rows += explain_image(image)

@@ -19,9 +19,10 @@ from dicomprep.database.queries.verify import RecordedImage, RecordedInput
 from dicomprep.database.writes.groups import forget_lost_kin
 from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.database.writes.store import Store
-from dicomprep.pipeline.rerun import recorded_config, recorded_sources
+from dicomprep.pipeline.rerun import recorded_config, sources_below
 from dicomprep.pipeline.result import ProgressListener
 from dicomprep.pipeline.run import run
+from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.paths import actual_path
 from dicomprep.workspace import Workspace
 
@@ -119,7 +120,7 @@ class _Part:
         result = run(
             self.workspace,
             config,
-            sources=recorded_sources(root, paths, follow_links=config.follow_links),
+            sources=sources_below(root, paths, config),
             listener=self.make_listener(config, len(paths)),
         )
         self.repaired.interrupted = result.interrupted
@@ -169,8 +170,9 @@ class _Recorded:
 
 
 def _is_here(row: RecordedInput) -> bool:
-    """Whether the source of an input can be read; a link is not followed."""
-    path = Path(actual_path(row.root), actual_path(row.path))
+    """Whether the source of an input, or the archive that it lies in, can be read; a link is not followed."""
+    place = os.path.join(actual_path(row.root), actual_path(row.path))
+    path = Path((find_archive(place) or (place,))[0])
     return path.is_file() and not path.is_symlink() and os.access(path, os.R_OK)
 
 

@@ -19,6 +19,7 @@ from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.displayable import displayable_value
 from dicomprep.errors import ConfigError, EnvironmentFault, InputError
 from dicomprep.models import Frame
+from dicomprep.pipeline.opening import source_at
 from dicomprep.pipeline.stages.decode import DicomImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pixels.geometry import halve
@@ -32,7 +33,6 @@ from dicomprep.pixels.intensity import (
     shorten,
 )
 from dicomprep.pixels.png import decode_png
-from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.source import SourceFile
 
 __all__ = ["answer"]
@@ -62,7 +62,7 @@ class _Opened:
         if self._held is None or self._held[0].path != path or self._held[0].has_changed():
             self._held = None
             self._stack.close()
-            file = self._stack.enter_context(LocalSource.at(path).open())
+            file = self._stack.enter_context(source_at(path).open())
             self._held = file, decode(file, max_bytes=MAX_BYTES)
         return self._held[1]
 
@@ -104,7 +104,7 @@ def view_frame(task: ViewFrame) -> FrameView:
 
 def read_tags(task: ReadTags) -> list[tuple[str, str, str]]:
     """(tag, name, value) of the attributes before the pixels: of all, or of those that say what an image is."""
-    with LocalSource.at(task.path).open() as file:
+    with source_at(task.path).open() as file:
         try:
             dataset = dcmread(file.stream(), stop_before_pixels=True, force=True, defer_size=2**16)
         except Exception as error:  # noqa: BLE001  (pydicom raises whatever comes)

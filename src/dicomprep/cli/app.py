@@ -118,10 +118,10 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
     by_name = {name: argument for argument in arguments for name in argument.names if name.startswith("--")}
     _refuse_empty_paths(by_name)
     data = by_name.get("--dicom-dir")
-    folder = Path(data.tokens[0].value) if data and data.tokens else None
-    if folder is not None:
+    folders = [Path(token.value) for token in data.tokens] if data else []
+    for folder in folders:
         _take_from_data(folder, by_name)
-    for source, key, values in default_options(commands, folder):
+    for source, key, values in default_options(commands, folders):
         argument = by_name.get(f"--{key.replace('_', '-')}")
         if argument is None and is_shared(key):
             continue
@@ -135,7 +135,8 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
 def _refuse_empty_paths(by_name: Mapping[str, Argument]) -> None:
     """An empty path is a variable of a shell that is not set; pathlib takes it for the current folder."""
     for name, argument in by_name.items():
-        if argument.hint in (Path, Path | None) and any(token.value == "" for token in argument.tokens):
+        is_path = argument.hint in (Path, Path | None) or name == "--dicom-dir"
+        if is_path and any(token.value == "" for token in argument.tokens):
             raise ConfigError(f"{name}: the path is empty. Is a shell variable unset?")
 
 
@@ -143,6 +144,10 @@ def _take_from_data(folder: Path, by_name: Mapping[str, Argument]) -> None:
     """Use the image options of a file beside the data, and name that file."""
     path, options = data_options(folder)
     taken = [key for key in options if not by_name[f"--{key}"].tokens]
+    for key in options:
+        given = by_name[f"--{key}"].tokens[:1]
+        if given and Path(given[0].source or "").name == path.name and [given[0].value] != options[key]:
+            raise ConfigError(f"{given[0].source} and {path} ask for different images: give --{key}.")
     for key in taken:
         by_name[f"--{key}"].append(Token(keyword=f"--{key}", value=options[key][0], source=str(path)))
     if taken:

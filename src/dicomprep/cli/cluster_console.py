@@ -1,7 +1,6 @@
 """What a person sees of a run on a cluster: also who comes and goes and, where there is no bar, a line now and then."""
 
 import time
-from pathlib import Path
 
 from dicomprep.cli.console import ConsoleListener, printable
 from dicomprep.errors import count_of
@@ -16,13 +15,14 @@ LINE_SECONDS = 30.0
 class ClusterListener(ConsoleListener):
     """Jobs of a cluster have no terminal: their logs tell how a run goes."""
 
-    def __init__(self, dicom_dir: Path, count: int | None = None) -> None:
-        super().__init__(dicom_dir, count)
+    def __init__(self, count: int | None = None) -> None:
+        super().__init__(count)
         self._begun = self._told_at = time.monotonic()
         self._is_log = not self._console.is_terminal
 
     def on_start(self, result: Result, workers: int) -> None:
         """Say what is done; how many workers there will be is not known yet."""
+        self._result = result
         self._say_what(result)
         print("Processing on a Dask cluster...", flush=True)
         self._start_bar(result, count_ahead=True)

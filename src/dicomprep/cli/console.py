@@ -5,7 +5,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from itertools import chain
 from textwrap import wrap
 
 from rich.console import Console
@@ -16,7 +16,6 @@ from dicomprep.cli.bar import make_bar
 from dicomprep.errors import ErrorCode, count_of
 from dicomprep.models import Outcome, Status
 from dicomprep.pipeline.result import ProgressListener, Result
-from dicomprep.storage.base import Source
 from dicomprep.storage.paths import readable_path
 
 __all__ = [
@@ -37,9 +36,10 @@ HEADER_CODES = (ErrorCode.NOT_DICOM, ErrorCode.CORRUPT_HEADER, ErrorCode.UNREADA
 class ConsoleListener(ProgressListener):
     """Prints a run as it goes: bad files on standard error and, on a terminal, a progress bar below them."""
 
-    def __init__(self, dicom_dir: Path, count: int | None = None) -> None:
-        """`count` recorded files are retried; None: the whole folder is searched."""
-        self._folder, self._count, self._recorded = dicom_dir, count, ""
+    def __init__(self, count: int | None = None) -> None:
+        """`count` recorded files are retried; None: whole folders are searched."""
+        self._count = count
+        self._result: Result | None = None
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress = make_bar(self._console, TextColumn("{task.fields[rate]}"))
         self._task: TaskID | None = None
@@ -49,12 +49,13 @@ class ConsoleListener(ProgressListener):
 
     def on_start(self, result: Result, workers: int) -> None:
         """Say what is done, and count the files ahead for the bar where that is not known."""
+        self._result = result
         self._say_what(result)
         print(f"Processing with {workers} worker{'s' * (workers > 1)}...", flush=True)
         self._start_bar(result, count_ahead=not self._progress.disable)
 
     def _say_what(self, result: Result) -> None:
-        folder, self._recorded = readable_path(str(self._folder)), os.path.join(result.root, "")
+        folder = _shown_folders(result)
         if self._count is None:
             print(f"Scanning {folder} for DICOM files...\n")
         else:
@@ -65,7 +66,7 @@ class ConsoleListener(ProgressListener):
         self._task = self._progress.add_task("Files", total=self._count, rate="")
         self._progress.start()
         if self._count is None and count_ahead:
-            threading.Thread(target=self._count_ahead, args=(result.root,), daemon=True).start()
+            threading.Thread(target=self._count_ahead, args=(result.folders,), daemon=True).start()
 
     def on_warning(self, sentence: str) -> None:
         """Say it at once, where errors are said."""
@@ -89,7 +90,8 @@ class ConsoleListener(ProgressListener):
         if self._lines > MAX_LISTED_FILES:
             return
         verb = "Cannot read" if outcome.error_code in HEADER_CODES else "Warning:"
-        path = readable_path(self._as_given(outcome.task.source))
+        source = outcome.task.source
+        path = readable_path(self._as_given(os.path.join(source.root, source.path)))
         remedy = outcome.error_code.remedy
         reason = printable((outcome.error_detail or "").strip().rpartition("\n")[2])
         self._print(f"{verb} {path}: {reason} [{outcome.error_code}]{f' {remedy}' if remedy else ''}")
@@ -101,24 +103,25 @@ class ConsoleListener(ProgressListener):
         if result.interrupted:
             self._print("Interrupted. Finished files are recorded; run the same command again to continue.")
 
-    def _as_given(self, source: Source) -> str:
-        """The path of a file as the folder was given, though it is recorded by another name."""
-        path = os.path.join(source.root, source.path)
-        within = path.startswith(self._recorded)
-        return os.path.join(self._folder, path.removeprefix(self._recorded)) if within else path
+    def _as_given(self, path: str) -> str:
+        return path if self._result is None else self._result.as_given(path)
 
     def _print(self, line: str) -> None:
         self._console.print(Text(line))
 
-    def _count_ahead(self, root: str) -> None:
+    def _count_ahead(self, folders: Iterable[str]) -> None:
         count = 0
-        for _, _, names in os.walk(root):
+        for _, _, names in chain.from_iterable(map(os.walk, folders)):
             count += len(names)
             if self._leaving.is_set():
                 return
         self._total = count
         if self._task is not None:
             self._progress.update(self._task, total=count)
+
+
+def _shown_folders(result: Result) -> str:
+    return ", ".join(readable_path(given.removesuffix("!")) for given in result.given)
 
 
 def wrap_line(line: str, *, indent: int) -> list[str]:

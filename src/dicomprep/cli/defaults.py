@@ -59,7 +59,7 @@ def data_options(dicom_dir: Path) -> tuple[Path, dict[str, list[str]]]:
     return path, {key: _values(value) for key, value in options.items()}
 
 
-def default_options(command: Sequence[str], dicom_dir: Path | None) -> Iterator[tuple[str, str, list[str]]]:
+def default_options(command: Sequence[str], folders: Sequence[Path]) -> Iterator[tuple[str, str, list[str]]]:
     """(where it stands, option, values) for a command, from the files of the current folder.
 
     Those of `preprocess` stand at the top, those of `label` in a table of that name; some count for every command, and
@@ -67,7 +67,7 @@ def default_options(command: Sequence[str], dicom_dir: Path | None) -> Iterator[
     A current folder that lies in the folder of data is not the user's own: nothing is taken from it.
     Raises ConfigError where a file cannot be read.
     """
-    if dicom_dir is not None and _lies_in(dicom_dir):
+    if _lies_in(folders):
         return
     path, options = _find_options()
     own, shared = options.get("label"), {key: value for key, value in options.items() if key in SHARED}
@@ -86,13 +86,13 @@ def default_options(command: Sequence[str], dicom_dir: Path | None) -> Iterator[
     yield from ((str(path), key, _values(value)) for key, value in shared.items())
 
 
-def read_jobs(dicom_dir: Path) -> JobOptions | None:
+def read_jobs(folders: Sequence[Path]) -> JobOptions | None:
     """The table [cluster] of the file of the current folder; None where it has none, or is not the user's own.
 
     It says which commands a cluster runs, so that what lies with the data has no say in it.
     Raises ConfigError where the table says what no jobs can be.
     """
-    if _lies_in(dicom_dir):
+    if _lies_in(folders):
         return None
     path, options = _find_options()
     table = options.get("cluster")
@@ -107,9 +107,10 @@ def _is_jobs(key: str, value: object) -> bool:
     return key == "cluster" and isinstance(value, dict)
 
 
-def _lies_in(dicom_dir: Path) -> bool:
-    """Whether the current folder lies in the folder of data, and so may be anybody's."""
-    return Path.cwd().resolve().is_relative_to(dicom_dir.resolve())
+def _lies_in(folders: Sequence[Path]) -> bool:
+    """Whether the current folder lies in a folder of data, and so may be anybody's."""
+    here = Path.cwd().resolve()
+    return any(here.is_relative_to(folder.resolve()) for folder in folders)
 
 
 def is_shared(option: str) -> bool:

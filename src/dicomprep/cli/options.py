@@ -1,6 +1,5 @@
 """Options that several commands share."""
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -12,4 +11,4 @@ __all__ = ["DEFAULTS", "Db", "Flag", "Flat"]
 Flat = Parameter(name="*")
 Db = Annotated[str, Parameter(help="SQLite database path, or a postgresql:// URL.")]
 Flag = Annotated[bool, Parameter(negative="")]
-DEFAULTS = Config(dicom_dir=Path())
+DEFAULTS = Config(dicom_dir=(".",))

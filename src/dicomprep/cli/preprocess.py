@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import Parameter
+
 from dicomprep.cli.defaults import read_jobs
 from dicomprep.cli.options import DEFAULTS, Db, Flag, Flat
 from dicomprep.cli.run import loading_workers, run_and_report
@@ -14,7 +16,7 @@ __all__ = ["preprocess"]
 
 
 def preprocess(  # noqa: PLR0913
-    dicom_dir: Path | None = None,
+    dicom_dir: Annotated[list[str] | None, Parameter(negative="")] = None,
     *,
     output_dir: str = str(DEFAULT_OUTPUT_DIR),
     db: Db = DEFAULT_DB,
@@ -26,6 +28,7 @@ def preprocess(  # noqa: PLR0913
     privacy: Annotated[Privacy, Flat] = DEFAULTS.privacy,
     strict: Flag = False,
     durable: Flag = False,
+    archives: bool = True,
     follow_links: Flag = False,
     prune: Flag = False,
     shared: Flag = False,
@@ -38,7 +41,7 @@ def preprocess(  # noqa: PLR0913
     Parameters
     ----------
     dicom_dir
-        Directory containing DICOM files.
+        Directory containing DICOM files, or an archive of them (.zip, .tar); several may be given.
     output_dir
         Output directory for thumbnails, or s3://BUCKET/PREFIX (gs://, az://).
     workers
@@ -47,6 +50,8 @@ def preprocess(  # noqa: PLR0913
         Exit with 1 if any file failed.
     durable
         fsync images before committing their records (survives power loss; slower).
+    archives
+        Open archives found in directories.
     follow_links
         Follow symbolic links whose targets lie in DICOM_DIR, as in data sets of DataLad and git-annex.
     prune
@@ -58,16 +63,17 @@ def preprocess(  # noqa: PLR0913
 
     """
     if test:
-        dicom_dir = _samples()
-    if dicom_dir is None:
+        dicom_dir = [_samples()]
+    if not dicom_dir:
         raise ConfigError("Which folder? Give DICOM_DIR, or --test for sample files.")
     config = Config(
-        dicom_dir=dicom_dir,
+        dicom_dir=tuple(dicom_dir),
         workers=workers,
         where=where,
-        jobs=read_jobs(dicom_dir) if where.cluster is not None else None,
+        jobs=read_jobs([Path(one) for one in dicom_dir]) if where.cluster is not None else None,
         strict=strict,
         durable=durable,
+        archives=archives,
         follow_links=follow_links,
         prune=prune,
         shared=shared,
@@ -82,10 +88,10 @@ def preprocess(  # noqa: PLR0913
         return run_and_report(Workspace.create(db, output_dir), config)
 
 
-def _samples() -> Path:
+def _samples() -> str:
     from dicomprep.cli.samples import make_samples
 
     folder = Path("samp_ds")
     if not folder.is_dir():
         make_samples(folder)
-    return folder
+    return str(folder)

@@ -63,7 +63,7 @@ def receive(  # noqa: PLR0913
     if not 0 < max_spool <= 1e6 or not 0 <= every <= 86_400:
         raise ConfigError("--max-spool: give gigabytes above 0. --every: give seconds, up to a day's (86400).")
     config = Config(
-        dicom_dir=spool,
+        dicom_dir=(str(spool),),
         workers=workers,
         durable=durable,
         shared=shared,

@@ -41,7 +41,7 @@ def run_rounds(
     def work() -> Result | None:
         if workspace is None:
             return None
-        result = run(workspace, config, listener=_RoundListener(config.dicom_dir))
+        result = run(workspace, config, listener=_RoundListener())
         if result.interrupted:
             stopped.set()
         return result

@@ -45,7 +45,7 @@ def run_and_report(
     from dicomprep.pipeline.run import run
 
     gc.freeze()  # modules stay: looking through them for garbage again and again takes time
-    listener = (ConsoleListener if config.where.is_local else ClusterListener)(config.dicom_dir, count)
+    listener = (ConsoleListener if config.where.is_local else ClusterListener)(count)
     result = run(workspace, config, listener=listener, sources=sources)
     if result.found == 0 and not result.interrupted:
         print_nothing_found(result)

@@ -58,7 +58,8 @@ def _print_status(connection: Connection) -> None:
         state = "interrupted" if run.interrupted else "finished" if run.finished_at else "aborted"
         counts = f"{run.found:,} found, {run.processed:,} processed, {run.frames:,} images in {run.seconds:.1f} s"
         where = f" on Dask ({printable(run.cluster)})" if run.cluster else ""
-        print(f"  {run.started_at[:19].replace('T', ' ')}  {state}{where}: {counts}\n    {printable(run.root)}")
+        places = printable(run.root.replace("\n", ", "))
+        print(f"  {run.started_at[:19].replace('T', ' ')}  {state}{where}: {counts}\n    {places}")
 
 
 def _print_failures(workspace: Workspace) -> None:

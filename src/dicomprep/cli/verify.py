@@ -120,14 +120,13 @@ def _print_repaired(findings: Findings, repaired: Repaired, cleared: int) -> Non
 class _Regenerating(ConsoleListener):
     """A run that regenerates the images of some files."""
 
-    def __init__(self, config: Config, inputs: int) -> None:
-        super().__init__(config.dicom_dir)
+    def __init__(self, _config: Config, inputs: int) -> None:
+        super().__init__(inputs)
         self._inputs = inputs
 
     def on_start(self, result: Result, workers: int) -> None:
         """Say what is done."""
-        print(
-            f"\nRegenerating the images of {self._inputs:,} files below {printable(str(self._folder))}...", flush=True
-        )
+        self._result, folders = result, printable(", ".join(result.given))
+        print(f"\nRegenerating the images of {self._inputs:,} files below {folders}...", flush=True)
         self._task = self._progress.add_task("Files", total=self._inputs, rate="")
         self._progress.start()

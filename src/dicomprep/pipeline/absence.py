@@ -9,6 +9,7 @@ from dicomprep.database.writes import absent as absent_inputs
 from dicomprep.database.writes.absent import count_absent
 from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.store import Store
+from dicomprep.storage.archives.places import is_gone
 from dicomprep.storage.base import ImageStore
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Part
@@ -86,14 +87,7 @@ def _is_empty(part: Part) -> bool:
 
 
 def _is_gone(part: Part, path: str) -> bool:
-    """Whether nothing lies at a recorded path. What cannot be looked at may be there."""
-    try:
-        os.lstat(os.path.join(actual_path(part.root), actual_path(path)))
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
+    return is_gone(actual_path(part.root), actual_path(path))
 
 
 def _is_as_expected(search: Search) -> bool:

@@ -14,6 +14,7 @@ from dicomprep.database.queries.concerns import changed_side
 from dicomprep.database.queries.roots import count_recorded, recorded_roots
 from dicomprep.database.writes.absent import count_absent
 from dicomprep.errors import count_of
+from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.roots import Part
 
@@ -127,7 +128,9 @@ def _changed_side(newest: int, total: int, when: str, *, of_run: bool) -> Iterat
 
 
 def _state(folder: str) -> str:
-    """Why a source folder cannot be searched; "" where it holds something or cannot be read."""
+    """Why a source folder cannot be searched; "" where it holds something or cannot be read, and for an archive."""
+    if find_archive(folder) is not None:
+        return ""
     try:
         with os.scandir(folder) as entries:
             return "" if next(entries, None) else "empty"

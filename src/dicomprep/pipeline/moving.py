@@ -1,6 +1,5 @@
 """Which recorded file was moved to a new path: one with the same content that is no longer at its own."""
 
-import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from dicomprep.database.queries.inputs import RecordedPlace, find_recorded
+from dicomprep.storage.archives.places import is_gone
 from dicomprep.storage.paths import actual_path, readable_path
 
 __all__ = ["Moves"]
@@ -63,7 +63,7 @@ class _Missing:
 
 
 def _is_gone(root: str, path: str) -> bool:
-    return not os.path.lexists(os.path.join(actual_path(root), actual_path(path)))
+    return is_gone(actual_path(root), actual_path(path))
 
 
 def _common_length(one: str, other: str) -> int:

@@ -181,11 +181,11 @@ class Planner:
             yield path, wanted[path]
 
     def _wish(self, source: Source) -> GivenName:
+        root, path = source.named_after
         if self.config.image.names is Names.HASH:
-            return GivenName(*hashed_name(self.key, source.path), "")
-        root = os.path.basename(source.root)
-        study_id, name = source_name(root, source.path)
-        folder = group_folder(root, source.path)
+            return GivenName(*hashed_name(self.key, path), "")
+        study_id, name = source_name(root, path)
+        folder = group_folder(root, path)
         return GivenName(study_id, name, folder if folder != study_id else "")
 
 
@@ -199,7 +199,7 @@ def _plain_name(name: str, _source: Source) -> str:
 
 
 def _own_name_below_root(name: str, source: Source) -> str:
-    return with_suffix_hash(name, source.path)
+    return with_suffix_hash(name, source.named_after[1])
 
 
 def _own_name(name: str, source: Source) -> str:

@@ -1,7 +1,6 @@
 """Which failed files are retried, and with which options: those of the last run below their root."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,12 +9,12 @@ from dicomprep.database.queries import failures
 from dicomprep.database.queries.runs import last_options
 from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.errors import ConfigError
+from dicomprep.pipeline.opening import recorded_sources
 from dicomprep.storage.base import Source
-from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import actual_path
 from dicomprep.workspace import Workspace
 
-__all__ = ["due_runs", "recorded_config", "recorded_sources"]
+__all__ = ["due_runs", "recorded_config", "sources_below"]
 
 
 def due_runs(
@@ -32,7 +31,12 @@ def due_runs(
                 paths = failures.paths_of_failures(connection, root, codes)
                 mark_stale(connection, root, paths)
             config = recorded_config(workspace, options[root], root, {"workers": workers, **changes})
-            yield config, recorded_sources(root, paths, follow_links=config.follow_links), len(paths)
+            yield config, sources_below(root, paths, config), len(paths)
+
+
+def sources_below(root: str, paths: Sequence[str], config: Config) -> Iterator[Source]:
+    """Recorded inputs (readable paths below a readable root) as they are now."""
+    return recorded_sources(actual_path(root), list(map(actual_path, paths)), follow_links=config.follow_links)
 
 
 def recorded_config(workspace: Workspace, recorded: str | None, root: str, changes: dict[str, Any]) -> Config:
@@ -45,15 +49,3 @@ def recorded_config(workspace: Workspace, recorded: str | None, root: str, chang
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"The options of the last run in {workspace} are damaged"
         raise ConfigError(f"{message}; `dicomprep preprocess` with the options you want records them again.") from error
-
-
-def recorded_sources(root: str, paths: Sequence[str], *, follow_links: bool) -> Iterator[Source]:
-    """Recorded inputs (readable paths below a readable root) as they are now."""
-    folder = actual_path(root)
-    for path in map(actual_path, paths):
-        try:
-            status = os.stat(os.path.join(folder, path), follow_symlinks=follow_links)
-        except OSError as error:
-            yield LocalSource(folder, path, error=f"cannot be accessed: {error.strerror}")
-        else:
-            yield LocalSource.found(folder, path, status, linked=follow_links)

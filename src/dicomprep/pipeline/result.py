@@ -1,12 +1,13 @@
 """What a run did, and who is told while it goes."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dicomprep.models import Outcome, Status
 from dicomprep.pipeline.timing import Timer
-from dicomprep.storage.archives import is_archive
+from dicomprep.storage.archives.kinds import is_archive
 from dicomprep.workspace import Workspace
 
 __all__ = ["APPLE_DOUBLE", "LINK", "ProgressListener", "Result"]
@@ -23,8 +24,10 @@ LINK, APPLE_DOUBLE = "symbolic link", "AppleDouble file"
 class Result:
     """What a run did, counted as it goes."""
 
-    root: str
-    """The folder by the name under which its inputs are recorded."""
+    folders: tuple[str, ...]
+    """The folders and archives by the names under which their inputs are recorded."""
+    given: tuple[str, ...]
+    """Each as it was asked for."""
     workspace: Workspace
     strict: bool = False
     found: int = 0
@@ -84,6 +87,19 @@ class Result:
             self.archives += 1
             if self.archives <= MAX_NAMED_ARCHIVES:
                 self.first_archives.append(path)
+
+    @property
+    def root(self) -> str:
+        """The folder; the first of several."""
+        return self.folders[0]
+
+    def as_given(self, path: str) -> str:
+        """The path of an input as its folder was given, though it is recorded by another name."""
+        for given, folder in zip(self.given, self.folders, strict=True):
+            recorded = os.path.join(folder, "")
+            if path.startswith(recorded):
+                return os.path.join(given, path.removeprefix(recorded))
+        return path
 
     @property
     def db(self) -> str:

@@ -3,38 +3,33 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
-from functools import partial
-from pathlib import Path
 
 from dicomprep.config import Config
 from dicomprep.database.connection import read_meta
 from dicomprep.database.queries import counts
 from dicomprep.database.queries.failures import count_failures
 from dicomprep.database.queries.overview import sample_places
-from dicomprep.database.queries.roots import is_doubled, recorded_roots
 from dicomprep.database.writes.groups import bind_unit
 from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.database.writes.recovery import pending_deletions
 from dicomprep.database.writes.releases import hold_back
 from dicomprep.database.writes.store import Store
 from dicomprep.engines.select import count_workers
-from dicomprep.errors import ConfigError, count_of
+from dicomprep.errors import count_of
 from dicomprep.pipeline.absence import Search, count_below, note_absent, prune
 from dicomprep.pipeline.changed_options import explain_changes
 from dicomprep.pipeline.concerns import concerns
 from dicomprep.pipeline.frame_ranges import FrameRangeMerger
+from dicomprep.pipeline.places import Places, find_places, require_places
 from dicomprep.pipeline.planner import Planner
 from dicomprep.pipeline.preload import PROCESS
 from dicomprep.pipeline.result import ProgressListener, Result
 from dicomprep.pipeline.scheduler import RunLoop
-from dicomprep.pipeline.stages.discover import discover
 from dicomprep.pipeline.stages.record import RecordContext, Recorder
 from dicomprep.pipeline.workers import Workers, cluster_of
 from dicomprep.privacy.keys import explain_exposure, fingerprint_key
-from dicomprep.storage.archives import is_archive
 from dicomprep.storage.base import ImageStore, Source
-from dicomprep.storage.paths import actual_path
-from dicomprep.storage.roots import Part, Tree, find_tree
+from dicomprep.storage.roots import Part
 from dicomprep.version import VERSION
 from dicomprep.workspace import Workspace
 
@@ -53,26 +48,28 @@ def run(
 
     Raises ConfigError or EnvironmentFault; what was finished before is recorded all the same.
     """
-    if sources is None and not config.dicom_dir.is_dir():
-        raise ConfigError(_why_no_folder(config.dicom_dir))
+    if sources is None:
+        require_places(config.dicom_dir)
     config, listener = replace(config, workers=count_workers(config.workers)), listener or ProgressListener()
     _warn_of_tags(config, listener)
     with ExitStack() as stack:
         access = stack.enter_context(workspace.lock(shared=config.shared))
         cluster = stack.enter_context(cluster_of(config))
         store = stack.enter_context(workspace.writing(alone=True, access=access))
-        tree = _find_tree(config, store)
+        with store.transaction() as connection:
+            places = find_places(connection, config)
         result = Result(
-            root=tree.folder,
+            folders=places.folders,
+            given=places.given,
             workspace=workspace,
             strict=config.strict,
-            place=tuple(tree.sentences()) if sources is None else (),
+            place=tuple(places.sentences()) if sources is None else (),
         )
         stack.callback(listener.on_end, result)
         key = _bind(workspace, config, store, access, result)
         _apply_privacy(workspace, config, store, listener)
         images = stack.enter_context(_images(workspace, store, listener))
-        run_id = _begin(workspace, config, tree, store, listener)
+        run_id = _begin(workspace, config, places, store, listener)
         rules = config.fingerprint(), config.splits
         context = RecordContext(store, run_id, *rules, key, images, durable=config.durable)
         workers = Workers(config, images, listener, work)
@@ -81,28 +78,13 @@ def run(
         loop = RunLoop(
             result, listener, Planner(store, config, key), engine, FrameRangeMerger(config.workers), Recorder(context)
         )
-        loop.run(_search(workspace, tree, config, result) if sources is None else sources)
+        parts = places.parts
+        loop.run(places.search(config, workspace.own_paths(), result.passed_over) if sources is None else sources)
         if sources is None and not result.interrupted:
-            store.drop_unseen(tree.parts, run_id)
-            _settle_absent(Search(store, tree.parts, run_id, result.found), config, images, result, listener)
-        _count_all(store, result, run_id, tree.parts)
+            store.drop_unseen(parts, run_id)
+            _settle_absent(Search(store, parts, run_id, result.found), config, images, result, listener)
+        _count_all(store, result, run_id, parts)
     return result
-
-
-def _find_tree(config: Config, store: Store) -> Tree:
-    with store.transaction() as connection:
-        return find_tree(str(config.dicom_dir), recorded_roots(connection), partial(is_doubled, connection))
-
-
-def _search(workspace: Workspace, tree: Tree, config: Config, result: Result) -> Iterator[Source]:
-    return discover(
-        actual_path(tree.home.root),
-        within=actual_path(tree.home.prefix.rstrip("/")),
-        inner=tree.inner,
-        exclude=workspace.own_paths(),
-        passed_over=result.passed_over,
-        follow_links=config.follow_links,
-    )
 
 
 def _settle_absent(
@@ -112,7 +94,8 @@ def _settle_absent(
     note_absent(search)
     recorded = 0 if search.found else count_below(search)
     if recorded:
-        message = f"None of {count_of(recorded, 'recorded file')} in {result.root} was found. Is its disk mounted?"
+        folders = ", ".join(result.folders)
+        message = f"None of {count_of(recorded, 'recorded file')} in {folders} was found. Is its disk mounted?"
         listener.on_warning(f"{message} Nothing is removed, not even with --prune.")
     elif config.prune:
         result.pruned = prune(search, images)
@@ -129,14 +112,6 @@ def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part])
         result.concerns = concerns(connection, of_run=True)
         result.waiting = count_waiting(connection, run_id=run_id)
         result.unchanged_codes = count_failures(connection, parts) - result.codes
-
-
-def _why_no_folder(path: Path) -> str:
-    if not path.is_file():
-        return f"The folder {path} does not exist."
-    if is_archive(path.name):
-        return f"{path} is an archive, and archives are not opened. Unpack it, then give the folder."
-    return f"{path} is a file. Give the folder that contains it; `dicomprep inspect` explains a single file."
 
 
 def _bind(workspace: Workspace, config: Config, store: Store, access: int, result: Result) -> bytes:
@@ -192,17 +167,18 @@ def _warn_of_tags(config: Config, listener: ProgressListener) -> None:
             listener.on_warning(sentence)
 
 
-def _begin(workspace: Workspace, config: Config, tree: Tree, store: Store, listener: ProgressListener) -> int:
+def _begin(workspace: Workspace, config: Config, found: Places, store: Store, listener: ProgressListener) -> int:
     """Record that a run began and with which options; warn of files processed again because options changed."""
     with store.transaction() as connection:
-        sentences = list(explain_changes(connection, config, tree.parts))
+        sentences = list(explain_changes(connection, config, found.parts))
     for sentence in sentences:
         listener.on_warning(sentence)
-    places = {"db": str(workspace), "output_dir": str(workspace.output), "dicom_dir": tree.folder}
+    folders = found.folders[0] if len(found.folders) == 1 else found.folders
+    places = {"db": str(workspace), "output_dir": str(workspace.output), "dicom_dir": folders}
     options = asdict(config) | places
     if config.where.is_local:
         del options["where"], options["jobs"]
-    return store.begin_run(version=VERSION, root=tree.folder, options=options)
+    return store.begin_run(version=VERSION, root=found.recorded, options=options)
 
 
 def _apply_privacy(workspace: Workspace, config: Config, store: Store, listener: ProgressListener) -> None:

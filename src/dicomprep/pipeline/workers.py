@@ -1,5 +1,6 @@
 """Who does the work of a run: processes of this machine, or the workers of a cluster; and what they are told."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Workers:
             self.work,
             self._settings(None, SOME),
             limits=self._limits,
-            probe=Probe.place(str(self.config.dicom_dir.absolute()), self.images),
+            probe=Probe.place(_first_folder(self.config), self.images),
             tell=self.listener.on_cluster,
         )
 
@@ -81,3 +82,9 @@ class Workers:
     @property
     def _limits(self) -> Limits:
         return Limits(self.config.budget.timeout, self.config.budget.max_memory * 2**20)
+
+
+def _first_folder(config: Config) -> str:
+    """What every worker must see: the first folder that is searched, or in which the archive lies."""
+    first = os.path.abspath(config.dicom_dir[0])
+    return first if os.path.isdir(first) else os.path.dirname(first)

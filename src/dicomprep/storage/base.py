@@ -30,6 +30,11 @@ class Source(Protocol):
         ...
 
     @property
+    def named_after(self) -> tuple[str, str]:
+        """The name of its outermost folder, and its path below that, after which its images are called."""
+        ...
+
+    @property
     def error(self) -> str | None:
         """Why it cannot even be looked at, if so."""
         ...

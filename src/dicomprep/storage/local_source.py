@@ -42,6 +42,11 @@ class LocalSource:
         """A file as its folder has it."""
         return cls(root, path, _version_of(status), linked=linked)
 
+    @property
+    def named_after(self) -> tuple[str, str]:
+        """See `Source`."""
+        return os.path.basename(self.root), self.path
+
     def open(self) -> AbstractContextManager[SourceFile]:
         """See `Source`; through links within the root if it was met through one."""
         return _open_linked(self.root, self.path) if self.linked else _open(os.path.join(self.root, self.path))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.paths import actual_path, readable_path
 
 __all__ = ["Identity", "Part", "Tree", "find_tree", "identity_of", "place_within"]
@@ -31,10 +32,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A folder that a run searches, and what earlier runs recorded of it."""
+    """A folder, or an archive, that a run searches, and what earlier runs recorded of it."""
 
     given: str
-    """The folder as it was asked for, absolute."""
+    """As it was asked for, absolute; an archive with the mark behind it."""
     home: Part
     """Under what its inputs are recorded, but for those of `inner`."""
     others: tuple[Part, ...] = ()
@@ -96,12 +97,14 @@ def find_tree(
 
 
 def identity_of(folder: str) -> Identity | None:
-    """None for what is no folder, cannot be looked at, or has no number on its file system."""
+    """None for what is neither folder nor archive, cannot be looked at, or has no number on its file system."""
+    archive = find_archive(folder)
     try:
-        status = os.stat(folder)
+        status = os.stat(archive[0] if archive and not archive[1] else folder)
     except OSError:
         return None
-    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) and status.st_ino else None
+    is_one = stat.S_ISDIR(status.st_mode) or archive is not None
+    return (status.st_dev, status.st_ino) if is_one and status.st_ino else None
 
 
 def place_within(root: str, path: str) -> str:

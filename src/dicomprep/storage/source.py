@@ -95,8 +95,10 @@ class SourceFile(ABC):
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`; fewer where the file ends."""
         whole = self._whole
-        if whole is not None:
-            return whole[offset : offset + length]
+        return self.read_range(offset, length) if whole is None else whole[offset : offset + length]
+
+    def read_range(self, offset: int, length: int) -> bytes:
+        """The same as `read_at`, but of these bytes alone, also of a small file: for one that holds many."""
         pieces = []
         while length > 0 and (piece := self._read(offset, min(length, 2**30))):
             pieces.append(piece)

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, literal, or_, select
+from sqlalchemy import Connection, select
 
 from dicomprep.database.schema import runs
 
@@ -48,8 +48,13 @@ def last_runs(connection: Connection, limit: int) -> list[Run]:
 
 def last_options(connection: Connection, root: str) -> str | None:
     """The options, as JSON, of the newest run of a root, a part of it, or a folder around it."""
-    inside = func.substr(runs.c.root, 1, len(root) + 1) == f"{root}/"
-    around = func.substr(literal(root), 1, func.length(runs.c.root) + 1) == runs.c.root.concat("/")
-    overlapping = or_(runs.c.root == root, inside, around, runs.c.root == "/")
-    statement = select(runs.c.options).where(overlapping).order_by(runs.c.id.desc()).limit(1)
-    return connection.execute(statement).scalar()
+    newest = connection.execute(select(runs.c.id, runs.c.root).order_by(runs.c.id.desc()))
+    overlapping = (run_id for run_id, roots in newest if any(_overlap(root, one) for one in roots.split("\n")))
+    run_id = next(overlapping, None)
+    return connection.execute(select(runs.c.options).where(runs.c.id == run_id)).scalar()
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether a folder is another one, or lies in it, or around it; so does what is in an archive."""
+    inner, outer = sorted(place.rstrip("/") for place in (one, other))[::-1]
+    return inner == outer or inner.startswith((f"{outer}/", f"{outer}!/"))

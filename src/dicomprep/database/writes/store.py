@@ -118,11 +118,11 @@ class Store:
                 connection.execute(update(files).values(fingerprint=""))
 
     def begin_run(self, *, version: str, root: str, options: dict[str, Any]) -> int:
-        """Record that a run began; its id."""
+        """Record that a run began, of readable roots, one a line; its id."""
         row: dict[str, Any] = dict.fromkeys(
             ("interrupted", "found", "processed", "unchanged", "other_files", "frames"), 0
         )
-        row |= {"started_at": now(), "version": version, "root": readable_path(root), "seconds": 0.0}
+        row |= {"started_at": now(), "version": version, "root": root, "seconds": 0.0}
         with self.transaction() as connection:
             statement = runs.insert().values(**row, options=json.dumps(options, sort_keys=True, default=str))
             return int(connection.execute(statement.returning(runs.c.id)).scalar_one())

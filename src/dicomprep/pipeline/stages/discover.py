@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from dicomprep.dicom.sniff import DICOM_SUFFIXES
 from dicomprep.pipeline.stages.left_out import why_left_out
 from dicomprep.pipeline.stages.listing import Entry, list_sorted
+from dicomprep.pipeline.stages.unpack import unpack
+from dicomprep.storage.archives.kinds import SEPARATOR, is_archive
 from dicomprep.storage.base import Source
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import SCRATCH, actual_path
@@ -31,7 +33,7 @@ MAX_LINKED_FOLDERS = 3
 """Links to folders followed on one path: with more, a few links would make millions of paths."""
 
 
-def discover(
+def discover(  # noqa: PLR0913
     root: str,
     *,
     within: str = "",
@@ -39,6 +41,7 @@ def discover(
     exclude: Collection[str] = (),
     passed_over: Counter[str] | None = None,
     follow_links: bool = False,
+    archives: bool = True,
 ) -> Iterator[Source]:
     """Yield the regular files below `root`, or `within` a folder there, folder by folder, each's in a fixed order.
 
@@ -46,10 +49,11 @@ def discover(
     Links are not followed, so that nothing outside of the tree is read and no loop is entered; with `follow_links`
     those are whose targets lie in the tree. Pipes, sockets and devices are passed over, snapshots and bins not
     searched; all are counted in `passed_over`. A folder that cannot be listed, and a link to an image that is not
-    there, is yielded as a source with an `error`. `exclude` holds absolute paths that are not looked at.
+    there, is yielded as a source with an `error`. `exclude` holds absolute paths that are not looked at. Of an archive
+    its members are yielded, with `archives`.
     """
     passed_over = Counter() if passed_over is None else passed_over
-    return _Search(root, within, exclude, passed_over, follow_links, inner or {}).files()
+    return _Search(root, within, exclude, passed_over, follow_links, inner or {}, archives).files()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class _Search:
     passed_over: Counter[str]
     follow_links: bool
     inner: Mapping[Identity, str]
+    archives: bool
     place: str = field(init=False)
     """The folder that is searched."""
     real_place: str = field(init=False)
@@ -91,6 +96,20 @@ class _Search:
         return os.path.join(self.place, real.removeprefix(prefix)) if real.startswith(prefix) else real
 
     def files(self) -> Iterator[Source]:
+        """The files, and the members of archives."""
+        for source in self._files():
+            inner = self._members(source) if self.archives and is_archive(source.path) else None
+            yield from inner if inner is not None else (source,)
+
+    def _members(self, source: LocalSource) -> Iterator[Source] | None:
+        """What an archive holds; None for a file that is only called so, or has the place of its members taken."""
+        place = f"{os.path.join(source.root, source.path)}{SEPARATOR}"
+        if source.error is not None or os.path.lexists(place):
+            return None
+        root = self.inner.get(identity_of(place) or (0, 0)) if self.inner and not source.linked else None
+        return unpack(source, root=actual_path(root or ""), passed_over=self.passed_over)
+
+    def _files(self) -> Iterator[LocalSource]:
         """Folders are left open while those in them are searched: no list of all folders is ever made."""
         opened = self._open("", None)
         if isinstance(opened, LocalSource):

@@ -6,9 +6,11 @@ import pickle
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import IO
+from typing import IO, Any, TypeVar
 
-__all__ = ["Entry", "list_sorted"]
+__all__ = ["Entry", "list_sorted", "sort_all"]
+
+T = TypeVar("T", bound=tuple[Any, ...])
 
 Entry = tuple[int, str, int]
 """(rank, name, anything that was noted of it): entries come by rank, then by name."""
@@ -26,23 +28,27 @@ def list_sorted(folder: str, judge: Callable[["os.DirEntry[str]"], Entry | None]
     The folder is read to its end before this returns. OSError where it cannot be listed.
     """
     with os.scandir(folder) as listing:
-        judged = (entry for entry in map(judge, listing) if entry is not None)
-        held = sorted(islice(judged, MAX_HELD_ENTRIES))
-        if len(held) < MAX_HELD_ENTRIES:
-            return iter(held)
-        spool = tempfile.TemporaryFile()  # noqa: SIM115  (`_merge` closes it)
-        pieces = [_put_away(spool, held)]
-        while held := sorted(islice(judged, MAX_HELD_ENTRIES)):
-            pieces.append(_put_away(spool, held))
+        return sort_all(entry for entry in map(judge, listing) if entry is not None)
+
+
+def sort_all(entries: Iterator[T]) -> Iterator[T]:
+    """All of them, in order; they are read to their end before this returns."""
+    held = sorted(islice(entries, MAX_HELD_ENTRIES))
+    if len(held) < MAX_HELD_ENTRIES:
+        return iter(held)
+    spool = tempfile.TemporaryFile()  # noqa: SIM115  (`_merge` closes it)
+    pieces = [_put_away(spool, held)]
+    while held := sorted(islice(entries, MAX_HELD_ENTRIES)):
+        pieces.append(_put_away(spool, held))
     return _merge(spool, pieces)
 
 
-def _merge(spool: IO[bytes], pieces: list[list[int]]) -> Iterator[Entry]:
+def _merge(spool: IO[bytes], pieces: list[list[int]]) -> Iterator[T]:
     with spool:
         yield from heapq.merge(*(_take_back(spool, blocks) for blocks in pieces))
 
 
-def _put_away(spool: IO[bytes], held: list[Entry]) -> list[int]:
+def _put_away(spool: IO[bytes], held: list[T]) -> list[int]:
     """Write a sorted piece; where each of its blocks begins."""
     blocks = []
     for start in range(0, len(held), BLOCK_ENTRIES):
@@ -51,7 +57,7 @@ def _put_away(spool: IO[bytes], held: list[Entry]) -> list[int]:
     return blocks
 
 
-def _take_back(spool: IO[bytes], blocks: list[int]) -> Iterator[Entry]:
+def _take_back(spool: IO[bytes], blocks: list[int]) -> Iterator[Any]:
     for block in blocks:
         spool.seek(block)
         yield from pickle.load(spool)  # noqa: S301  (this process wrote it, into a file that has no name)

@@ -1,0 +1,127 @@
+"""What a run was told to search: folders and archives, each of them once, and what they hold."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from dicomprep.config import Config
+from dicomprep.database.queries.roots import is_doubled, recorded_roots
+from dicomprep.errors import ConfigError, InputError
+from dicomprep.pipeline.opening import archive_members
+from dicomprep.pipeline.stages.discover import discover
+from dicomprep.storage.archives.kinds import SEPARATOR, archive_kind, is_archive
+from dicomprep.storage.archives.places import find_archive
+from dicomprep.storage.base import Source
+from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.paths import actual_path, readable_path
+from dicomprep.storage.roots import Part, Tree, find_tree
+
+__all__ = ["Places", "find_places", "require_places"]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """All that a run searches."""
+
+    trees: tuple[Tree, ...]
+    given: tuple[str, ...]
+    """Each as it was asked for."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All that is recorded of them."""
+        return tuple(dict.fromkeys(part for tree in self.trees for part in tree.parts))
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Each by its recorded name."""
+        return tuple(tree.folder for tree in self.trees)
+
+    @property
+    def recorded(self) -> str:
+        """The readable names of all, one a line."""
+        return "\n".join(map(readable_path, self.folders))
+
+    def sentences(self) -> Iterator[str]:
+        """How they lie to the folders of earlier runs, for a person."""
+        return chain.from_iterable(tree.sentences() for tree in self.trees)
+
+    def search(self, config: Config, exclude: Collection[str], passed_over: Counter[str]) -> Iterator[Source]:
+        """The inputs in them, one place after the other."""
+        return chain.from_iterable(_search(tree, config, exclude, passed_over) for tree in self.trees)
+
+
+def require_places(given: Sequence[str]) -> None:
+    """ConfigError where something is neither a folder nor an archive that can be opened."""
+    for place in given:
+        if not Path(place).is_dir() and not _is_readable_archive(place):
+            raise ConfigError(_why_not(Path(place)))
+
+
+def find_places(connection: Connection, config: Config) -> Places:
+    """Folders and archives among those that are recorded; what lies in another one of them is searched with that."""
+    recorded = recorded_roots(connection)
+    texts = [_as_place(place) for place in dict.fromkeys(config.dicom_dir)]
+    outer = [text for text in texts if not any(_is_covered(text, other, config) for other in texts)]
+    by_real = {_real(text): text for text in reversed(outer)}
+    kept = sorted(by_real.values(), key=outer.index)
+    trees = (find_tree(text, recorded, partial(is_doubled, connection)) for text in kept)
+    return Places(tuple(trees), tuple(kept))
+
+
+def _as_place(given: str) -> str:
+    """A folder as it was given; an archive with the mark behind it, by the file that a link leads to."""
+    if not Path(given).is_file():
+        return given
+    return (os.path.realpath(given) if Path(given).is_symlink() else given) + SEPARATOR
+
+
+def _real(place: str) -> str:
+    archive = find_archive(place)
+    return f"{os.path.realpath(archive[0])}{SEPARATOR}" if archive else os.path.realpath(place)
+
+
+def _is_covered(place: str, other: str, config: Config) -> bool:
+    """Whether a place lies in another one that is searched, too."""
+    inner, outer = _real(place), _real(other)
+    if inner == outer or not inner.startswith(os.path.join(outer, "")):
+        return False
+    return config.archives and is_archive(inner.removesuffix(SEPARATOR)) if find_archive(place) else True
+
+
+def _search(tree: Tree, config: Config, exclude: Collection[str], passed_over: Counter[str]) -> Iterator[Source]:
+    root, within = actual_path(tree.home.root), actual_path(tree.home.prefix.rstrip("/"))
+    if find_archive(os.path.join(root, within).rstrip("/")) is not None:
+        return archive_members(root, within, passed_over) or iter(())
+    return discover(
+        root,
+        within=within,
+        inner=tree.inner,
+        exclude=exclude,
+        passed_over=passed_over,
+        follow_links=config.follow_links,
+        archives=config.archives,
+    )
+
+
+def _is_readable_archive(place: str) -> bool:
+    try:
+        with LocalSource.at(os.path.realpath(place)).open() as file:
+            kind = archive_kind(place, file.read_range(0, 512))
+            return kind is not None and not kind.is_stream
+    except InputError:
+        return False
+
+
+def _why_not(path: Path) -> str:
+    if not path.exists():
+        return f"The folder or archive {path} does not exist."
+    if is_archive(path.name):
+        return f"{path} is not an archive that can be opened. Unpack it, then give the folder."
+    return f"{path} is a file. Give the folder that contains it; `dicomprep inspect` explains a single file."

@@ -1,0 +1,245 @@
+"""A tree gives the same images from a folder and from archives of it; what is recorded stays, wherever it lies."""
+
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomprep.checks.inspect import inspect_file
+from dicomprep.config import ImageOptions
+from tests.running import Place, cli, make_files
+
+TREE = ("a.dcm", "s/b", "s/b.dcm", "s/c.dcm:3", "Ä ö/t/d.dcm", "s/B.dcm", "notes/x.dicom")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    make_files(place.source, *TREE)
+    (place.source / "s/readme.txt").write_text("none")
+    (place.source / "s/broken.dcm").write_bytes(b"none either")
+    return place
+
+
+def pack_zip(place: Place, archive: Path) -> None:
+    shutil.make_archive(str(archive.with_suffix("")), "zip", place.source)
+
+
+def pack_zip_with_its_folder(place: Place, archive: Path) -> None:
+    shutil.make_archive(str(archive.with_suffix("")), "zip", place.base, "in")
+
+
+def pack_stored_zip(place: Place, archive: Path) -> None:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
+        for path in sorted(place.source.rglob("*"), reverse=True):
+            packed.write(path, path.relative_to(place.source))
+
+
+def pack_bzip2_zip(place: Place, archive: Path) -> None:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_BZIP2) as packed:
+        for path in place.source.rglob("*"):
+            packed.write(path, path.relative_to(place.source))
+
+
+def pack_tar(place: Place, archive: Path, mode: Any = "w", form: int = tarfile.PAX_FORMAT) -> None:
+    with tarfile.open(archive, mode, format=form) as packed:
+        packed.add(place.source, ".")
+
+
+def pack_gnu_tar(place: Place, archive: Path) -> None:
+    pack_tar(place, archive, form=tarfile.GNU_FORMAT)
+
+
+Pack = Callable[[Place, Path], None]
+PACKED: list[tuple[str, Pack]] = [
+    ("in.zip", pack_zip),
+    ("in.zip", pack_zip_with_its_folder),
+    ("in.zip", pack_stored_zip),
+    ("in.zip", pack_bzip2_zip),
+    ("in.tar", pack_tar),
+    ("in.tar", pack_gnu_tar),
+]
+
+
+def result_of(place: Place) -> dict[str, Any]:
+    """What a person sees of a data set."""
+    columns = "images.filename, images.split, images.patient_key, frames.digest, frames.transform, images.modality"
+    return {
+        "images": place.images(),
+        "rows": place.rows(f"SELECT {columns} FROM images JOIN frames ON frames.id = images.id ORDER BY 1"),
+        "inputs": place.rows("SELECT status, error_code, frames, count(*) FROM inputs GROUP BY 1, 2, 3 ORDER BY 1, 2"),
+    }
+
+
+def beside(place: Place, name: str) -> Place:
+    """Another data set with the same key, whose input is `name`."""
+    other = Place(place.base / "other")
+    other.base.mkdir(exist_ok=True)
+    shutil.copy(f"{place.db}.key", f"{other.db}.key")
+    return other
+
+
+@pytest.mark.parametrize(("name", "pack"), PACKED, ids=lambda value: getattr(value, "__name__", value))
+def test_an_archive_is_as_the_folder_that_it_was_packed_from(place: Place, name: str, pack: Pack) -> None:
+    expected = place.run()
+    other = beside(place, name)
+    archive = other.base / name
+    pack(place, archive)
+    result = other.run(dicom_dir=archive)
+    assert (result.statuses, result.other_files) == (expected.statuses, expected.other_files)
+    assert result_of(other) == result_of(place)
+    again = other.run(dicom_dir=archive)
+    assert (again.processed, again.unchanged) == (0, result.found)
+    other.check()
+    assert sorted(path.name for path in other.base.iterdir()) == sorted(["out", "x.db", "x.db.key", "x.db.lock", name])
+
+
+def test_a_folder_in_which_one_was_packed_keeps_its_names(place: Place) -> None:
+    place.run()
+    other = beside(place, "")
+    shutil.copytree(place.source, other.source)
+    shutil.make_archive(str(other.source / "s"), "zip", other.source / "s")
+    shutil.rmtree(other.source / "s")
+    other.run()
+    assert sorted(result_of(other)["rows"]) == sorted(result_of(place)["rows"])
+
+
+def test_an_archive_in_an_archive_is_opened_too(place: Place) -> None:
+    place.run()
+    other = beside(place, "")
+    inner = other.base / "s.tar"
+    with tarfile.open(inner, "w") as packed:
+        packed.add(place.source / "s", ".")
+    archive = other.base / "in.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed_zip:
+        packed_zip.write(inner, "s.tar")
+        for path in place.source.rglob("*"):
+            if not path.is_relative_to(place.source / "s"):
+                packed_zip.write(path, path.relative_to(place.source))
+    other.run(dicom_dir=archive)
+    assert sorted(result_of(other)["rows"]) == sorted(result_of(place)["rows"])
+    assert f"{archive}!/s.tar!/c.dcm" in other.rows("SELECT path FROM inputs")
+
+
+def test_an_unpacked_copy_is_a_duplicate_and_takes_its_place_when_the_archive_is_gone(place: Place) -> None:
+    archive = place.base / "in.zip"
+    pack_zip(place, archive)
+    place.run(dicom_dir=archive)
+    before = place.rows("SELECT filename FROM images ORDER BY 1")
+    place.run()
+    assert place.rows("SELECT filename FROM images ORDER BY 1") == before
+    assert place.rows("SELECT count(*) FROM inputs WHERE error_detail LIKE 'a duplicate of%.zip!/%'") == [7]
+
+
+def test_an_unpacked_copy_of_an_archive_that_is_gone_moved(place: Place) -> None:
+    archive = place.base / "in.zip"
+    pack_zip(place, archive)
+    place.run(dicom_dir=archive)
+    before = result_of(place)
+    archive.unlink()
+    result = place.run()
+    assert (result.processed, result.moved) == (0, 8)
+    assert result_of(place) == before
+
+
+def test_a_changed_archive_is_read_again_and_what_it_holds_still_is_not_drawn_again(place: Place) -> None:
+    archive = place.base / "in.zip"
+    pack_zip(place, archive)
+    place.run(dicom_dir=archive)
+    before = result_of(place)["images"]
+    with zipfile.ZipFile(archive, "a") as packed:
+        make_files(place.base / "new", "new.dcm", seed=70)
+        packed.write(place.base / "new/new.dcm", "s/new.dcm")
+    result = place.run(dicom_dir=archive)
+    assert (result.processed, result.unchanged) == (1, 8)
+    assert result_of(place)["images"].items() >= before.items()
+
+
+def test_a_folder_around_an_archive_and_the_archive_are_recorded_once(place: Place) -> None:
+    pack_zip(place, place.base / "packed.zip")
+    shutil.move(place.base / "packed.zip", place.source / "packed.zip")
+    whole = place.run()
+    part = place.run(dicom_dir=place.source / "packed.zip")
+    assert (part.processed, part.found) == (0, 8)
+    assert whole.found == 16
+    other = beside(place, "")
+    first = other.run(dicom_dir=place.source / "packed.zip")
+    after = other.run(dicom_dir=place.source)
+    assert (first.found, after.found, after.processed) == (8, 16, 8)
+
+
+def test_several_places_are_one_run_and_each_is_searched_once(place: Place) -> None:
+    archive = place.base / "z.zip"
+    pack_zip(place, archive)
+    make_files(place.base / "more", "m.dcm", seed=50)
+    given = ["in", "z.zip", "more", "in/s", "./in"]
+    done = cli(place.base, "preprocess", *given, "--db", "x.db", "--output-dir", "out", "--size", "16")
+    assert "Files     17 found: 15 done, 2 failed" in done.stdout
+    assert "Scanning in, z.zip, more for DICOM files" in done.stdout
+    assert "in/s/broken.dcm: " in done.stderr
+    assert "z.zip!/s/broken.dcm: " in done.stderr
+    assert place.rows("SELECT count(*) FROM runs") == [1]
+    again = cli(place.base, "retry", "--db", "x.db")
+    assert "1 file..." in again.stdout
+    status = cli(place.base, "status", "--db", "x.db")
+    assert f"{place.source}, {archive}!, {place.base / 'more'}" in status.stdout
+    place.check()
+
+
+def test_a_place_that_is_not_there_is_said_before_any_work(place: Place) -> None:
+    done = cli(place.base, "preprocess", "in", "nowhere", "--db", "x.db")
+    assert done.returncode == 2
+    assert "The folder or archive nowhere does not exist." in done.stderr
+    assert not place.db.exists()
+
+
+def test_files_beside_several_folders_must_agree(place: Place) -> None:
+    make_files(place.base / "more", "m.dcm", seed=50)
+    (place.source / "dicomprep.toml").write_text("size = 16")
+    (place.base / "more/dicomprep.toml").write_text("size = 32")
+    done = cli(place.base, "preprocess", "in", "more", "--db", "x.db")
+    assert done.returncode == 2
+    assert "ask for different images: give --size" in done.stderr
+
+
+def test_members_are_found_by_their_names(place: Place) -> None:
+    archive = place.base / "in.zip"
+    pack_zip(place, archive)
+    inspection = inspect_file(Path(f"{archive}!/s/c.dcm"), ImageOptions(), frame_number=1, max_bytes=2**30)
+    assert inspection.thumbnail is not None
+    done = cli(place.base, "inspect", "in.zip!/s/none.dcm")
+    assert done.returncode == 2
+    assert f"there is no such file in {archive}" in done.stderr
+
+
+def test_images_of_members_are_made_again_byte_for_byte(place: Place) -> None:
+    archive = place.base / "in.zip"
+    pack_zip(place, archive)
+    place.run(dicom_dir=archive)
+    before = place.images()
+    for path in list(place.output.rglob("*.png"))[:2]:
+        path.unlink()
+    done = cli(place.base, "verify", "--db", "x.db", "--repair")
+    assert "2  restored, byte for byte" in done.stdout
+    assert place.images() == before
+
+
+def test_names_say_nothing_of_an_archive_where_that_is_asked_for(place: Place) -> None:
+    archive = place.base / "Müller, Anna.zip"
+    pack_zip(place, archive)
+    place.run(dicom_dir=archive, names="hash")
+    shown = "".join(place.rows("SELECT filename || study_id || thumbnail_path FROM images"))
+    assert "ller" not in shown + "".join(place.images())
+
+
+def test_a_part_that_is_gone_from_its_folder_is_not_gone_from_an_archive(place: Place) -> None:
+    archive = place.source / "s.zip"
+    shutil.make_archive(str(archive.with_suffix("")), "zip", place.source / "s")
+    place.run()
+    (place.source / "a.dcm").unlink()
+    result = place.run(prune=True)
+    assert result.pruned == 1
