@@ -444,7 +444,7 @@ MISTAKES = [
     "preprocess samp_ds --workers 0",
     "preprocess samp_ds --timeout 0",
     "preprocess samp_ds --max-memory 1",
-    "preprocess samp_ds --engine dask",
+    "preprocess samp_ds --engine spark",
     "preprocess samp_ds --db mysql://host/name",
     "status --db nowhere.db",
     "retry --db nowhere.db",

@@ -60,7 +60,7 @@ def export(
     Parameters
     ----------
     file
-        A .csv or .parquet file.
+        CSV or Parquet file to write: its name ends in .csv or .parquet.
     history
         Write the whole history with annotators and times, not only the current labels.
     with_uids

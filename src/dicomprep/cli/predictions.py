@@ -64,7 +64,7 @@ def export(  # noqa: PLR0913
     Parameters
     ----------
     file
-        A .csv or .parquet file.
+        CSV or Parquet file to write: its name ends in .csv or .parquet.
     model
         Only this model; by default all.
     by
