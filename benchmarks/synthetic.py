@@ -177,7 +177,7 @@ _CHANGED = {
 
 
 def _multiply(connection: sqlite3.Connection, count: int) -> None:
-    """Copies of all rows until there are `count` files; indexes are made afterwards, which is far quicker."""
+    """Copies of all rows until there are `count` files; indexes are made afterward, which is far quicker."""
     indexes = _take_indexes(connection)
     sizes = {table: connection.execute(f"SELECT max(id) FROM {table}").fetchone()[0] for table in _CHANGED}  # noqa: S608
     for copy in range(1, -(-count // TEMPLATE)):

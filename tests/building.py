@@ -42,15 +42,15 @@ def make_dicom(
 ) -> Path:
     """Write a DICOM file and return its path; missing folders are made.
 
-    `pixels` is (rows, columns), (frames, rows, columns) or either with a last axis of 3 for colour; (rows, columns, 3)
-    is colour only where `color` or a Photometric Interpretation among `attributes` says so. Booleans become packed
+    `pixels` is (rows, columns), (frames, rows, columns) or either with a last axis of 3 for color; (rows, columns, 3)
+    is color only where `color` or a Photometric Interpretation among `attributes` says so. Booleans become packed
     bits, floats (Double) Float Pixel Data. `codestreams` are the frames of an encapsulated transfer syntax. The
     `attributes` come last: they replace what was set before; None takes an attribute away; a sequence is a list of
     dictionaries. A file without pixels: `PixelData=None`.
     """
     pixels = gradient() if pixels is None else pixels
-    labelled = str(attributes.get("PhotometricInterpretation", "")).startswith(("RGB", "YBR")) and pixels.shape[-1] == 3
-    dataset = _describe_pixels(pixels, color=color or labelled or pixels.ndim == 4)
+    labeled = str(attributes.get("PhotometricInterpretation", "")).startswith(("RGB", "YBR")) and pixels.shape[-1] == 3
+    dataset = _describe_pixels(pixels, color=color or labeled or pixels.ndim == 4)
     dataset.SOPClassUID = SecondaryCaptureImageStorage
     dataset.SOPInstanceUID = generate_uid(entropy_srcs=["instance", str(path)])
     dataset.StudyInstanceUID = generate_uid(entropy_srcs=["study", str(patient_id), str(path.parent)])

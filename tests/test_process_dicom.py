@@ -72,14 +72,14 @@ def test_chosen_frames_keep_their_numbers(tmp_path: Path, frames: str, chosen: l
 @pytest.mark.parametrize("size", [8, 100, 224])
 @pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
 @pytest.mark.parametrize("depth", [8, 16])
-@pytest.mark.parametrize("kind", ["grey", "colour", "three windows"])
+@pytest.mark.parametrize("kind", ["gray", "color", "three windows"])
 def test_shapes(tmp_path: Path, kind: str, depth: int, fit: str, size: int) -> None:
-    color = kind == "colour"
+    color = kind == "color"
     pixels = np.full((60, 30, 3) if color else (60, 30), 255, np.uint8)
     path = make_dicom(tmp_path / "a.dcm", pixels, color=color, WindowCenter=100, WindowWidth=50)
     window = "100/50,90/50,80/50" if kind == "three windows" else "auto"
     (frame,) = process_dicom(path, size=size, fit=fit, depth=depth, window=window)
-    channels = () if kind == "grey" else (3,)
+    channels = () if kind == "gray" else (3,)
     assert frame.array.shape == (size, size, *channels)
     assert frame.array.dtype == (np.uint8 if depth == 8 else np.uint16)
     picture = frame.array[:, size // 4 : size - size // 4] if fit == "pad" else frame.array
@@ -100,7 +100,7 @@ def test_the_transform_leads_from_a_point_back_to_its_pixel(tmp_path: Path) -> N
         np.testing.assert_allclose(source, [71, 21], atol=0.3)
 
 
-# Grey
+# Gray
 
 
 def test_the_file_s_window_is_used(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_masks_of_single_bits(tmp_path: Path, rows: int) -> None:
         np.testing.assert_array_equal(frame.array[top : top + rows], mask * 255)
 
 
-# Colour and encodings
+# Color and encodings
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
 
@@ -235,7 +235,7 @@ def test_encodings_draw_the_same(tmp_path: Path, syntax: str, dtype: type, color
         np.testing.assert_array_equal(frame.array, reference)
 
 
-COLOURS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [200, 100, 50]]], np.uint8)
+COLORS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [200, 100, 50]]], np.uint8)
 
 
 def ybr_full(rgb: Any) -> Any:
@@ -251,8 +251,8 @@ def ybr_partial(rgb: Any) -> Any:
 
 @pytest.mark.parametrize("planar", [0, 1])
 @pytest.mark.parametrize(("label", "convert"), [("RGB", lambda rgb: rgb), ("YBR_FULL", ybr_full)])
-def test_colours_arrive(tmp_path: Path, label: str, convert: Any, planar: int) -> None:
-    blocks = COLOURS.repeat(4, axis=1).repeat(16, axis=0)
+def test_colors_arrive(tmp_path: Path, label: str, convert: Any, planar: int) -> None:
+    blocks = COLORS.repeat(4, axis=1).repeat(16, axis=0)
     pixels = convert(blocks)
     stored = np.moveaxis(pixels, -1, 0) if planar else pixels
     path = make_dicom(
@@ -267,24 +267,24 @@ def test_colours_arrive(tmp_path: Path, label: str, convert: Any, planar: int) -
 
 
 @pytest.mark.parametrize(("label", "convert"), [("YBR_FULL_422", ybr_full), ("YBR_PARTIAL_422", ybr_partial)])
-def test_subsampled_colours_arrive(tmp_path: Path, label: str, convert: Any) -> None:
-    ybr = convert(COLOURS[0])
+def test_subsampled_colors_arrive(tmp_path: Path, label: str, convert: Any) -> None:
+    ybr = convert(COLORS[0])
     row = b"".join(bytes([y, y, cb, cr]) for y, cb, cr in ybr.tolist())
     path = make_dicom(
         tmp_path / "a.dcm", np.zeros((8, 8, 3), np.uint8), PhotometricInterpretation=label, PixelData=row * 8
     )
     (frame,) = process_dicom(path, size=8)
-    np.testing.assert_allclose(frame.array[0, ::2].astype(int), COLOURS[0], atol=3)
+    np.testing.assert_allclose(frame.array[0, ::2].astype(int), COLORS[0], atol=3)
 
 
-def test_colours_of_12_bits_fill_the_range(tmp_path: Path) -> None:
+def test_colors_of_12_bits_fill_the_range(tmp_path: Path) -> None:
     pixels = np.tile(np.array([4095, 2048, 0], np.uint16), (8, 8, 1))
     path = make_dicom(tmp_path / "a.dcm", pixels, color=True, BitsStored=12, HighBit=11)
     assert process_dicom(path, size=8)[0].array[0, 0].tolist() == [255, 128, 0]
     assert process_dicom(path, size=8, depth=16)[0].array[0, 0].tolist() == [65535, 32776, 0]
 
 
-def test_colour_profiles_are_applied_where_they_can_be(tmp_path: Path) -> None:
+def test_color_profiles_are_applied_where_they_can_be(tmp_path: Path) -> None:
     pixels = np.random.default_rng(9).integers(0, 256, (8, 8, 3)).astype(np.uint8)
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = srgb.replace(b"rXYZ", b"____").replace(b"bXYZ", b"rXYZ").replace(b"____", b"bXYZ")
@@ -399,7 +399,7 @@ def test_contradictions_end_in_an_image_or_an_input_error(tmp_path: Path, attrib
         assert all(json.dumps(dict(frame.transform), allow_nan=False) for frame in frames)
 
 
-def test_colours_of_single_bits_are_unsupported(tmp_path: Path) -> None:
+def test_colors_of_single_bits_are_unsupported(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "a.dcm", np.zeros((8, 8, 3), np.uint8), color=True, BitsAllocated=1, BitsStored=1)
     error = failure(path)
     assert error.code == ErrorCode.UNSUPPORTED_PIXELS
@@ -433,10 +433,10 @@ def test_float_pixels_are_drawn_as_what_they_are_or_refused(tmp_path: Path, dtyp
         {"window": "40/0"},
         {"frames": "last"},
         {"frames": "every=0"},
-        {"colour": True},
+        {"color": True},
     ],
 )
 def test_wrong_options_are_refused_before_any_work(tmp_path: Path, options: dict[str, Any]) -> None:
     name, value = next(iter(options.items()))
-    with pytest.raises(ConfigError, match=name if name == "colour" else f"--{name} .*{value}|--{name} "):
+    with pytest.raises(ConfigError, match=name if name == "color" else f"--{name} .*{value}|--{name} "):
         process_dicom(tmp_path / "absent.dcm", **options)

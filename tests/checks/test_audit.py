@@ -85,7 +85,7 @@ def test_a_duplicate_across_splits_is_a_leak(place: Place) -> None:
     assert (done.returncode, done.stdout.endswith(f"{found['leaks']} leaks found.\n")) == (1, True)
 
 
-def test_near_duplicates_are_found_and_joined_unless_labelled(place: Place) -> None:
+def test_near_duplicates_are_found_and_joined_unless_labeled(place: Place) -> None:
     pixels = picture(1)
     make_dicom(place.source / "a.dcm", pixels, patient_id="A")
     make_dicom(place.source / "b.dcm", (pixels * 0.9 + 40).astype(np.uint16)[1:, 1:], patient_id="B")
@@ -170,7 +170,7 @@ def test_joining_can_be_tried_and_taken_back(place: Place) -> None:
     assert (sides(place), place.tables("groups", "links", "aliases")) == (before, tables)
 
 
-def test_what_is_labelled_since_stays_when_joining_is_taken_back(place: Place) -> None:
+def test_what_is_labeled_since_stays_when_joining_is_taken_back(place: Place) -> None:
     pairs_of_patients(place)
     report(place, join=True)
     after = sides(place)
@@ -261,7 +261,7 @@ def test_near_hashes_are_found_as_by_comparing_all() -> None:
     assert len(found) == len(expected) > 100
 
 
-def test_no_hashes_have_no_neighbours() -> None:
+def test_no_hashes_have_no_neighbors() -> None:
     assert near_pairs(np.zeros(0, np.uint64), np.zeros(0, np.int64)) == ([], True)
 
 

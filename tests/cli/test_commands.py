@@ -283,7 +283,7 @@ def test_without_dicoms_it_says_so(place: DefaultPlace, content: str | None) -> 
     assert "SUMMARY" not in done.stdout
 
 
-def test_off_a_terminal_there_is_no_bar_and_no_colour(mixed: DefaultPlace) -> None:
+def test_off_a_terminal_there_is_no_bar_and_no_color(mixed: DefaultPlace) -> None:
     done = cli(mixed.base, "preprocess", "samp_ds", *SMALL)
     assert not re.search(r"[\x1b\r━█]", done.stdout + done.stderr)
 
@@ -866,7 +866,7 @@ def test_defaults_stand_in_a_file_and_the_command_line_overrides_them(
 
 @pytest.mark.parametrize("where", ["samp_ds/dicomprep.toml", "pyproject.toml"])
 @pytest.mark.parametrize(
-    "text", ["colour = true", "size = 'big'", "size = 1", "size =", "[image]\nsize = 24", "strict = 'perhaps'"]
+    "text", ["color = true", "size = 'big'", "size = 1", "size =", "[image]\nsize = 24", "strict = 'perhaps'"]
 )
 def test_what_is_wrong_in_a_defaults_file_is_2_and_named(
     place: DefaultPlace, here: Here, where: str, text: str
@@ -877,7 +877,7 @@ def test_what_is_wrong_in_a_defaults_file_is_2_and_named(
     write_defaults(place, where, text)
     code, _, err = here.call("preprocess", "samp_ds")
     assert code == 2
-    assert re.search(r"colour|image|size|strict|toml", err)
+    assert re.search(r"color|image|size|strict|toml", err)
     assert not place.db.exists()
 
 

@@ -77,7 +77,7 @@ def test_a_handler_of_c_code_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> N
     assert seen == ["the program's own"]
 
 
-def test_signals_that_are_held_back_come_afterwards() -> None:
+def test_signals_that_are_held_back_come_afterward() -> None:
     calls: list[str] = []
     with stop_first(lambda: calls.append("stop")):
         with hold_back():

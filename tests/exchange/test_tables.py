@@ -43,7 +43,7 @@ def place(made: Place, tmp_path: Path) -> Place:
     return copy
 
 
-def labelled(place: Place, content: str | bytes, *, annotator: str = "ann") -> LabelsImported:
+def labeled(place: Place, content: str | bytes, *, annotator: str = "ann") -> LabelsImported:
     file = place.base / "l.csv"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return import_labels(place.workspace, file, annotator=annotator)
@@ -65,18 +65,18 @@ def original(place: Place) -> str:
 
 def test_a_second_reader_is_compared_with_himself(place: Place) -> None:
     table = "filename,label,annotator\ns/b,x,A\ns/b,x,B\ns/c,y,A\ns/c,z,B\n"
-    assert labelled(place, table).recorded == 4
+    assert labeled(place, table).recorded == 4
     for _ in range(2):
-        again = labelled(place, table)
+        again = labeled(place, table)
         assert (again.recorded, again.unchanged, again.changes) == (0, 4, ())
-    assert labelled(place, "filename,label\ns/b,x\n", annotator="C").recorded == 1
+    assert labeled(place, "filename,label\ns/b,x\n", annotator="C").recorded == 1
     assert {who for name, who, _ in said_by(place) if name == "s/b"} == {"A", "B", "C"}
     assert place.rows("SELECT count(*) FROM labels") == [5]
 
 
 def test_what_changes_is_said(place: Place) -> None:
-    labelled(place, "filename,label\ns/b,x\ns/c,y\n")
-    done = labelled(place, "filename,label\n\ns/b,y\ns/c,y\n")
+    labeled(place, "filename,label\ns/b,x\ns/c,y\n")
+    done = labeled(place, "filename,label\n\ns/b,y\ns/c,y\n")
     assert (done.recorded, done.unchanged) == (1, 1)
     assert done.changes == (
         "1 label replaced: the annotator had given another label:",
@@ -85,15 +85,15 @@ def test_what_changes_is_said(place: Place) -> None:
 
 
 def test_an_older_history_flips_nothing(place: Place, tmp_path: Path) -> None:
-    labelled(place, "filename,label\ns/b,x\n")
-    labelled(place, "filename,label\ns/b,y\n")
+    labeled(place, "filename,label\ns/b,x\n")
+    labeled(place, "filename,label\ns/b,y\n")
     history = tmp_path / "h.csv"
     assert export_labels(place.workspace, history, shown=Shown(), history=True).rows == 2
     assert import_labels(place.workspace, history, annotator="other").recorded == 0
     assert labels_of(place) == {"s/b": "y"}
-    done = labelled(place, "filename,label,created_at\ns/b,old,2020-01-01T00:00:00\ns/b,older,2019-01-01\n")
+    done = labeled(place, "filename,label,created_at\ns/b,old,2020-01-01T00:00:00\ns/b,older,2019-01-01\n")
     assert (done.recorded, done.changes[1]) == (0, "  row 2: y, not old")
-    assert labelled(place, "filename,label,created_at\ns/b,new,2099-01-01T00:00:00+02:00\n").recorded == 1
+    assert labeled(place, "filename,label,created_at\ns/b,new,2099-01-01T00:00:00+02:00\n").recorded == 1
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_is_said_of_a_hidden_duplicate_goes_to_its_original(place: Place) -
     for number, (head, cell) in enumerate(
         [("filename", "copies/z"), ("filename", "s/a"), ("id", ids["copies/z"]), ("id", ids["s/a"]), ("key", key)]
     ):
-        assert labelled(place, f"{head},label\n{cell},l{number}\n").recorded == 1
+        assert labeled(place, f"{head},label\n{cell},l{number}\n").recorded == 1
         assert labels_of(place) == {original(place): f"l{number}"}
     (place.base / "p.csv").write_text("filename,mass\ncopies/z.dcm,0.5\ns/a.dcm,0.5000001\n")
     assert import_predictions(place.workspace, place.base / "p.csv", model=None).scores == 1
@@ -183,20 +183,20 @@ def test_names_in_other_scripts_and_with_percent_signs(place: Place, form: str, 
 @pytest.mark.parametrize("head", ["SOPInstanceUID", "sop_instance_uid", "SOP Instance UID", "sopInstanceUid"])
 def test_uids_with_and_without_frames(place: Place, head: str) -> None:
     cine = place.rows("SELECT sop_instance_uid FROM files WHERE path = 't/cine.dcm'")[0]
-    done = labelled(place, f"{head},Frame Number,Label\n{uid(place)},,x\n{cine},2.0,y\n")
+    done = labeled(place, f"{head},Frame Number,Label\n{uid(place)},,x\n{cine},2.0,y\n")
     assert done.recorded == 2
     assert labels_of(place) == {"s/b": "x", "t/cine_frame0002": "y"}
 
 
 @pytest.mark.parametrize("cell", ["c.dcm", "c", "t/cine.dcm", "cine"])
 def test_what_fits_several_images_is_none_of_them(place: Place, cell: str) -> None:
-    done = labelled(place, f"filename,label\n{cell},x\ns/b,y\n")
+    done = labeled(place, f"filename,label\n{cell},x\ns/b,y\n")
     assert labels_of(place) == {"s/b": "y"}
     assert f"row 2: filename {cell} matches {3 if 'cine' in cell else 2} images" in done.matched.report(None)
 
 
 def test_an_absolute_path_elsewhere_is_no_image_here(place: Place) -> None:
-    assert labelled(place, "filename,label\n/data/s/b.dcm,x\nC:\\in\\s\\b.dcm,x\nq/s/b.dcm,x\n").recorded == 0
+    assert labeled(place, "filename,label\n/data/s/b.dcm,x\nC:\\in\\s\\b.dcm,x\nq/s/b.dcm,x\n").recorded == 0
 
 
 @pytest.mark.parametrize("cell", ["STUDY_1/A.DCM", "MÜLLER Ä/im 1", "m\u00fcller a\u0308/IM 1.PNG"])
@@ -210,7 +210,7 @@ def test_capitals_are_no_matter_where_no_name_is_as_it_is_written(tmp_path: Path
 
 def test_the_number_of_a_row_is_no_id_where_there_are_names(place: Place) -> None:
     ids = dict(place.rows("SELECT filename, id FROM images"))
-    labelled(place, f"id,filename,label\n{ids['s/c']},s/b,x\n")
+    labeled(place, f"id,filename,label\n{ids['s/c']},s/b,x\n")
     assert labels_of(place) == {"s/b": "x"}
 
 
@@ -242,7 +242,7 @@ PLAIN = "filename,label\ns/b,one\ns/c,tẅo\n"
     ],
 )
 def test_a_table_is_read_in_its_dialect(place: Place, content: str | bytes, note: str) -> None:
-    done = labelled(place, content)
+    done = labeled(place, content)
     assert (done.recorded, labels_of(place)) == (2, {"s/b": "one", "s/c": "tẅo"})
     assert (note in done.matched.table.note) if note else done.matched.table.note == ""
 
@@ -263,7 +263,7 @@ def test_a_table_is_read_in_its_dialect(place: Place, content: str | bytes, note
 )
 def test_what_cannot_be_read_is_refused_with_its_cause(place: Place, content: str | bytes, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
-        labelled(place, content)
+        labeled(place, content)
 
 
 @given(st.binary(max_size=60))
@@ -290,9 +290,9 @@ def test_apostrophes_come_back_from_csv(place: Place, tmp_path: Path) -> None:
 
 
 def test_numbers_of_pandas_and_cells_without_a_label(place: Place) -> None:
-    done = labelled(place, "filename,label\ns/b,1.0\ns/c,\nu/c,  \nt/cine_frame0000,nan\n")
+    done = labeled(place, "filename,label\ns/b,1.0\ns/c,\nu/c,  \nt/cine_frame0000,nan\n")
     assert (done.recorded, done.empty) == (1, 3)
-    assert labelled(place, "filename,label\ns/b,1\ns/c,1.0\n").recorded == 1
+    assert labeled(place, "filename,label\ns/b,1\ns/c,1.0\n").recorded == 1
     assert set(labels_of(place).values()) == {"1"}
 
 
@@ -301,9 +301,9 @@ def test_several_classes_in_any_order_and_none(place: Place, tmp_path: Path) -> 
     with store.transaction() as connection:
         add_classes(connection, ["Mass", "calc, fine", "cyst"])
     store.close()
-    labelled(place, 'filename,label\ns/b,"cyst, Mass"\ns/c,"mass, left"\nu/c,"calc, fine"\n')
+    labeled(place, 'filename,label\ns/b,"cyst, Mass"\ns/c,"mass, left"\nu/c,"calc, fine"\n')
     assert labels_of(place) == {"s/b": "Mass,cyst", "s/c": "mass, left", "u/c": "calc, fine"}
-    assert labelled(place, 'filename,label\ns/b,"cyst,Mass"\ns/b,"Mass,cyst"\n').recorded == 0
+    assert labeled(place, 'filename,label\ns/b,"cyst,Mass"\ns/b,"Mass,cyst"\n').recorded == 0
     set_labels(place, {"t/cine_frame0000": ""}, annotator="ann")
     for history in (False, True):
         out = tmp_path / "o.csv"
@@ -386,5 +386,5 @@ def test_two_files_with_one_uid_are_two(tmp_path: Path) -> None:
     for name, pixels in zip("ab", frames_of(2), strict=True):
         make_dicom(place.source / f"s/{name}.dcm", pixels, SOPInstanceUID="1.2.3", InstanceNumber=ord(name))
     place.run()
-    done = labelled(place, "sop_instance_uid,label\n1.2.3,x\n")
+    done = labeled(place, "sop_instance_uid,label\n1.2.3,x\n")
     assert (done.recorded, "matches 2 images" in done.matched.report(None)) == (0, True)

@@ -1,4 +1,4 @@
-"""Runs that are killed or whose disk fails at a chosen call, and what must be so afterwards whatever happened."""
+"""Runs that are killed or whose disk fails at a chosen call, and what must be so afterward whatever happened."""
 
 import os
 import shutil

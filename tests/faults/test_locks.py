@@ -121,15 +121,15 @@ def meanwhile(step: Callable[[], object]) -> Iterator[list[Exception]]:
 
 
 def test_labels_are_taken_while_a_run_inserts(place: Place, thorough: bool, note: Note) -> None:
-    """As the labelling page does: a writer and a reader of their own, as fast as they can."""
+    """As the labeling page does: a writer and a reader of their own, as fast as they can."""
     place.run()
-    labelled, shown, rounds = count(), count(), 10 if thorough else 1
+    labeled, shown, rounds = count(), count(), 10 if thorough else 1
     labels = Store(place.workspace.address)
     reader = connect(place.workspace.address)
 
     def label() -> None:
         with labels.transaction() as connection:
-            add_label(connection, 1 + next(labelled) % 25, "a", annotator="me")
+            add_label(connection, 1 + next(labeled) % 25, "a", annotator="me")
 
     def look() -> None:
         with reading(reader) as connection:
@@ -144,7 +144,7 @@ def test_labels_are_taken_while_a_run_inserts(place: Place, thorough: bool, note
     labels.close()
     reader.dispose()
     assert (write_faults, read_faults) == ([], [])
-    taken = next(labelled)
+    taken = next(labeled)
     assert place.rows("SELECT count(*) FROM labels") == [taken]
     assert taken > 5
     place.check()

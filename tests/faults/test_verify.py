@@ -289,7 +289,7 @@ def test_what_a_killed_run_left_half_written_is_found_and_removed(
 # What cannot be repaired
 
 
-def test_what_has_lost_its_source_is_named_and_its_row_and_neighbours_stay(small: Place, say: Say) -> None:
+def test_what_has_lost_its_source_is_named_and_its_row_and_neighbors_stay(small: Place, say: Say) -> None:
     before = small.tables("files", "frames")
     (small.output / "s/c_frame0002.png").unlink()
     (small.source / "s/c.dcm").unlink()

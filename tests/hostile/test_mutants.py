@@ -22,7 +22,7 @@ PARTS, FEW, MANY = 3, 130, 10_000
 
 SECONDS = 5.0
 VISIBLE, MAX_VISIBLE_SHARE = 24, 0.002
-"""Grey values by which a pixel shows something else, and the share of such pixels from which a picture does."""
+"""Gray values by which a pixel shows something else, and the share of such pixels from which a picture does."""
 
 
 @pytest.mark.parametrize("part", range(PARTS))

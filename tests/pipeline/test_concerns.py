@@ -53,7 +53,7 @@ def test_patients_that_cannot_be_identified_are_said_in_percent(place: Place) ->
 
 
 def correct_two_patients(place: Place) -> None:
-    """Two labelled images are of a patient of another split, as their files say now."""
+    """Two labeled images are of a patient of another split, as their files say now."""
     fill(place, 12)
     place.run(split="50/0/50")
     rows = dict(place.rows("SELECT filename, split FROM images"))
@@ -66,7 +66,7 @@ def correct_two_patients(place: Place) -> None:
         make_dicom(place.source / f"Fall {number}" / "a.dcm", noise(number), patient_id=theirs, PatientComments="new")
 
 
-def test_labelled_images_that_change_their_split_are_counted(place: Place) -> None:
+def test_labeled_images_that_change_their_split_are_counted(place: Place) -> None:
     correct_two_patients(place)
     said_alike(place, "2 labeled images moved to another split in the last run", place.run(split="50/0/50").concerns)
     later = place.run(split="50/0/50").concerns

@@ -325,7 +325,7 @@ def test_twins_stay_twins_when_all_is_made_again_and_when_the_tree_moves(place: 
     assert (moved.moved, moved.processed, twins(place)) == (10, 0, before)
 
 
-def test_what_is_labelled_is_not_moved_and_keeps_being_the_image(place: Place) -> None:
+def test_what_is_labeled_is_not_moved_and_keeps_being_the_image(place: Place) -> None:
     make_dicom(place.source / "b.dcm", noise(1), patient_id="B")
     make_dicom(place.source / "other.dcm", noise(2), patient_id="Q")
     place.run(split="100/0/0")
@@ -333,7 +333,7 @@ def test_what_is_labelled_is_not_moved_and_keeps_being_the_image(place: Place) -
     make_dicom(place.source / "c.dcm", noise(3), patient_id="C")
     place.run(split="0/0/100")
     assert splits_of_groups(place) == ["train", "train", "test"]
-    make_dicom(place.source / "a.dcm", noise(1), patient_id="C")  # C is B after all, but B is labelled
+    make_dicom(place.source / "a.dcm", noise(1), patient_id="C")  # C is B after all, but B is labeled
     place.run(split="0/0/100")
     assert splits_of_groups(place) == ["train", "train", "test"]
     make_dicom(place.source / "new.dcm", noise(1), patient_id="D")  # new: there is nothing to move yet

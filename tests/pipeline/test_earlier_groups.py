@@ -1,4 +1,4 @@
-"""Data sets of earlier releases, which told patients in other ways: nothing that is labelled changes its split."""
+"""Data sets of earlier releases, which told patients in other ways: nothing that is labeled changes its split."""
 
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def record_formerly(place: Place, kind: str) -> None:
 
 @pytest.mark.parametrize("share", [3, 1])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_labelled_keeps_its_split(place: Place, kind: str, share: int) -> None:
+def test_what_is_labeled_keeps_its_split(place: Place, kind: str, share: int) -> None:
     record_formerly(place, kind)
     before = dict(place.rows("SELECT filename, split FROM images"))
     names = sorted(before)[::share]
@@ -91,7 +91,7 @@ def test_a_patient_who_is_corrected_goes_to_the_side_of_his_own(place: Place) ->
     name = next(name for name in split if split[name] == "train")
     set_labels(place, {name: "x"})
     place.run(split="50/0/50")
-    now = dict(place.rows("SELECT filename, split FROM images"))  # what is not labelled may have moved
+    now = dict(place.rows("SELECT filename, split FROM images"))  # what is not labeled may have moved
     other = next(name for name in now if now[name] == "test")
     ids = {f"{n}_{turn}": f"{'PQ'[turn]}{n}" for n in range(PATIENTS) for turn in (0, 1)}
     number, _, turn = Path(name).name.partition("_")

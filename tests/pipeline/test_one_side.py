@@ -124,7 +124,7 @@ _LABEL = (
     "INSERT INTO labels (frame_id, label, annotator, created_at) "
     "SELECT id, 'x', 'me', 'now' FROM frames ORDER BY id LIMIT 1 OFFSET ?"
 )
-_LABELLED = (
+_LABELED = (
     "SELECT frames.id, split FROM frames JOIN files ON files.id = file_id JOIN groups ON groups.id = group_id "
     "WHERE frames.id IN (SELECT frame_id FROM labels) ORDER BY frames.id"
 )
@@ -140,19 +140,19 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(RUNS)
-def test_whatever_is_delivered_no_study_is_torn_and_nothing_labelled_moves(
+def test_whatever_is_delivered_no_study_is_torn_and_nothing_labeled_moves(
     empty: Path, runs: list[tuple[list[File], int]]
 ) -> None:
-    """Patients, studies, issuers that are stated or not, IDs that are missing, in any order; some are labelled."""
+    """Patients, studies, issuers that are stated or not, IDs that are missing, in any order; some are labeled."""
     with tempfile.TemporaryDirectory() as base:
         place = Place(Path(base))
         shutil.copy(empty, place.db)
         store = Store(place.workspace.address)
         count, before = 0, dict[int, str]()
-        for files, labelled in runs:
+        for files, labeled in runs:
             deliver(store, files, first=count)
             count += len(files)
-            sides = dict(place.rows(_LABELLED))
+            sides = dict(place.rows(_LABELED))
             assert {frame_id: sides[frame_id] for frame_id in before} == before
             studies = place.rows(_STUDIES)
             torn = [study for study, _, splits in studies if splits > 1]
@@ -160,12 +160,12 @@ def test_whatever_is_delivered_no_study_is_torn_and_nothing_labelled_moves(
             assert before or not [
                 study for study, groups, splits in studies if splits > 1 and groups <= MAX_STUDY_GROUPS
             ]
-            if labelled < count:
+            if labeled < count:
                 columns = "INSERT INTO labels (frame_id, label, annotator, created_at)"
                 place.execute(
-                    f"{columns} SELECT id, 'x', 'me', 'now' FROM frames ORDER BY id LIMIT 1 OFFSET ?", labelled
+                    f"{columns} SELECT id, 'x', 'me', 'now' FROM frames ORDER BY id LIMIT 1 OFFSET ?", labeled
                 )
-            before = dict(place.rows(_LABELLED))
+            before = dict(place.rows(_LABELED))
         store.close()
 
 

@@ -728,8 +728,8 @@ def test_preprocess_is_the_same_call_from_python(tmp_path: Path, monkeypatch: py
     result = dicomprep.preprocess("samp_ds", output_dir="thumbs", db="d.db", workers=1, size=32)
     assert (result.frames, result.total_frames, result.failed, result.exit_code) == (1, 1, 0, 0)
     assert (tmp_path / "thumbs/study_001/image_a.png").is_file()
-    with pytest.raises(ConfigError, match="Unknown option: colour"):
-        dicomprep.preprocess("samp_ds", colour=True)
+    with pytest.raises(ConfigError, match="Unknown option: color"):
+        dicomprep.preprocess("samp_ds", color=True)
 
 
 @pytest.mark.parametrize("before", [0, 1], ids=["first run", "later run"])

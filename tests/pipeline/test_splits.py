@@ -72,7 +72,7 @@ def test_another_key_changes_all() -> None:
     assert abs(changed - 5_000) <= 4 * (10_000 * 0.25) ** 0.5
 
 
-def test_a_larger_share_takes_from_its_neighbour_alone() -> None:
+def test_a_larger_share_takes_from_its_neighbor_alone() -> None:
     small, large = splits_of(PATIENTS, Splits(split="60/20/20")), splits_of(PATIENTS, Splits(split="80/10/10"))
     assert {large[patient] for patient, split in small.items() if split == "train"} == {"train"}
     assert {small[patient] for patient, split in large.items() if split == "test"} == {"test"}

@@ -24,7 +24,7 @@ from tests.running import SIZE, Place, frames_of, make_files, set_labels
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Ten grey images of seven patients, a colour one; some with labels."""
+    """Ten gray images of seven patients, a color one; some with labels."""
     place = Place(tmp_path_factory.mktemp("data"))
     make_files(place.source, *(f"g{number}.dcm" for number in range(10)))
     make_dicom(place.source / "rgb.dcm", np.stack(3 * [frames_of(1)[0]], -1), color=True, patient_id="C", Modality="US")
@@ -81,10 +81,10 @@ def test_a_transform_gets_the_array(place: Place) -> None:
 
 
 def test_channels_make_all_images_alike(place: Place) -> None:
-    plain, grayscale, colour = (dicomprep.Dataset(place.db, channels=channels) for channels in (None, 1, 3))
+    plain, grayscale, color = (dicomprep.Dataset(place.db, channels=channels) for channels in (None, 1, 3))
     assert {pixels.shape for pixels, _, _ in grayscale} == {(SIZE, SIZE)}
-    assert {pixels.shape for pixels, _, _ in colour} == {(SIZE, SIZE, 3)}
-    for one, two, three in zip(plain, grayscale, colour, strict=True):
+    assert {pixels.shape for pixels, _, _ in color} == {(SIZE, SIZE, 3)}
+    for one, two, three in zip(plain, grayscale, color, strict=True):
         assert (two[0] == (one[0] if one[0].ndim == 2 else one[0][..., 1])).all()  # this color image has gray pixels
         assert (three[0] == (one[0] if one[0].ndim == 3 else one[0][..., None])).all()
 
@@ -99,11 +99,11 @@ def test_a_batch_is_ready_for_a_network(place: Place) -> None:
     assert dicomprep.Dataset(place.db, channels=3).batch([0]).images.shape == (1, 3, SIZE, SIZE)
 
 
-def test_a_batch_of_grey_and_colour_says_what_to_do(place: Place) -> None:
+def test_a_batch_of_gray_and_color_says_what_to_do(place: Place) -> None:
     data = dicomprep.Dataset(place.db)
-    colour = next(index for index in range(11) if data.record(index).modality == "US")
+    color = next(index for index in range(11) if data.record(index).modality == "US")
     with pytest.raises(dicomprep.ConfigError, match=r"in/rgb is color.*channels=3"):
-        data.batch([(colour + 1) % 11, colour])
+        data.batch([(color + 1) % 11, color])
 
 
 def test_it_is_pickled_without_a_connection_and_reads_from_anywhere(place: Place, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_png_of_others_is_read_and_a_cut_one_refused() -> None:
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Images with none, one or two classes, and one that nobody has labelled."""
+    """Images with none, one or two classes, and one that nobody has labeled."""
     place = Place(tmp_path_factory.mktemp("multi"))
     make_files(place.source, *(f"g{number}.dcm" for number in range(6)))
     place.run()
@@ -282,8 +282,8 @@ def test_fastai_learns_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     loaders = dicomprep.to_fastai(place.db, bs=4)
     assert set(loaders.vocab) == {"a", "b"}
     for items, split in ((loaders.train_ds.items, "train"), (loaders.valid_ds.items, "val")):
-        labelled = [record.filename for _, _, record in dicomprep.Dataset(place.db, split=split, labels="any")]
-        assert sorted(items["filename"]) == sorted(labelled)
+        labeled = [record.filename for _, _, record in dicomprep.Dataset(place.db, split=split, labels="any")]
+        assert sorted(items["filename"]) == sorted(labeled)
     network = vision.nn.Sequential(vision.nn.Flatten(), vision.nn.Linear(3 * SIZE * SIZE, 2))
     learner = vision.Learner(loaders, network, loss_func=vision.CrossEntropyLossFlat())
     with learner.no_bar(), learner.no_logging():

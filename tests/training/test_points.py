@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_pixel_of_the_thumbnail_shows_the_source_where_it_says(
     folder: Path, shape, aspect, fit, fidelity, down
 ) -> None:
-    """The source's grey is its own row or column: what a thumbnail shows at a point must be the mapped coordinate."""
+    """The source's gray is its own row or column: what a thumbnail shows at a point must be the mapped coordinate."""
     line = np.arange(shape[0 if down else 1]) + 0.5
     ramp = np.broadcast_to(line[:, None] if down else line, shape) * 64
     path = make_dicom(folder / "ramp.dcm", ramp.astype(np.uint16), PixelAspectRatio=list(aspect))

@@ -19,7 +19,7 @@ WINDOW = {"WindowCenter": 500, "WindowWidth": 1000}
 
 
 def make_series(place: Place, count: int = 4, *, changes: dict[int, dict[str, Any]] | None = None) -> str:
-    """Slices 2 mm apart whose grey says which they are, in files whose names say nothing of it; the series' UID."""
+    """Slices 2 mm apart whose gray says which they are, in files whose names say nothing of it; the series' UID."""
     uid = generate_uid(entropy_srcs=["volume"])
     for number in range(count):
         attributes: dict[str, Any] = {

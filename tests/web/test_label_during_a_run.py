@@ -8,7 +8,7 @@ from tests.running import Place, dicomprep_command, make_files, started, wait_un
 FILES = 4000
 
 
-def test_images_are_labelled_while_others_come(tmp_path: Path) -> None:
+def test_images_are_labeled_while_others_come(tmp_path: Path) -> None:
     place = Place(tmp_path)
     make_files(place.source, "first.dcm")
     place.run()

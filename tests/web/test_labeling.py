@@ -1,4 +1,4 @@
-"""The labelling page over real HTTP: which image comes next, what is recorded, what an undo takes back."""
+"""The labeling page over real HTTP: which image comes next, what is recorded, what an undo takes back."""
 
 import sqlite3
 import sys

@@ -77,7 +77,7 @@ catalogue = Table(
         postgresql_where=text("label IS NOT NULL"),
     ),
 )
-"""One row for each image, for the pages: its place in the order of labelling, in its series, what it is labelled.
+"""One row for each image, for the pages: its place in the order of labeling, in its series, what it is labeled.
 
 The pages make it of `frames`, so that a run has no work with it.
 """

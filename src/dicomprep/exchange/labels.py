@@ -80,7 +80,7 @@ def export_labels(workspace: Workspace, file: Path, *, shown: Shown, history: bo
     with workspace.reading() as connection:
         shown = shown.readable(workspace)
         identify = shown.opened(workspace)
-        choice = Choice(labelled=not history, held=True)
+        choice = Choice(labeled=not history, held=True)
         found = list(select_frames(connection, [*shown.sources, "label"], choice))
         if history:
             ids = {row[0]: identify(row) for row in found}

@@ -94,7 +94,7 @@ class Dataset:
         wanted = () if labels is None or isinstance(labels, str) else tuple(labels)
         splits = (split,) if isinstance(split, str) else tuple(split)
         labeled = labels is not None if multi else labels == "any"
-        choice = Choice(split=splits, label=() if multi else wanted, labelled=labeled, where=where)
+        choice = Choice(split=splits, label=() if multi else wanted, labeled=labeled, where=where)
         workspace = Workspace.of(db)
         workspace.require_images()
         with workspace.reading() as connection:

@@ -158,7 +158,7 @@ def find_frames(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[s
 
 
 def count_classes(connection: Connection) -> list[tuple[str, str, int]]:
-    """(label, split, images) of what is labelled."""
+    """(label, split, images) of what is labeled."""
     statement = select(images.c.label, images.c.split, func.count()).where(images.c.label.is_not(None))
     rows = connection.execute(statement.group_by(images.c.label, images.c.split))
     return [(row[0], row[1], row[2]) for row in rows]

@@ -1,4 +1,4 @@
-"""What a data set's concerns are read from: how patients are divided, and what labelled images changed their side."""
+"""What a data set's concerns are read from: how patients are divided, and what labeled images changed their side."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,38 +8,38 @@ from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.page_schema import current_labels
 from dicomprep.database.schema import files, frames, groups, runs
 
-__all__ = ["changed_side", "groups_of_labelled", "note_changed_side", "sides_of_frames", "sides_of_labelled"]
+__all__ = ["changed_side", "groups_of_labeled", "note_changed_side", "sides_of_frames", "sides_of_labeled"]
 
-_IS_LABELLED = exists().where(current_labels.c.frame_id == frames.c.id)
+_IS_LABELED = exists().where(current_labels.c.frame_id == frames.c.id)
 _SIDES = select(frames.c.id, groups.c.split).select_from(frames.join(files).join(groups))
-_OF_LABELLED = _SIDES.where(files.c.root == bindparam("root"), _IS_LABELLED, any_of(files.c.path))
-_GROUP_OF_LABELLED = (
+_OF_LABELED = _SIDES.where(files.c.root == bindparam("root"), _IS_LABELED, any_of(files.c.path))
+_GROUP_OF_LABELED = (
     select(files.c.path, files.c.group_id, files.c.digest)
     .select_from(files.join(frames))
-    .where(files.c.root == bindparam("root"), files.c.group_id.is_not(None), _IS_LABELLED, any_of(files.c.path))
+    .where(files.c.root == bindparam("root"), files.c.group_id.is_not(None), _IS_LABELED, any_of(files.c.path))
     .distinct()
 )
-_OF_FRAMES = _SIDES.where(_IS_LABELLED, any_of(frames.c.id))
+_OF_FRAMES = _SIDES.where(_IS_LABELED, any_of(frames.c.id))
 
 
-def sides_of_labelled(connection: Connection, root: str, paths: Sequence[str]) -> dict[int, str]:
-    """The split of each labelled image of the inputs at readable `paths` below a readable root, by image."""
-    return dict(look_up(connection, _OF_LABELLED, paths, root))
+def sides_of_labeled(connection: Connection, root: str, paths: Sequence[str]) -> dict[int, str]:
+    """The split of each labeled image of the inputs at readable `paths` below a readable root, by image."""
+    return dict(look_up(connection, _OF_LABELED, paths, root))
 
 
-def groups_of_labelled(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-    """(group, digest) of each input at readable `paths` below a readable root that has a labelled image, by path."""
-    rows = look_up(connection, _GROUP_OF_LABELLED, paths, root)
+def groups_of_labeled(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    """(group, digest) of each input at readable `paths` below a readable root that has a labeled image, by path."""
+    rows = look_up(connection, _GROUP_OF_LABELED, paths, root)
     return {path: (group_id, bytes(digest)) for path, group_id, digest in rows}
 
 
 def sides_of_frames(connection: Connection, frame_ids: Collection[int]) -> dict[int, str]:
-    """The split of each of these images that is labelled."""
+    """The split of each of these images that is labeled."""
     return dict(look_up(connection, _OF_FRAMES, sorted(frame_ids)))
 
 
 def note_changed_side(connection: Connection, run_id: int, count: int) -> None:
-    """Count labelled images that changed their side in a run."""
+    """Count labeled images that changed their side in a run."""
     connection.execute(
         update(runs).where(runs.c.id == run_id).values(changed_side=runs.c.changed_side + bindparam("more")),
         {"more": count},
@@ -47,7 +47,7 @@ def note_changed_side(connection: Connection, run_id: int, count: int) -> None:
 
 
 def changed_side(connection: Connection) -> tuple[int, int, str]:
-    """How many labelled images changed their side in the newest run, how many in all runs, and when the last did."""
+    """How many labeled images changed their side in the newest run, how many in all runs, and when the last did."""
     newest = select(runs.c.changed_side).order_by(runs.c.id.desc()).limit(1)
     totals = select(func.sum(runs.c.changed_side), func.max(runs.c.started_at)).where(runs.c.changed_side > 0)
     total, when = connection.execute(totals).one()

@@ -63,7 +63,7 @@ class Choice:
     """Splits of which one must be the frame's."""
     label: Sequence[str] = ()
     """Labels of which one must be the frame's."""
-    labelled: bool = False
+    labeled: bool = False
     """Only frames that have a label."""
     held: bool = False
     """Also frames that are held back, for they may show text, until a person has released them."""
@@ -90,7 +90,7 @@ def select_frames(connection: Connection, columns: Sequence[str], choice: Choice
         statement = statement.where(images.c.split.in_(choice.split))
     if choice.label:
         statement = statement.where(images.c.label.in_(choice.label))
-    if choice.labelled:
+    if choice.labeled:
         statement = statement.where(images.c.label.is_not(None))
     if not choice.held:
         statement = statement.where(may_leave(connection))

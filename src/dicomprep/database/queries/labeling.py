@@ -1,4 +1,4 @@
-"""What the labelling page reads: which image comes next, what it is, how far everyone is."""
+"""What the labeling page reads: which image comes next, what it is, how far everyone is."""
 
 import time
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ _ZERO: ColumnElement[int] = literal_column("0")
 _ONE: ColumnElement[int] = literal_column("1")
 """No parameters: an index of a part of a table serves only where the query is seen to stay within that part."""
 
-_UNLABELLED = catalogue.c.votes == _ZERO
+_UNLABELED = catalogue.c.votes == _ZERO
 _WAITING = (catalogue.c.votes > _ZERO) & (catalogue.c.votes < catalogue.c.wanted)
 
 
@@ -64,7 +64,7 @@ class Card:
     study_id: str
     split: str
     mine: str | None
-    """How this annotator labelled it."""
+    """How this annotator labeled it."""
     series: int
     slot: int
     view: str | None
@@ -106,9 +106,9 @@ def next_images(
         return list(connection.execute(statement.limit(limit)).scalars())
     place = select(catalogue.c.position, catalogue.c.frame_id)
     place = place.where(_is_free(annotator), catalogue.c.frame_id.not_in(without)).limit(limit)
-    fresh = place.where(_UNLABELLED).order_by(catalogue.c.position)
+    fresh = place.where(_UNLABELED).order_by(catalogue.c.position)
     found = [(position, frame_id) for position, frame_id in connection.execute(fresh)]
-    waiting = place.where(_WAITING, ~_labelled_by(annotator))
+    waiting = place.where(_WAITING, ~_labeled_by(annotator))
     for other in connection.execute(select(annotators.c.name).where(annotators.c.name != annotator)).scalars().all():
         theirs = waiting.where(catalogue.c.first_by == other).order_by(catalogue.c.position)
         found += [(position, frame_id) for position, frame_id in connection.execute(theirs)]
@@ -126,7 +126,7 @@ def spare_images(connection: Connection, annotator: str) -> list[int]:
     theirs = _reserved_for_others(annotator, reservations.c.annotator, reservations.c.frame_id)
     theirs = theirs.join(catalogue, catalogue.c.frame_id == reservations.c.frame_id).where(
         ~exists().where(skips.c.frame_id == reservations.c.frame_id, skips.c.annotator == annotator),
-        ~_labelled_by(annotator),
+        ~_labeled_by(annotator),
     )
     queues: dict[str, list[int]] = {}
     for other, frame_id in connection.execute(theirs.order_by(reservations.c.until)):
@@ -177,7 +177,7 @@ def neighbors(connection: Connection, card: Card, *, each_way: int) -> list[int]
 
 
 def own_history(connection: Connection, annotator: str, *, limit: int) -> list[int]:
-    """The images that an annotator labelled last and that are still so, the last one first."""
+    """The images that an annotator labeled last and that are still so, the last one first."""
     mine = select(labels.c.frame_id, func.max(labels.c.id).label("event")).where(
         labels.c.annotator == annotator, labels.c.frame_id > 0
     )
@@ -265,5 +265,5 @@ def _reserved_for_others(annotator: str, *columns: ColumnElement[Any]) -> Select
     return select(*columns).where(reservations.c.annotator != annotator, reservations.c.until > time.time())
 
 
-def _labelled_by(annotator: str) -> ColumnElement[bool]:
+def _labeled_by(annotator: str) -> ColumnElement[bool]:
     return exists().where(current_labels.c.frame_id == catalogue.c.frame_id, current_labels.c.annotator == annotator)

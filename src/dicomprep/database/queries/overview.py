@@ -51,7 +51,7 @@ def sizes(connection: Connection) -> list[tuple[int, int]]:
 
 
 def sample_places(connection: Connection) -> list[str]:
-    """Thumbnails for measuring greys: some hundred, spread evenly."""
+    """Thumbnails for measuring gray levels: some hundred, spread evenly."""
     newest = connection.execute(select(func.max(frames.c.id))).scalar() or 0
     places = []
     for number in range(1, SAMPLED_IMAGES + 1):  # the last one, too

@@ -1,4 +1,4 @@
-"""Writing the catalogue: every image gets its place in the order of labelling and in its series, once."""
+"""Writing the catalogue: every image gets its place in the order of labeling and in its series, once."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -178,15 +178,15 @@ class Duplicates:
             self.connection.execute(_DISTRUST, others)
 
     def _hide(self, groups: Iterable[Sequence[_Member]]) -> None:
-        """Of each group, all members are duplicates of one: of one that is labelled, if there is any."""
+        """Of each group, all members are duplicates of one: of one that is labeled, if there is any."""
         groups = [members for members in groups if len(members) > 1]
         if not groups:
             return
         asked = [member.id for members in groups for member in members]
-        labelled = {row[0] for row in look_up(self.connection, _LABELED, asked)}
+        labeled = {row[0] for row in look_up(self.connection, _LABELED, asked)}
         found: list[tuple[_Member, _Member]] = []
         for members in groups:
-            original, *duplicates = sorted(members, key=lambda m: (m.id not in labelled, *self._rank(m)))
+            original, *duplicates = sorted(members, key=lambda m: (m.id not in labeled, *self._rank(m)))
             found += [(duplicate, original) for duplicate in duplicates]
         self.connection.execute(
             _HIDE, [{"duplicate": duplicate.id, "original": original.id} for duplicate, original in found]

@@ -1,4 +1,4 @@
-"""Groups that turn out to be one patient: put on one side, as long as nobody has labelled them."""
+"""Groups that turn out to be one patient: put on one side, as long as nobody has labeled them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ __all__ = ["Move", "bind_unit", "ensure_groups", "forget_lost_kin", "join_groups
 
 _GROUPS = select(groups.c.key, groups.c.id).where(any_of(groups.c.key))
 _ALIASES = select(aliases.c.key, aliases.c.kind, aliases.c.group_id).where(any_of(aliases.c.key))
-_LABELLED: Select[int] = (
+_LABELED: Select[int] = (
     select(files.c.group_id)
     .select_from(labels.join(frames, frames.c.id == labels.c.frame_id).join(files))
     .distinct()
@@ -151,12 +151,12 @@ def resolve(connection: Connection, changed: Collection[int], *, run_id: int | N
     lone = [members for members in found if len(members) == 1 and members[0].joined_id is None]
     sets = [members for members in found if members not in lone]
     everyone = [group.id for members in sets for group in members]
-    labelled = {row[0] for row in look_up(connection, _LABELLED, everyone)} if everyone else set()
+    labeled = {row[0] for row in look_up(connection, _LABELED, everyone)} if everyone else set()
     rows: list[dict[str, object]] = []
     moves: list[Move] = []
     for members in sets:
         head = min([group for group in members if not group.explained] or members, key=_standing)
-        for group, side in _sides(members, head, labelled, run_id).items():
+        for group, side in _sides(members, head, labeled, run_id).items():
             joined = head.id if len(members) > 1 else None
             drawn = None if side == group.drawn else group.drawn
             if (joined, side, drawn) != (group.joined_id, group.split, group.drawn_split):
@@ -168,11 +168,11 @@ def resolve(connection: Connection, changed: Collection[int], *, run_id: int | N
     return moves
 
 
-def _sides(members: Sequence[Kin], head: Kin, labelled: set[int], run_id: int | None) -> Mapping[Kin, str]:
+def _sides(members: Sequence[Kin], head: Kin, labeled: set[int], run_id: int | None) -> Mapping[Kin, str]:
     """On which side each of a set is to be."""
-    if labelled.isdisjoint(group.id for group in members):
+    if labeled.isdisjoint(group.id for group in members):
         return dict.fromkeys(members, head.drawn)
-    fixed = [group for group in members if group.run_id != run_id or run_id is None or group.id in labelled]
+    fixed = [group for group in members if group.run_id != run_id or run_id is None or group.id in labeled]
     side = min(fixed, key=lambda group: (group.split == TEST, group.key)).split
     return {group: group.split if group in fixed else side for group in members}
 

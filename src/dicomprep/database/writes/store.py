@@ -22,10 +22,10 @@ from dicomprep.database.connection import (
 )
 from dicomprep.database.errors import database_fault
 from dicomprep.database.queries.concerns import (
-    groups_of_labelled,
+    groups_of_labeled,
     note_changed_side,
     sides_of_frames,
-    sides_of_labelled,
+    sides_of_labeled,
 )
 from dicomprep.database.queries.roots import lie_in
 from dicomprep.database.schema import files, frames, runs
@@ -149,7 +149,7 @@ class Store:
         """
         with self.transaction() as connection:
             group_ids, moves = ensure_groups(connection, [o.instance for o in outcomes], assign, run_id)
-            kept = _keep_labelled(connection, outcomes, group_ids, run_id)
+            kept = _keep_labeled(connection, outcomes, group_ids, run_id)
             rows = [
                 input_row(
                     o,
@@ -163,7 +163,7 @@ class Store:
             root, paths = rows[0].root, [row.path for row in rows]
             pictures.note_known(root, paths)
             again = [row.path for row, o in zip(rows, outcomes, strict=True) if o.task.recorded]
-            sides = sides_of_labelled(connection, root, again)
+            sides = sides_of_labeled(connection, root, again)
             duplicates = Duplicates(connection, run_id)
             duplicates.find_duplicates(rows)
             insert(connection, files, rows, key=("root", "path"), replace=True)
@@ -214,10 +214,10 @@ class Store:
                 connection.execute(delete(files).where(unread & lie_in(part) & (files.c.run_id < run_id)))
 
 
-def _keep_labelled(
+def _keep_labeled(
     connection: Connection, outcomes: Sequence[Outcome], group_ids: Mapping[str, int], run_id: int
 ) -> dict[str, dict[str, int]]:
-    """Under which group labelled files of the same content go on (by path and key) that would be of another one.
+    """Under which group labeled files of the same content go on (by path and key) that would be of another one.
 
     Their patient is who he was: only how this program tells patients is other than in the release that recorded them.
     So labels stay in their split, and both groups are one.
@@ -228,7 +228,7 @@ def _keep_labelled(
     root = readable_path(outcomes[0].task.source.root)
     kept: dict[str, dict[str, int]] = {}
     pairs: list[tuple[int, int]] = []
-    for path, (group_id, digest) in groups_of_labelled(connection, root, list(again)).items():
+    for path, (group_id, digest) in groups_of_labeled(connection, root, list(again)).items():
         outcome = again[path]
         key = outcome.instance.group_key
         if digest == outcome.digest and group_ids[key] != group_id:
@@ -239,7 +239,7 @@ def _keep_labelled(
 
 
 def _note_sides(connection: Connection, before: Mapping[int, str], run_id: int) -> None:
-    """Count the labelled images that changed their side, for their files are of another patient now."""
+    """Count the labeled images that changed their side, for their files are of another patient now."""
     now = sides_of_frames(connection, before) if before else {}
     changed = sum(side != before[frame_id] for frame_id, side in now.items())
     if changed:

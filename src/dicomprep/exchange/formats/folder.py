@@ -14,9 +14,9 @@ from dicomprep.storage.access import make_folder
 from dicomprep.storage.naming import fit_for_any_system, folded_name
 from dicomprep.storage.sync import replace_file
 
-__all__ = ["UNLABELLED", "class_folders", "remove_files", "remove_strays", "write_files"]
+__all__ = ["UNLABELED", "class_folders", "remove_files", "remove_strays", "write_files"]
 
-UNLABELLED = "unlabelled"
+UNLABELED = "unlabelled"
 
 
 def write_files(part: Part, path: Path) -> None:
@@ -55,8 +55,8 @@ def class_folders(classes: Iterable[str]) -> dict[str | None, str]:
     >>> list(class_folders(["mag view", "../a", "Nul", "Mag View"]).values())
     ['unlabelled', 'mag view', '%2E%2E%2Fa', '%4Eul', 'Mag View%df248870cea22a13']
     """
-    folders: dict[str | None, str] = {None: UNLABELLED}
-    taken = {UNLABELLED}
+    folders: dict[str | None, str] = {None: UNLABELED}
+    taken = {UNLABELED}
     for label in classes:
         folder = _class_folder(label)
         if folded_name(folder) in taken:
@@ -67,7 +67,7 @@ def class_folders(classes: Iterable[str]) -> dict[str | None, str]:
 
 
 def _class_folder(label: str) -> str:
-    unfit = r"^[. ]+|[. ]+$|[^\w .,+%-]" if label.lower() != UNLABELLED else r"^."
+    unfit = r"^[. ]+|[. ]+$|[^\w .,+%-]" if label.lower() != UNLABELED else r"^."
     fit = fit_for_any_system(label)
     safe = re.sub(unfit, lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), fit)
     return safe if len(safe.encode()) <= 200 else safe[:100] + _short_hash(label)

@@ -29,7 +29,7 @@ class Layout:
     pattern: str
     """The name of a shard; where it says `{split}`, all frames of a shard are of one split."""
     write: Callable[[Part, Path], None]
-    """Write a shard to a file that is moved to its place afterwards."""
+    """Write a shard to a file that is moved to its place afterward."""
     remove: Callable[[Path, Path], None] = _remove
     """Take a shard out of an export's folder, with all that belongs to it."""
     tidy: Callable[[Path, Sequence[Path]], None] = _nothing

@@ -67,7 +67,7 @@ def relative_cost(transfer_syntax: str | None) -> int:
 def min_oversampling(transfer_syntax: str, *, bits_stored: int, draft: bool = False) -> float:
     """How many rows are decoded for one of a thumbnail, at least, to stay within 40 dB of all of them, as measured.
 
-    Blocks become means, here or by a DCT; what a wavelet keeps is aliased, and takes more averaging afterwards, most
+    Blocks become means, here or by a DCT; what a wavelet keeps is aliased, and takes more averaging afterward, most
     of all in pictures of 8 bits, which may hold lettering. A draft has half of that.
     """
     if not is_wavelet(transfer_syntax):
