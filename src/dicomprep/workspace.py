@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -232,19 +231,6 @@ class Workspace:
             raise ConfigError(
                 f"{message} If they are its own: dicomprep preprocess with --output-dir and --db marks it."
             )
-
-    def explain_access(self, access: int, *, shared: bool, is_new: bool) -> str:
-        """A sentence where a new data set is for its owner alone, or an earlier one is and was to be for a group."""
-        if access != OWNER or os.name == "nt":
-            return ""
-        if not shared:
-            return "readable only by you; to share a new data set with your group: --shared" if is_new else ""
-        places = [] if self.output.is_remote else [self.output.text]
-        places += [str(self.address.real_path)] if self.address.is_file else []
-        if not places:
-            return ""
-        remedy = f"chmod -R g+rX {shlex.join(places)}"
-        return f"readable only by you, as it was created; to give your group access, also to new files: {remedy}"
 
     def _locks(self) -> list[Path]:
         """The files that a run locks: in the folder of images and, whatever it is called by, beside the database."""

@@ -1,5 +1,7 @@
 """What becomes of a folder of files: the parent of a run, which never opens one itself (workers do: `processing`)."""
 
+import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
@@ -28,6 +30,7 @@ from dicomprep.pipeline.scheduler import RunLoop
 from dicomprep.pipeline.stages.record import RecordContext, Recorder
 from dicomprep.pipeline.workers import Workers, cluster_of
 from dicomprep.privacy.keys import explain_exposure, fingerprint_key
+from dicomprep.storage.access import OWNER
 from dicomprep.storage.base import ImageStore, Source
 from dicomprep.storage.roots import Part
 from dicomprep.version import VERSION
@@ -124,8 +127,22 @@ def _bind(workspace: Workspace, config: Config, store: Store, access: int, resul
         workspace.require_own_output(data_set="")
     key = store.open_key(workspace.key_path, workspace.former_key_path)
     workspace.claim(data_set=fingerprint_key(key), access=access)
-    result.access = workspace.explain_access(access, shared=config.shared, is_new=is_new)
+    result.access = _explain_access(workspace, access, shared=config.shared, is_new=is_new)
     return key
+
+
+def _explain_access(workspace: Workspace, access: int, *, shared: bool, is_new: bool) -> str:
+    """A sentence where a new data set is for its owner alone, or an earlier one is and was to be for a group."""
+    if access != OWNER or os.name == "nt":
+        return ""
+    if not shared:
+        return "readable only by you; to share a new data set with your group: --shared" if is_new else ""
+    places = [] if workspace.output.is_remote else [workspace.output.text]
+    places += [str(workspace.address.real_path)] if workspace.address.is_file else []
+    if not places:
+        return ""
+    remedy = f"chmod -R g+rX {shlex.join(places)}"
+    return f"readable only by you, as it was created; to give your group access, also to new files: {remedy}"
 
 
 @contextmanager
