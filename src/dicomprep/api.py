@@ -119,11 +119,13 @@ def preprocess(
         result = dicomprep.preprocess("samp_ds", output_dir="thumbnails", size=512, window="lung")
         print(result.frames, "thumbnails of", result.found, "files")
     """
-    preload()
+    config = Config.of(dicom_dir, **options)
+    if config.where.is_local:
+        preload()
     from dicomprep.pipeline.run import run
     from dicomprep.workspace import Workspace
 
-    return run(Workspace.create(db, output_dir), Config.of(dicom_dir, **options))
+    return run(Workspace.create(db, output_dir), config)
 
 
 def process_dicom(path: DicomSource, **options: Unpack[DrawOptions]) -> list[Processed]:

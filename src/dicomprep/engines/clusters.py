@@ -3,14 +3,16 @@
 import ipaddress
 import logging
 import shutil
-import subprocess
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dicomprep.engines.dask_settings import DASK_SETTINGS, NO_DASHBOARD, make_security
 from dicomprep.engines.forkserver import launching
+from dicomprep.engines.jobs import CLUSTER_CLASSES, is_loopback, job_arguments, last_line, telling
 from dicomprep.engines.options import ClusterKind, EngineOptions, JobOptions
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.extras import load_extra
@@ -19,33 +21,10 @@ __all__ = ["Cluster", "open_cluster"]
 
 CONNECT_SECONDS = 20
 
-DEATH_SECONDS = 45
-"""A worker that finds no scheduler for so long ends: the parent of its run is gone."""
-
-LEAVE_SECONDS = 60
-"""Before its walltime ends, a worker leaves by itself, so that nothing it does is lost."""
-
-DASK_SETTINGS: dict[str, Any] = {
-    "distributed.worker.daemon": False,  # daemons may have no children
-    "distributed.scheduler.allowed-failures": 0,  # what is lost is told at once, and done again by our own rules
-    "distributed.scheduler.worker-ttl": "60s",
-    "distributed.scheduler.active-memory-manager.start": False,
-    "distributed.scheduler.http.routes": [],
-    "distributed.worker.http.routes": [],
-    "distributed.worker.profile.enabled": False,  # a hundred samples a second of threads that wait
-    "distributed.worker.memory.target": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.terminate": False,
-    "distributed.admin.system-monitor.interval": "5s",
-    "distributed.admin.system-monitor.gil.enabled": False,
-    "distributed.diagnostics.nvml": False,
-}
-"""Of a cluster that is started here: its workers hold no data, and nobody looks at them."""
-
-
-NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
-"""Of a scheduler: where it serves nothing, it opens a port all the same."""
+CAUTION = (
+    "The Dask scheduler at {} does not encrypt: patient IDs travel to it in the clear, and whoever reaches it can run"
+    " programs as its user. Start it with certificates (tls://)."
+)
 
 
 @dataclass(slots=True)
@@ -59,6 +38,10 @@ class Cluster:
     """Whether all of it is on this machine."""
     is_waited_for: bool
     """Whether workers may take long to come: jobs wait in a queue."""
+    refusals: list[str] = field(default_factory=list)
+    """Why jobs could not be submitted."""
+    caution: str | None = None
+    """What a person should know of it before work."""
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:
@@ -72,7 +55,7 @@ def open_cluster(options: EngineOptions, jobs: JobOptions | None, *, workers: in
     Raises ConfigError where Dask is not installed, EnvironmentFault where the cluster cannot be reached or started.
     """
     distributed = load_extra("distributed", extra="dask", purpose="--engine dask")
-    with ExitStack() as stack:
+    with ExitStack() as stack, warnings.catch_warnings(action="ignore"), launching():
         stack.enter_context(_silenced())
         if options.scheduler is not None:
             cluster = _connect(distributed, options.scheduler, tls=options.tls)
@@ -98,20 +81,32 @@ def _connect(distributed: Any, scheduler: str, *, tls: bool) -> Cluster:  # noqa
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise EnvironmentFault(f"The Dask scheduler at {scheduler} cannot be reached: {reason}.") from error
-    return Cluster(client, f"Dask at {client.scheduler.address}", is_local=False, is_waited_for=False)
+    address = client.scheduler.address
+    caution = None if address.startswith("tls://") or _is_here(address) else CAUTION.format(address)
+    return Cluster(client, f"Dask at {address}", is_local=False, is_waited_for=False, caution=caution)
+
+
+def _is_here(address: str) -> bool:
+    """Whether an address of a scheduler is one of this machine alone."""
+    host = address.partition("://")[2].rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _start_local(distributed: Any, workers: int, *, tls: bool, stack: ExitStack) -> Cluster:  # noqa: ANN401
     import dask
 
-    with dask.config.set(DASK_SETTINGS), launching(), _explained("Dask cannot be started"):
+    stack.enter_context(dask.config.set(DASK_SETTINGS))  # to the end: a worker that was killed is started again
+    with _explained("Dask cannot be started"):
         cluster = distributed.LocalCluster(
             n_workers=1,
             threads_per_worker=workers,
             memory_limit=0,
             scheduler_kwargs=NO_DASHBOARD,
             silence_logs=logging.CRITICAL,
-            security=_make_security(distributed) if tls else None,
+            security=make_security(distributed) if tls else None,
         )
         stack.callback(_quietly, cluster.close)
         client = distributed.Client(cluster, set_as_default=False)
@@ -129,14 +124,17 @@ def _start_jobs(
     import dask
 
     jobqueue = load_extra("dask_jobqueue", extra="dask", purpose=f"--cluster {kind}")
-    submit = getattr(jobqueue, f"{_CLASSES[kind]}Job").submit_command.split()[0]
+    start = getattr(jobqueue, CLUSTER_CLASSES[kind])
+    submit = start.job_cls.submit_command.split()[0]
     if shutil.which(submit) is None:
         raise EnvironmentFault(f"--cluster {kind}: there is no command {submit} here. Run it where jobs are submitted.")
-    secured = tls or not _is_loopback(jobs.interface)
-    with dask.config.set(DASK_SETTINGS), launching(), _explained(f"The {kind} cluster cannot be started"):
-        cluster = getattr(jobqueue, f"{_CLASSES[kind]}Cluster")(
-            **_job_arguments(kind, jobs),
-            security=_make_security(distributed) if secured else None,
+    secured, refusals = tls or not is_loopback(jobs.interface), list[str]()
+    stack.enter_context(dask.config.set(DASK_SETTINGS))
+    with _explained(f"The {kind} cluster cannot be started"):
+        cluster = start(
+            **job_arguments(kind, jobs),
+            job_cls=telling(start.job_cls, refusals),
+            security=make_security(distributed) if secured else None,
             shared_temp_directory=str(Path.cwd()),
             silence_logs=logging.CRITICAL,
             scheduler_options=NO_DASHBOARD,
@@ -145,93 +143,7 @@ def _start_jobs(
         client = distributed.Client(cluster, set_as_default=False)
         least, most = jobs.jobs
         cluster.adapt(minimum_jobs=least, maximum_jobs=most, interval="2s")
-    return Cluster(client, f"{kind} with Dask", is_local=False, is_waited_for=True)
-
-
-_CLASSES = {
-    ClusterKind.SLURM: "SLURM",
-    ClusterKind.PBS: "PBS",
-    ClusterKind.SGE: "SGE",
-    ClusterKind.LSF: "LSF",
-    ClusterKind.HTCONDOR: "HTCondor",
-}
-
-_ACCOUNT_NAMES = {ClusterKind.SGE: "project", ClusterKind.LSF: "project"}
-"""What the account is called, where not so."""
-
-
-def _job_arguments(kind: ClusterKind, jobs: JobOptions) -> dict[str, Any]:
-    """What dask-jobqueue is told; what a kind of cluster does not have is left out where it was not given."""
-    arguments = {
-        "cores": jobs.cores,
-        "memory": jobs.memory,
-        "processes": 1,
-        "walltime": jobs.walltime,
-        "queue": jobs.queue,
-        _ACCOUNT_NAMES.get(kind, "account"): jobs.account,
-        "resource_spec": jobs.resources,
-        "disk": jobs.disk,
-        "job_extra_directives": _directives(kind, jobs.directives),
-        "job_script_prologue": [*jobs.setup, *_exported_settings()],
-        "python": jobs.python,
-        "interface": jobs.interface,
-        "log_directory": jobs.logs,
-        "death_timeout": DEATH_SECONDS,
-        "worker_extra_args": ["--no-dashboard", *_lifetime(jobs)],
-    }
-    return {name: value for name, value in arguments.items() if value is not None}
-
-
-def _directives(kind: ClusterKind, lines: tuple[str, ...]) -> Any:  # noqa: ANN401
-    if kind is not ClusterKind.HTCONDOR:
-        return list(lines)
-    pairs = (line.partition("=") for line in lines)
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def _lifetime(jobs: JobOptions) -> list[str]:
-    """A worker leaves before the cluster kills it."""
-    seconds = jobs.walltime_seconds
-    if seconds is None:
-        return []
-    return ["--lifetime", f"{max(seconds - LEAVE_SECONDS, seconds // 2)}s", "--lifetime-stagger", f"{seconds // 20}s"]
-
-
-def _exported_settings() -> Iterator[str]:
-    """The settings as lines of a shell; those of the scheduler do no harm."""
-    for name, value in DASK_SETTINGS.items():
-        variable = name.upper().replace(".", "__").replace("-", "_")
-        yield f"export DASK_{variable}='{value}'"
-
-
-def _is_loopback(interface: str | None) -> bool:
-    if interface is None:
-        return False
-    from distributed.utils import get_ip_interface
-
-    try:
-        address = get_ip_interface(interface)  # type: ignore[no-untyped-call]
-    except ValueError as error:
-        raise ConfigError(f"[cluster] interface: {interface} is none of this machine.") from error
-    return ipaddress.ip_address(address).is_loopback
-
-
-def _make_security(distributed: Any) -> Any:  # noqa: ANN401
-    """A certificate for this run, which its workers and nobody else have."""
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=dicomprep"
-    try:
-        made = subprocess.run(  # noqa: S603
-            [*command.split(), "-keyout", "-", "-out", "-"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise EnvironmentFault("The Dask cluster cannot be encrypted: install the command openssl.") from error
-    key, mark, certificate = made.stdout.partition("-----BEGIN CERTIFICATE-----")
-    certificate = mark + certificate
-    roles = {f"tls_{role}_{what}": text for role in _ROLES for what, text in (("cert", certificate), ("key", key))}
-    return distributed.Security(require_encryption=True, tls_ca_file=certificate, **roles)
-
-
-_ROLES = ("client", "scheduler", "worker")
+    return Cluster(client, f"the {kind} cluster", is_local=False, is_waited_for=True, refusals=refusals)
 
 
 @contextmanager
@@ -242,8 +154,7 @@ def _explained(what: str) -> Iterator[None]:
     except (ConfigError, EnvironmentFault):
         raise
     except Exception as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        raise EnvironmentFault(f"{what}: {lines[-1] if lines else type(error).__name__}.") from error
+        raise EnvironmentFault(f"{what}: {last_line(error)}.") from error
 
 
 @contextmanager

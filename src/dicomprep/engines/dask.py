@@ -136,7 +136,7 @@ class DaskEngine:
             self._ship(self._bundler.take())
 
     def _ship(self, bundle: Bundle) -> None:
-        content = pickle.dumps(bundle.tasks)
+        content = pickle.dumps([(pickle.dumps(task), input_bytes) for task, input_bytes in bundle.tasks])
         future = self._client.submit(
             run_bundle,
             self._run,
@@ -186,7 +186,7 @@ class DaskEngine:
             self._bundler.learn(bundle, report.seconds)
         else:
             self._do_again([bundle.without(done)])
-        return [Answer(bundle.tasks[place][0], result) for place, result in report.results]
+        return [Answer(bundle.tasks[place][0], _unpack(result)) for place, result in report.results]
 
     def _handle_loss(self, bundle: Bundle, workers: int) -> list[Answer[Any, Any]]:
         parts = list(bundle.after_loss(workers))
@@ -208,3 +208,7 @@ class DaskEngine:
         self._bundler.take()
         with suppress(Exception):
             self._client.cancel(flying, force=True)
+
+
+def _unpack(result: bytes | TaskFailure) -> Any:  # noqa: ANN401
+    return result if isinstance(result, TaskFailure) else pickle.loads(result)  # noqa: S301  (from a worker of this run)

@@ -7,11 +7,11 @@ import pickle
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from distributed import Worker, WorkerPlugin, get_worker
 
-from dicomprep.engines.base import Limits
+from dicomprep.engines.base import Limits, TaskFailure
 from dicomprep.engines.driver import Driver
 from dicomprep.engines.forkserver import may_start_processes
 from dicomprep.engines.local import LocalEngine
@@ -29,8 +29,8 @@ class Report:
 
     address: str
     host: str
-    results: tuple[tuple[int, Any], ...] = ()
-    """Of the tasks that were finished, by their places in the bundle; the others are to be done again."""
+    results: tuple[tuple[int, bytes | TaskFailure], ...] = ()
+    """Of the tasks that were finished, pickled, by their places in the bundle; the others are to be done again."""
     seconds: float = 0.0
     unfit: str | None = None
     """Why this worker cannot do the work at all; nothing of the bundle counts."""
@@ -49,8 +49,11 @@ class WorkerSlots(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Begin to load what the work needs."""
         if may_start_processes():
-            slots = worker.state.nthreads
-            self._driver = Driver(lambda: LocalEngine(self._work, self._settings, workers=slots, limits=self._limits))
+            self._driver = Driver(partial(self._make_engine, worker.state.nthreads))
+
+    def _make_engine(self, slots: int) -> LocalEngine:
+        """What is in tasks and results is nothing that this process needs to know."""
+        return LocalEngine(self._work, self._settings, workers=slots, limits=self._limits, packed=True)
 
     def teardown(self, worker: Worker) -> None:
         """End all processes."""

@@ -12,8 +12,8 @@ from dicomprep.errors import EnvironmentFault
 
 __all__ = ["BundleResult", "Driver"]
 
-POLL_SECONDS = 0.02
-"""How long a new bundle waits for the engine at most while others are at work."""
+POLL_SECONDS, BUSY_SECONDS = 0.02, 0.2
+"""How long a new bundle waits for the engine at most: while slots are free, and while all have something to do."""
 
 IDLE_SECONDS = 60.0
 """Without a bundle; then the engine is closed, for whoever wanted it may be gone."""
@@ -93,10 +93,15 @@ class Driver:
         if self._is_stopped:
             self._drop_waiting(self._engine)
         self._begin(self._engine)
-        for answer in self._engine.poll(POLL_SECONDS if self._at_work else 0):
+        for answer in self._engine.poll(self._patience(self._engine)):
             self._keep(answer.task, answer.result)
         if self._is_stopped and self._engine.idle:
             self._finish_all()
+
+    def _patience(self, engine: Engine[Any, Any]) -> float:
+        if self._is_stopped or len(self._owners) < 2 * engine.slots:
+            return POLL_SECONDS if self._at_work else 0
+        return BUSY_SECONDS
 
     def _take(self) -> None:
         """A bundle that has come; where nothing else is to do, it is waited for."""

@@ -87,8 +87,10 @@ class LocalEngine:
 
     isolates_tasks: ClassVar[bool] = True
 
-    def __init__(self, work: str, settings: object, *, workers: int, limits: Limits) -> None:
+    def __init__(self, work: str, settings: object, *, workers: int, limits: Limits, packed: bool = False) -> None:
+        """`packed`: tasks come pickled, and so do results that are no TaskFailure: for whoever only hands them on."""
         self._work, self._settings, self._workers, self._limits = work, settings, workers, limits
+        self._is_packed = packed
         require_open_files(PARENT_OPEN_FILES + WORKER_OPEN_FILES * workers, ", or use fewer --workers,")
         prepare(work)
         self._slots: list[_Slot] = []
@@ -263,7 +265,7 @@ class LocalEngine:
             lifeline, held = CONTEXT.Pipe(duplex=False)
             process = CONTEXT.Process(
                 target=serve,
-                args=(there, lifeline, self._work, self._settings, self._limits),
+                args=(there, lifeline, self._work, self._settings, self._limits, self._is_packed),
                 daemon=True,
                 name="dicomprep worker",
             )

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from dicomprep.errors import ConfigError
 
-__all__ = ["ClusterKind", "EngineKind", "EngineOptions", "JobOptions", "choose"]
+__all__ = ["ClusterKind", "EngineKind", "EngineOptions", "JobOptions", "choose", "walltime_seconds"]
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -99,7 +99,7 @@ class JobOptions:
         _require(self.cores > 0, "cores: give at least 1.")
         _require(re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", self.memory), 'memory: say what a job gets, such as "16 GB".')
         if self.walltime is not None:
-            _require(self.walltime_seconds, 'walltime: give "HH:MM:SS".')
+            _require(walltime_seconds(self.walltime), 'walltime: give "HH:MM:SS".')
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> Self:
@@ -111,14 +111,14 @@ class JobOptions:
             values[name] = _READ.get(name, _read_text)(name, value)
         return cls(**values)
 
-    @property
-    def walltime_seconds(self) -> int | None:
-        """The walltime as a number; None where there is none, or it is not given as HH:MM:SS or D-HH:MM:SS."""
-        match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d)(?::(\d\d))?", self.walltime or "")
-        if match is None:
-            return None
-        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+def walltime_seconds(text: object) -> int | None:
+    """A walltime as a number; None where it is none of the form HH:MM, HH:MM:SS or D-HH:MM:SS."""
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d)(?::(\d\d))?", str(text))
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _read_jobs(name: str, value: object) -> tuple[int, int]:

@@ -16,6 +16,10 @@ NOBODY_SECONDS = 60.0
 """How long a cluster may have no workers whose workers do not wait in a queue."""
 
 
+QUEUED_SECONDS = 10.0
+"""How long nobody is there before it is said that jobs wait in a queue."""
+
+
 @dataclass(slots=True)
 class Roster:
     """Looks every now and then who is there, and says who came and went."""
@@ -29,6 +33,8 @@ class Roster:
     """Why workers cannot do the work, by their addresses."""
     _looked_at: float = 0.0
     _seen_at: float = field(default_factory=time.monotonic)
+    _is_waiting: bool = False
+    """Whether it has been said that nobody is there."""
 
     def update(self) -> None:
         """Look who is there. Raises EnvironmentFault where nobody is or can do the work."""
@@ -39,10 +45,11 @@ class Roster:
         before, self._threads = self._threads, self._ask()
         self._report(set(self._threads) - set(before), set(before) - set(self._threads))
         self._count()
+        self._report_refusals()
         if self.slots:
-            self._seen_at = now
-        elif not self.cluster.is_waited_for and now - self._seen_at > NOBODY_SECONDS:
-            raise EnvironmentFault(f"{self.cluster.name} has no workers. Start some, and run this again.")
+            self._seen_at, self._is_waiting = now, False
+        else:
+            self._wait(now - self._seen_at)
 
     def fit_workers(self) -> list[str] | None:
         """The workers that can do the work; None where all can, also those that come later."""
@@ -56,6 +63,24 @@ class Roster:
         self._count()
         if not self.slots:
             raise EnvironmentFault(f"No worker of {self.cluster.name} can do the work: {host} {why}.")
+
+    def _wait(self, seconds: float) -> None:
+        """Nobody has been there for so long."""
+        if self.cluster.is_waited_for:
+            if seconds > QUEUED_SECONDS and not self._is_waiting:
+                self._is_waiting = True
+                self.tell("no worker is there: its jobs wait in the queue")
+        elif seconds > NOBODY_SECONDS:
+            raise EnvironmentFault(f"{self.cluster.name} has no workers. Start some, and run this again.")
+
+    def _report_refusals(self) -> None:
+        """Jobs that cannot be submitted: the end of a run that has no worker, a word where it has."""
+        refusals = self.cluster.refusals
+        if refusals and not self.slots:
+            raise EnvironmentFault(f"{self.cluster.name} takes no jobs: {refusals[0]}.")
+        for refusal in dict.fromkeys(refusals):
+            self.tell(f"a job was not taken: {refusal}")
+        refusals.clear()
 
     def _ask(self) -> dict[str, int]:
         try:

@@ -1,6 +1,7 @@
 """A worker process: takes numbered tasks from a connection, sends what came of each, and dies alone."""
 
 import os
+import pickle
 import select
 import signal
 import sys
@@ -48,22 +49,31 @@ def load_work(name: str) -> Work:
     return work
 
 
-def serve(connection: Connection, lifeline: Connection, work: str, settings: object, limits: Limits) -> None:
+def serve(
+    connection: Connection, lifeline: Connection, work: str, settings: object, limits: Limits, packed: bool
+) -> None:
     """Work until the connection closes or None is received. Runs in its own process; ends when `lifeline` closes.
 
-    `work` is where the function of that kind is: `module:function`.
+    `work` is where the function of that kind is: `module:function`; `packed`, whether it gets and gives pickles.
     """
     ignore(signal.SIGINT, signal.SIGTERM)  # sent to the whole group; the parent decides what ends
     _end_with(lifeline)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
-            do = load_work(work)
+            do = _pack(load_work(work)) if packed else load_work(work)
         except EnvironmentFault as fault:
             connection.send(EngineFault(str(fault)))
             return
         if "cv2" in sys.modules:  # no environment variable keeps it from making a thread for every core
             sys.modules["cv2"].setNumThreads(1)
         _serve_tasks(connection, do, settings, limits)
+
+
+def _pack(work: Work) -> Work:
+    def packed(task: bytes, settings: object, heartbeat: Callable[[], None]) -> bytes:
+        return pickle.dumps(work(pickle.loads(task), settings, heartbeat))  # noqa: S301  (from the parent)
+
+    return packed
 
 
 def _serve_tasks(connection: Connection, work: Work, settings: object, limits: Limits) -> None:

@@ -57,6 +57,8 @@ class Workers:
 
     def of(self, cluster: "Cluster") -> Engine[Task, Outcome]:
         """The workers of a cluster: the key does not travel to them, they say what is to be hashed."""
+        if cluster.caution is not None:
+            self.listener.on_warning(cluster.caution)
         return open_cluster_engine(
             cluster,
             self.work,

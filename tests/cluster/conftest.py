@@ -1,0 +1,17 @@
+"""One SLURM for all tests of clusters."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.slurm import MISSING, Slurm, running_slurm
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    """A SLURM of two nodes; the test is skipped where there can be none."""
+    pytest.importorskip("dask_jobqueue", reason="the extra dask is not installed")
+    if MISSING is not None:
+        pytest.skip(MISSING)
+    with running_slurm(tmp_path_factory.mktemp("slurm")) as slurm:
+        yield slurm

@@ -1,0 +1,120 @@
+"""Runs whose workers are jobs of a real SLURM: the same as without, whatever happens to jobs and processes."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.disturbing import dask_processes, kill, make_slow_files, run_script
+from tests.cluster.slurm import Slurm
+from tests.running import PROJECT, Place, Started, cli, make_files, started, wait_until
+
+KEY = f"{bytes(range(32)).hex()}\n"
+VIEWS = (
+    "SELECT filename, study_id, split, modality, patient_key, width, height FROM images ORDER BY 1",
+    "SELECT study_key, series_key, patient_key, split FROM tags ORDER BY 1, 2",
+    "SELECT path, status, error_code, error_detail, frames, attempts FROM inputs ORDER BY 1",
+)
+JOBS = {"jobs": 2, "cores": 2, "memory": "1 GB", "interface": "lo"}
+
+
+@pytest.fixture
+def in_slurm(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    """Its commands work in this process and those that it starts."""
+    for name, value in slurm.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    return slurm
+
+
+def write_jobs(folder: Path, **more: object) -> None:
+    """The table [cluster] of a folder."""
+    lines = [f"{name} = {value if isinstance(value, int) else repr(value)}" for name, value in (JOBS | more).items()]
+    (folder / "dicomprep.toml").write_text("\n".join(["[cluster]", *lines]) + "\n", encoding="utf-8")
+
+
+def test_two_jobs_do_what_this_machine_does(in_slurm: Slurm, tmp_path: Path) -> None:
+    """Byte for byte, encrypted, by the command line and its table [cluster]; the jobs are given back."""
+    local, cluster = Place(tmp_path / "local"), Place(tmp_path / "cluster")
+    make_files(local.source, *(f"Ä {number % 3}/Bild {number}.dcm" for number in range(40)), "cine/c.dcm:70")
+    (local.source / "Ä 0" / "bad.dcm").write_bytes(b"no DICOM at all")
+    for place in (local, cluster):
+        place.base.mkdir(exist_ok=True)
+        place.db.with_name("x.db.key").write_text(KEY, encoding="ascii")
+    local.run()
+    write_jobs(tmp_path)
+    where = ("--db", cluster.db, "--output-dir", cluster.output, "--size", 16)
+    done = cli(tmp_path, "preprocess", local.source, *where, "--cluster", "slurm", "--tls", timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "with 4 slots" in done.stderr
+    assert in_slurm.has_ended(20)
+    cluster.check()
+    assert cluster.images() == local.images()
+    for view in VIEWS:
+        assert cluster.rows(view) == local.rows(view)
+    assert "finished on Dask (slurm)" in cli(tmp_path, "status", "--db", cluster.db).stdout
+    assert not list(tmp_path.glob(".dask*"))
+
+
+def test_jobs_that_are_not_taken_are_one_sentence(in_slurm: Slurm, tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    make_files(place.source, "a.dcm")
+    write_jobs(tmp_path, queue="absent")
+    done = cli(tmp_path, "preprocess", place.source, "--cluster", "slurm")
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert "the slurm cluster takes no jobs" in done.stderr
+    assert "Invalid partition name" in done.stderr
+    assert in_slurm.jobs() == []
+
+
+def cancel_a_job(slurm: Slurm, _run: Started) -> None:
+    slurm.call("scancel", random.choice(slurm.jobs()))
+
+
+def kill_a_worker(_slurm: Slurm, _run: Started) -> None:
+    kill(random.choice(dask_processes("worker")))
+
+
+def kill_a_nanny(_slurm: Slurm, _run: Started) -> None:
+    kill(random.choice(dask_processes("nanny")))
+
+
+def kill_the_command(_slurm: Slurm, run: Started) -> None:
+    kill(run.process.pid)
+
+
+def interrupt(_slurm: Slurm, run: Started) -> None:
+    run.signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("disturb", [cancel_a_job, kill_a_worker, kill_a_nanny, kill_the_command, interrupt])
+def test_nothing_is_lost_or_doubled(
+    in_slurm: Slurm, tmp_path: Path, request: pytest.FixtureRequest, disturb: Callable[[Slurm, Started], None]
+) -> None:
+    """At random moments; what the command does not finish the next one does."""
+    if not request.config.getoption("--thorough"):
+        pytest.skip("takes minutes; --thorough")
+    for attempt in range(10):
+        place = Place(tmp_path / f"{attempt}")
+        make_slow_files(place)
+        command = run_script(place, cluster="slurm", jobs=JOBS)
+        with started(command, place.base, env=os.environ) as run:
+            assert wait_until(lambda: len(dask_processes("worker")) == 2, 60)
+            time.sleep(random.uniform(0, 6))
+            disturb(in_slurm, run)
+            output, errors = run.process.communicate(timeout=120)
+        assert "Traceback" not in errors
+        if disturb in (kill_the_command, interrupt):
+            assert in_slurm.has_ended(60)
+            assert wait_until(lambda: dask_processes("worker") == [], 60)
+            place.run()
+        else:
+            assert run.process.returncode == 0, output + errors
+        place.check()
+        assert set(place.statuses().values()) == {("done", None)}
+        assert len(place.images()) == len(place.statuses())
+        assert in_slurm.has_ended(20)
