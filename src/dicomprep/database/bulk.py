@@ -19,10 +19,14 @@ from sqlalchemy.sql.compiler import SQLCompiler
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["any_of", "copy_rows", "insert", "look_up"]
+__all__ = ["any_of", "copy_rows", "insert", "look_up", "scan"]
 
 BATCH_VALUES = 256
 """Values that SQLite looks up by one statement: always as many, so that it prepares it once."""
+
+
+SCAN_ROWS = 10_000
+"""Rows that are in memory at once when all are read."""
 
 
 class _AnyOf(ColumnElement[bool]):
@@ -69,6 +73,11 @@ def _array(values: Sequence[object]) -> Iterator[tuple[object, ...]]:
     """All of them as one parameter: a server is asked once."""
     if values:
         yield (list(values),)
+
+
+def scan(connection: Connection, query: Select[Any]) -> Iterator[Sequence[Sequence[Any]]]:
+    """The rows of a query that gives millions, a list at a time."""
+    yield from connection.execute(query.execution_options(yield_per=SCAN_ROWS)).partitions()
 
 
 def insert(

@@ -1,13 +1,17 @@
 """Duplicate images: exact ones, found while preprocessing, and near-duplicates, found here."""
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from dicomprep.checks.audit.hamming import near_pairs
 from dicomprep.checks.audit.section import AuditContext, Section
 from dicomprep.database.queries import audit as queries
+from dicomprep.database.queries.counts import count_frames
 from dicomprep.database.writes.duplicates import MAX_GROUPS_PER_IMAGE
 from dicomprep.errors import EnvironmentFault, count_of
 from dicomprep.pixels.png import decode_png
@@ -62,11 +66,12 @@ def near_duplicates(context: AuditContext) -> Section:
     )
     if not context.near:
         return Section(name, title, columns, [], notes=("Not searched for (--no-near).",))
-    rows = np.fromiter(queries.hashes(context.connection), np.dtype([("hash", "i8"), ("group", "i8"), ("frame", "i8")]))
+    hashes, groups_of, frames_of = _read_hashes(context.connection)
+    blank = count_frames(context.connection) - len(hashes)
     context.connection.rollback()  # ends the reading transaction: a run could not write meanwhile
-    candidates, complete = near_pairs(rows["hash"].view(np.uint64), rows["group"])
+    candidates, complete = near_pairs(hashes.view(np.uint64), groups_of)
     found, pairs, leaks = [], [], 0
-    for groups, frames in _likeliest(candidates, rows["group"], rows["frame"]).items():
+    for groups, frames in _likeliest(candidates, groups_of, frames_of).items():
         shown = _confirm(context, frames)
         if shown is None:
             continue
@@ -83,10 +88,18 @@ def near_duplicates(context: AuditContext) -> Section:
         notes.append("Review them. `dicomprep audit --join` moves such patients to one split, unless they are labeled.")
     if not complete:
         notes.append("Too many similar images: not all of them were compared.")
-    blank = queries.unhashed_images(context.connection)
     if blank:
         notes.append(f"{count_of(blank, 'image')} with too little content (blank, masks, patterns) not compared.")
     return Section(name, title, columns, found[:MAX_SHOWN_PAIRS], leaks, tuple(notes), tuple(pairs))
+
+
+def _read_hashes(connection: Connection) -> list[NDArray[np.int64]]:
+    """The perceptual hashes of all images, their groups and their frames."""
+    columns = [array("q") for _ in range(3)]
+    for rows in queries.hashes(connection):
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+            column.extend(values)
+    return [np.frombuffer(column, np.int64) for column in columns]
 
 
 def _likeliest(

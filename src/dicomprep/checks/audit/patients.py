@@ -29,17 +29,18 @@ def patients(context: AuditContext) -> Section:
         known = f"Patients recorded under several IDs, as their images show: {sets:,}"
         notes.append(f"{known} (up to {largest:,} IDs each); each is kept within one split.")
     notes += (*concerns(connection), *unreachable_roots(connection))
-    torn = queries.divided_studies(connection, most=MAX_STUDY_GROUPS)
+    sizes = queries.divided_studies(connection)
+    torn = sum(size <= MAX_STUDY_GROUPS for size in sizes)
     if torn:
         notes.append(f"Studies in more than one split: {torn:,}; labeled before that was known, so they stay.")
-    crowded = queries.divided_studies(connection, above=MAX_STUDY_GROUPS, most=MAX_CROWD_GROUPS)
+    crowded = sum(MAX_STUDY_GROUPS < size <= MAX_CROWD_GROUPS for size in sizes)
     if crowded:
         notes.append(
             f"Studies in more than one split, each of {MAX_STUDY_GROUPS + 1} to {MAX_CROWD_GROUPS} patients "
             f"(too many to join): {crowded:,}. If a study is real, correct Patient ID; if its UID is invalid, "
             "Study Instance UID."
         )
-    shared = queries.divided_studies(connection, above=MAX_CROWD_GROUPS)
+    shared = sum(size > MAX_CROWD_GROUPS for size in sizes)
     if shared:
         notes.append(
             f"Study Instance UIDs shared by more than {MAX_CROWD_GROUPS} patients each, across splits: {shared:,}. "

@@ -3,9 +3,12 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, false, func, select
+from sqlalchemy import Connection, and_, func, literal_column, select
 
-from dicomprep.database.bulk import any_of, look_up
+from dicomprep.database.bulk import any_of, look_up, scan
+from dicomprep.database.count_schema import input_counts as counted
+from dicomprep.database.page_schema import current_labels
+from dicomprep.database.queries import counts
 from dicomprep.database.schema import files, frames, groups, images, runs
 
 __all__ = [
@@ -26,7 +29,6 @@ __all__ = [
     "largest_set",
     "last_split",
     "splits_of",
-    "unhashed_images",
 ]
 
 _FRAMES = (
@@ -38,6 +40,11 @@ _SPLITS = select(groups.c.id, groups.c.split).where(any_of(groups.c.id))
 _DRAWN = select(groups.c.id, groups.c.drawn_split).where(any_of(groups.c.id))
 _HEADS = select(groups.c.id, groups.c.joined_id).where(any_of(groups.c.id))
 _KEYS = select(groups.c.id, groups.c.key).where(any_of(groups.c.id))
+_IMAGES = (
+    select(counted.c.group_id, func.sum(counted.c.frames))
+    .group_by(counted.c.group_id)
+    .where(counted.c.is_duplicate == literal_column("0"), any_of(counted.c.group_id))
+)
 _SIZES = select(groups.c.joined_id, func.count()).group_by(groups.c.joined_id).where(any_of(groups.c.joined_id))
 
 
@@ -61,15 +68,13 @@ def count_by_kind(connection: Connection) -> list[tuple[str, str, int]]:
 
 def count_images(connection: Connection) -> dict[str, int]:
     """Images by split."""
-    statement = select(groups.c.split, func.sum(files.c.frames)).select_from(files.join(groups))
-    rows = connection.execute(statement.where(files.c.duplicate_of.is_(None)).group_by(groups.c.split))
-    return {row[0]: int(row[1]) for row in rows}
+    return counts.count_by(connection, "split")
 
 
 def divided_patients(connection: Connection) -> int:
-    """Patient keys of `images` that occur in two splits."""
-    keys = select(images.c.patient_key).group_by(images.c.patient_key)
-    return _count(connection, keys.having(func.count(images.c.split.distinct()) > 1))
+    """Patient keys that occur in two splits."""
+    keys = select(groups.c.key).group_by(groups.c.key)
+    return _count(connection, keys.having(func.count(groups.c.split.distinct()) > 1))
 
 
 def divided_joined_groups(connection: Connection) -> int:
@@ -105,19 +110,15 @@ def largest_set(connection: Connection, ids: Collection[int]) -> int:
 def keys_and_images(connection: Connection, ids: Collection[int]) -> dict[int, tuple[str, int]]:
     """(key, images) of groups by id."""
     keys = dict(look_up(connection, _KEYS, sorted(ids)))
-    shown = files.c.duplicate_of.is_(None) & files.c.group_id.in_(keys) if keys else false()
-    counts = select(files.c.group_id, func.sum(files.c.frames)).where(shown).group_by(files.c.group_id)
-    images = {group: int(count) for group, count in connection.execute(counts)}
+    images = {group: int(count) for group, count in look_up(connection, _IMAGES, sorted(ids))}
     return {number: (key, images.get(number, 0)) for number, key in keys.items()}
 
 
-def divided_studies(connection: Connection, *, above: int = 0, most: int | None = None) -> int:
-    """Study Instance UIDs that occur in two splits, of more groups than `above` and no more than `most`."""
-    studies = select(files.c.study_instance_uid).select_from(files.join(groups))
+def divided_studies(connection: Connection) -> list[int]:
+    """Of each Study Instance UID that occurs in two splits: of how many groups it is."""
+    studies = select(func.count(files.c.group_id.distinct())).select_from(files.join(groups))
     studies = studies.where(files.c.study_instance_uid.is_not(None)).group_by(files.c.study_instance_uid)
-    names = func.count(files.c.group_id.distinct())
-    bounds = names > above if most is None else names.between(above + 1, most)
-    return _count(connection, studies.having(func.count(groups.c.split.distinct()) > 1, bounds))
+    return list(connection.execute(studies.having(func.count(groups.c.split.distinct()) > 1)).scalars())
 
 
 def count_duplicates_within_groups(connection: Connection) -> int:
@@ -137,19 +138,10 @@ def duplicate_pairs(connection: Connection) -> list[DuplicatePair]:
     return [DuplicatePair(*row) for row in connection.execute(statement)]
 
 
-def hashes(connection: Connection) -> Iterator[tuple[int, int, int]]:
-    """(perceptual hash, group id, frame id) of every image that has one."""
+def hashes(connection: Connection) -> Iterator[Sequence[Sequence[int]]]:
+    """(perceptual hash, group id, frame id) of every image that has one, in lists."""
     statement = select(frames.c.likeness, files.c.group_id, frames.c.id).select_from(frames.join(files))
-    wanted = frames.c.likeness.is_not(None) & files.c.duplicate_of.is_(None)
-    for row in connection.execution_options(yield_per=10_000).execute(statement.where(wanted)):
-        yield row[0], row[1], row[2]
-
-
-def unhashed_images(connection: Connection) -> int:
-    """Images with too little in them to be compared."""
-    statement = select(func.count()).select_from(frames.join(files))
-    unhashed = frames.c.likeness.is_(None) & files.c.duplicate_of.is_(None)
-    return int(connection.execute(statement.where(unhashed)).scalar_one())
+    yield from scan(connection, statement.where(frames.c.likeness.is_not(None), files.c.duplicate_of.is_(None)))
 
 
 def find_frames(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str, str]]:
@@ -159,7 +151,8 @@ def find_frames(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[s
 
 def count_classes(connection: Connection) -> list[tuple[str, str, int]]:
     """(label, split, images) of what is labeled."""
-    statement = select(images.c.label, images.c.split, func.count()).where(images.c.label.is_not(None))
+    labeled = images.c.id.in_(select(current_labels.c.frame_id))
+    statement = select(images.c.label, images.c.split, func.count()).where(labeled)
     rows = connection.execute(statement.group_by(images.c.label, images.c.split))
     return [(row[0], row[1], row[2]) for row in rows]
 

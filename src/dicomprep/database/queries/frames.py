@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select, tuple_
 
 from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.conditions import parse_condition
+from dicomprep.database.page_schema import current_labels
 from dicomprep.database.queries.failures import is_failure, is_without_images
 from dicomprep.database.queries.releases import may_leave
 from dicomprep.database.schema import files, frames, images, runs
@@ -102,7 +103,8 @@ def select_frames(connection: Connection, columns: Sequence[str], choice: Choice
 
 def class_names(connection: Connection) -> list[str]:
     """The labels that frames have now, in alphabetical order, whatever their split."""
-    statement = select(images.c.label).where(images.c.label.is_not(None)).distinct()
+    labeled = images.c.id.in_(select(current_labels.c.frame_id))
+    statement = select(images.c.label).where(labeled).distinct()
     return sorted(connection.execute(statement).scalars())
 
 
