@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dicomprep.database import connection
+from dicomprep.database.address import DatabaseAddress
+from dicomprep.database.writes.store import Store
 from tests.reference_table import FOLDER
 from tests.running import Place
 
@@ -41,6 +44,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pydicom_files() -> Path:
     """The folder of sample files in pydicom's wheel."""
     return FOLDER
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_waits_for_the_disk() -> Iterator[None]:
+    """SQLite in the process of the tests, as with the server below; commands that are started as such do wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "SYNCHRONOUS", "OFF")
+        yield
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """A folder of the test's own, below one with such a name."""
+    folder = tmp_path / ODD_NAME
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +96,7 @@ def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Pl
     def make() -> Place:
         nonlocal places
         places += 1
-        base = tmp_path / f"{ODD_NAME} {places}"
+        base = tmp_path / f"Place {places}"
         base.mkdir()
         if request.param == "SQLite":
             return Place(base)
@@ -93,3 +112,15 @@ def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Pl
 def any_place(new_place: Callable[[], Place]) -> Place:
     """One such place."""
     return new_place()
+
+
+@pytest.fixture
+def place_of_examples(any_place: Place) -> Callable[[], Place]:
+    """Empties such a place that has its tables already, for each example of a test."""
+    Store(DatabaseAddress.parse(any_place.db)).close()
+
+    def make() -> Place:
+        any_place.clear()
+        return any_place
+
+    return make

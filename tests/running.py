@@ -16,6 +16,7 @@ import numpy as np
 
 import dicomprep
 from dicomprep.config import Config
+from dicomprep.database.page_schema import metadata
 from dicomprep.database.writes.labels import add_label
 from dicomprep.database.writes.store import Store
 from dicomprep.pipeline import run
@@ -26,6 +27,11 @@ from tests.building import make_dicom
 
 PROJECT = Path(__file__).parent.parent
 SIZE = 16
+CLEARING = [
+    *(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables) if table.name != "meta"),
+    "DELETE FROM meta WHERE key <> 'schema_version'",
+]
+"""Statements that leave a database as a new one is."""
 
 
 def frames_of(count: int, *, seed: int = 0) -> np.ndarray:
@@ -85,6 +91,11 @@ class Place:
         """Change the database behind the program's back."""
         with closing(sqlite3.connect(self.db)) as connection, connection:
             connection.execute(statement, values)
+
+    def clear(self) -> None:
+        """Forget all that is recorded, as between the examples of one test; the tables stay."""
+        with closing(sqlite3.connect(self.db)) as connection:
+            connection.executescript("; ".join(["BEGIN", *CLEARING, "COMMIT"]))
 
     def tables(self, *names: str) -> dict[str, list[Any]]:
         """All rows of tables."""

@@ -13,13 +13,15 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect
 
 from dicomprep import ConfigError, EnvironmentFault
-from dicomprep.database import migrations, page_schema, schema, sqlite
+from dicomprep.database import connection, migrations, page_schema, schema, sqlite
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, migrate, read_meta
 from dicomprep.database.migrations import SCHEMA_VERSION
 from dicomprep.database.writes import store as storing
 from tests.building import make_dicom
 from tests.running import Place, cli, frames_of, make_files
+
+AS_RELEASED = connection.SYNCHRONOUS
 
 
 @pytest.fixture
@@ -28,9 +30,9 @@ def place(tmp_path: Path) -> Place:
 
 
 def execute(db: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(db)) as connection, connection:
+    with closing(sqlite3.connect(db)) as database, database:
         for statement in statements:
-            connection.execute(statement)
+            database.execute(statement)
 
 
 def affinity(type_: Any) -> str:
@@ -69,8 +71,8 @@ def test_migrations_make_what_the_schema_says(tmp_path: Path) -> None:
         for name in inspect(migrated).get_view_names()
     }
     assert views == {name: list(view.c.keys()) for name, view in schema.views.tables.items()}
-    with migrated.connect() as connection:
-        assert read_meta(connection, "schema_version") == str(SCHEMA_VERSION)
+    with migrated.connect() as reader:
+        assert read_meta(reader, "schema_version") == str(SCHEMA_VERSION)
     migrated.dispose()
     created.dispose()
 
@@ -173,11 +175,12 @@ def test_the_journal_is_a_write_ahead_log_only_where_that_is_safe(
         mode = "wal" if sqlite3.sqlite_version_info >= (3, 51, 3) else "delete"
     else:
         monkeypatch.setattr(sqlite, "FIRST_SAFE_WAL", first_safe)
+    monkeypatch.setattr(connection, "SYNCHRONOUS", AS_RELEASED)
     execute(tmp_path / "x.db", f"PRAGMA journal_mode = {'DELETE' if mode == 'wal' else 'WAL'}")
     engine = connect(DatabaseAddress.parse(tmp_path / "x.db"))
-    with engine.connect() as connection:
+    with engine.connect() as opened:
         pragmas = [
-            connection.exec_driver_sql(f"PRAGMA {p}").scalar() for p in ("journal_mode", "synchronous", "foreign_keys")
+            opened.exec_driver_sql(f"PRAGMA {p}").scalar() for p in ("journal_mode", "synchronous", "foreign_keys")
         ]
     engine.dispose()
     assert pragmas == [mode, 3, 1]

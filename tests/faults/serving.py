@@ -4,6 +4,7 @@ import getpass
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import pytest
 
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, migrate
-from tests.running import Place, wait_until
+from tests.running import CLEARING, Place, wait_until
 
 USER = "dicomprep"
 
@@ -36,7 +37,7 @@ class Server:
     def execute(self, statement: str, *values: object, database: str = "postgres") -> list[Any]:
         """What a statement gives, in a session of its own and at once committed."""
         with closing(psycopg.connect(self.url(database), autocommit=True)) as connection:
-            cursor = connection.execute(statement, values)
+            cursor = connection.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
 
     def new_database(self) -> str:
@@ -72,6 +73,9 @@ class ServedPlace(Place):
     def execute(self, statement: str, *values: object) -> None:
         self.server.execute(statement.replace("?", "%s"), *values, database=self.database)
 
+    def clear(self) -> None:
+        self.execute("; ".join(CLEARING))
+
 
 def programs() -> Path:
     """Where the server's programs are."""
@@ -97,7 +101,8 @@ def serving() -> Iterator[Server]:
         done = subprocess.run(init, stderr=subprocess.PIPE, text=True, check=False, **options)
         if done.returncode != 0:
             pytest.skip(f"PostgreSQL cannot run here: {done.stderr.strip()}")
-        settings = ["-c", "listen_addresses=", "-c", "fsync=off", "-k", folder]
+        choices = ("listen_addresses=", "fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
+        settings = [*(word for choice in choices for word in ("-c", choice)), "-k", folder]
         with subprocess.Popen(
             [binaries / "postgres", "-D", folder / "data", *settings], stderr=subprocess.DEVNULL, **options
         ) as process:
@@ -106,7 +111,7 @@ def serving() -> Iterator[Server]:
                 assert wait_until(lambda: _answers(server), 60)
                 yield server
             finally:
-                process.terminate()
+                process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
                 process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Who may read what is made: its owner alone whatever the umask, a group where that is asked for; earlier ones stay."""
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,7 +100,7 @@ def test_who_opens_one_to_a_group_opens_what_comes_later(place: Place) -> None:
     with umask(0o022):
         place.run()
     said = preprocess_shared(place)
-    assert f"chmod -R g+rX {place.output} {place.db}" in said
+    assert shlex.join(["chmod", "-R", "g+rX", str(place.output), str(place.db)]) in said
     for path in (place.db, place.output, *place.output.rglob("*")):
         path.chmod(stat.S_IMODE(path.stat().st_mode) | (0o050 if path.is_dir() else 0o040))
     with umask(0o022):

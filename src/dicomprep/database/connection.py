@@ -31,6 +31,9 @@ __all__ = [
 RUN_LOCK, MIGRATION_LOCK = 0x44434D00, 0x44434D01
 """Advisory locks in PostgreSQL, within the schema: for the one run there may be, and while the schema is changed."""
 
+SYNCHRONOUS = "EXTRA"
+"""How SQLite waits for the disk: as FULL, and the end of a transaction outlives a power loss."""
+
 RUN_LOCK_SECONDS = 3.0
 """So long a server may take to notice that the run which held the lock has been killed."""
 
@@ -98,7 +101,7 @@ def write_meta(connection: Connection, key: str, value: str) -> None:
 
 
 def _take_steps(engine: Engine) -> None:
-    """All steps of migration, each in a transaction of its own; another program may take some of them."""
+    """All steps of migration; another program may take some of them."""
     version = 0
     while version < SCHEMA_VERSION:
         with engine.begin() as connection:
@@ -106,15 +109,20 @@ def _take_steps(engine: Engine) -> None:
 
 
 def _take_step(connection: Connection) -> int:
-    """One step of migration, unless another program has taken it meanwhile; the version that is there now."""
+    """One step of migration, unless another program has taken it meanwhile; the version that is there now.
+
+    An empty database takes all of them in one transaction, for each waits for the disk.
+    """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK}, hashtext(current_schema()))")
     version = _schema_version(connection)
     if version == SCHEMA_VERSION:
         return version
-    MIGRATIONS[version](connection)
-    write_meta(connection, "schema_version", str(version + 1))
-    return version + 1
+    target = version + 1 if version else SCHEMA_VERSION
+    for step in MIGRATIONS[version:target]:
+        step(connection)
+    write_meta(connection, "schema_version", str(target))
+    return target
 
 
 def _schema_version(connection: Connection) -> int:
@@ -152,7 +160,7 @@ def _listen_sqlite(engine: Engine, path: str, patience: Patience | None) -> None
         connection.isolation_level = None  # SQLAlchemy begins and ends transactions; the driver must not
         connection.execute(f"PRAGMA busy_timeout = {(ATTEMPT_SECONDS if patience else BUSY_SECONDS) * 1000:.0f}")
         (patience or Patience(0)).wait_for(lambda: connection.execute(f"PRAGMA journal_mode = {mode}"))
-        connection.execute("PRAGMA synchronous = EXTRA")  # as FULL, and the end of a transaction outlives a power loss
+        connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")  # what was replaced is gone from the file, too
 

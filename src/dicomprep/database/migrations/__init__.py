@@ -1,4 +1,4 @@
-"""Numbered steps from one version of the schema to the next, each in one transaction.
+"""Numbered steps from one version of the schema to the next, each in one transaction; a new database takes all in one.
 
 A step is never changed once it has been released: a later one repairs it. `m0001` is the first. So a step imports
 nothing of this program but earlier steps: what it needs of other modules, which go on to change, it has as a copy.
