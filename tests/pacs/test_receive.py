@@ -25,6 +25,8 @@ from dicomprep.storage.dimse import Listening, Received, serving_storage
 from tests.pacs.peers import data_set_of, data_sets, facts, program, receiving, send
 from tests.running import Place, make_files, wait_until
 
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
 
 @contextmanager
 def associated(port: int, title: str = "SENDER") -> Iterator[Any]:
@@ -144,7 +146,7 @@ def test_only_peers_that_are_allowed_and_know_the_title_come_in(
 
 def test_who_announces_too_much_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A PDU of 4 GB; and a data set that goes on and on."""
-    monkeypatch.setattr(dimse, "MOST_BYTES", 3000)
+    monkeypatch.setattr(dimse, "MAX_HELD_BYTES", 3000)
     kept: list[Received] = []
     with served(keep=kept.append) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as peer:
@@ -207,4 +209,4 @@ def test_an_option_of_images_counts_from_the_users_file_one_of_networks_does_not
 ) -> None:
     (tmp_path / "dicomprep.toml").write_text('size = 64\nhost = "0.0.0.0"\nport = 1\n')
     monkeypatch.chdir(tmp_path)
-    assert [(key, values) for _, key, values in default_options(("receive",), None)] == [("size", ["64"])]
+    assert [(key, values) for _, key, values in default_options(("receive",), ())] == [("size", ["64"])]

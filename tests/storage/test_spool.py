@@ -54,7 +54,7 @@ def test_a_limit_is_kept_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     spool.keep("1.2", "1.3", (bytes(10),))
     with pytest.raises(EnvironmentFault, match="limit"):  # each takes some room of the disk, however small it is
         Spool(tmp_path, max_bytes=20_000).keep("1.2", "1.4", (bytes(10),))
-    monkeypatch.setattr(module, "FREE_BYTES", 2**62)
+    monkeypatch.setattr(module, "MIN_FREE_BYTES", 2**62)
     with pytest.raises(EnvironmentFault, match="disk"):
         Spool(tmp_path, max_bytes=GB).keep("1.2", "1.5", (b"x",))
 

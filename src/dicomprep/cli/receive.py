@@ -26,7 +26,7 @@ def receive(  # noqa: PLR0913
     max_spool: float = 100,
     every: float = 10,
     store_only: Flag = False,
-    output_dir: Path = DEFAULT_OUTPUT_DIR,
+    output_dir: str = str(DEFAULT_OUTPUT_DIR),
     db: Db = DEFAULT_DB,
     workers: int = DEFAULTS.workers,
     image: Annotated[ImageOptions, Flat] = DEFAULTS.image,
@@ -51,7 +51,7 @@ def receive(  # noqa: PLR0913
     store_only
         Only receive; `dicomprep preprocess` on the folder does the rest.
     output_dir
-        Output directory for thumbnails.
+        Output directory for thumbnails, or s3://BUCKET/PREFIX (gs://, az://).
     workers
         Number of parallel workers.
     durable

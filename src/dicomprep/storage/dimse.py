@@ -16,15 +16,25 @@ from dicomprep.errors import ConfigError, DicomprepError, EnvironmentFault, Inpu
 from dicomprep.extras import load_extra
 from dicomprep.storage.spool import Content
 
-__all__ = ["Keep", "Listening", "Peer", "Received", "load_pynetdicom", "receive_stored", "serving_storage"]
+__all__ = [
+    "Keep",
+    "Listening",
+    "Peer",
+    "Received",
+    "is_loopback",
+    "load_pynetdicom",
+    "receiving_handlers",
+    "require_title",
+    "serving_storage",
+]
 
-MOST_BYTES = 2**31
+MAX_HELD_BYTES = 2**31
 """Of all that is being received at one time; it is in memory until it is whole."""
 
-MOST_PDU_BYTES, PIECE_BYTES = 2**20, 2**18
+MAX_PDU_BYTES, READ_BYTES = 2**20, 2**18
 """Of what a peer may announce at once, and of what is asked of the socket at once."""
 
-TITLE = 16
+MAX_TITLE = 16
 """Characters of an AE title at most."""
 
 SILENCE_SECONDS = 60.0
@@ -99,7 +109,7 @@ class Listening:
             raise ConfigError(f"--port {self.port}: choose from 1 to 65535.")
         if not 1 <= self.max_associations <= 1000:
             raise ConfigError(f"--max-associations {self.max_associations}: choose from 1 to 1000.")
-        if not self.peer and not _addresses(self.host) <= {"127.0.0.1", "::1"}:
+        if not self.peer and not is_loopback(self.host):
             message = f"--host {self.host}: other machines can reach it, so say who may send"
             raise ConfigError(f"{message}: --peer AET@HOST, once for each.")
 
@@ -122,19 +132,11 @@ def serving_storage(listening: Listening, keep: Keep) -> Iterator[StorageServer]
     pynetdicom = load_pynetdicom("Receiving instances")
     entity = pynetdicom.AE(listening.aet)
     entity.add_supported_context(pynetdicom.sop_class.Verification)
-    entity.maximum_associations, entity.maximum_pdu_size = listening.max_associations, MOST_PDU_BYTES // 4
+    entity.maximum_associations, entity.maximum_pdu_size = listening.max_associations, MAX_PDU_BYTES // 4
     entity.network_timeout = entity.dimse_timeout = SILENCE_SECONDS
     entity.acse_timeout = PATIENCE_SECONDS
     server, door = StorageServer(), _Door(listening)
-    meter = _Meter()
-    events = pynetdicom.evt
-    handlers = [
-        (events.EVT_CONN_OPEN, meter.watch),
-        (events.EVT_CONN_CLOSE, meter.forget),
-        (events.EVT_DIMSE_RECV, meter.forget),
-        (events.EVT_REQUESTED, door.check, [server]),
-        (events.EVT_C_STORE, receive_stored, [keep]),
-    ]
+    handlers = [*receiving_handlers(pynetdicom, keep), (pynetdicom.evt.EVT_REQUESTED, door.check, [server])]
     try:
         listener = entity.start_server((listening.host, listening.port), block=False, evt_handlers=handlers)
     except OSError as error:
@@ -149,7 +151,18 @@ def serving_storage(listening: Listening, keep: Keep) -> Iterator[StorageServer]
         entity.shutdown()
 
 
-def receive_stored(event: Any, keep: Keep) -> int:  # noqa: ANN401
+def receiving_handlers(pynetdicom: Any, keep: Keep) -> list[Any]:  # noqa: ANN401
+    """What an association needs by which instances come, also one that this program began."""
+    meter, events = _Meter(), pynetdicom.evt
+    return [
+        (events.EVT_CONN_OPEN, meter.watch),
+        (events.EVT_CONN_CLOSE, meter.forget),
+        (events.EVT_DIMSE_RECV, meter.forget),
+        (events.EVT_C_STORE, _receive_stored, [keep]),
+    ]
+
+
+def _receive_stored(event: Any, keep: Keep) -> int:  # noqa: ANN401
     """Answer a C-STORE request: the status says success when `keep` has the instance."""
     dsutils = load_extra("pynetdicom.dsutils", extra="pacs", purpose="Receiving instances")
     request = event.request
@@ -179,9 +192,14 @@ def load_pynetdicom(purpose: str) -> Any:  # noqa: ANN401
 def require_title(text: str, option: str) -> str:
     """An AE title (VR AE); ConfigError where it is none."""
     title = text.strip()
-    if not 1 <= len(title) <= TITLE or not title.isascii() or not title.isprintable() or "\\" in title:
-        raise ConfigError(f"--{option} {text}: an AE title has 1 to {TITLE} ASCII characters and no backslash.")
+    if not 1 <= len(title) <= MAX_TITLE or not title.isascii() or not title.isprintable() or "\\" in title:
+        raise ConfigError(f"--{option} {text}: an AE title has 1 to {MAX_TITLE} ASCII characters and no backslash.")
     return title
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by an address that no other one reaches; ConfigError where it is none."""
+    return _addresses(host) <= {"127.0.0.1", "::1"}
 
 
 def _addresses(host: str) -> frozenset[str]:
@@ -253,13 +271,13 @@ class _Meter:
 
     def _read(self, association: Any, connection: socket.socket, length: int) -> bytearray | None:  # noqa: ANN401
         with self._lock:
-            if length > MOST_PDU_BYTES or sum(self._bytes.values()) + length > MOST_BYTES:
+            if length > MAX_PDU_BYTES or sum(self._bytes.values()) + length > MAX_HELD_BYTES:
                 return None
             self._bytes[association] = self._bytes.get(association, 0) + length
         content = bytearray(length)
         view, at = memoryview(content), 0
         while at < length:
-            count = connection.recv_into(view[at:], min(length - at, PIECE_BYTES))
+            count = connection.recv_into(view[at:], min(length - at, READ_BYTES))
             if not count:
                 return None
             at += count

@@ -26,16 +26,16 @@ Content = Sequence[bytes | memoryview]
 WITHOUT_STUDY = "without-study"
 """The folder of instances whose study nobody can tell."""
 
-LEAST_BYTES = 4096
+MIN_COUNTED_BYTES = 4096
 """What a file counts for at least: so many of no size would fill a disk, too."""
 
-FREE_BYTES = 2**30
+MIN_FREE_BYTES = 2**30
 """Of the disk, left free for everything else."""
 
-OLD_SECONDS = 3600.0
+MIN_DRAFT_AGE_SECONDS = 3600.0
 """A draft that nobody has written to for so long is one of a process that died."""
 
-LOCKS = 64
+LOCK_COUNT = 64
 
 
 class Kept(StrEnum):
@@ -54,13 +54,13 @@ class Spool:
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
         """Make the folder; what a process that died left half written is removed. Raises EnvironmentFault."""
         self.folder, self.max_bytes = folder.absolute(), max_bytes
-        self._locks = [threading.Lock() for _ in range(LOCKS)]
+        self._locks = [threading.Lock() for _ in range(LOCK_COUNT)]
         self._counting = threading.Lock()
         try:
             make_folder(self.folder, OWNER)
             make_folder(self.scratch, OWNER)
             self._clear_drafts()
-            self._bytes = sum(max(size, LEAST_BYTES) for size in _sizes(self.folder))
+            self._bytes = sum(max(size, MIN_COUNTED_BYTES) for size in _sizes(self.folder))
         except OSError as error:
             raise disk_fault(f"{self.folder} cannot be used", error) from error
 
@@ -81,7 +81,7 @@ class Spool:
         if not is_uid_name(instance):
             raise InputError(ErrorCode.CORRUPT_HEADER, "its SOP Instance UID is not a UID")
         place, size = self._place(study, instance), sum(len(piece) for piece in content)
-        with self._locks[hash(instance) % LOCKS]:
+        with self._locks[hash(instance) % LOCK_COUNT]:
             kept = Kept.NEW
             if place.is_file():
                 if _holds(place, content):
@@ -111,12 +111,12 @@ class Spool:
     @contextmanager
     def _room_for(self, size: int) -> Iterator[None]:
         """Room that is taken within the block, and given back where it fails; EnvironmentFault where there is none."""
-        size = max(size, LEAST_BYTES)
+        size = max(size, MIN_COUNTED_BYTES)
         with self._counting:
             if self._bytes + size > self.max_bytes:
                 message = f"{self.folder} has reached its limit of {self.max_bytes / 1e9:,.1f} GB."
                 raise EnvironmentFault(f"{message} Remove what has been done, or allow more (--max-spool).")
-            if shutil.disk_usage(self.folder).free < size + FREE_BYTES:
+            if shutil.disk_usage(self.folder).free < size + MIN_FREE_BYTES:
                 raise EnvironmentFault(f"The disk of {self.folder} is full. Make room: until then it takes nothing.")
             self._bytes += size
         try:
@@ -130,7 +130,7 @@ class Spool:
         now = time.time()
         for draft in self.scratch.iterdir():
             with suppress(FileNotFoundError):
-                if now - draft.stat(follow_symlinks=False).st_mtime > OLD_SECONDS:
+                if now - draft.stat(follow_symlinks=False).st_mtime > MIN_DRAFT_AGE_SECONDS:
                     draft.unlink()
 
 
