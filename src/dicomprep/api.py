@@ -22,6 +22,7 @@ from dicomprep.pipeline.result import Result
 from dicomprep.pipeline.stages.decode import decode
 from dicomprep.pixels.geometry import Points
 from dicomprep.storage.naming import frame_filename, source_name
+from dicomprep.storage.place import is_url
 from dicomprep.storage.source import MemoryFile, SourceFile, read_stream
 
 __all__ = ["DrawOptions", "PreprocessOptions", "Processed", "preprocess", "process_dicom"]
@@ -111,7 +112,7 @@ def preprocess(
 ) -> Result:
     """Process all DICOM files in `dicom_dir`; the same as `dicomprep preprocess`, without its printing.
 
-    `dicom_dir` is a folder, an archive, or a list of them.
+    `dicom_dir` is a folder, an archive, an address such as `s3://bucket/prefix`, or a list of them.
     Options are those of the command line: `output_dir`, `db`, `workers`, `size`, `window`, `timeout` and so on.
     Raises ConfigError for wrong ones and EnvironmentFault where disk or database fail. Bad files do not raise:
     they are counted in the result and recorded in the database. For example::
@@ -159,7 +160,7 @@ def process_dicom(path: DicomSource, **options: Unpack[DrawOptions]) -> list[Pro
 def _open(source: DicomSource, most: int) -> Iterator[SourceFile | MemoryFile]:
     """Whatever `process_dicom` takes, as a file to read; `most` bytes of a stream at most."""
     if isinstance(source, (str, os.PathLike)):
-        with source_at(os.path.realpath(source)).open() as file:
+        with source_at(str(source) if is_url(source) else os.path.realpath(source)).open() as file:
             yield file
         return
     content = _read(source, most)

@@ -157,7 +157,7 @@ def test_a_run_that_is_killed_while_it_prunes_leaves_no_image_without_a_row(
     (place.source / "loose.dcm").unlink()
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr("dicomprep.storage.local_images.LocalImages.remove_emptied", die)
-        patched.setattr("dicomprep.pipeline.absence.LocalImages.remove", lambda _, names: die() if names else None)
+        patched.setattr("dicomprep.storage.local_images.LocalImages.remove", lambda _, names: die() if names else None)
         place.run(prune=True)
     place.run()
     place.check()

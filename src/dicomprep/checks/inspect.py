@@ -18,6 +18,7 @@ from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.geometry import resample
 from dicomprep.pixels.png import encode_png
+from dicomprep.storage.place import is_url
 from dicomprep.storage.sync import drafted
 
 __all__ = ["Inspection", "inspect_file", "render_in_terminal", "save_png"]
@@ -32,12 +33,12 @@ class Inspection:
     error: InputError | None
 
 
-def inspect_file(path: Path, options: ImageOptions, *, frame_number: int, max_bytes: int) -> Inspection:
+def inspect_file(path: str | Path, options: ImageOptions, *, frame_number: int, max_bytes: int) -> Inspection:
     """Explain one frame of one file.
 
     Raises InputError only where the file cannot be opened, ConfigError where it has no such frame.
     """
-    with warnings.catch_warnings(action="ignore"), source_at(os.path.abspath(path)).open() as file:
+    with warnings.catch_warnings(action="ignore"), source_at(_place_of(path)).open() as file:
         rows = [("File", f"{path} ({file.size:,} bytes)")]
         try:
             image = decode(file, max_bytes=max_bytes)
@@ -61,6 +62,10 @@ def save_png(pixels: Pixels, path: Path) -> None:
     """Write (rows, columns[, 3]) uint8 or uint16 to `path`: as a whole, or not at all."""
     with drafted(path) as draft:
         draft.write_bytes(encode_png(pixels))
+
+
+def _place_of(path: str | Path) -> str:
+    return str(path) if is_url(path) else os.path.abspath(path)
 
 
 def render_in_terminal(pixels: Pixels, *, columns: int) -> str:

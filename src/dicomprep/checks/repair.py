@@ -22,8 +22,9 @@ from dicomprep.database.writes.store import Store
 from dicomprep.pipeline.rerun import recorded_config, sources_below
 from dicomprep.pipeline.result import ProgressListener
 from dicomprep.pipeline.run import run
-from dicomprep.storage.archives.places import find_archive
+from dicomprep.storage.archives.places import find_archive, is_gone
 from dicomprep.storage.paths import actual_path
+from dicomprep.storage.place import is_url
 from dicomprep.workspace import Workspace
 
 __all__ = ["Repaired", "repair"]
@@ -171,7 +172,10 @@ class _Recorded:
 
 def _is_here(row: RecordedInput) -> bool:
     """Whether the source of an input, or the archive that it lies in, can be read; a link is not followed."""
-    place = os.path.join(actual_path(row.root), actual_path(row.path))
+    root = actual_path(row.root)
+    if is_url(root):
+        return not is_gone(root, actual_path(row.path))
+    place = os.path.join(root, actual_path(row.path))
     path = Path((find_archive(place) or (place,))[0])
     return path.is_file() and not path.is_symlink() and os.access(path, os.R_OK)
 

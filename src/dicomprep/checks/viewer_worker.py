@@ -4,7 +4,6 @@ import re
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -119,7 +118,7 @@ def explain(task: Explain) -> list[tuple[str, str]]:
         options = ImageOptions(**task.image)
     except (ConfigError, TypeError):
         options = ImageOptions()
-    inspection = inspect_file(Path(task.path), options, frame_number=0, max_bytes=MAX_BYTES)
+    inspection = inspect_file(task.path, options, frame_number=0, max_bytes=MAX_BYTES)
     rows = [(name, value if name == "File" else _LONG_NUMBER.sub("…", value)) for name, value in inspection.rows]
     if inspection.error is not None:
         rows.append(("Error", f"{inspection.error.detail} [{inspection.error.code}]"))

@@ -24,6 +24,7 @@ from dicomprep.errors import (
     disk_fault,
 )
 from dicomprep.storage.paths import readable_path
+from dicomprep.storage.place import is_url
 from dicomprep.version import VERSION
 
 __all__ = ["app", "main"]
@@ -118,7 +119,7 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
     by_name = {name: argument for argument in arguments for name in argument.names if name.startswith("--")}
     _refuse_empty_paths(by_name)
     data = by_name.get("--dicom-dir")
-    folders = [Path(token.value) for token in data.tokens] if data else []
+    folders = [Path(token.value) for token in data.tokens if not is_url(token.value)] if data else []
     for folder in folders:
         _take_from_data(folder, by_name)
     for source, key, values in default_options(commands, folders):

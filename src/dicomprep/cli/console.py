@@ -17,6 +17,7 @@ from dicomprep.errors import ErrorCode, count_of
 from dicomprep.models import Outcome, Status
 from dicomprep.pipeline.result import ProgressListener, Result
 from dicomprep.storage.paths import readable_path
+from dicomprep.storage.place import is_url
 
 __all__ = [
     "ConsoleListener",
@@ -111,6 +112,8 @@ class ConsoleListener(ProgressListener):
 
     def _count_ahead(self, folders: Iterable[str]) -> None:
         count = 0
+        if any(map(is_url, folders)):  # a bucket is listed once
+            return
         for _, _, names in chain.from_iterable(map(os.walk, folders)):
             count += len(names)
             if self._leaving.is_set():

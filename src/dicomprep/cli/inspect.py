@@ -12,6 +12,7 @@ from dicomprep.cli.options import DEFAULTS, Flat
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.models import Pixels
+from dicomprep.storage.place import is_url
 from dicomprep.storage.sync import require_place
 
 __all__ = ["inspect"]
@@ -21,7 +22,7 @@ MAX_COLUMNS = 64
 
 
 def inspect(
-    file: Path,
+    file: str,
     *,
     image: Annotated[ImageOptions, Flat] = DEFAULTS.image,
     frame: int = 0,
@@ -32,16 +33,17 @@ def inspect(
     Parameters
     ----------
     file
-        A DICOM file.
+        A DICOM file, or the address of one: s3://BUCKET/KEY, https://….
     frame
         Index of the frame, from 0.
     png
         Write the rendered image to this file instead of showing it in the terminal.
 
     """
-    file = file.resolve() if file.is_symlink() else file  # it is the person's own choice
+    if not is_url(file) and Path(file).is_symlink():  # it is the person's own choice
+        file = str(Path(file).resolve())
     if png is not None:
-        require_place(png, apart_from=file)
+        require_place(png, apart_from=None if is_url(file) else Path(file))
     try:
         inspection = inspect_file(file, image, frame_number=frame, max_bytes=DEFAULTS.budget.max_memory * 2**20)
     except InputError as error:

@@ -11,6 +11,7 @@ from dicomprep.cli.run import loading_workers, run_and_report
 from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Budget, Config, ImageOptions, Privacy, Splits
 from dicomprep.engines.options import EngineOptions
 from dicomprep.errors import ConfigError
+from dicomprep.storage.place import is_url
 
 __all__ = ["preprocess"]
 
@@ -41,7 +42,8 @@ def preprocess(  # noqa: PLR0913
     Parameters
     ----------
     dicom_dir
-        Directory containing DICOM files, or an archive of them (.zip, .tar); several may be given.
+        Directory containing DICOM files, an archive of them (.zip, .tar), or s3://BUCKET/PREFIX (gs://, az://,
+        https://); several may be given.
     output_dir
         Output directory for thumbnails, or s3://BUCKET/PREFIX (gs://, az://).
     workers
@@ -70,7 +72,7 @@ def preprocess(  # noqa: PLR0913
         dicom_dir=tuple(dicom_dir),
         workers=workers,
         where=where,
-        jobs=read_jobs([Path(one) for one in dicom_dir]) if where.cluster is not None else None,
+        jobs=read_jobs([Path(one) for one in dicom_dir if not is_url(one)]) if where.cluster is not None else None,
         strict=strict,
         durable=durable,
         archives=archives,

@@ -12,7 +12,7 @@ from typing import Any
 
 from dicomprep.engines.interrupts import hold_back
 
-__all__ = ["CONTEXT", "launching", "may_start_processes", "prepare"]
+__all__ = ["CONTEXT", "current_environment", "launching", "may_start_processes", "prepare"]
 
 WORKER_ENVIRONMENT = {
     # no thread pools of their own: the processes are the parallelism
@@ -92,6 +92,14 @@ def _signals_held_back() -> Iterator[None]:
         resource_tracker.ensure_running()  # it would let signals through again when it starts
     with hold_back():
         yield
+
+
+def current_environment() -> dict[str, str]:
+    """What workers are to find in their environment: what is there now, not when the first of them were prepared.
+
+    A notebook may have got credentials since then, or other ones.
+    """
+    return dict(os.environ) | WORKER_ENVIRONMENT
 
 
 @contextmanager

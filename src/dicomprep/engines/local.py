@@ -13,9 +13,9 @@ from multiprocessing.util import Finalize
 from typing import Any, ClassVar
 
 from dicomprep.engines.base import Answer, EngineFault, Limits, TaskDone, TaskFailure, WorkerExited, WorkerReady
-from dicomprep.engines.forkserver import CONTEXT, launching, prepare
+from dicomprep.engines.forkserver import CONTEXT, current_environment, launching, prepare
 from dicomprep.engines.resource_limits import PARENT_OPEN_FILES, WORKER_OPEN_FILES, require_open_files
-from dicomprep.engines.worker import is_readable, serve
+from dicomprep.engines.worker import is_readable, serve_in
 from dicomprep.errors import EnvironmentFault, ErrorCode
 
 __all__ = ["LocalEngine"]
@@ -263,9 +263,18 @@ class LocalEngine:
         try:
             here, there = CONTEXT.Pipe()
             lifeline, held = CONTEXT.Pipe(duplex=False)
+            told = (there, lifeline, self._work, self._settings, self._limits, self._is_packed)
             process = CONTEXT.Process(
-                target=serve,
-                args=(there, lifeline, self._work, self._settings, self._limits, self._is_packed),
+                target=serve_in,
+                args=(
+                    current_environment(),
+                    there,
+                    lifeline,
+                    self._work,
+                    self._settings,
+                    self._limits,
+                    self._is_packed,
+                ),
                 daemon=True,
                 name="dicomprep worker",
             )

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -30,7 +30,7 @@ from dicomprep.engines.base import (
 from dicomprep.engines.interrupts import ignore
 from dicomprep.errors import EnvironmentFault, ErrorCode
 
-__all__ = ["attempt", "is_readable", "load_work", "serve"]
+__all__ = ["attempt", "is_readable", "load_work", "serve", "serve_in"]
 
 HEARTBEAT_SECONDS = 1.0
 """Between two heartbeats that are sent; more of them would only wake the parent."""
@@ -47,6 +47,14 @@ def load_work(name: str) -> Work:
         what = f"{module} cannot be loaded ({type(error).__name__}: {error})"
         raise EnvironmentFault(f"{what}. Install dicomprep and what it needs again.") from error
     return work
+
+
+def serve_in(environment: Mapping[str, str], *arguments: Any) -> None:  # noqa: ANN401
+    """Take over an environment, that of the parent now, and `serve`."""
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
+    serve(*arguments)
 
 
 def serve(

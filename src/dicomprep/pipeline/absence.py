@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from dicomprep.database.queries.roots import count_recorded
 from dicomprep.database.writes import absent as absent_inputs
@@ -11,7 +13,9 @@ from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.store import Store
 from dicomprep.storage.archives.places import is_gone
 from dicomprep.storage.base import ImageStore
+from dicomprep.storage.objects import Bucket
 from dicomprep.storage.paths import actual_path
+from dicomprep.storage.place import is_url
 from dicomprep.storage.roots import Part
 
 __all__ = ["Search", "count_below", "note_absent", "prune"]
@@ -21,6 +25,9 @@ CHECK_BATCH_FILES = 10_000
 
 PRUNE_BATCH_FILES = 1000
 """Inputs whose rows are removed in one transaction; bounds how long the database is locked."""
+
+CONCURRENT_REQUESTS = 16
+"""To an object store that is asked what is still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,8 @@ def count_below(search: Search) -> int:
 
 def _is_empty(part: Part) -> bool:
     """Whether the root is a folder that holds nothing: a disk that is not mounted looks so."""
+    if is_url(part.root):
+        return next(Bucket(actual_path(part.root)).list(), None) is None
     try:
         with os.scandir(actual_path(part.root)) as entries:
             return next(entries, None) is None
@@ -88,6 +97,14 @@ def _is_empty(part: Part) -> bool:
 
 def _is_gone(part: Part, path: str) -> bool:
     return is_gone(actual_path(part.root), actual_path(path))
+
+
+def _are_gone(part: Part, paths: Sequence[str]) -> list[bool]:
+    """The same of many; an object store is asked for several at a time."""
+    if not is_url(part.root):
+        return [_is_gone(part, path) for path in paths]
+    with ThreadPoolExecutor(CONCURRENT_REQUESTS, "dicomprep asking") as asking:
+        return list(asking.map(partial(_is_gone, part), paths))
 
 
 def _is_as_expected(search: Search) -> bool:
@@ -110,7 +127,8 @@ def _find_wrong_marks(search: Search, part: Part, *, only_absent: bool) -> Itera
         if not rows:
             return
         after = rows[-1].id
-        seen = [(row, _is_gone(part, row.path)) for row in rows]
+        gone = _are_gone(part, [row.path for row in rows])
+        seen = list(zip(rows, gone, strict=True))
         for absent in (True, False):
             ids = [row.id for row, gone in seen if gone == absent and (row.absent_since is not None) != absent]
             if ids:

@@ -16,6 +16,7 @@ from dicomprep.database.writes.absent import count_absent
 from dicomprep.errors import count_of
 from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.paths import actual_path
+from dicomprep.storage.place import is_url
 from dicomprep.storage.roots import Part
 
 __all__ = ["absent_inputs", "concerns", "last_splits", "percentages", "unreachable_roots"]
@@ -128,8 +129,8 @@ def _changed_side(newest: int, total: int, when: str, *, of_run: bool) -> Iterat
 
 
 def _state(folder: str) -> str:
-    """Why a source folder cannot be searched; "" where it holds something or cannot be read, and for an archive."""
-    if find_archive(folder) is not None:
+    """Why a source folder cannot be searched; "" where it holds something or cannot be read, and of what is none."""
+    if is_url(folder) or find_archive(folder) is not None:
         return ""
     try:
         with os.scandir(folder) as entries:

@@ -12,13 +12,17 @@ from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.archives.source import RefusedSource
 from dicomprep.storage.base import Source
 from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.object_source import ObjectSource
+from dicomprep.storage.place import INPUT_SCHEMES, Place, is_url
 from dicomprep.storage.source import Version
 
 __all__ = ["archive_members", "recorded_sources", "source_at"]
 
 
 def source_at(place: str) -> Source:
-    """The input at an absolute path, whose version nobody asks for: `/data/export.zip!/study_001/IM1`, say."""
+    """The input at an absolute path or an address, whose version nobody asks for: `/data/export.zip!/study_001/IM1`."""
+    if is_url(place):
+        return ObjectSource.at(Place.parse(place, option="The address", schemes=INPUT_SCHEMES).text)
     found = find_archive(place)
     if found is None or not found[1]:
         return LocalSource.at(place)
@@ -28,6 +32,9 @@ def source_at(place: str) -> Source:
 
 def recorded_sources(root: str, paths: Sequence[str], *, follow_links: bool) -> Iterator[Source]:
     """Recorded inputs as they are now. Those of an archive are to come together."""
+    if is_url(root):
+        yield from (ObjectSource.now(root, path) for path in paths)
+        return
     for archive, those in groupby(paths, key=lambda path: (find_archive(os.path.join(root, path)) or ("",))[0]):
         if archive:
             yield from _members_at(root, list(those), follow_links=follow_links)

@@ -14,12 +14,15 @@ from dicomprep.config import Config
 from dicomprep.database.queries.roots import is_doubled, recorded_roots
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.pipeline.opening import archive_members
+from dicomprep.pipeline.remote import remote_sources
 from dicomprep.pipeline.stages.discover import discover
 from dicomprep.storage.archives.kinds import SEPARATOR, archive_kind, is_archive
 from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.base import Source
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import actual_path, readable_path
+from dicomprep.storage.place import INPUT_SCHEMES, Place, is_url
+from dicomprep.storage.remote_roots import find_remote_tree, is_object
 from dicomprep.storage.roots import Part, Tree, find_tree
 
 __all__ = ["Places", "find_places", "require_places"]
@@ -60,7 +63,9 @@ class Places:
 def require_places(given: Sequence[str]) -> None:
     """ConfigError where something is neither a folder nor an archive that can be opened."""
     for place in given:
-        if not Path(place).is_dir() and not _is_readable_archive(place):
+        if is_url(place):
+            Place.parse(place, option="DICOM_DIR", schemes=INPUT_SCHEMES)
+        elif not Path(place).is_dir() and not _is_readable_archive(place):
             raise ConfigError(_why_not(Path(place)))
 
 
@@ -71,18 +76,29 @@ def find_places(connection: Connection, config: Config) -> Places:
     outer = [text for text in texts if not any(_is_covered(text, other, config) for other in texts)]
     by_real = {_real(text): text for text in reversed(outer)}
     kept = sorted(by_real.values(), key=outer.index)
-    trees = (find_tree(text, recorded, partial(is_doubled, connection)) for text in kept)
+    trees = (_find_tree(text, recorded, connection) for text in kept)
     return Places(tuple(trees), tuple(kept))
 
 
+def _find_tree(text: str, recorded: Sequence[str], connection: Connection) -> Tree:
+    if is_url(text):
+        return find_remote_tree(text, recorded, is_object=is_object(text))
+    return find_tree(text, recorded, partial(is_doubled, connection))
+
+
 def _as_place(given: str) -> str:
-    """A folder as it was given; an archive with the mark behind it, by the file that a link leads to."""
+    """A folder as it was given; an archive with the mark behind it, by the file that a link leads to; an address."""
+    if is_url(given):
+        place = Place.parse(given, option="DICOM_DIR", schemes=INPUT_SCHEMES)
+        return place.text if place.is_remote else str(place.path)
     if not Path(given).is_file():
         return given
     return (os.path.realpath(given) if Path(given).is_symlink() else given) + SEPARATOR
 
 
 def _real(place: str) -> str:
+    if is_url(place):
+        return place.rstrip("/")
     archive = find_archive(place)
     return f"{os.path.realpath(archive[0])}{SEPARATOR}" if archive else os.path.realpath(place)
 
@@ -96,6 +112,8 @@ def _is_covered(place: str, other: str, config: Config) -> bool:
 
 
 def _search(tree: Tree, config: Config, exclude: Collection[str], passed_over: Counter[str]) -> Iterator[Source]:
+    if is_url(tree.given):
+        return remote_sources(tree, exclude=exclude, passed_over=passed_over)
     root, within = actual_path(tree.home.root), actual_path(tree.home.prefix.rstrip("/"))
     if find_archive(os.path.join(root, within).rstrip("/")) is not None:
         return archive_members(root, within, passed_over) or iter(())

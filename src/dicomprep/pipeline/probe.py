@@ -9,6 +9,8 @@ from typing import Self
 from dicomprep.errors import EnvironmentFault
 from dicomprep.storage.base import ImageStore
 from dicomprep.storage.marks import put_mark, read_mark
+from dicomprep.storage.objects import Bucket
+from dicomprep.storage.place import is_url
 
 __all__ = ["Probe"]
 
@@ -46,6 +48,9 @@ class Probe:
         return why
 
     def _explain_data(self) -> str | None:
+        if is_url(self.data):
+            reached = Bucket(self.data).answers()
+            return None if reached else f"cannot read {self.data}: it needs the same credentials and endpoint there"
         try:
             os.lstat(os.path.join(self.data, self.entry or ""))
         except OSError as error:
@@ -63,6 +68,8 @@ class Probe:
 
 
 def _any_entry(folder: str) -> str | None:
+    if is_url(folder):
+        return None
     try:
         with os.scandir(folder) as entries:
             return next((entry.name for entry in entries), None)

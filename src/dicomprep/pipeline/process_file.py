@@ -40,6 +40,7 @@ from dicomprep.privacy.burned_in import needs_pixel_check
 from dicomprep.storage.file_budget import FileBudget, require_paid_pixels
 from dicomprep.storage.naming import frame_filename, thumbnail_path
 from dicomprep.storage.source import SourceFile
+from dicomprep.storage.waiting import waiting_for
 
 __all__ = ["draw", "process"]
 
@@ -73,7 +74,11 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
     if source.error is not None:
         return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, source.error)
     try:
-        with warnings.catch_warnings(action="ignore"), source.open() as file:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            waiting_for(settings.timeout, heartbeat),
+            source.open() as file,
+        ):
             if not _is_input(task, file):  # it is not read any further
                 return Outcome(task, None)
             _wait_until_quiet(file.version.mtime_ns, heartbeat)
@@ -83,14 +88,15 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
             try:
                 outcome = replace(_process_open(task, file, settings, heartbeat), digest=digest)
             except Exception:
-                if not file.has_changed():
+                if not file.changed_while_read():
                     raise
                 outcome = Outcome(task, None, digest=digest)  # made of bytes that are gone
-            if file.has_changed() or not file.version.has_content_of(source.version):
+            if file.changed_while_read() or not file.version.has_content_of(source.version):
                 return _mark_unstable(outcome)
             return outcome
     except InputError as error:
-        return Outcome(task, Status.FAILED, error.code, error.detail)
+        outcome = Outcome(task, Status.FAILED, error.code, error.detail)
+        return _mark_unstable(outcome) if error.code is ErrorCode.CHANGED else outcome
 
 
 def draw(image: DicomImage, index: int, options: ImageOptions) -> Thumbnail:

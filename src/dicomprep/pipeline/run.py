@@ -33,6 +33,7 @@ from dicomprep.privacy.keys import explain_exposure, fingerprint_key
 from dicomprep.storage.access import OWNER
 from dicomprep.storage.base import ImageStore, Source
 from dicomprep.storage.roots import Part
+from dicomprep.storage.waiting import waiting_for
 from dicomprep.version import VERSION
 from dicomprep.workspace import Workspace
 
@@ -56,6 +57,7 @@ def run(
     config, listener = replace(config, workers=count_workers(config.workers)), listener or ProgressListener()
     _warn_of_tags(config, listener)
     with ExitStack() as stack:
+        stack.enter_context(waiting_for(config.budget.timeout))
         access = stack.enter_context(workspace.lock(shared=config.shared))
         cluster = stack.enter_context(cluster_of(config))
         store = stack.enter_context(workspace.writing(alone=True, access=access))

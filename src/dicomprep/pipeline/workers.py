@@ -13,6 +13,7 @@ from dicomprep.models import Outcome, Settings, Task
 from dicomprep.pipeline.probe import Probe
 from dicomprep.pipeline.result import ProgressListener
 from dicomprep.storage.base import ImageStore
+from dicomprep.storage.place import is_url
 
 if TYPE_CHECKING:
     from dicomprep.engines.clusters import Cluster
@@ -88,5 +89,7 @@ class Workers:
 
 def _first_folder(config: Config) -> str:
     """What every worker must see: the first folder that is searched, or in which the archive lies."""
+    if is_url(config.dicom_dir[0]):
+        return config.dicom_dir[0]
     first = os.path.abspath(config.dicom_dir[0])
     return first if os.path.isdir(first) else os.path.dirname(first)

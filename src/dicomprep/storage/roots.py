@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.paths import actual_path, readable_path
+from dicomprep.storage.place import is_url
 
 __all__ = ["Identity", "Part", "Tree", "find_tree", "identity_of", "place_within"]
 
@@ -113,6 +114,8 @@ def place_within(root: str, path: str) -> str:
     Opened by that, a link out of the folder is refused, one within it is not.
     """
     place = os.path.join(root, path)
+    if is_url(root):
+        return place
     real_root, real = os.path.realpath(root), os.path.realpath(place)
     return real if real.startswith(os.path.join(real_root, "")) else place
 

@@ -80,6 +80,10 @@ class SourceFile(ABC):
     def has_changed(self) -> bool:
         """Whether what lies at its place is no longer what was opened."""
 
+    def changed_while_read(self) -> bool:
+        """Whether what was read may be of more than one content; asked at the end."""
+        return self.has_changed()
+
     @property
     def _whole(self) -> bytes | None:
         if self._content is None and self.size <= WHOLE_FILE_BYTES:

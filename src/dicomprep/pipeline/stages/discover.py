@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dicomprep.dicom.sniff import DICOM_SUFFIXES
 from dicomprep.pipeline.stages.left_out import why_left_out
-from dicomprep.pipeline.stages.listing import Entry, list_sorted
+from dicomprep.pipeline.stages.listing import FOLDER, NAMED_DCM, OTHER, Entry, list_sorted
 from dicomprep.pipeline.stages.unpack import unpack
 from dicomprep.storage.archives.kinds import SEPARATOR, is_archive
 from dicomprep.storage.base import Source
@@ -25,9 +25,6 @@ LINK, OUTWARD_LINK, COPY_LINK, BROKEN_LINK, LOOP = (
     "broken symbolic link",
     "circular link",
 )
-
-NAMED_DCM, OTHER, FOLDER = range(3)
-"""The order within a folder, so that `scan.dcm` is named before `scan`, which may be no image at all."""
 
 MAX_LINKED_FOLDERS = 3
 """Links to folders followed on one path: with more, a few links would make millions of paths."""

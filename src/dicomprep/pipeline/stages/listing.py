@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import IO, Any, TypeVar
 
-__all__ = ["Entry", "list_sorted", "sort_all"]
+__all__ = ["FOLDER", "NAMED_DCM", "OTHER", "Entry", "folder_order", "list_sorted", "sort_all"]
 
 T = TypeVar("T", bound=tuple[Any, ...])
+
+NAMED_DCM, OTHER, FOLDER = range(3)
+"""The order within a folder, so that `scan.dcm` is named before `scan`, which may be no image at all."""
 
 Entry = tuple[int, str, int]
 """(rank, name, anything that was noted of it): entries come by rank, then by name."""
@@ -29,6 +32,13 @@ def list_sorted(folder: str, judge: Callable[["os.DirEntry[str]"], Entry | None]
     """
     with os.scandir(folder) as listing:
         return sort_all(entry for entry in map(judge, listing) if entry is not None)
+
+
+def folder_order(path: str) -> tuple[tuple[int, str], ...]:
+    """A key by which paths come as a folder's files do: `.dcm` first, then others, then what lies in its folders."""
+    *folders, name = path.split("/")
+    rank = NAMED_DCM if name.lower().endswith(".dcm") else OTHER
+    return (*((FOLDER, folder) for folder in folders), (rank, name))
 
 
 def sort_all(entries: Iterator[T]) -> Iterator[T]:

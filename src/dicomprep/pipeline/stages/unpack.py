@@ -11,7 +11,7 @@ from typing import Any
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pipeline.stages.left_out import why_left_out
-from dicomprep.pipeline.stages.listing import sort_all
+from dicomprep.pipeline.stages.listing import folder_order, sort_all
 from dicomprep.storage.archives.kinds import ArchiveKind, archive_kind, archive_stem, is_archive
 from dicomprep.storage.archives.members import Budget, Member, MemberKind, Packing, safe_path
 from dicomprep.storage.archives.source import MemberSource, RefusedSource
@@ -27,8 +27,6 @@ MAX_NESTING = 3
 
 MAX_REMEMBERED_NAMES = 2_000_000
 """Names of members, to tell a second one of the same name."""
-
-NAMED_DCM, OTHER, FOLDER = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +113,7 @@ class _Search:
                 refusal = budget.allow(member)
                 taken = self._judge(member, member.fault or refusal)
                 if taken is not None:
-                    yield _order(taken[0]), next(numbers), *taken
+                    yield folder_order(taken[0]), next(numbers), *taken
         except InputError as fault:
             faults.append(fault)
 
@@ -193,13 +191,6 @@ def _single(file: SourceFile, name: str) -> Member:
     end = file.read_range(max(0, file.size - 8), 8)
     crc, size = int.from_bytes(end[:4], "little"), int.from_bytes(end[4:], "little")
     return Member(name, size, Packing(0, file.size, "gzip", crc), tag=f"crc32:{crc:08x}")
-
-
-def _order(path: str) -> tuple[tuple[int, str], ...]:
-    """As a folder's files come: `.dcm` first, then others, then what lies in its folders."""
-    *folders, name = path.split("/")
-    rank = NAMED_DCM if name.lower().endswith(".dcm") else OTHER
-    return (*((FOLDER, folder) for folder in folders), (rank, name))
 
 
 def _unsafe(message: str) -> InputError:

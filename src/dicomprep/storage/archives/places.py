@@ -4,6 +4,7 @@ import os
 import stat
 
 from dicomprep.storage.archives.kinds import split_member
+from dicomprep.storage.place import is_url
 
 __all__ = ["find_archive", "is_gone"]
 
@@ -21,6 +22,10 @@ def find_archive(place: str) -> tuple[str, str] | None:
 
 def is_gone(root: str, path: str) -> bool:
     """Whether nothing lies at a path below a root. What cannot be looked at may be there, and what is in an archive."""
+    if is_url(root):
+        from dicomprep.storage.object_source import is_object_gone
+
+        return is_object_gone(root, path)
     place = os.path.join(root, path)
     try:
         os.lstat(place)

@@ -1,0 +1,165 @@
+"""Runs over buckets: what a folder of the same files gives, whatever the server does meanwhile."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dicomprep.cli.samples import make_samples
+from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.pipeline.rerun import due_runs
+from tests.running import Place, cli, make_files
+from tests.services.faulty_proxy import Proxy, proxying
+from tests.services.gateway import ACCESS_KEY, SECRET_KEY, Gateway
+
+NAMES = ("Studie 1/Bild A.dcm", "Studie 1/Bild B.dcm:3", "頭部 CT/ä.dcm", "Studie 1/Bild A")
+ROWS = """SELECT path, status, error_code, study_id, name, f.thumbnail_path, f.digest, g.split FROM files
+LEFT JOIN frames f ON files.id = f.file_id LEFT JOIN groups g ON files.group_id = g.id"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path / "Daten Ä")
+    make_files(place.source, *NAMES)
+    (place.source / "broken.dcm").write_bytes(b"no image")
+    (place.source / "notes.txt").write_bytes(b"nothing")
+    return place
+
+
+@pytest.fixture
+def proxy(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    with proxying(gateway.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        yield proxy
+
+
+def in_bucket(gateway: Gateway, place: Place) -> str:
+    """The address of a bucket that holds the files of a place, under the name of their folder."""
+    bucket = gateway.new_bucket()
+    gateway.fill(bucket, place.source, f"{place.source.name}/")
+    return f"s3://{bucket}/{place.source.name}"
+
+
+def rows(place: Place) -> list[str]:
+    return sorted(map(str, place.rows(ROWS)))
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("samples") / "samp_ds"
+    make_samples(folder)
+    return folder
+
+
+def test_the_sample_tree_gives_the_same_from_a_bucket(samples: Path, tmp_path: Path, gateway: Gateway) -> None:
+    bucket = gateway.new_bucket()
+    gateway.fill(bucket, samples, "samp_ds/")
+    local, remote = Place(tmp_path / "local"), Place(tmp_path / "remote")
+    local.run(dicom_dir=samples)
+    remote.base.mkdir()
+    (remote.base / "x.db.key").write_bytes((local.base / "x.db.key").read_bytes())
+    result = remote.run(dicom_dir=f"s3://{bucket}/samp_ds")
+    assert remote.images() == local.images()
+    assert rows(remote) == rows(local)
+    assert result.other_files == 0
+
+
+def test_what_is_unchanged_is_not_fetched_again(place: Place, gateway: Gateway, proxy: Proxy) -> None:
+    url = in_bucket(gateway, place)
+    first = place.run(dicom_dir=url)
+    assert (first.found, first.other_files) == (5, 1)
+    proxy.requests.clear()
+    again = place.run(dicom_dir=url)
+    assert (again.unchanged, again.processed) == (5, 0)
+    assert all("list-type" in request or request.endswith("notes.txt") for request in proxy.requests)
+    gateway.put(url.split("/")[2], "in/Studie 1/Bild A.dcm", (place.source / "頭部 CT/ä.dcm").read_bytes())
+    assert place.run(dicom_dir=url).processed == 1
+
+
+def test_parts_of_an_address_are_the_same_inputs(place: Place, gateway: Gateway) -> None:
+    url = in_bucket(gateway, place)
+    place.run(dicom_dir=url)
+    for part in (f"{url}/Studie 1", f"{url}/Studie 1/", f"{url}/頭部 CT/ä.dcm", url.rpartition("/")[0]):
+        assert place.run(dicom_dir=part).processed == 0
+    assert len(place.rows("SELECT id FROM files")) == 5
+    with pytest.raises(ConfigError, match="no user, password, query or token"):
+        place.run(dicom_dir="https://host/a.dcm?token=canary")
+
+
+def test_a_folder_and_a_bucket_in_one_run(place: Place, gateway: Gateway) -> None:
+    url = in_bucket(gateway, place)
+    make_files(place.base / "other", "here.dcm", seed=77)
+    result = place.run(dicom_dir=[place.base / "other", url])
+    assert (result.found, result.frames) == (6, 7)
+
+
+def test_what_is_gone_is_pruned(place: Place, gateway: Gateway) -> None:
+    url = in_bucket(gateway, place)
+    place.run(dicom_dir=url)
+    gateway.store(url.split("/")[2]).delete("in/頭部 CT/ä.dcm")
+    assert place.run(dicom_dir=url, prune=True).pruned == 1
+    assert len(place.images()) == 5
+
+
+def test_images_beside_the_inputs_are_no_inputs(place: Place, gateway: Gateway) -> None:
+    url = in_bucket(gateway, place)
+    place.run(dicom_dir=url, output_dir=f"{url}/out")
+    again = place.run(dicom_dir=url, output_dir=f"{url}/out")
+    assert (again.found, again.other_files) == (5, 1)
+
+
+def test_repair_retry_and_inspect_take_the_same_names(place: Place, gateway: Gateway) -> None:
+    url = in_bucket(gateway, place)
+    place.run(dicom_dir=url)
+    before = place.images()
+    (place.output / min(before)).unlink()
+    assert cli(place.base, "verify", "--repair", "--db", place.db).returncode == 0
+    assert place.images() == before
+    shown = cli(place.base, "inspect", f"{url}/Studie 1/Bild A.dcm", "--png", "shown.png")
+    assert shown.returncode == 0, shown.stderr
+    assert url in shown.stdout
+    ((config, sources, count),) = due_runs(place.workspace, codes=None, workers=1, changes={})
+    assert (config.dicom_dir, count, [source.path for source in sources]) == ((url,), 1, ["broken.dcm"])
+
+
+def test_faults_of_the_server_lose_nothing(place: Place, gateway: Gateway, proxy: Proxy) -> None:
+    local, url = place.run(), in_bucket(gateway, place)
+    expected = place.images()
+    other = Place(place.base / "other")
+    other.base.mkdir()
+    faults = ("cut", None, "503 SlowDown", None, "500 InternalError", "length", None)
+    proxy.fault = lambda _method, _path, number: faults[number % len(faults)]
+    remote = other.run(dicom_dir=url)
+    assert (remote.statuses, remote.codes) == (local.statuses, local.codes)
+    assert other.images() == expected
+
+
+@pytest.mark.parametrize("fault", ["503 SlowDown", "400 ExpiredToken"])
+def test_a_store_that_ends_leaves_its_inputs_to_be_done(
+    place: Place, gateway: Gateway, proxy: Proxy, fault: str
+) -> None:
+    url = in_bucket(gateway, place)
+    listed: list[bool] = []
+
+    def refuse(_method: str, path: str, _number: int) -> str | None:
+        """All but the listings of a run's beginning."""
+        listed.append("list-type" in path)
+        return None if listed[-1] and all(listed) else fault
+
+    proxy.fault = refuse
+    with pytest.raises(EnvironmentFault, match="expired" if "Expired" in fault else "cannot"):
+        place.run(dicom_dir=url, timeout=2, workers=1)
+    assert place.rows("SELECT count(*) FROM files") == [0]
+    proxy.fault = lambda *_: None
+    assert place.run(dicom_dir=url).found == 5
+
+
+def test_keys_of_the_store_are_nowhere(place: Place, gateway: Gateway) -> None:
+    url = in_bucket(gateway, place)
+    done = cli(place.base, "preprocess", url, "--output-dir", place.output, "--db", place.db)
+    assert done.returncode == 0, done.stderr
+    assert f"Cannot read {url}/broken.dcm" in done.stderr
+    written = [path.read_bytes() for path in place.base.rglob("*") if path.is_file()]
+    written += [text.encode() for text in (done.stdout, done.stderr)]
+    for secret in (ACCESS_KEY, SECRET_KEY):
+        assert not any(secret.encode() in content for content in written)
