@@ -263,21 +263,9 @@ class LocalEngine:
         try:
             here, there = CONTEXT.Pipe()
             lifeline, held = CONTEXT.Pipe(duplex=False)
-            told = (there, lifeline, self._work, self._settings, self._limits, self._is_packed)
-            process = CONTEXT.Process(
-                target=serve_in,
-                args=(
-                    current_environment(),
-                    there,
-                    lifeline,
-                    self._work,
-                    self._settings,
-                    self._limits,
-                    self._is_packed,
-                ),
-                daemon=True,
-                name="dicomprep worker",
-            )
+            told = there, lifeline, self._work, self._settings, self._limits, self._is_packed
+            arguments = current_environment(), *told
+            process = CONTEXT.Process(target=serve_in, args=arguments, daemon=True, name="dicomprep worker")
             with launching():
                 process.start()
         except (OSError, EOFError) as error:

@@ -2,12 +2,12 @@
 
 import os
 import time
-import warnings
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from warnings import catch_warnings
 
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.grayscale import PRESET_NOT_USED
@@ -74,11 +74,7 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
     if source.error is not None:
         return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, source.error)
     try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            waiting_for(settings.timeout, heartbeat),
-            source.open() as file,
-        ):
+        with waiting_for(settings.timeout, heartbeat), catch_warnings(action="ignore"), source.open() as file:
             if not _is_input(task, file):  # it is not read any further
                 return Outcome(task, None)
             _wait_until_quiet(file.version.mtime_ns, heartbeat)
