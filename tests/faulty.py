@@ -109,7 +109,15 @@ def _answer_by_a_function(_detail: str, _heartbeat: Heartbeat) -> Callable[[], N
     return lambda: None
 
 
+def _kill_dask_worker(_detail: str, _heartbeat: Heartbeat) -> None:
+    """The process whose engine this one belongs to: it started the one that this is a copy of."""
+    above = os.getppid()
+    os.kill(int(Path(f"/proc/{above}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
+    time.sleep(30)
+
+
 ACTS = {
+    "fell": _kill_dask_worker,
     "function": _answer_by_a_function,
     "nap": _nap,
     "beats": _beat,

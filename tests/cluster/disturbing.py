@@ -3,10 +3,10 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from tests.cluster.slurm import Slurm
 from tests.running import Place, make_files
 
 __all__ = ["SLOW_FILES", "dask_processes", "kill", "make_slow_files", "run_script"]
@@ -35,17 +35,16 @@ def run_script(place: Place, **options: object) -> list[str]:
     return [sys.executable, str(file)]
 
 
-def dask_processes(kind: str, within: Iterator[int] | None = None) -> list[int]:
-    """Processes of Dask on this machine: `nanny` (of a job or a command), or `worker`, which it starts."""
+def dask_processes(slurm: Slurm, kind: str) -> list[int]:
+    """Processes of Dask in jobs of this cluster: each job's `nanny`, or the `worker` that it starts."""
+    marks = {"nanny": b"distributed.cli.dask_worker", "worker": b"multiprocessing.spawn"}
+    configuration = f"SLURM_CONF={slurm.environment['SLURM_CONF']}".encode()
     found = []
     for folder in Path("/proc").iterdir():
-        with suppress(OSError, ValueError):
-            command = (folder / "cmdline").read_bytes().split(b"\0")
-            is_nanny = b"distributed.cli.dask_worker" in command or b"worker" in command[1:3]
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            above = Path(f"/proc/{parent}/cmdline").read_bytes()
-            is_worker = b"dask" in above and any(b"spawn_main" in word for word in command)
-            if (is_nanny if kind == "nanny" else is_worker) and folder.name.isdigit():
+        with suppress(OSError):
+            environment = (folder / "environ").read_bytes().split(b"\0")
+            is_job = configuration in environment and any(word.startswith(b"SLURM_JOB_ID=") for word in environment)
+            if is_job and marks[kind] in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
     return found
 

@@ -75,12 +75,12 @@ def cancel_a_job(slurm: Slurm, _run: Started) -> None:
     slurm.call("scancel", random.choice(slurm.jobs()))
 
 
-def kill_a_worker(_slurm: Slurm, _run: Started) -> None:
-    kill(random.choice(dask_processes("worker")))
+def kill_a_worker(slurm: Slurm, _run: Started) -> None:
+    kill(random.choice(dask_processes(slurm, "worker")))
 
 
-def kill_a_nanny(_slurm: Slurm, _run: Started) -> None:
-    kill(random.choice(dask_processes("nanny")))
+def kill_a_nanny(slurm: Slurm, _run: Started) -> None:
+    kill(random.choice(dask_processes(slurm, "nanny")))
 
 
 def kill_the_command(_slurm: Slurm, run: Started) -> None:
@@ -103,14 +103,14 @@ def test_nothing_is_lost_or_doubled(
         make_slow_files(place)
         command = run_script(place, cluster="slurm", jobs=JOBS)
         with started(command, place.base, env=os.environ) as run:
-            assert wait_until(lambda: len(dask_processes("worker")) == 2, 60)
+            assert wait_until(lambda: len(dask_processes(in_slurm, "worker")) == 2, 60)
             time.sleep(random.uniform(0, 6))
             disturb(in_slurm, run)
             output, errors = run.process.communicate(timeout=120)
         assert "Traceback" not in errors
         if disturb in (kill_the_command, interrupt):
             assert in_slurm.has_ended(60)
-            assert wait_until(lambda: dask_processes("worker") == [], 60)
+            assert wait_until(lambda: dask_processes(in_slurm, "worker") == [], 60)
             place.run()
         else:
             assert run.process.returncode == 0, output + errors

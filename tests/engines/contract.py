@@ -24,10 +24,10 @@ AnyEngine = Engine[str, Any]
 AnyAnswer = Answer[str, Any]
 
 
-def feed(engine: AnyEngine, tasks: Iterable[str], *, input_bytes: int = 0) -> Iterator[AnyAnswer]:
+def feed(engine: AnyEngine, tasks: Iterable[str], *, input_bytes: int = 0, seconds: float = 40) -> Iterator[AnyAnswer]:
     """Submit tasks as the engine wants them; the answers as they come."""
     waiting = deque(tasks)
-    end = time.monotonic() + 40
+    end = time.monotonic() + seconds
     while waiting or not engine.idle:
         while waiting and engine.wants_more:
             engine.submit(waiting.popleft(), input_bytes)

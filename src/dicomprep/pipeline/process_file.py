@@ -38,17 +38,12 @@ from dicomprep.pixels.text_detection import shows_text
 from dicomprep.privacy.allow_list import Position
 from dicomprep.privacy.burned_in import needs_pixel_check
 from dicomprep.storage.file_budget import FileBudget, require_paid_pixels
+from dicomprep.storage.file_clock import wait_until_quiet
 from dicomprep.storage.naming import frame_filename, thumbnail_path
 from dicomprep.storage.source import SourceFile
 from dicomprep.storage.waiting import waiting_for
 
 __all__ = ["draw", "process"]
-
-QUIET_SECONDS = 1.0
-"""Since the last change of a file before it is read: one that is being copied in is changed all the time.
-
-A change in the future, by a clock that is wrong or another machine's, is not waited for.
-"""
 
 MIN_SHARED_SECONDS = 0.2
 """Frames that would take longer than this, all together, are shared with other workers."""
@@ -77,7 +72,7 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
         with waiting_for(settings.timeout, heartbeat), catch_warnings(action="ignore"), source.open() as file:
             if not _is_input(task, file):  # it is not read any further
                 return Outcome(task, None)
-            _wait_until_quiet(file.version.mtime_ns, heartbeat)
+            wait_until_quiet(file, settings.images, heartbeat)
             digest = b"" if task.frame_range else file.digest()
             if task.digest_only:
                 return Outcome(task, None, digest=digest)
@@ -98,13 +93,6 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
 def draw(image: DicomImage, index: int, options: ImageOptions) -> Thumbnail:
     """The thumbnail of one frame; InputError where it cannot be made."""
     return resize(normalize(image.frame(index, options), options), options)
-
-
-def _wait_until_quiet(mtime_ns: int, heartbeat: Callable[[], None]) -> None:
-    """Wait until a file has not been changed for a while; whoever changes it later is noticed by its time."""
-    while 0 <= (left := mtime_ns / 1e9 + QUIET_SECONDS - time.time()) <= QUIET_SECONDS:
-        time.sleep(min(left + 0.001, 0.1))
-        heartbeat()
 
 
 def _mark_unstable(outcome: Outcome) -> Outcome:

@@ -61,7 +61,7 @@ class LocalFile(SourceFile):
             raise InputError(ErrorCode.UNREADABLE, "it is not a regular file")
         held_bytes = bytes_on_disk(status, descriptor)
         super().__init__(path, version=_version_of(status), held_bytes=held_bytes)
-        self._descriptor = descriptor
+        self._descriptor, self.device = descriptor, status.st_dev
 
     def _read(self, offset: int, length: int) -> bytes:
         try:

@@ -1,10 +1,8 @@
-"""Small files in the scratch folder of a store: proof that two machines see one folder, and what its clock says."""
+"""Small files in the scratch folder of a store: proof that two machines see one folder."""
 
 import errno
 import os
-import time
 from pathlib import Path
-from typing import NamedTuple
 
 from dicomprep.errors import EnvironmentFault, disk_fault
 from dicomprep.storage.base import ImageStore
@@ -13,18 +11,10 @@ from dicomprep.storage.owner import put_owned, read_owned
 from dicomprep.storage.paths import OWN_PREFIX, SCRATCH
 from dicomprep.storage.source import read_small_file
 
-__all__ = ["FileClock", "put_mark", "read_clock", "read_mark"]
+__all__ = ["put_mark", "read_mark", "write_scratch"]
 
 MARK_BYTES = 256
 OBJECT_MARK = f"{OWN_PREFIX}.seen"
-
-
-class FileClock(NamedTuple):
-    """The clock by which a file system stamps its files: that of its server, where it has one."""
-
-    device: int
-    ahead_ns: int
-    """Of the clock of this machine, in nanoseconds."""
 
 
 def put_mark(images: ImageStore, content: str) -> str:
@@ -33,7 +23,7 @@ def put_mark(images: ImageStore, content: str) -> str:
         put_owned(images.address, OBJECT_MARK, content.encode())
         return OBJECT_MARK
     try:
-        _write(images.own_scratch(), "mark", content)
+        write_scratch(images.own_scratch(), "mark", content)
     except OSError as error:
         raise disk_fault(f"{images.folder} cannot be written to", error) from error
     return f"{SCRATCH}/{images.scratch_name}/mark"
@@ -49,14 +39,8 @@ def read_mark(images: ImageStore, path: str) -> str:
     return read_small_file(Path(images.where(path)), most=MARK_BYTES, follow_links=False).decode(errors="replace")
 
 
-def read_clock(images: LocalImages) -> FileClock:
-    """Have a file stamped, and compare that with this machine's clock. OSError where that cannot be."""
-    before = time.time_ns()
-    status = _write(images.own_scratch(), "clock", str(before))
-    return FileClock(status.st_dev, status.st_mtime_ns - (before + time.time_ns()) // 2)
-
-
-def _write(folder: int, name: str, content: str) -> os.stat_result:
+def write_scratch(folder: int, name: str, content: str) -> os.stat_result:
+    """Write a file of a scratch folder, stamped by the clock of its file system; OSError where that fails."""
     descriptor = os.open(name, NEW_FILE, 0o644, dir_fd=folder)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(content)

@@ -64,6 +64,9 @@ class SourceFile(ABC):
     A backend says how bytes are read and whether they are still those of what was opened.
     """
 
+    device: int | None = None
+    """The file system that it lies on, where it is a file of one."""
+
     def __init__(self, path: str, *, version: Version, held_bytes: int) -> None:
         self.path = path
         """What a person calls its place."""
