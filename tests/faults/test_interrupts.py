@@ -16,7 +16,7 @@ from tests.running import Place, call, make_files, started, wait_until
 PREPARED = """
     import os, signal, sys
     from pathlib import Path
-    from dicomprep.cli import app, console
+    from dicomprep.cli import app, summary
     from dicomprep.database.writes.store import Store
     from dicomprep.pipeline import scheduler
     from dicomprep.pipeline.stages import record
@@ -35,7 +35,7 @@ MOMENTS = {
     "when rows are about to be written": "interrupted(scheduler.RunLoop, '_record')",
     "while the run is summed up": "interrupted(scheduler.RunLoop, '_finish')",
     "when all is recorded": "interrupted(Store, 'drop_unseen')",
-    "while the summary is printed": "interrupted(console, 'print_summary')",
+    "while the summary is printed": "interrupted(summary, 'print_summary')",
     "before anything has begun": "interrupted(Store, 'bind_output')",
 }
 
@@ -61,6 +61,14 @@ def test_once_keeps_all_that_is_finished(place: Place, moment: str) -> None:
     place.check()
 
 
+PATIENT = """
+    from dicomprep.database import connection
+    from dicomprep.database.writes import store
+    connection.BUSY_SECONDS = store.BUSY_SECONDS = 3600
+"""
+"""It would wait for longer than a test does."""
+
+
 def slow(place: Place) -> list[str]:
     make_files(place.source, *(f"many/{number:03d}.dcm" for number in range(300)))
     return preprocess(place.source, size=4096)
@@ -68,20 +76,20 @@ def slow(place: Place) -> list[str]:
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_while_another_program_has_locked_the_database(place: Place, times: int) -> None:
-    """It does not wait for the half of a minute that it would have waited otherwise."""
-    command = slow(place)
+    """It does not wait as long as it would have waited otherwise."""
+    arguments = [str(argument) for argument in slow(place)[3:]]
+    script = f"{textwrap.dedent(PATIENT)}\nfrom dicomprep.cli import app\napp.main({arguments!r})\n"
+    command = [sys.executable, "-c", script]
     with started(command, place.base) as run:
         assert wait_until(lambda: len(list(place.output.glob("*/*.png"))) > 3, 60)
         with closing(sqlite3.connect(place.db, isolation_level=None, timeout=30)) as other:
             other.execute("BEGIN EXCLUSIVE")
             time.sleep(1.5)
             assert run.process.poll() is None
-            began = time.monotonic()
             for number in range(times):
                 time.sleep(0.2 * number)
                 run.signal(signal.SIGINT)
             _, err = run.process.communicate(timeout=60)
-            assert time.monotonic() - began < 10
         assert run.none_left(5)
     assert run.process.returncode in ((3,) if times == 1 else (3, 130))
     assert "Traceback" not in err

@@ -16,7 +16,7 @@ def test_it_prints_as_the_seed_does() -> None:
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0"), (999, "999"), (1000, "1,000"), (1234567, "1,234,567")])
 def test_counts_have_thousands_separators(count: int, text: str) -> None:
-    assert repr(Timer("Discover").add(count)).startswith(f"Discover: {text} items in 0.0s (")
+    assert repr(Timer("Discover").add(count)).startswith(f"Discover: {text} items in ")
 
 
 def test_add_counts_and_returns_the_timer() -> None:
@@ -48,7 +48,7 @@ def test_as_a_context_manager_it_stops_at_the_end_of_the_block() -> None:
     elapsed = timer.elapsed
     time.sleep(0.02)
     assert 0.02 <= elapsed == timer.elapsed
-    assert re.fullmatch(r"Processing: 100 items in 0\.0s \(\d+\.\d/sec\)", repr(timer))
+    assert re.fullmatch(r"Processing: 100 items in \d+\.\ds \(\d+\.\d/sec\)", repr(timer))
 
 
 def test_it_stops_when_the_block_raises_and_lets_the_error_through() -> None:
