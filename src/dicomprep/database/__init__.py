@@ -1,1 +1,1 @@
-"""The record of every input and image: `store` writes, `queries` reads, nothing else touches the database."""
+"""The record of every input and image: `queries` reads it, `writes` changes it. Nothing else speaks SQL."""

@@ -59,7 +59,7 @@ WANTED = (
     # shape
     "TotalPixelMatrixColumns", "DimensionOrganizationType",
     "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",
-    # the allow-list (`training_tags`), and what burned-in text is suspected by (`risk`)
+    # the allow-list (`recorded_tags`), and what burned-in text is suspected by (`burned_in_text`)
     "BodyPartExamined", "ImageLaterality", "Laterality", "ViewPosition", "PatientPosition", "ImageType",
     "Manufacturer", "ManufacturerModelName", "KVP", "XRayTubeCurrent", "ExposureTime", "Exposure",
     "MagneticFieldStrength", "RepetitionTime", "EchoTime", "SliceThickness", "SeriesNumber", "AcquisitionNumber",

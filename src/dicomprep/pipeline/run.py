@@ -1,4 +1,4 @@
-"""What becomes of a folder of files: the parent of a run, which never opens one itself (workers do: `processing`)."""
+"""What becomes of folders of files: the parent of a run, which opens none of them (workers do: `process_file`)."""
 
 import os
 import shlex
