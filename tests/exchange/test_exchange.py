@@ -233,7 +233,7 @@ def test_a_table_whose_rows_break_off_is_as_it_was(tmp_path: Path, ending: str) 
 
 
 def test_other_endings_and_missing_files_are_named(tmp_path: Path) -> None:
-    for name, reason in (("x.xlsx", "ends in .csv or .parquet"), ("none.csv", "cannot be read")):
+    for name, reason in (("x.xlsx", "ending in .csv or .parquet"), ("none.csv", "cannot be read")):
         with pytest.raises(ConfigError, match=reason):
             read_table(tmp_path / name)
     (tmp_path / "b.csv").write_bytes(b"id\n\xff\x00a")

@@ -251,7 +251,7 @@ def test_a_table_is_read_in_its_dialect(place: Place, content: str | bytes, note
     ("content", "reason"),
     [
         (PLAIN.replace("ẅ", "ü").encode("cp1252"), "line 3 is not UTF-8 .*Windows-1252"),
-        (PLAIN.encode("utf-16")[:-1], "no UTF-16"),
+        (PLAIN.encode("utf-16")[:-1], "is not UTF-16"),
         (b"PK\x03\x04 and more", "Excel"),
         (b"filename,label\ns/b,a\0b\n", "NUL"),
         ('filename,label\ns/b,"one\ns/c,two\n', "cannot be read as a table"),
