@@ -1,4 +1,4 @@
-"""Libraries that only some need: loaded when asked for; where they are missing it is said how to install them."""
+"""Optional libraries: loaded on demand; if one is missing, the error says how to install it."""
 
 from importlib import import_module
 from typing import Any

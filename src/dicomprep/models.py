@@ -145,7 +145,7 @@ class Instance(_Message):
     series_key: str = ""
     tags: Tags = Tags()  # noqa: RUF009  (a tuple)
     extra_tags: str | None = None
-    """What was asked for beyond the allow-list: a JSON object by keyword."""
+    """Attributes recorded by `--tag`: a JSON object by keyword."""
     reasons: tuple[Reason, ...] = ()
     """Why there may be text in the pixels, by the header alone."""
     is_lossy: bool = False
@@ -275,7 +275,7 @@ class Outcome(_Message):
     """Frames that could not be drawn."""
     first_failure: FrameFailure | None = None
     without_preset: int = 0
-    """Images for which a window was asked for by name that is not in their units."""
+    """Images whose units are not those of the window preset."""
     remaining: FrameRange | None = None
     """Frames that are left to others: what became of the input is known when they are done."""
     patient: PatientIdentity | None = field(default=None, repr=False)

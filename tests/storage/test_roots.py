@@ -131,7 +131,7 @@ def test_failures_of_a_part_are_tried_again_with_the_options_of_its_last_run(pla
     known = ("--output-dir", place.output, "--db", place.db, "--size", 24)
     done = cli(place.base, "preprocess", link / "s", *known, "--strict")
     assert done.returncode == 1
-    assert f"a part of {place.source}" in done.stdout
+    assert f"subfolder of {place.source}" in done.stdout
     make_files(place.source, "s/bad.dcm", seed=50)
     assert cli(place.base, "retry", "--db", place.db).returncode == 0
     assert sorted(place.rows("SELECT path, width FROM files JOIN frames ON file_id = files.id")) == [

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from dicomprep.checks.verify import MAX_EXAMPLES, contradiction, look_at
 from dicomprep.config import Config
 from dicomprep.database.queries import verify as verify_queries
-from dicomprep.database.queries.concerns import changed_side
+from dicomprep.database.queries.concerns import changed_splits
 from dicomprep.database.queries.runs import last_options
 from dicomprep.database.queries.verify import RecordedImage, RecordedInput
 from dicomprep.database.writes.groups import forget_lost_kin
@@ -33,7 +33,7 @@ BATCH_FILES = 5000
 """Inputs processed again at a time; bounds memory, which holds what their images were before."""
 
 MakeListener = Callable[[Config, int], ProgressListener]
-"""Who is told of the run that makes the images of so many inputs again."""
+"""Makes the listener of the run that regenerates the images of that many inputs."""
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class _Part:
         )
         self.repaired.interrupted = result.interrupted
         with self.store.transaction() as connection:
-            self.repaired.changed_side += changed_side(connection)[0]
+            self.repaired.changed_side += changed_splits(connection)[0]
 
     def _compare(self, before: "_Recorded", after: "_Recorded", wrong: set[str]) -> None:
         for file_id, row in after.files.items():

@@ -1,6 +1,6 @@
 """Looking into source files for the pages, in a process of its own: a hostile file can only end that.
 
-This side knows no decoder. What is asked is done by `viewer_worker.answer`, which the process loads.
+This side loads no decoder. Tasks are run by `viewer_worker.answer`, in the process.
 """
 
 import threading
@@ -76,7 +76,7 @@ class Refusal:
 
 
 class Viewer:
-    """Answers one question at a time; may be asked from any thread."""
+    """Runs one task at a time; may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

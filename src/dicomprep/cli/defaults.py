@@ -26,7 +26,7 @@ IMAGE_OPTIONS = ("size", "fit", "depth", "window", "frames")
 """Options that a file beside the data may set: such a folder may be anybody's."""
 
 COMMAND_LINE_ONLY = ("host", "token")
-"""Who may open the page is said where it is started: a file may have been made by somebody else."""
+"""Options of the command line only: who may open the page must not be set by a file of somebody else."""
 
 SHARED = ("db", "output_dir", "workers")
 """Options at the top of the file that apply to every command that has them."""

@@ -1,4 +1,4 @@
-"""How the process of the command line begins and ends: before anything heavy is loaded, and after all is said."""
+"""Start and end of the command-line process: before heavy imports, and after all output."""
 
 import os
 import sys

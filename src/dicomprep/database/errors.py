@@ -1,4 +1,4 @@
-"""What a failing database means for the person who has to mend it."""
+"""What an error of a database means, for the person who has to fix it."""
 
 import sqlite3
 

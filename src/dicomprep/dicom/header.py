@@ -90,7 +90,7 @@ class Header:
         return count
 
     def explain_no_image(self) -> str:
-        """What is said of a file that holds no pixels."""
+        """The error of a file without pixel data."""
         if self.pixels is not None:
             return f"{label(self.pixels.keyword)} is empty"
         if "PixelDataProviderURL" in self.attributes:

@@ -1,4 +1,4 @@
-"""How the samples of a frame are laid out, as the Image Pixel Module says (DICOM PS3.3 C.7.6.3), and mended."""
+"""How the samples of a frame are laid out, as the Image Pixel Module states (DICOM PS3.3 C.7.6.3), and corrections."""
 
 from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.numbers import MAX_DIGITS, format_number

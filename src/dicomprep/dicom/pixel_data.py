@@ -58,7 +58,7 @@ class PixelData:
 
     @property
     def available_frames(self) -> int:
-        """For so many frames there are pixels, at least some; of a video that shows only when it is decoded."""
+        """Number of frames with at least some pixel data; of a video that shows only when it is decoded."""
         if self._element.length is None:
             return self.frame_count if self._table is None else len(self._table.frames)
         return min(self.frame_count, -(-8 * self._held_bytes // self.layout.frame_bits))

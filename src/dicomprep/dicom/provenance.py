@@ -35,7 +35,7 @@ class Provenance:
     spacing: str
     """Between rows and between columns, and the attribute that says so; empty where none does."""
     loss: str
-    """What an earlier lossy compression did; empty where nothing is said of one."""
+    """What an earlier lossy compression did; empty if none is stated."""
 
 
 def read_provenance(frame: FrameAttributes) -> Provenance:

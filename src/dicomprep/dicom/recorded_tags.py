@@ -112,7 +112,7 @@ def _compose(
 
 
 def read_extra_tags(root: Attributes, keywords: Sequence[str]) -> str | None:
-    """What was asked for beyond the allow-list, as a JSON object by keyword; None where nothing was, or is there."""
+    """Attributes of `--tag`, as a JSON object by keyword; None without any."""
     values = {keyword: value for keyword in keywords if (value := _plain(root, keyword)) is not None}
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")) if values else None
 

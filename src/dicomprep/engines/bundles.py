@@ -23,7 +23,7 @@ SUSPECT_PARTS = 8
 """Bundles that one is taken apart into when one of its tasks is suspected."""
 
 MAX_LOSSES = 2
-"""After so many, a bundle is run while nothing else is at work on its worker; or, if it was, is guilty."""
+"""Lost workers after which a bundle is run alone on its worker; if it was already alone, it is the cause."""
 
 OVERHEAD_BYTES = 64 * 1024
 """What a task takes besides reading, in bytes that take as long."""

@@ -148,7 +148,7 @@ def _start_jobs(
 
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
-    """Whatever goes wrong when a cluster is started is said in a sentence."""
+    """Errors of starting a cluster as one sentence."""
     try:
         yield
     except (ConfigError, EnvironmentFault):

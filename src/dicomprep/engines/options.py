@@ -67,7 +67,7 @@ class JobOptions:
     """The jobs of a cluster: the table `[cluster]` of `dicomprep.toml`."""
 
     jobs: tuple[int, int] = (1, 1)
-    """At least and at most so many; between them, as many as there is work for."""
+    """Minimum and maximum number of jobs; in between, as many as there is work for."""
     cores: int = 1
     """Of a job, each of which processes one file at a time."""
     memory: str = ""

@@ -17,7 +17,7 @@ NOBODY_SECONDS = 60.0
 
 
 QUEUED_SECONDS = 10.0
-"""How long nobody is there before it is said that jobs wait in a queue."""
+"""Without any worker, until a message says that jobs wait in a queue."""
 
 
 @dataclass(slots=True)

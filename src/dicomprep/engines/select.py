@@ -42,5 +42,5 @@ def open_cluster_engine(
 
 
 def count_workers(wanted: int) -> int:
-    """How many workers `open_engine` would have where so many are wanted."""
+    """How many workers `open_engine` would start if that many are requested."""
     return wanted if may_start_processes() else 1

@@ -107,7 +107,7 @@ def _negatives(table: ReadTable) -> list[str]:
 
 
 def _rows(table: ReadTable, matched: MatchResult, labels: Sequence[str | None], annotator: str) -> Iterator[GivenLabel]:
-    """What is said of images that are there."""
+    """Labels of images in the database."""
     nobody = [""] * len(labels)
     annotators, times = table.column("annotator") or nobody, table.column("created_at") or nobody
     for row, (frame_id, label) in enumerate(zip(matched.frame_ids, labels, strict=True)):

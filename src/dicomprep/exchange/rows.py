@@ -43,18 +43,18 @@ class Rows:
     """Where each of them stands in the selection."""
     images: ImageStore
     columns: dict[str, Column] = field(default_factory=dict)
-    """What is said of a frame, by name, beginning with its key."""
+    """Metadata of a frame, by name, beginning with its key."""
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def values(self, number: int) -> tuple[Any, ...]:
-        """What is said of one frame, in the order of `columns`."""
+        """Metadata of one frame, in the order of `columns`."""
         row = int(self.order[number])
         return tuple(column[row] for column in self.columns.values())
 
     def value(self, name: str, number: int) -> Any:  # noqa: ANN401
-        """One thing that is said of one frame."""
+        """One attribute of one frame."""
         return self.columns[name][int(self.order[number])]
 
     def key(self, number: int) -> str:
@@ -76,7 +76,7 @@ class Rows:
         return content
 
     def fingerprint(self, numbers: Sequence[int] | NDArray[np.int64]) -> str:
-        """Changes when the images of these frames do, or what is said of them."""
+        """Changes when the images of these frames do, or their metadata."""
         state = hashlib.sha256("\0".join(self.columns).encode())
         digests = self.selection.columns["digest"]
         for number in numbers:

@@ -32,7 +32,7 @@ class Plan:
 
     kept: list[Shard] = field(default_factory=list)
     changed: list[Planned] = field(default_factory=list)
-    """Written by an earlier export; their frames are other ones now, or something else is said of them."""
+    """Written by an earlier export; their frames or their metadata have changed."""
     added: list[Planned] = field(default_factory=list)
     gone: list[Shard] = field(default_factory=list)
     """None of their frames is wanted any more."""

@@ -31,7 +31,7 @@ class ReadTable:
     names: tuple[str, ...]
     """Of its columns, as they are written, without space around them; a name may be empty."""
     rows: list[tuple[str, ...]]
-    """Texts without space around them; empty where nothing is said."""
+    """Texts without space around them; empty where there is no value."""
     lines: list[int]
     """Where each row begins in the file, from 1; of Parquet its number, the head counted as the first."""
     note: str = ""
@@ -114,7 +114,7 @@ def write_table(path: Path, columns: dict[str, str], rows: Iterable[Sequence[Any
 
 
 def require_table_place(path: Path | None, *, apart_from: Path) -> None:
-    """Raise ConfigError where no table can have this place, if any is asked for: before the work that it tells of."""
+    """Raise ConfigError if no table can be written to this path, if any is given: before any work."""
     if path is not None:
         _ending(path)
         require_place(path, apart_from=apart_from)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from dicomprep.config import SPLIT_NAMES, GroupBy, Splits
 from dicomprep.database.queries import counts
 from dicomprep.database.queries.audit import count_by_kind, last_split
-from dicomprep.database.queries.concerns import changed_side
+from dicomprep.database.queries.concerns import changed_splits
 from dicomprep.database.queries.roots import count_recorded, recorded_roots
 from dicomprep.database.writes.absent import count_absent
 from dicomprep.errors import count_of
@@ -42,7 +42,7 @@ def concerns(connection: Connection, *, of_run: bool = False) -> tuple[str, ...]
     return (
         *_division(options, patients, images),
         *_unidentified(options, known, patients.total()),
-        *_changed_side(*changed_side(connection), of_run=of_run),
+        *_changed_side(*changed_splits(connection), of_run=of_run),
         *absent_inputs(connection),
     )
 

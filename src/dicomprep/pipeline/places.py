@@ -34,7 +34,7 @@ class Places:
 
     trees: tuple[Tree, ...]
     given: tuple[str, ...]
-    """Each as it was asked for."""
+    """Each as given."""
 
     @property
     def parts(self) -> tuple[Part, ...]:

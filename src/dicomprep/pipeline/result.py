@@ -1,4 +1,4 @@
-"""What a run did, and who is told while it goes."""
+"""The result of a run, and the listener to its progress."""
 
 import os
 from collections import Counter
@@ -27,7 +27,7 @@ class Result:
     folders: tuple[str, ...]
     """The folders and archives by the names under which their inputs are recorded."""
     given: tuple[str, ...]
-    """Each as it was asked for."""
+    """Each as given."""
     workspace: Workspace
     strict: bool = False
     found: int = 0
@@ -38,30 +38,30 @@ class Result:
     moved: int = 0
     """Of those, how many lie elsewhere than before."""
     other_files: int = 0
-    """Files that are no DICOM."""
+    """Files that are not DICOM."""
     archives: int = 0
     """Of those, how many are called like archives, which are not opened."""
     first_archives: list[str] = field(default_factory=list)
     """The paths of some of them."""
     passed_over: Counter[str] = field(default_factory=Counter)
-    """What is no regular file and was not opened, by kind."""
+    """Folders and special files that were not opened, by kind."""
     frames: int = 0
     """Images made by this run."""
     without_preset: int = 0
-    """Of those, how many are not drawn by a window that was asked for by name, for their values are in other units."""
+    """Of those, how many do not use the window preset, because their values are in other units."""
     interrupted: bool = False
     statuses: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     unchanged_codes: Counter[str] = field(default_factory=Counter)
     """Why unchanged inputs of this root gave no image, or not all of them, in an earlier run."""
     waiting: Counter[str] = field(default_factory=Counter)
-    """Images whose labels, predictions or releases (by that word) lost their picture in this run: they wait for it."""
+    """Images whose labels, predictions or releases (by that word) lost their image in this run and wait for it."""
     followed: Counter[str] = field(default_factory=Counter)
-    """Images whose labels, predictions or releases went along with their picture to another name or number."""
+    """Images whose labels, predictions or releases moved with them to another name or number."""
     returned: Counter[str] = field(default_factory=Counter)
-    """Images whose labels, predictions or releases had waited and have their picture again."""
+    """Images whose waiting labels, predictions or releases were restored."""
     moved_groups: int = 0
-    """Patients of earlier runs that are in another split now: they turned out to be one with others."""
+    """Patients of earlier runs that moved to another split, because they were joined with others."""
     total_frames: int = 0
     """Images in the database, without those of duplicates."""
     duplicates: int = 0
@@ -69,9 +69,9 @@ class Result:
     frames_by_split: dict[str, int] = field(default_factory=dict)
     groups_by_split: dict[str, int] = field(default_factory=dict)
     pruned: int = 0
-    """Inputs that were no longer there and that lost their images and rows."""
+    """Missing inputs that were removed from the database, with their images."""
     place: tuple[str, ...] = ()
-    """How the folder lies to those of earlier runs, for a person."""
+    """How the folder relates to those of earlier runs, for display."""
     access: str = ""
     """Who may read the data set, where that is to be said."""
     concerns: tuple[str, ...] = ()

@@ -63,7 +63,7 @@ def former_group_key(
 
 
 def key_without_issuer(key: bytes, splits: Splits, *, patient_id: str | None, issuer: str | None) -> str:
-    """The key that the patient would have without the issuer; empty where there is none, or none is asked for."""
+    """The key that the patient would have without the issuer; empty if there is none, or it is not used."""
     if splits.group_by is not GroupBy.PATIENT or not issuer or is_placeholder(patient_id or ""):
         return ""
     return keyed_hash(key, GroupBy.PATIENT, plain_identity(patient_id or "")) if plain_identity(issuer) else ""
@@ -86,8 +86,8 @@ def _is_placeholder(plain: str) -> bool:
 def assign_split(key: bytes, splits: Splits, *, group_kind: str, group_key: str) -> str:
     """train, val or test.
 
-    A group that could not be identified as asked (no PatientID, say) never enters test unless asked: its patient might
-    be in train under another name.
+    A group without an identifier of the requested unit (no Patient ID, say) never enters test, unless
+    `test_unidentified`: its patient might be in train under another name.
     """
     train, val, _ = splits.shares
     draw = int.from_bytes(hmac.digest(key, f"split\0{group_key}".encode(), "sha256")[:8], "big") / 2**64

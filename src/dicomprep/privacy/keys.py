@@ -42,7 +42,7 @@ PATH_COLUMNS = frozenset(
 
 
 def withheld_columns(*, with_uids: bool = False, with_paths: bool = False) -> frozenset[str]:
-    """Columns that an export must not hold, by what was asked for. The key file is never exported.
+    """Columns that an export must not hold, by the options given. The key file is never exported.
 
     >>> sorted(withheld_columns(with_paths=True))
     ['series_instance_uid', 'sop_instance_uid', 'study_instance_uid']

@@ -16,10 +16,10 @@ MEGABYTE_SHARE = 1 / 30
 """For each megabyte of the file that is on the disk: 4 s with 120 s, tens of times what the slowest decoder takes."""
 
 MAX_HOLE_BYTES, MAX_HOLE_BYTES_PER_BYTE = 2**30, 16
-"""Bytes of holes that are read as zeros, and for each byte on the disk so many more: file systems compress, too."""
+"""Bytes of holes in any file, and additional ones per byte on disk (file systems compress, too); bounds reading."""
 
 FREE_PIXELS, PIXELS_FOR_A_BYTE = 2**31, 512
-"""Pixels that any file may decode to in all, and for each byte on the disk so many more: what takes some 5 s."""
+"""Pixels that any file may decode to, and additional ones per byte on disk; bounds time to some 5 s."""
 
 
 @dataclass(slots=True)

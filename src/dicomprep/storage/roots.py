@@ -14,7 +14,7 @@ from dicomprep.storage.place import is_url
 __all__ = ["Identity", "Part", "Tree", "find_tree", "identity_of", "place_within"]
 
 Identity = tuple[int, int]
-"""Device and inode: of one folder the same, by whatever path it is reached."""
+"""Device and inode: the same for a folder by any of its paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Part:
 
     @property
     def folder(self) -> str:
-        """Where they lie."""
+        """Their folder."""
         return os.path.join(actual_path(self.root), actual_path(self.prefix)).rstrip("/") or "/"
 
 
@@ -36,13 +36,13 @@ class Tree:
     """A folder, or an archive, that a run searches, and what earlier runs recorded of it."""
 
     given: str
-    """As it was asked for, absolute; an archive with the mark behind it."""
+    """The path given, absolute; an archive ends with its marker."""
     home: Part
-    """Under what its inputs are recorded, but for those of `inner`."""
+    """Root and prefix of its recorded inputs, except those of `inner`."""
     others: tuple[Part, ...] = ()
-    """What else was recorded below it."""
+    """Other recorded parts below it."""
     inner: Mapping[Identity, str] = field(default_factory=dict)
-    """Roots of other runs, as readable paths: inputs below one that is met are its own."""
+    """Roots of other runs, as readable paths: inputs below them are recorded there."""
 
     @property
     def folder(self) -> str:
@@ -51,19 +51,19 @@ class Tree:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """All that is recorded of it."""
+        """All recorded parts of it."""
         return self.home, *self.others
 
     def sentences(self) -> Iterator[str]:
-        """How it lies to the folders of earlier runs, for a person."""
+        """How it relates to the folders of earlier runs, for display."""
         if self.home.prefix:
-            yield f"a part of {self.home.root}, as which it is recorded: the same files, named as there"
+            yield f"subfolder of {self.home.root}: the same files, with the same image names"
         elif readable_path(self.given) != self.home.root:
-            yield f"recorded as {self.home.root}: the same folder by another path, and the same files"
+            yield f"recorded as {self.home.root}: the same folder by another path"
         within = [part.root for part in self.others if not part.prefix and part.root in self.inner.values()]
         if within:
             more = f" and {len(within) - 1:,} more" if len(within) > 1 else ""
-            yield f"contains {within[0]}{more}, which was searched before: its files keep their names"
+            yield f"contains {within[0]}{more}, recorded earlier: image names stay the same"
 
 
 def find_tree(
@@ -121,7 +121,7 @@ def place_within(root: str, path: str) -> str:
 
 
 def _home(real: str, known: Mapping[Identity, str]) -> Part | None:
-    """The innermost recorded root that is the folder or lies around it."""
+    """The innermost recorded root that is the folder or contains it."""
     for place in _upwards(real):
         identity = identity_of(place)
         if identity is not None and identity in known:
@@ -130,7 +130,7 @@ def _home(real: str, known: Mapping[Identity, str]) -> Part | None:
 
 
 def _real_places(roots: Iterable[str]) -> dict[str, str]:
-    """Where roots lie, without links. The folder around many of them is looked at once."""
+    """Real paths of roots, without links. A parent shared by many of them is resolved once."""
     real_folder, places = lru_cache(maxsize=1)(os.path.realpath), {}
     for root in roots:
         place = actual_path(root)
@@ -148,7 +148,7 @@ def _upwards(place: str) -> Iterator[str]:
 
 
 def _overlap(root: str, place: str, real: str) -> Part | None:
-    """What of the inputs below a recorded root lies in a folder, judged by paths: it need not be there any more."""
+    """The part of the inputs below a recorded root that is in a folder, by paths: it need not exist any more."""
     if _is_within(place, real):
         return Part(root)
     return Part(root, _prefix(real, place)) if _is_within(real, place) else None

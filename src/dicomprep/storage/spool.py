@@ -27,7 +27,7 @@ WITHOUT_STUDY = "without-study"
 """The folder of instances whose study nobody can tell."""
 
 MIN_COUNTED_BYTES = 4096
-"""What a file counts for at least: so many of no size would fill a disk, too."""
+"""Bytes that a file counts for at least: many empty files would fill a disk, too."""
 
 MIN_FREE_BYTES = 2**30
 """Of the disk, left free for everything else."""

@@ -35,7 +35,7 @@ class Body:
         return None if self._values.get(name) is None else self.text(name)
 
     def flag(self, name: str) -> bool:
-        """A yes or no; no where nothing is said."""
+        """A boolean; false by default."""
         return self._of(bool, name, default=False)
 
     def number(self, name: str, default: int) -> int:

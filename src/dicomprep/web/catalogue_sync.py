@@ -22,7 +22,7 @@ PAUSE_SECONDS = 0.15
 """Between the parts of the catalogue, in which a run that waits gets to record; SQLite looks every 0.1 s."""
 
 RECOUNT_ROUNDS = 30
-"""Every so many rounds all is counted anew: other programs may have labeled, too."""
+"""Rounds after which all labels are counted again: other programs may have added some."""
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ def bars(title: str, counts: Mapping[str, int]) -> Markup:
 
 
 def columns(title: str, values: Sequence[tuple[str, float]], *, unit: str = "", every: int = 1) -> Markup:
-    """One column for each value, a name under every so many of them."""
+    """One column for each value, a name under some of them."""
     most = max((value for _, value in values), default=0) or 1
     step = WIDTH / max(1, len(values))
     parts = [f'<text class="value" x="0" y="11">{most:,.4g} {escape(unit)}</text>']

@@ -167,7 +167,7 @@ class Connection(H11Protocol):
 
     def _time_out(self) -> None:
         if self._stage is h11.IDLE and not self.conn.trailing_data[0]:
-            self.transport.close()  # nothing was asked
+            self.transport.close()  # no request
         else:
             self._refuse(408, "Request timeout.")
 

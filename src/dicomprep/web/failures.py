@@ -62,7 +62,7 @@ class Failures:
         ]
 
     def show(self, request: Request) -> Response:
-        """All causes, and the inputs of the one that is asked for."""
+        """All causes, and the inputs of the selected one."""
         code = request.query_params.get("code", "")
         after = query_number(request, "after", 0)
         with self._context.reading() as connection:

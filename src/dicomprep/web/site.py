@@ -39,9 +39,9 @@ class LabelSettings:
     """An image may have several classes."""
     order: Order = field(default_factory=Order)
     random_share: float = 0.0
-    """So many of the images (0…1) come in the shuffled order all the same."""
+    """Share of the images (0…1) that come in shuffled order nevertheless."""
     overlap: float = 0.0
-    """So many of the images (0…1) are labeled by several annotators."""
+    """Share of the images (0…1) that are assigned to several annotators."""
     raters: int = 2
     classes: tuple[str, ...] = ()
     """Those that are not stored yet: they are with the first label."""

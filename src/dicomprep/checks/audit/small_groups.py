@@ -27,7 +27,7 @@ _KINDS: Sequence[tuple[str, ...]] = (
     ("age_group", "sex", "study_year", "device"),
     ("age", "sex", "study_year", "device"),
 )
-"""What is asked for: each trait alone, then all together."""
+"""Traits by which patients are grouped: each alone, then combined."""
 
 _REMEDY = (
     "Anyone who knows a patient of such a group can find their images. Exclude them from shared data "

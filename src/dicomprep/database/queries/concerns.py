@@ -1,4 +1,4 @@
-"""What a data set's concerns are read from: how patients are divided, and what labeled images changed their side."""
+"""Queries for the warnings about a data set: splits of labeled images, and which of them changed."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,7 +8,7 @@ from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.page_schema import current_labels
 from dicomprep.database.schema import files, frames, groups, runs
 
-__all__ = ["changed_side", "groups_of_labeled", "note_changed_side", "sides_of_frames", "sides_of_labeled"]
+__all__ = ["changed_splits", "groups_of_labeled", "note_changed_splits", "splits_of_frames", "splits_of_labeled"]
 
 _IS_LABELED = exists().where(current_labels.c.frame_id == frames.c.id)
 _SIDES = select(frames.c.id, groups.c.split).select_from(frames.join(files).join(groups))
@@ -22,7 +22,7 @@ _GROUP_OF_LABELED = (
 _OF_FRAMES = _SIDES.where(_IS_LABELED, any_of(frames.c.id))
 
 
-def sides_of_labeled(connection: Connection, root: str, paths: Sequence[str]) -> dict[int, str]:
+def splits_of_labeled(connection: Connection, root: str, paths: Sequence[str]) -> dict[int, str]:
     """The split of each labeled image of the inputs at readable `paths` below a readable root, by image."""
     return dict(look_up(connection, _OF_LABELED, paths, root))
 
@@ -33,21 +33,21 @@ def groups_of_labeled(connection: Connection, root: str, paths: Sequence[str]) -
     return {path: (group_id, bytes(digest)) for path, group_id, digest in rows}
 
 
-def sides_of_frames(connection: Connection, frame_ids: Collection[int]) -> dict[int, str]:
+def splits_of_frames(connection: Connection, frame_ids: Collection[int]) -> dict[int, str]:
     """The split of each of these images that is labeled."""
     return dict(look_up(connection, _OF_FRAMES, sorted(frame_ids)))
 
 
-def note_changed_side(connection: Connection, run_id: int, count: int) -> None:
-    """Count labeled images that changed their side in a run."""
+def note_changed_splits(connection: Connection, run_id: int, count: int) -> None:
+    """Count labeled images that changed their split in a run."""
     connection.execute(
         update(runs).where(runs.c.id == run_id).values(changed_side=runs.c.changed_side + bindparam("more")),
         {"more": count},
     )
 
 
-def changed_side(connection: Connection) -> tuple[int, int, str]:
-    """How many labeled images changed their side in the newest run, how many in all runs, and when the last did."""
+def changed_splits(connection: Connection) -> tuple[int, int, str]:
+    """Labeled images that changed their split: in the newest run, in all runs, and when last."""
     newest = select(runs.c.changed_side).order_by(runs.c.id.desc()).limit(1)
     totals = select(func.sum(runs.c.changed_side), func.max(runs.c.started_at)).where(runs.c.changed_side > 0)
     total, when = connection.execute(totals).one()

@@ -47,7 +47,7 @@ COLUMNS: dict[str, ColumnElement[Any]] = {
     "transform": frames.c.transform,
     "image_position": frames.c.image_position,
 }
-"""What can be asked of a frame, by name. The columns of the view `images` come first."""
+"""Attributes of a frame that can be selected, by name. The columns of the view `images` come first."""
 
 POSITIONS = ("slice_position_mm", "image_orientation", "stack_position", "temporal_position")
 KEYS = ("study_key", "series_key")
@@ -116,7 +116,7 @@ def image_options(connection: Connection) -> list[dict[str, Any]]:
 
 
 class RecordedFrame(NamedTuple):
-    """A frame that was asked for by its id or its name."""
+    """A frame by its id or its name."""
 
     id: int
     filename: str

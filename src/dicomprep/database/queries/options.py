@@ -1,4 +1,4 @@
-"""What earlier runs were asked for."""
+"""Options of earlier runs."""
 
 from sqlalchemy import Connection, or_, select
 

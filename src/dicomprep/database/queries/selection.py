@@ -1,4 +1,4 @@
-"""The frames of a database that somebody asked for, as columns that a million of them fill with some 150 MB.
+"""The selected frames of a database, as columns that a million of them fill with some 150 MB.
 
 No connection stays open, and little but arrays is held: a selection may be pickled, and processes that were forked
 share it, for no reference counts lie among its values.
@@ -63,7 +63,7 @@ class Selection:
     """Frames in the order of their ids."""
 
     classes: tuple[str, ...]
-    """The labels that occur in the whole database, whichever frames were asked for."""
+    """The labels that occur in the whole database, whichever frames are selected."""
     columns: dict[str, Any]
     length: int
 

@@ -114,7 +114,7 @@ def unsound(connection: Connection) -> list[str]:
 
 
 def dangling(connection: Connection) -> list[str]:
-    """Rows of SQLite that refer to a row that is not there, but for inputs without their group: those can be mended."""
+    """Rows of SQLite with missing references, except inputs without their group: those can be repaired."""
     if connection.dialect.name != "sqlite":
         return []
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(MAX_DATABASE_FAULTS)

@@ -1,4 +1,4 @@
-"""Inputs that are no longer there: marked by a run that searched their folder, forgotten where that is asked for."""
+"""Inputs that no longer exist: marked by a run that searched their folder, removed on request (`--prune`)."""
 
 from collections.abc import Sequence
 from typing import Any

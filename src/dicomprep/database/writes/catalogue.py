@@ -1,4 +1,4 @@
-"""Writing the catalogue: every image gets its place in the order of labeling and in its series, once."""
+"""Write the catalogue: every image gets its position in the order of labeling and in its series, once."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ BATCH_IMAGES = 20_000
 """Images added in one transaction; bounds how long a run that is recording waits."""
 
 SERIES_SLOTS = 2**21
-"""Places of an instance for its frames among its series."""
+"""Positions of an instance for its frames within its series; bounds the frames of an instance."""
 
 DRAWS = 1_000_000
 
@@ -37,7 +37,7 @@ class _NewImage(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class CatalogueRow:
-    """A row of `catalogue` for an image that nobody has labeled."""
+    """A row of `catalogue` for an unlabeled image."""
 
     frame_id: int
     group_id: int

@@ -27,7 +27,7 @@ class GivenLabel:
 
     frame_id: int
     label: str | None
-    """Empty where it is none of the classes; None where nothing is said."""
+    """Empty if it is none of the classes; None without a label."""
     annotator: str
     row: int
     said_at: str = ""

@@ -1,4 +1,4 @@
-"""Groups that turn out to be one patient: put on one side, as long as nobody has labeled them."""
+"""Groups that turn out to be one patient: assigned to one split, unless labeled."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class LinkRow:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A group that changed its side."""
+    """A group that changed its split."""
 
     group_id: int
     before: str
@@ -70,7 +70,7 @@ class Move:
 
 
 def bind_unit(connection: Connection, group_by: GroupBy) -> None:
-    """Record what is never divided; ConfigError where the data set was begun with something else."""
+    """Record the unit of splits; ConfigError if the data set has another one."""
     known = read_meta(connection, "group_by")
     if known is not None and known != group_by:
         message = f"This data set is divided by {known}: --group-by {group_by} would put old and new files of one"
@@ -84,9 +84,9 @@ def ensure_groups(
 ) -> tuple[dict[str, int], list[Move]]:
     """The ids of all groups among the instances, by `Instance.group_key`; groups that share a study are joined.
 
-    Also which groups changed their side by that.
+    Also returns the groups that changed their split.
 
-    A group that an earlier release recorded under another key goes on under that one.
+    A group that an earlier release recorded under another key keeps that key.
     """
     met = ((i.group_key, i.group_kind, i.former_key, i.issuerless_key, i.study_key) for i in instances if i.group_key)
     distinct = dict.fromkeys(met)  # in the order of arrival, as groups are numbered
@@ -110,9 +110,9 @@ def ensure_groups(
 def join_groups(
     connection: Connection, pairs: Iterable[tuple[int, int]], *, run_id: int | None, reason: str = "image"
 ) -> list[Move]:
-    """Put groups that are one patient (pairs of their ids) on one side; which changed theirs.
+    """Assign groups that are one patient (pairs of their ids) to one split; returns those that changed theirs.
 
-    Why is remembered, so that it can be taken back. `run_id` is this run; groups it recorded first may still be placed.
+    The reason is recorded, so that it can be reverted. `run_id` is this run; groups that it recorded first may move.
     """
     found = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1] and all(pair)})
     rows = [LinkRow(group_id=one, other_id=other, reason=reason) for one, other in found]
@@ -121,7 +121,7 @@ def join_groups(
 
 
 def forget_lost_kin(connection: Connection) -> None:
-    """Remove what is known of groups that are not recorded: a new one may get the number of one that was lost."""
+    """Remove aliases and links of groups that do not exist: a new group may get the id of a lost one."""
     known = select(groups.c.id)
     connection.execute(delete(aliases).where(aliases.c.group_id.not_in(known)))
     connection.execute(delete(links).where(or_(links.c.group_id.not_in(known), links.c.other_id.not_in(known))))
@@ -129,7 +129,7 @@ def forget_lost_kin(connection: Connection) -> None:
 
 
 def take_back(connection: Connection, *, reason: str) -> tuple[list[tuple[int, int]], list[Move]]:
-    """Part groups that are one for this reason alone: the pairs that were joined, and which changed their side."""
+    """Separate groups joined only for this reason; returns their pairs, and those that changed their split."""
     of_reason = links.c.reason == reason
     pairs = [
         (row[0], row[1]) for row in connection.execute(select(links.c.group_id, links.c.other_id).where(of_reason))
@@ -139,11 +139,11 @@ def take_back(connection: Connection, *, reason: str) -> tuple[list[tuple[int, i
 
 
 def resolve(connection: Connection, changed: Collection[int], *, run_id: int | None) -> list[Move]:
-    """Put each set of groups that are one patient, among those that `changed` hangs together with, on one side.
+    """Assign each set of groups that are one patient, among those connected with `changed`, to one split.
 
-    Of a set, one stands for the rest: the one with the least key, of those outside of test if there are any. Its side
-    is the one that it drew, so nothing depends on the order in which they came. Where something of them has labels, no
-    group changes its side that an earlier run recorded.
+    A set has the split of one of its groups: the one with the smallest key, of those outside of test if there are any.
+    That is the split it was drawn for, so nothing depends on the order of arrival. If any of them is labeled, no
+    group that an earlier run recorded changes its split.
     """
     if not changed:
         return []
@@ -169,7 +169,7 @@ def resolve(connection: Connection, changed: Collection[int], *, run_id: int | N
 
 
 def _sides(members: Sequence[Kin], head: Kin, labeled: set[int], run_id: int | None) -> Mapping[Kin, str]:
-    """On which side each of a set is to be."""
+    """The split of each group of a set."""
     if labeled.isdisjoint(group.id for group in members):
         return dict.fromkeys(members, head.drawn)
     fixed = [group for group in members if group.run_id != run_id or run_id is None or group.id in labeled]
@@ -182,7 +182,7 @@ def _standing(group: Kin) -> tuple[bool, str]:
 
 
 def _find_former(connection: Connection, former_keys: Mapping[str, str]) -> dict[str, int]:
-    """The ids of groups that earlier releases recorded, by the key that they would have now."""
+    """The ids of groups that earlier releases recorded, by their present key."""
     last = read_meta(connection, "last_former_group") if former_keys else None
     if last is None:
         return {}

@@ -23,9 +23,9 @@ from dicomprep.database.connection import (
 from dicomprep.database.errors import database_fault
 from dicomprep.database.queries.concerns import (
     groups_of_labeled,
-    note_changed_side,
-    sides_of_frames,
-    sides_of_labeled,
+    note_changed_splits,
+    splits_of_frames,
+    splits_of_labeled,
 )
 from dicomprep.database.queries.roots import lie_in
 from dicomprep.database.schema import files, frames, runs
@@ -163,7 +163,7 @@ class Store:
             root, paths = rows[0].root, [row.path for row in rows]
             pictures.note_known(root, paths)
             again = [row.path for row, o in zip(rows, outcomes, strict=True) if o.task.recorded]
-            sides = sides_of_labeled(connection, root, again)
+            sides = splits_of_labeled(connection, root, again)
             duplicates = Duplicates(connection, run_id)
             duplicates.find_duplicates(rows)
             insert(connection, files, rows, key=("root", "path"), replace=True)
@@ -217,7 +217,7 @@ class Store:
 def _keep_labeled(
     connection: Connection, outcomes: Sequence[Outcome], group_ids: Mapping[str, int], run_id: int
 ) -> dict[str, dict[str, int]]:
-    """Under which group labeled files of the same content go on (by path and key) that would be of another one.
+    """The group that labeled files of unchanged content keep (by path and key), though their header now names another.
 
     Their patient is who he was: only how this program tells patients is other than in the release that recorded them.
     So labels stay in their split, and both groups are one.
@@ -239,11 +239,11 @@ def _keep_labeled(
 
 
 def _note_sides(connection: Connection, before: Mapping[int, str], run_id: int) -> None:
-    """Count the labeled images that changed their side, for their files are of another patient now."""
-    now = sides_of_frames(connection, before) if before else {}
+    """Count the labeled images that changed their split, because their files belong to another patient now."""
+    now = splits_of_frames(connection, before) if before else {}
     changed = sum(side != before[frame_id] for frame_id, side in now.items())
     if changed:
-        note_changed_side(connection, run_id, changed)
+        note_changed_splits(connection, run_id, changed)
 
 
 def _remove_frames(

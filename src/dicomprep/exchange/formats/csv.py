@@ -12,7 +12,7 @@ __all__ = ["write_csv", "write_delimited"]
 
 
 def write_delimited(part: Part, path: Path) -> None:
-    """What is said of some frames."""
+    """Metadata of some frames."""
     write_csv(path, list(part.rows.columns), (part.rows.values(number) for number in part.numbers))
 
 

@@ -18,7 +18,7 @@ _FEATURES = {"integer": "int64", "real": "float64", "text": "string"}
 
 
 def write_table(part: Part, path: Path) -> None:
-    """What is said of some frames."""
+    """Metadata of some frames."""
     names = list(part.rows.columns)
     rows = (part.rows.values(number) for number in part.numbers)
     write_parquet(path, names, [kind_of(name) for name in names], rows)
@@ -36,7 +36,7 @@ def write_parquet(path: Path, names: Sequence[str], kinds: Sequence[str], rows: 
 
 
 def write_images(part: Part, path: Path) -> None:
-    """Images with what is said of them, and the features that `load_dataset` looks for."""
+    """Images with their metadata, and the features that `load_dataset` looks for."""
     pyarrow, parquet = _libraries()
     names = list(part.rows.columns)
     image = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])

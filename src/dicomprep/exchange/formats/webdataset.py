@@ -11,7 +11,7 @@ __all__ = ["write_archive"]
 
 
 def write_archive(part: Part, path: Path) -> None:
-    """Images with what is said of them; the same bytes for the same frames."""
+    """Images with their metadata; the same bytes for the same frames."""
     numbers = {name: number for number, name in enumerate(part.classes)}
     names = list(part.rows.columns)
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:

@@ -88,7 +88,7 @@ class DicomImage:
         return frozenset(self._reader.predecoded)
 
     def shared_range(self) -> ValueRange | None:
-        """What all frames without a window share; None where none has asked for it yet."""
+        """The range shared by all frames without a window; None until it is needed."""
         return self._reader.range
 
     def take_shared_range(self, found: ValueRange | None) -> None:
@@ -144,7 +144,7 @@ class _Reader:
     options: ImageOptions = field(default_factory=ImageOptions)
     palette: tuple[NDArray[np.uint16], int] | None = None
     range: ValueRange | None = None
-    """What all frames without a window share, once one has asked for it."""
+    """The range shared by all frames without a window, once it is needed."""
     predecoded: dict[int, Decoded] = field(default_factory=dict)
 
     def frame(self, index: int) -> Frame:
@@ -202,7 +202,7 @@ class _Reader:
         return self.layout.bits_stored >= 8 and self.layout.kind == "integer" and self.layout.bits_allocated <= 16
 
     def _grayscale(self, view: FrameAttributes) -> tuple[tuple[GrayscaleTransform, ...], tuple[str, ...]]:
-        """The rules of a frame: one for each window asked for, else the file's own."""
+        """The rules of a frame: one for each requested window, else the file's own."""
         modality, stated, notes = self._stated(view)
         inverted = read_inversion(self.header.attributes, self.layout)
         padding, more_notes = read_padding(self.header.attributes, self.layout)

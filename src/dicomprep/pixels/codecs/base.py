@@ -1,4 +1,4 @@
-"""What every decoder gives back, and what is held against the header before and after it decodes."""
+"""The result of every decoder, and the checks against the header before and after decoding."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ class Detail:
     tolerance: float = 0.0
     """Stored values may be rounded to steps of so much."""
     shrink: float = 1.0
-    """So many rows and columns of the image become one of the thumbnail."""
+    """Rows and columns of the image per row and column of the thumbnail."""
 
 
 FULL_DETAIL = Detail()

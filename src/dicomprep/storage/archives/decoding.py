@@ -21,7 +21,7 @@ MAX_WINDOW_BYTES = 2**29
 """Bytes of memory that a stream may ask for; xz -9 and zstd --long=27 take a fraction of it."""
 
 FREE_BYTES, BYTES_FOR_A_BYTE = 2**32, 100
-"""Bytes that any stream may decompress to, and for each compressed byte so many more."""
+"""Bytes that any stream may decompress to, and additional ones per compressed byte; bounds memory."""
 
 _FAULTS = (zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, MemoryError)
 

@@ -11,10 +11,10 @@ MAX_NAME_BYTES = 4096
 """Bytes of a path, as Linux has it."""
 
 FREE_MEMBERS, BYTES_FOR_A_MEMBER = 100_000, 32
-"""So many members any archive may have, and for so many of its bytes one more."""
+"""Members that any archive may have, and archive bytes that allow one more; bounds time and memory."""
 
 FREE_BYTES, BYTES_FOR_A_BYTE = 2**30, 100
-"""Bytes that a member may unpack to, and for each of its packed bytes so many more; all of them four times as many."""
+"""Bytes that a member may unpack to, and additional ones per packed byte; all members four times as many."""
 
 MAX_MEMBER_BYTES = 2**36
 """Of one member."""
@@ -59,7 +59,7 @@ class Member:
 
 @dataclass(slots=True)
 class Budget:
-    """What an archive of so many bytes may hold."""
+    """The limits of an archive of that many bytes."""
 
     archive_bytes: int
     members: int = 0
