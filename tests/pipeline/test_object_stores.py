@@ -1,6 +1,8 @@
 """Runs whose images go to a bucket: what a folder would hold, and what everybody who reads it makes of it."""
 
 import os
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.storage import lease
 from dicomprep.storage.paths import MARK
 from dicomprep.workspace import Workspace
-from tests.running import Place, cli, make_files, wait_until
+from tests.running import Place, cli, dicomprep_command, make_files, wait_until
+from tests.services.faulty_proxy import proxying
 from tests.services.gateway import ACCESS_KEY, SECRET_KEY, Gateway
 
 NAMES = ("Studie 1/Bild A.dcm", "Studie 1/Bild B.dcm:3", "頭部 CT/ä.dcm", "broken.dcm")
@@ -172,6 +175,43 @@ def test_without_the_extra_it_is_said_what_to_install(place: Place) -> None:
     done = cli(place.base, "preprocess", "in", "--output-dir", "s3://bucket/x", env=hidden)
     assert done.returncode == 2
     assert "pip install 'dicomprep[s3]'" in done.stderr
+
+
+def test_faults_of_the_server_lose_no_image(place: Place, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, faults = f"s3://{gateway.new_bucket()}/a", ("cut", None, "503 SlowDown", None, "500 InternalError", None, None)
+    local = place.run()
+    expected = place.images()
+    other = Place(place.base / "other")
+    other.base.mkdir()
+    with proxying(gateway.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        began = time.monotonic()
+
+        def fault(_method: str, _path: str, number: int) -> str | None:
+            """All is refused for three seconds, as where a gateway is started anew; then now and then."""
+            is_down = 1 < time.monotonic() - began < 4
+            return "503 ServiceUnavailable" if is_down else faults[number % len(faults)]
+
+        proxy.fault = fault
+        remote = other.run(dicom_dir=place.source, output_dir=url)
+    assert (remote.statuses, remote.frames) == (local.statuses, local.frames)
+    assert pictures(gateway, url) == expected
+
+
+def test_a_killed_run_is_gone_on_with(place: Place, gateway: Gateway) -> None:
+    source = make_files(place.base / "many", *(f"s{number % 3}/{number}.dcm" for number in range(60)))
+    inputs, url = gateway.new_bucket(), f"s3://{gateway.new_bucket()}/a"
+    gateway.fill(inputs, source)
+    command = dicomprep_command("preprocess", f"s3://{inputs}", "--output-dir", url, "--db", place.db, "--size", "16")
+    for seconds in (1.5, 2.5):
+        with subprocess.Popen(command, cwd=place.base, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
+            time.sleep(seconds)
+            killed.kill()
+    place.run(dicom_dir=f"s3://{inputs}", output_dir=url)
+    recorded = place.rows("SELECT thumbnail_path FROM frames")
+    assert len(recorded) == 60
+    assert set(recorded) == set(pictures(gateway, url))
+    assert not verify(place.workspace).counts
 
 
 def test_keys_of_the_store_are_nowhere(place: Place, gateway: Gateway) -> None:

@@ -4,8 +4,10 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from obstore.exceptions import InvalidPathError
 
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
+from dicomprep.storage.object_faults import FaultKind, explain_fault
 from dicomprep.storage.object_source import ObjectSource
 from dicomprep.storage.objects import Bucket
 from dicomprep.storage.source import WHOLE_FILE_BYTES
@@ -128,6 +130,13 @@ def test_one_object_that_fails_alone_is_unreadable(put: Put, proxy: Proxy, fault
     with waiting_for(1), pytest.raises(InputError) as caught, source.open() as file:
         file.read_at(0, 5)
     assert caught.value.code is ErrorCode.UNREADABLE
+
+
+def test_a_key_that_cannot_be_addressed_is_named() -> None:
+    said = 'Encountered object with invalid path\nInvalidPath {\n source: BadSegment {\n path: "a\\nb/\\"c",\n}}'
+    fault = explain_fault(InvalidPathError(said))
+    assert fault.kind is FaultKind.REFUSED
+    assert fault.reason.startswith('the key “a\\nb/\\"c” cannot be addressed. Rename that object')
 
 
 def test_a_listing_goes_on_after_a_page_that_failed(gateway: Gateway, bucket: str, proxy: Proxy) -> None:

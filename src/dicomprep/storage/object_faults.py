@@ -48,6 +48,8 @@ _PASSING_CODES = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTim
 _PLACE_CODES = {"NoSuchBucket": "there is no such bucket", "ContainerNotFound": "there is no such container"}
 _STATUS = re.compile(r"status code: (\d{3})|HTTP status (?:client|server) error \((\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+_KEY = re.compile(r'path: "((?:[^"\\]|\\.){1,1024})"')
+
 _KINDS = {
     **dict.fromkeys(("PreconditionError", "AlreadyExistsError", "NotModifiedError"), FaultKind.EXISTS),
     **dict.fromkeys(("NotSupportedError", "InvalidPathError", "ValueError"), FaultKind.REFUSED),
@@ -77,6 +79,8 @@ _TROUBLE = {
 def explain_fault(error: Exception) -> Fault:
     """What an exception of obstore says. Its own text is not kept: it may hold signed addresses."""
     name, text = type(error).__name__, str(error)
+    if name == "InvalidPathError":
+        return Fault(FaultKind.REFUSED, _explain_key(text))
     status = next((int(number) for found in _STATUS.findall(text) for number in found if number), None)
     code = next(iter(_CODE.findall(text)), "")
     by_name = _KINDS.get(name) or _by_status(status)
@@ -90,6 +94,12 @@ def explain_fault(error: Exception) -> Fault:
         return _explain_silence(text.lower())
     said = " ".join(part for part in (str(status or ""), code) if part)
     return Fault(by_name, _REASONS[by_name] + f" ({said})" * bool(said))
+
+
+def _explain_key(text: str) -> str:
+    """Which key has an empty part, a dot or a control character, as obstore spells it."""
+    key = next(iter(_KEY.findall(text)), "")
+    return f"the key “{key}” cannot be addressed. Rename that object, or give a prefix that does not hold it"
 
 
 def _by_status(status: int | None) -> FaultKind | None:
