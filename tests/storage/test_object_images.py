@@ -1,14 +1,19 @@
 """The store of images in a bucket of a real S3 gateway: what every store promises, and what only such a one has."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
+from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode, InputError
 from dicomprep.storage.object_images import ObjectImages
 from dicomprep.storage.paths import MARK
-from tests.services.gateway import Gateway
+from tests.services.gateway import ACCESS_KEY, SECRET_KEY, Gateway
 from tests.storage.contract import StoreContract
 
 
@@ -59,6 +64,65 @@ def test_wrong_credentials_are_said_and_not_quoted(
     with pytest.raises(EnvironmentFault, match=said) as caught:
         other.publish("a.png", b"x")
     assert "canary" not in str(caught.value).lower()
+
+
+FORKING = """
+import os, signal, sys
+from dicomprep.storage.object_images import ObjectImages
+store = ObjectImages(sys.argv[1])
+store.publish("a.png", b"x")
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    store.read("a.png")
+os.waitpid(child, 0)
+assert store.read("a.png") == b"x"
+"""
+
+
+def test_a_copy_of_a_process_that_read_is_told_so_and_does_not_hang(store: ObjectImages) -> None:
+    """As workers of torch's DataLoader are, unless they are started otherwise."""
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, store.address]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert 'multiprocessing_context="forkserver"' in done.stderr
+
+
+def test_credentials_that_come_later_count(store: ObjectImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = os.environ["AWS_SECRET_ACCESS_KEY"]
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("HOME", "/nowhere")
+    with pytest.raises(EnvironmentFault, match=r"access is denied.*AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"):
+        store.publish("a.png", b"x")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    store.publish("a.png", b"x")
+
+
+def test_a_profile_of_the_aws_tools_is_taken(
+    store: ObjectImages, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in gateway.environment:
+        monkeypatch.delenv(name)
+    (tmp_path / ".aws").mkdir()
+    keys = f"aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+    (tmp_path / ".aws/credentials").write_text(f"[lab]\n{keys}")
+    (tmp_path / ".aws/config").write_text(f"[profile lab]\nregion = us-east-1\nendpoint_url = {gateway.endpoint}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    other = ObjectImages(f"{store.address}/p")
+    other.publish("a.png", b"x")
+    assert other.read("a.png") == b"x"
+    monkeypatch.setenv("AWS_PROFILE", "none")
+    with pytest.raises(ConfigError, match="no AWS profile none"):
+        ObjectImages(f"{store.address}/q").publish("a.png", b"x")
+
+
+def test_a_network_is_trusted_only_where_somebody_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://storage.example:9000")
+    with pytest.raises(ConfigError, match=r"http://storage\.example is not encrypted\. Give https://"):
+        ObjectImages("s3://bucket/of somebody").publish("a.png", b"x")
 
 
 names = st.sampled_from(["a.png", "b.png", "S/a.png", "s/b.png", "s/t/c.png", "s/t/é.png"])

@@ -19,6 +19,7 @@ from dicomprep.errors import count_of
 from dicomprep.models import Status
 from dicomprep.pipeline.concerns import absent_inputs, unreachable_roots
 from dicomprep.storage.base import ImageStore, is_image_name
+from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.source import digest_bytes
 from dicomprep.workspace import Workspace
 
@@ -26,6 +27,9 @@ __all__ = ["Findings", "Kind", "clear", "contradiction", "look_at", "verify"]
 
 ROWS_PER_QUERY, IMAGES_PER_READER, READERS = 4096, 256, 4
 """Rows read at a time, images that each thread checks at a time, and threads."""
+
+REMOTE_READERS = 16
+"""Threads where images come over a network: they wait more than they work."""
 
 MAX_EXAMPLES = 20
 """Findings of each kind that are named."""
@@ -174,7 +178,8 @@ def _look_at_images(engine: Engine, images: ImageStore, findings: Findings, prog
 
     with reading(engine) as connection:
         total = counts.count_frames(connection)
-    with ThreadPoolExecutor(READERS, "dicomprep reader") as readers:
+    count = READERS if isinstance(images, LocalImages) else REMOTE_READERS
+    with ThreadPoolExecutor(count, "dicomprep reader") as readers:
         for rows in _frames(engine):
             pieces = [rows[start : start + IMAGES_PER_READER] for start in range(0, len(rows), IMAGES_PER_READER)]
             for piece, kinds in zip(pieces, readers.map(look, pieces), strict=True):

@@ -1,5 +1,6 @@
 """The objects below one address: read in ranges, put whole, listed page by page, tried again while that may help."""
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +37,9 @@ _REMEDIES = {
     FaultKind.PASSING: "Run this again when it answers: nothing that was finished is lost.",
     FaultKind.DENIED: "Credentials are looked for in",
 }
+
+
+_MAY_BE_RENEWED = (FaultKind.CREDENTIALS, FaultKind.DENIED)
 
 
 class ObjectStat(NamedTuple):
@@ -137,6 +141,7 @@ class Bucket:
         return True
 
     def _open(self) -> Any:  # noqa: ANN401
+        _forked.refuse(self.address)
         return _open_store(self.address, min(REQUEST_SECONDS, max(1, round(waiting().seconds))))
 
     def _ask(self, key: str, request: Callable[[Any], T]) -> T:
@@ -150,7 +155,7 @@ class Bucket:
             except Exception as error:  # noqa: BLE001  (obstore raises what it likes)
                 fault = explain_fault(error)
             heartbeat()
-            if fault.kind is FaultKind.CREDENTIALS and not renewed:  # a tool may have renewed them in ~/.aws
+            if fault.kind in _MAY_BE_RENEWED and not renewed:  # the environment, or ~/.aws, may have other ones now
                 renewed = True
                 _open_store.cache_clear()
                 continue
@@ -197,6 +202,33 @@ def _sleep(seconds: float, heartbeat: Callable[[], None]) -> None:
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(left, BEAT_SECONDS))
         heartbeat()
+
+
+class _Forked:
+    """Whether this process is a copy of one that had opened a store: obstore's threads are not copied along.
+
+    What it was asked there would never be answered.
+    """
+
+    def __init__(self) -> None:
+        self.was_used = self.is_copy = False
+
+    def note(self) -> None:
+        """In a copy."""
+        self.is_copy = self.is_copy or self.was_used
+
+    def refuse(self, address: str) -> None:
+        """EnvironmentFault in such a copy."""
+        self.was_used = True
+        if self.is_copy:
+            message = f"{address} cannot be read here: this process was forked from one that had read from it."
+            remedy = 'Start it anew: DataLoader(…, multiprocessing_context="forkserver"), say, or "spawn".'
+            raise EnvironmentFault(f"{message} {remedy}")
+
+
+_forked = _Forked()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked.note)
 
 
 @lru_cache(maxsize=16)
