@@ -1,6 +1,7 @@
 """A tree gives the same images from a folder and from archives of it; what is recorded stays, wherever it lies."""
 
 import shutil
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -8,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from dicomprep.checks.inspect import inspect_file
 from dicomprep.config import ImageOptions
+from dicomprep.errors import ConfigError
+from dicomprep.pipeline.stages import unpack
+from dicomprep.storage.archives import spool
 from tests.running import Place, cli, make_files
 
 TREE = ("a.dcm", "s/b", "s/b.dcm", "s/c.dcm:3", "Ä ö/t/d.dcm", "s/B.dcm", "notes/x.dicom")
@@ -54,6 +59,24 @@ def pack_gnu_tar(place: Place, archive: Path) -> None:
     pack_tar(place, archive, form=tarfile.GNU_FORMAT)
 
 
+def pack_gzip(place: Place, archive: Path) -> None:
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(place.source, "in")
+
+
+def pack_xz(place: Place, archive: Path) -> None:
+    pack_tar(place, archive, "w:xz")
+
+
+def pack_bzip2(place: Place, archive: Path) -> None:
+    pack_tar(place, archive, "w:bz2")
+
+
+def pack_zstandard(place: Place, archive: Path) -> None:
+    pack_tar(place, archive)
+    archive.write_bytes(zstandard.compress(archive.read_bytes()))
+
+
 Pack = Callable[[Place, Path], None]
 PACKED: list[tuple[str, Pack]] = [
     ("in.zip", pack_zip),
@@ -62,6 +85,10 @@ PACKED: list[tuple[str, Pack]] = [
     ("in.zip", pack_bzip2_zip),
     ("in.tar", pack_tar),
     ("in.tar", pack_gnu_tar),
+    ("in.tar.gz", pack_gzip),
+    ("in.txz", pack_xz),
+    ("in.tar.bz2", pack_bzip2),
+    ("in.tar.zst", pack_zstandard),
 ]
 
 
@@ -184,7 +211,7 @@ def test_several_places_are_one_run_and_each_is_searched_once(place: Place) -> N
     assert "z.zip!/s/broken.dcm: " in done.stderr
     assert place.rows("SELECT count(*) FROM runs") == [1]
     again = cli(place.base, "retry", "--db", "x.db")
-    assert "1 file..." in again.stdout
+    assert again.stdout.count("Retrying 1 failed file in") == 2
     status = cli(place.base, "status", "--db", "x.db")
     assert f"{place.source}, {archive}!, {place.base / 'more'}" in status.stdout
     place.check()
@@ -243,3 +270,56 @@ def test_a_part_that_is_gone_from_its_folder_is_not_gone_from_an_archive(place: 
     (place.source / "a.dcm").unlink()
     result = place.run(prune=True)
     assert result.pruned == 1
+
+
+def test_a_stream_is_read_once_whatever_its_size_is_to_the_spool(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.run()
+    monkeypatch.setattr(spool, "MAX_BYTES", 1)
+    monkeypatch.setattr(unpack, "SLICE_SECONDS", 0)
+    read: list[int] = []
+    decode = unpack.decode_stream
+    monkeypatch.setattr(unpack, "decode_stream", lambda *given: read.append(1) or decode(*given))
+    other = beside(place, "")
+    archive = other.base / "in.tar.gz"
+    pack_gzip(place, archive)
+    other.run(dicom_dir=archive)
+    assert result_of(other) == result_of(place)
+    assert len(read) == 1
+    pack_xz(place, other.base / "in.tar.xz")
+    shutil.copytree(place.source, other.source)
+    assert other.run(dicom_dir=[other.base / "in.tar.xz", other.source, archive]).processed == 2 * 8 + 0
+    assert not list(other.output.glob(".dicomprep-tmp/*"))
+
+
+def test_members_of_a_stream_are_found_and_made_again_by_their_names(place: Place) -> None:
+    archive = place.base / "in.tar.gz"
+    pack_gzip(place, archive)
+    place.run(dicom_dir=archive)
+    before = place.images()
+    inspection = inspect_file(Path(f"{archive}!/in/s/c.dcm"), ImageOptions(), frame_number=2, max_bytes=2**30)
+    assert inspection.thumbnail is not None
+    next(place.output.rglob("*.png")).unlink()
+    assert "1  restored, byte for byte" in cli(place.base, "verify", "--db", "x.db", "--repair").stdout
+    assert place.images() == before
+
+
+def test_archives_within_a_stream_are_opened(place: Place) -> None:
+    place.run()
+    other = beside(place, "")
+    inner = other.base / "s"
+    shutil.make_archive(str(inner), "zip", place.source / "s")
+    archive = other.base / "in.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(f"{inner}.zip", "s.zip")
+        for path in sorted(place.source.iterdir()):
+            if path.name != "s":
+                packed.add(path, path.name)
+    other.run(dicom_dir=archive)
+    assert sorted(result_of(other)["rows"]) == sorted(result_of(place)["rows"])
+
+
+def test_without_the_library_zstandard_is_one_sentence(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack_zstandard(place, place.base / "in.tar.zst")
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(ConfigError, match="needs zstandard: pip install 'dicomprep\\[archives\\]'"):
+        place.run(dicom_dir=place.base / "in.tar.zst")

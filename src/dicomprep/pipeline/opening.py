@@ -10,6 +10,7 @@ from dicomprep.pipeline.stages.unpack import unpack
 from dicomprep.storage.archives.kinds import SEPARATOR
 from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.archives.source import RefusedSource
+from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.object_source import ObjectSource
@@ -43,8 +44,13 @@ def recorded_sources(root: str, paths: Sequence[str], *, follow_links: bool) -> 
 
 
 def archive_members(
-    root: str, within: str, passed_over: Counter[str] | None = None, *, follow_links: bool = False
-) -> Iterator[Source] | None:
+    root: str,
+    within: str,
+    passed_over: Counter[str] | None = None,
+    *,
+    spool: Spool | None = None,
+    follow_links: bool = False,
+) -> Iterator[Source | None] | None:
     """What the archive holds at the place `within` below a root, or that is the root; None where it is none."""
     if within:
         path, own_root = within.removesuffix(SEPARATOR), ""
@@ -52,7 +58,7 @@ def archive_members(
         own_root, root, path = root, *os.path.split(root.removesuffix(SEPARATOR))
     status = os.stat(os.path.join(root, path))
     source = LocalSource.found(root, path, status, linked=follow_links)
-    return unpack(source, root=own_root, passed_over=passed_over)
+    return unpack(source, root=own_root, passed_over=passed_over, spool=spool)
 
 
 def _members_at(root: str, paths: Sequence[str], *, follow_links: bool) -> Iterator[Source]:
@@ -61,7 +67,7 @@ def _members_at(root: str, paths: Sequence[str], *, follow_links: bool) -> Itera
     within = os.path.relpath(f"{archive}{SEPARATOR}", root) if f"{archive}{SEPARATOR}" != root else ""
     wanted = set(paths)
     for source in archive_members(root, within, follow_links=follow_links) or ():
-        if source.path in wanted:
+        if source is not None and source.path in wanted:
             wanted.remove(source.path)
             yield source
             if not wanted:

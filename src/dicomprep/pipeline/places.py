@@ -18,6 +18,7 @@ from dicomprep.pipeline.remote import remote_sources
 from dicomprep.pipeline.stages.discover import discover
 from dicomprep.storage.archives.kinds import SEPARATOR, archive_kind, is_archive
 from dicomprep.storage.archives.places import find_archive
+from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import actual_path, readable_path
@@ -55,9 +56,11 @@ class Places:
         """How they lie to the folders of earlier runs, for a person."""
         return chain.from_iterable(tree.sentences() for tree in self.trees)
 
-    def search(self, config: Config, exclude: Collection[str], passed_over: Counter[str]) -> Iterator[Source]:
-        """The inputs in them, one place after the other."""
-        return chain.from_iterable(_search(tree, config, exclude, passed_over) for tree in self.trees)
+    def search(
+        self, config: Config, exclude: Collection[str], passed_over: Counter[str], spool: Spool
+    ) -> Iterator[Source | None]:
+        """The inputs in them, one place after the other; None where there is none for the moment."""
+        return chain.from_iterable(_search(tree, config, exclude, passed_over, spool) for tree in self.trees)
 
 
 def require_places(given: Sequence[str]) -> None:
@@ -111,12 +114,14 @@ def _is_covered(place: str, other: str, config: Config) -> bool:
     return config.archives and is_archive(inner.removesuffix(SEPARATOR)) if find_archive(place) else True
 
 
-def _search(tree: Tree, config: Config, exclude: Collection[str], passed_over: Counter[str]) -> Iterator[Source]:
+def _search(
+    tree: Tree, config: Config, exclude: Collection[str], passed_over: Counter[str], spool: Spool
+) -> Iterator[Source | None]:
     if is_url(tree.given):
         return remote_sources(tree, exclude=exclude, passed_over=passed_over)
     root, within = actual_path(tree.home.root), actual_path(tree.home.prefix.rstrip("/"))
     if find_archive(os.path.join(root, within).rstrip("/")) is not None:
-        return archive_members(root, within, passed_over) or iter(())
+        return archive_members(root, within, passed_over, spool=spool) or iter(())
     return discover(
         root,
         within=within,
@@ -125,14 +130,14 @@ def _search(tree: Tree, config: Config, exclude: Collection[str], passed_over: C
         passed_over=passed_over,
         follow_links=config.follow_links,
         archives=config.archives,
+        spool=spool,
     )
 
 
 def _is_readable_archive(place: str) -> bool:
     try:
         with LocalSource.at(os.path.realpath(place)).open() as file:
-            kind = archive_kind(place, file.read_range(0, 512))
-            return kind is not None and not kind.is_stream
+            return archive_kind(place, file.read_range(0, 512)) is not None
     except InputError:
         return False
 

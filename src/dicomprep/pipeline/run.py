@@ -31,7 +31,9 @@ from dicomprep.pipeline.stages.record import RecordContext, Recorder
 from dicomprep.pipeline.workers import Workers, cluster_of
 from dicomprep.privacy.keys import explain_exposure, fingerprint_key
 from dicomprep.storage.access import OWNER
+from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import ImageStore, Source
+from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.roots import Part
 from dicomprep.storage.waiting import waiting_for
 from dicomprep.version import VERSION
@@ -75,16 +77,14 @@ def run(
         _apply_privacy(workspace, config, store, listener)
         images = stack.enter_context(_images(workspace, store, listener))
         run_id = _begin(workspace, config, places, store, listener)
-        rules = config.fingerprint(), config.splits
-        context = RecordContext(store, run_id, *rules, key, images, durable=config.durable)
+        context = RecordContext(store, run_id, config.fingerprint(), config.splits, key, images, durable=config.durable)
         workers = Workers(config, images, listener, work)
         engine = stack.enter_context(closing(workers.of(cluster) if cluster else workers.of_this_machine(key)))
         listener.on_start(result, config.workers)
-        loop = RunLoop(
-            result, listener, Planner(store, config, key), engine, FrameRangeMerger(config.workers), Recorder(context)
-        )
-        parts = places.parts
-        loop.run(places.search(config, workspace.own_paths(), result.passed_over) if sources is None else sources)
+        spool = stack.enter_context(Spool.below(images.folder if isinstance(images, LocalImages) else None))
+        found = places.search(config, workspace.own_paths(), result.passed_over, spool) if sources is None else sources
+        planner, merger, parts = Planner(store, config, key), FrameRangeMerger(config.workers), places.parts
+        RunLoop(result, listener, planner, engine, merger, Recorder(context), spool).run(found)
         if sources is None and not result.interrupted:
             store.drop_unseen(parts, run_id)
             _settle_absent(Search(store, parts, run_id, result.found), config, images, result, listener)

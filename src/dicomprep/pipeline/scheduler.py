@@ -18,6 +18,7 @@ from dicomprep.pipeline.planner import Planner
 from dicomprep.pipeline.result import ProgressListener, Result
 from dicomprep.pipeline.stages.record import Recorder
 from dicomprep.pipeline.timing import Timer
+from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
 
 __all__ = ["RunLoop"]
@@ -48,6 +49,8 @@ class RunLoop:
     engine: Engine[Task, Outcome]
     merger: FrameRangeMerger
     recorder: Recorder
+    spool: Spool
+    """What of the sources lies in it is released when it is done with."""
     ready: deque[Task] = field(default_factory=deque)
     digests: list[Outcome] = field(default_factory=list)
     """Of files that may have moved; whether they have is looked up for many at a time."""
@@ -56,8 +59,10 @@ class RunLoop:
     begun: float = field(default_factory=time.perf_counter)
     recorded_at: float = field(default_factory=time.perf_counter)
     discovery_seconds: float | None = None
+    is_paused: bool = False
+    """There is no next source for the moment."""
 
-    def run(self, sources: Iterable[Source]) -> None:
+    def run(self, sources: Iterable[Source | None]) -> None:
         """Process all sources, or until the first SIGINT or SIGTERM; whatever happens, what is finished is recorded."""
         remaining = iter(sources)
         with stop_first(self._interrupt):
@@ -71,14 +76,14 @@ class RunLoop:
                         task = self.ready.popleft()
                         self.engine.submit(task, task.input_bytes)
                     busy = self.discovery_seconds is not None or len(self.ready) > 0
-                    self._collect(self.engine.poll(0.1 if busy else 0))
+                    self._collect(self.engine.poll(0.1 if busy else 0.01 if self.is_paused else 0))
             finally:
                 self._record()
                 self._finish_recording(wait=True)
                 self.recorder.close()
                 self._finish()
 
-    def _plan(self, sources: Iterator[Source]) -> bool:
+    def _plan(self, sources: Iterator[Source | None]) -> bool:
         """Compare the next sources with what is recorded; False where there are no more."""
         if self.result.interrupted:
             return False
@@ -88,13 +93,34 @@ class RunLoop:
             return False
         if len(self.ready) >= MAX_PLANNED_TASKS or not self._finish_recording(wait=not self.ready):
             return True
-        found = list(islice(sources, PLAN_BATCH_FILES))
-        if not found:
+        found = self._next_sources(sources)
+        if not found and not self.is_paused:
             self.discovery_seconds = time.perf_counter() - self.begun
             return False
-        self.ready.extend(self.planner.plan(found))
+        tasks = self.planner.plan(found)
+        self.ready.extend(tasks)
+        self._release(found, tasks)
         self._report_progress()
         return True
+
+    def _next_sources(self, sources: Iterator[Source | None]) -> list[Source]:
+        found: list[Source] = []
+        self.is_paused = False
+        for source in islice(sources, PLAN_BATCH_FILES):
+            if source is None:
+                self.is_paused = True
+                break
+            found.append(source)
+        return found
+
+    def _release(self, sources: Iterable[Source], tasks: Iterable[Task]) -> None:
+        """Those for which there is no task are done with."""
+        if self.spool.is_empty:
+            return
+        due = {(task.source.root, task.source.path) for task in tasks}
+        for source in sources:
+            if (source.root, source.path) not in due:
+                self.spool.release(source)
 
     def _collect(self, answers: list[Answer[Task, Outcome]]) -> None:
         """Count what came back, and record it when enough has come together."""
@@ -114,7 +140,9 @@ class RunLoop:
     def _resolve(self) -> None:
         """Plan what turned out not to have moved, when enough has come together or nothing else is left to do."""
         if len(self.digests) >= PLAN_BATCH_FILES or (self.digests and not self.ready):
-            self.ready.extendleft(reversed(self.planner.resolve(self.digests)))
+            tasks = self.planner.resolve(self.digests)
+            self.ready.extendleft(reversed(tasks))
+            self._release((outcome.task.source for outcome in self.digests), tasks)
             self.digests = []
             self._report_progress()
 
@@ -131,6 +159,7 @@ class RunLoop:
 
     def _count(self, outcome: Outcome) -> None:
         result = self.result
+        self.spool.release(outcome.task.source)
         if outcome.status is None:
             result.count_other(outcome.task.source.path)
             self.planner.release([outcome])

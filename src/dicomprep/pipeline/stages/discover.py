@@ -11,6 +11,7 @@ from dicomprep.pipeline.stages.left_out import why_left_out
 from dicomprep.pipeline.stages.listing import FOLDER, NAMED_DCM, OTHER, Entry, list_sorted
 from dicomprep.pipeline.stages.unpack import unpack
 from dicomprep.storage.archives.kinds import SEPARATOR, is_archive
+from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import SCRATCH, actual_path
@@ -39,7 +40,8 @@ def discover(  # noqa: PLR0913
     passed_over: Counter[str] | None = None,
     follow_links: bool = False,
     archives: bool = True,
-) -> Iterator[Source]:
+    spool: Spool | None = None,
+) -> Iterator[Source | None]:
     """Yield the regular files below `root`, or `within` a folder there, folder by folder, each's in a fixed order.
 
     A folder that is one of `inner`, roots by readable paths, is a root of its own: its files lie below that.
@@ -47,10 +49,10 @@ def discover(  # noqa: PLR0913
     those are whose targets lie in the tree. Pipes, sockets and devices are passed over, snapshots and bins not
     searched; all are counted in `passed_over`. A folder that cannot be listed, and a link to an image that is not
     there, is yielded as a source with an `error`. `exclude` holds absolute paths that are not looked at. Of an archive
-    its members are yielded, with `archives`.
+    its members are yielded, with `archives`; for those that go through a `spool` see `unpack`.
     """
     passed_over = Counter() if passed_over is None else passed_over
-    return _Search(root, within, exclude, passed_over, follow_links, inner or {}, archives).files()
+    return _Search(root, within, exclude, passed_over, follow_links, inner or {}, archives, spool).files()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class _Search:
     follow_links: bool
     inner: Mapping[Identity, str]
     archives: bool
+    spool: Spool | None
     place: str = field(init=False)
     """The folder that is searched."""
     real_place: str = field(init=False)
@@ -92,19 +95,19 @@ class _Search:
         real, prefix = os.path.realpath(path), os.path.join(self.real_place, "")
         return os.path.join(self.place, real.removeprefix(prefix)) if real.startswith(prefix) else real
 
-    def files(self) -> Iterator[Source]:
+    def files(self) -> Iterator[Source | None]:
         """The files, and the members of archives."""
         for source in self._files():
             inner = self._members(source) if self.archives and is_archive(source.path) else None
             yield from inner if inner is not None else (source,)
 
-    def _members(self, source: LocalSource) -> Iterator[Source] | None:
+    def _members(self, source: LocalSource) -> Iterator[Source | None] | None:
         """What an archive holds; None for a file that is only called so, or has the place of its members taken."""
         place = f"{os.path.join(source.root, source.path)}{SEPARATOR}"
         if source.error is not None or os.path.lexists(place):
             return None
         root = self.inner.get(identity_of(place) or (0, 0)) if self.inner and not source.linked else None
-        return unpack(source, root=actual_path(root or ""), passed_over=self.passed_over)
+        return unpack(source, root=actual_path(root or ""), passed_over=self.passed_over, spool=self.spool)
 
     def _files(self) -> Iterator[LocalSource]:
         """Folders are left open while those in them are searched: no list of all folders is ever made."""

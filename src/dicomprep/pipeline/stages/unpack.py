@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,10 +13,13 @@ from typing import Any
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pipeline.stages.left_out import why_left_out
 from dicomprep.pipeline.stages.listing import folder_order, sort_all
+from dicomprep.storage.archives.decoding import decode_stream
 from dicomprep.storage.archives.kinds import ArchiveKind, archive_kind, archive_stem, is_archive
 from dicomprep.storage.archives.members import Budget, Member, MemberKind, Packing, safe_path
 from dicomprep.storage.archives.source import MemberSource, RefusedSource
-from dicomprep.storage.archives.tar_headers import PlainBytes, tar_members
+from dicomprep.storage.archives.spool import Spool
+from dicomprep.storage.archives.streamed import StreamedSource, content_of
+from dicomprep.storage.archives.tar_headers import PlainBytes, StreamedBytes, tar_members
 from dicomprep.storage.archives.zip_directory import zip_members
 from dicomprep.storage.base import Source
 from dicomprep.storage.source import SourceFile, Version
@@ -24,6 +28,9 @@ __all__ = ["unpack"]
 
 MAX_NESTING = 3
 """Archives in archives that are opened, the outermost one included."""
+
+SLICE_SECONDS, PIECES_AT_ONCE = 0.05, 32
+"""How long, or for how many pieces of one member, a stream is read before it is let go for a moment."""
 
 MAX_REMEMBERED_NAMES = 2_000_000
 """Names of members, to tell a second one of the same name."""
@@ -48,9 +55,17 @@ class _Place:
 
 
 def unpack(
-    archive: Source, *, root: str = "", passed_over: Counter[str] | None = None, depth: int = 1
-) -> Iterator[Source] | None:
+    archive: Source,
+    *,
+    root: str = "",
+    passed_over: Counter[str] | None = None,
+    spool: Spool | None = None,
+    depth: int = 1,
+) -> Iterator[Source | None] | None:
     """The members of an archive; None where it is none that can be read.
+
+    What can only be read in order goes through a `spool`, from which each is to be released; None for a member means
+    that there is none for the moment. Without one, each such member can be opened, too, but all before it are read.
 
     They are recorded below the archive's path with a mark (`sub/export.zip!/study_001/IM1`), or below `root` where the
     archive is one of its own. What is refused is a source that says so when it is opened.
@@ -61,10 +76,10 @@ def unpack(
             kind = archive_kind(name, file.read_range(0, 512))
     except InputError:
         return None
-    if kind is None or kind.is_stream:
+    if kind is None:
         return None
     passed_over = Counter() if passed_over is None else passed_over
-    return _Search(archive, _place_of(archive, root, kind), kind, depth, passed_over).sources()
+    return _Search(archive, _place_of(archive, root, kind), kind, depth, passed_over, spool).sources()
 
 
 def _place_of(archive: Source, root: str, kind: ArchiveKind) -> _Place:
@@ -87,18 +102,58 @@ class _Search:
     kind: ArchiveKind
     depth: int
     passed_over: Counter[str]
+    spool: Spool | None
     seen: set[int] = field(default_factory=set)
     left_out: set[str] = field(default_factory=set)
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[Source | None]:
         """Good members first where the archive turns out to be damaged."""
         try:
             with self.archive.open() as file:
-                yield from self._members(file)
+                yield from self._stream(file) if self.kind.is_stream else self._members(file)
         except InputError as fault:
             yield self._refuse(".", fault)
 
-    def _members(self, file: SourceFile) -> Iterator[Source]:
+    def _stream(self, file: SourceFile) -> Iterator[Source | None]:
+        """As they come; what is read of each goes to the spool before the next one is looked at."""
+        data, budget = StreamedBytes(decode_stream(file, self.kind)), Budget(file.size, is_stream=True)
+        began = time.monotonic()
+        for member in tar_members(data):
+            refusal = budget.allow(member)
+            taken = self._judge(member, member.fault or refusal)
+            if taken is not None:
+                yield from self._streamed(*taken, data)
+            if time.monotonic() - began > SLICE_SECONDS:
+                yield None
+                began = time.monotonic()
+
+    def _streamed(self, path: str, member: Member, data: StreamedBytes) -> Iterator[Source | None]:
+        if member.fault is not None:
+            yield self._refuse(path, member.fault)
+        elif self.spool is None:
+            place, version = self.place, self._version_of(member)
+            named = place.name_of(path)
+            yield StreamedSource(self.archive, self.kind, place.root, place.prefix + path, version, path, named)
+        else:
+            yield from self._spooled(path, member, data, self.spool)
+
+    def _spooled(self, path: str, member: Member, data: StreamedBytes, spool: Spool) -> Iterator[Source | None]:
+        while spool.is_full:
+            yield None
+        unpacked: Source | None = None
+        for number, unpacked in enumerate(spool.put(content_of(data, member.size)), 1):
+            if unpacked is None and number % PIECES_AT_ONCE == 0:
+                yield None
+        if unpacked is None:
+            return
+        whole = Member(member.name, member.size, Packing(0, member.size), tag=member.tag)
+        for source in self._sources(path, whole, unpacked):
+            if source is not None:
+                spool.hold(unpacked)
+            yield source
+        spool.release(unpacked)
+
+    def _members(self, file: SourceFile) -> Iterator[Source | None]:
         faults: list[InputError] = []
         for *_, path, member in sort_all(self._judged(file, faults)):
             yield from self._sources(path, member)
@@ -159,22 +214,24 @@ class _Search:
             self.seen.add(mark)
         return False
 
-    def _sources(self, path: str, member: Member) -> Iterator[Source]:
+    def _version_of(self, member: Member) -> Version:
+        return Version(member.size, self.archive.version.mtime_ns, self.archive.version.ctime_ns, member.tag)
+
+    def _sources(self, path: str, member: Member, archive: Source | None = None) -> Iterator[Source | None]:
+        """A member, or what it holds; `archive`: where it lies if not in the archive that is searched."""
         if member.fault is not None:
             yield self._refuse(path, member.fault)
             return
-        held, place = self.archive.version, self.place
-        version = Version(member.size, held.mtime_ns, held.ctime_ns, member.tag)
-        source = MemberSource(
-            self.archive, place.root, place.prefix + path, version, member.packing, place.name_of(path)
-        )
+        place, version = self.place, self._version_of(member)
+        named = place.name_of(path)
+        source = MemberSource(archive or self.archive, place.root, place.prefix + path, version, member.packing, named)
         inner = self._inner(source) if is_archive(path) else None
         yield from inner if inner is not None else (source,)
 
-    def _inner(self, source: MemberSource) -> Iterator[Source] | None:
+    def _inner(self, source: MemberSource) -> Iterator[Source | None] | None:
         """What an archive in the archive holds."""
         if self.depth < MAX_NESTING:
-            return unpack(source, passed_over=self.passed_over, depth=self.depth + 1)
+            return unpack(source, passed_over=self.passed_over, spool=self.spool, depth=self.depth + 1)
         message = f"archives in archives are opened {MAX_NESTING} deep"
         refused = RefusedSource(
             source.root, source.path, source.version, InputError(ErrorCode.LIMIT_EXCEEDED, message), source.named_after

@@ -62,6 +62,8 @@ class Budget:
     """The limits of an archive of that many bytes."""
 
     archive_bytes: int
+    is_stream: bool = False
+    """What is refused would have to be decompressed to be passed over."""
     members: int = 0
     packed: int = 0
     unpacked: int = 0
@@ -72,8 +74,12 @@ class Budget:
         most = FREE_MEMBERS + self.archive_bytes // BYTES_FOR_A_MEMBER
         if self.members > most:
             raise _limit(f"it has more than {most:,} members: the others are not read")
-        if member.size > min(MAX_MEMBER_BYTES, FREE_BYTES + BYTES_FOR_A_BYTE * member.packing.length):
-            return _limit(f"{member.packing.length:,} packed bytes claim to be {member.size:,}")
+        packed = min(member.packing.length, self.archive_bytes)
+        if member.size > min(MAX_MEMBER_BYTES, FREE_BYTES + BYTES_FOR_A_BYTE * packed):
+            refusal = _limit(f"{packed:,} packed bytes claim to be {member.size:,}")
+            if self.is_stream:
+                raise refusal
+            return refusal
         self.packed += member.packing.length
         self.unpacked += member.size
         if self.packed > self.archive_bytes and member.packing.is_local:

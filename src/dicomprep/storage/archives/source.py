@@ -62,8 +62,7 @@ class MemberFile(SourceFile):
     """A member that is open. InputError `corrupt_archive` where it is not what its archive says."""
 
     def __init__(self, archive: SourceFile, member: MemberSource) -> None:
-        held = archive.version
-        version = member.version._replace(mtime_ns=held.mtime_ns, ctime_ns=held.ctime_ns)
+        version = member.version  # the archive is the very one by whose times it goes
         super().__init__(os.path.join(member.root, member.path), version=version, held_bytes=version.size)
         self._archive, self._packing = archive, member.packing
         self._begin = local_data(archive, self._packing) if self._packing.is_local else self._packing.offset
