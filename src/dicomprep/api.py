@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias, TypedDict, Unpack
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydicom.dataset import Dataset
 
 from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Config, Fidelity, Fit, GroupBy, Names, Places
@@ -20,7 +21,6 @@ from dicomprep.pipeline.preload import preload
 from dicomprep.pipeline.process_file import draw
 from dicomprep.pipeline.result import Result
 from dicomprep.pipeline.stages.decode import decode
-from dicomprep.pixels.geometry import Points
 from dicomprep.storage.naming import frame_filename, source_name
 from dicomprep.storage.place import is_url
 from dicomprep.storage.source import MemoryFile, SourceFile, read_stream
@@ -87,16 +87,16 @@ class Processed:
     transform: Transform
     """How a point maps to the source and a gray to a stored value."""
 
-    def to_source(self, points: ArrayLike) -> Points:
+    def to_source(self, points: ArrayLike) -> NDArray[np.float64]:
         """Map `points` (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), to the source frame.
 
-        Returns float64 pixels in the same shape: (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its middle;
-        not rounded and not clipped. Raises ValueError where they are no points and no boxes.
+        Returns float64 pixels in the same shape: (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its center;
+        not rounded and not clipped. Raises ValueError if they are neither points nor boxes.
         """
         return self.transform.to_source(points)
 
-    def to_thumbnail(self, points: ArrayLike) -> Points:
-        """Map `points` (n, 2) or boxes (n, 4) of the source frame to `array`: the way back from `to_source`.
+    def to_thumbnail(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Map `points` (n, 2) or boxes (n, 4) of the source frame to `array`: the inverse of `to_source`.
 
         Returns float64 pixels in the same shape.
         """

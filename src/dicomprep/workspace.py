@@ -1,4 +1,4 @@
-"""One data set: its database, its folder of images, its key and its locks, and what they are called on a screen."""
+"""A data set: its database, image folder, key and locks, and how they are displayed."""
 
 import hashlib
 import os
@@ -34,11 +34,11 @@ __all__ = ["Database", "Workspace"]
 LOCK = f"{OWN_PREFIX}.lock"
 
 Database = Union[str, "os.PathLike[str]", "Workspace"]
-"""How Python calls are told which data set: the database's path or URL, or the data set itself."""
+"""The argument of Python calls that selects a data set: the path or URL of its database, or the Workspace."""
 
 
 class Workspace:
-    """One data set. It holds no connection and no lock but within the blocks that ask for one.
+    """A data set. Connections and locks are held only inside of `with` blocks.
 
     Two databases never share a place of images, for they would overwrite and remove each other's: a file in the folder,
     or an object in the store, says whose images it holds.
@@ -56,7 +56,7 @@ class Workspace:
 
     @classmethod
     def create(cls, db: str | os.PathLike[str], output_dir: str | os.PathLike[str]) -> "Workspace":
-        """The data set of a run, there already or not; nothing is made before it is locked.
+        """The data set of a run, existing or new; nothing is created before it is locked.
 
         `output_dir` is a folder, or an address such as `s3://bucket/prefix`. Raises ConfigError where it is neither, or
         the database cannot be one.
@@ -67,7 +67,7 @@ class Workspace:
 
     @classmethod
     def of(cls, database: Database) -> "Workspace":
-        """As a Python call is told it; ConfigError where there is no such database."""
+        """The data set given to a Python call; ConfigError if there is no such database."""
         return database if isinstance(database, Workspace) else cls.open(database)
 
     def __str__(self) -> str:
@@ -76,19 +76,19 @@ class Workspace:
 
     @cached_property
     def recorded_output(self) -> Place | None:
-        """The place of images that the database names; None where nothing is recorded yet."""
+        """The image folder recorded in the database; None before the first run."""
         with self.reading() as connection:
             recorded = read_meta(connection, "output_dir")
         return None if recorded is None else Place.recorded(actual_path(recorded), self.address.folder)
 
     @property
     def output(self) -> Place:
-        """The place of images: as given for a run, else as recorded; before anything is, that of the database."""
+        """The image folder: as given for a run, else as recorded, else the folder of the database."""
         return self._given or self.recorded_output or Place(str((self.address.folder or Path()).absolute()))
 
     @cached_property
     def images(self) -> ImageStore:
-        """Where the images are. Several threads and processes may read it at a time."""
+        """The image store. Several threads and processes may read it concurrently."""
         return open_images(self.output)
 
     def require_images(self) -> None:
@@ -110,7 +110,7 @@ class Workspace:
 
     @property
     def key_path(self) -> Path:
-        """Where the key lies: beside the database, or beside the images where the database is a server's.
+        """Path of the key: beside the database, or beside the image folder for a database on a server.
 
         `FOLDER.key` there: a folder of images has one database, so no two data sets share a key. With a server and
         an object store it lies in the user's own settings, named after the database: never in a bucket.
@@ -130,7 +130,7 @@ class Workspace:
 
     @property
     def token_path(self) -> Path:
-        """Where the token of the pages lies."""
+        """Path of the token of the pages."""
         return self.key_path.with_suffix(".token")
 
     def own_paths(self) -> frozenset[str]:
@@ -142,7 +142,7 @@ class Workspace:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that cannot write, gone at the end of the block; EnvironmentFault where the database fails."""
+        """A read-only connection for a `with` block; EnvironmentFault if the database fails."""
         with open_for_reading(self.address) as connection:
             yield connection
 
@@ -162,7 +162,7 @@ class Workspace:
 
     @contextmanager
     def lock(self, *, shared: bool = False) -> Iterator[int]:
-        """Make the folder of images and keep every run out of it and of the database; whom new files are for.
+        """Create the image folder and lock it and the database against other runs; returns the access of new files.
 
         Raises EnvironmentFault where another run has it, or the disk fails.
         """
@@ -186,7 +186,7 @@ class Workspace:
             yield access
 
     def is_locked(self) -> bool:
-        """Whether a run has it."""
+        """Whether a run holds the lock."""
         try:
             for lock in self._locks():
                 if lock.exists():
@@ -197,12 +197,12 @@ class Workspace:
         return self.output.is_remote and not self._lease.is_free()
 
     def claim(self, *, data_set: str, access: int = ANYONE) -> None:
-        """Mark the place as this database's. Raises as `require_own_output`, and EnvironmentFault where that fails."""
+        """Mark the image folder as this database's. Raises like `require_own_output`, or EnvironmentFault."""
         self.require_own_output(data_set=data_set)
         write_owner(self.output, Owner(self._own_name, data_set), access=access)
 
     def require_own_output(self, *, data_set: str) -> None:
-        """ConfigError where the place holds the images of another data set whose database is still there.
+        """ConfigError if the image folder belongs to another data set whose database still exists.
 
         Whether it is, nobody can tell of one that has its images in an object store: there it always counts.
         """
@@ -222,7 +222,7 @@ class Workspace:
         raise ConfigError(f"{self.output} contains the images of another database{named}. {remedy}")
 
     def require_claimed(self) -> None:
-        """ConfigError where the place that the database names holds anything, but not the mark of this data set.
+        """ConfigError if the recorded image folder contains images, but not the mark of this data set.
 
         A database that somebody else made may name any place; what lies in it is not for it to replace or remove.
         """
@@ -262,7 +262,7 @@ class Workspace:
             raise _taken(self.output) from error
 
     def _access(self, *, shared: bool) -> int:
-        """Whom new files are for: as the folder's mark says, else the database; a new one is for its owner alone.
+        """Access of new files: as the folder's mark has it, else the database; owner only for a new data set.
 
         With `shared` a new one is for a group, too. Those of earlier releases leave it to the umask.
         """
@@ -284,7 +284,7 @@ def _taken(place: object) -> EnvironmentFault:
 
 
 def _relative(address: DatabaseAddress, output_dir: Path) -> str:
-    """Where a database is, from its folder of images, for both may be moved as one; a server's without its password."""
+    """Path of a database relative to its image folder, as both may move together; a server's without its password."""
     if not address.is_file:
         return str(address)
     return readable_path(os.path.relpath(address.real_path, os.path.realpath(output_dir)))

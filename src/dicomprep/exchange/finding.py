@@ -1,4 +1,4 @@
-"""Which images a cell of somebody's table can mean, however it is written: all of them, for one alone is an answer.
+"""The images that a cell of a table can mean, in any spelling: all of them, as only a unique one is a match.
 
 A name of an image, a path of its source or of its thumbnail, absolute or below any of their folders, with and without
 endings, with slashes of either kind, a key of an export (`….png`), a SOP Instance UID. What is hidden as a duplicate is
@@ -22,12 +22,12 @@ from dicomprep.workspace import Workspace
 __all__ = ["Found", "Sought", "find_images"]
 
 Sought = tuple[str, int | None]
-"""A cell, and the number of the frame that stands beside it."""
+"""A cell, and the frame number of its row."""
 Found = dict[Sought, set[int]]
 """The images that each cell can mean."""
 
 EXACT, WHOLE, END = range(3)
-"""How well a name fits: as dicomprep writes it; a whole path; the end of a path. Only the best counts."""
+"""How well a name matches: as dicomprep writes it; a whole path; the end of a path. Only the best counts."""
 
 _ENDING = re.compile(r"\.(dcm|dicom|ima|dic|png)\Z", re.IGNORECASE)
 _KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
@@ -35,12 +35,12 @@ _ABSOLUTE = re.compile(r"/|[A-Za-z]:/")
 
 
 def _as_name(text: str) -> str:
-    """NFC, as tables and file systems of different origin can be compared in."""
+    """NFC, in which tables and file systems of different origin are compared."""
     return (text if text.isascii() else normalize("NFC", text)).strip()
 
 
 def _as_folded(text: str) -> str:
-    """As names are compared: no two images differ in capitals alone."""
+    """The form in which names are compared: no two images differ only in case."""
     return folded_name(_as_name(text))
 
 
@@ -64,7 +64,7 @@ def find_images(connection: Connection, workspace: Workspace, by: str, cells: It
 
 
 def _find_names(connection: Connection, workspace: Workspace, cells: set[Sought]) -> Found:
-    """By names as they are written; what is found by none of them, by names that differ from them in capitals alone."""
+    """By exact names first; cells without a match by names that differ only in case."""
     search = _Search(cells)
     pseudonyms = Pseudonyms(workspace.key) if search.keys else None
     folder = str(workspace.output)
@@ -82,7 +82,7 @@ def _find_names(connection: Connection, workspace: Workspace, cells: set[Sought]
 
 
 class _Search:
-    """Cells by their spellings: of a million images each is looked up a few times, whatever the number of cells."""
+    """Cells by their spellings: each image is looked up a few times, whatever the number of cells."""
 
     def __init__(self, cells: Iterable[Sought], *, spell: Callable[[str], str] = _as_name) -> None:
         self.found: Found = {}
@@ -95,14 +95,14 @@ class _Search:
             for text in dict.fromkeys(spell(spelling) for spelling in _spellings(cell[0])):
                 self._written.setdefault(text, []).append(cell)
         self.keys: dict[str, list[Sought]] = {}
-        """Cells that name a file as exports do, in whichever folder it lies."""
+        """Cells that name a file as exports do, in any folder."""
         for text, those in self._written.items():
             if _KEY.fullmatch(text.rpartition("/")[2]):
                 self.keys.setdefault(text.rpartition("/")[2], []).extend(those)
         self._depths = sorted({text.count("/") + 1 for text in self._written if not _ABSOLUTE.match(text)})
 
     def meet(self, frame: NamedFrame, folder: str) -> None:
-        """Note which cells can mean a frame whose thumbnail lies below `folder`."""
+        """Record the cells that can mean a frame whose thumbnail is below `folder`."""
         filename, source = self._spell(frame.filename), self._spell(frame.path)
         for cell in self._exact.get(filename, ()):
             self._note(cell, EXACT, frame)
@@ -115,12 +115,12 @@ class _Search:
             self.offer(frame, self._spell(frame.sop_instance_uid), is_file=True, root="")
 
     def meet_key(self, frame: NamedFrame, key: str) -> None:
-        """Note which cells have the key of a frame."""
+        """Record the cells with the key of a frame."""
         for cell in self.keys.get(key, ()):
             self._note(cell, WHOLE, frame)
 
     def offer(self, frame: NamedFrame, name: str, *, is_file: bool, root: str) -> None:
-        """Note which cells are a name below `root`, or its end; `is_file` names a file with all its frames."""
+        """Record the cells that are a name below `root`, or its end; `is_file` names a file with all its frames."""
         whole = f"{self._spell(root)}/{name}"
         for text in (name, whole):
             for cell in self._written.get(text, ()):

@@ -1,4 +1,4 @@
-"""Which of the files found need work, and what their images shall be called."""
+"""Which of the files found need processing, and the names of their images."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ __all__ = ["Planner"]
 
 @dataclass(slots=True)
 class Planner:
-    """Compares what is found with what is recorded, a batch at a time."""
+    """Compares found files with recorded ones, in batches."""
 
     store: Store
     config: Config
@@ -49,10 +49,10 @@ class Planner:
     """Whether earlier runs recorded anything."""
     _fingerprint: str = ""
     _doubted: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
-    """(id, digest) as recorded of files, by root and path, of which nothing but the change time is another."""
+    """Recorded (id, digest) of files whose change time alone differs, by root and path."""
     _moves: Moves = field(default_factory=Moves)
     _claimed: dict[str, str | None] = field(default_factory=dict)
-    """Folded names that were given out and are not yet recorded, with the stems of those that could be a frame's."""
+    """Folded names assigned but not yet recorded, with the stems of those that could be a frame's."""
 
     def __post_init__(self) -> None:
         self._fingerprint = self.config.fingerprint()
@@ -60,15 +60,15 @@ class Planner:
             self._any_recorded = any_files(connection)
 
     def plan(self, sources: Sequence[Source]) -> list[Task]:
-        """The tasks that a batch of sources makes."""
+        """The tasks for a batch of sources."""
         by_root = groupby(sources, key=lambda source: source.root)
         return [task for _, those in by_root for task in self._plan_below_root(list(those))]
 
     def _plan_below_root(self, sources: Sequence[Source]) -> list[Task]:
         """The tasks of sources that lie below one root.
 
-        A file not seen before is first asked for its digest; so is one of which only the change time is another: a
-        renamed file has the size and the time of the one whose name it has now.
+        For a new file the digest is computed first; also for one whose change time alone differs: it may have been
+        replaced by a renamed file of the same size and time.
         """
         root, due = sources[0].root, {readable_path(source.path): source for source in sources}
         with self.store.transaction() as connection:
@@ -89,19 +89,19 @@ class Planner:
         return tasks
 
     def _doubt(self, sources: Mapping[str, Source], recorded: Mapping[str, RecordedVersion]) -> None:
-        """Keep what is recorded of files that may be the same still."""
+        """Keep the records of files that may be unchanged."""
         for path, source in sources.items():
             known = recorded[path]
             if source.version.has_content_of(known.version) and known.digest:
                 self._doubted[source.root, source.path] = known.id, known.digest
 
     def resolve(self, outcomes: Sequence[Outcome]) -> list[Task]:
-        """The tasks of files whose digests are known now: those that only moved are recorded as such."""
+        """The tasks of files whose digests are now known; files that only moved are recorded as such."""
         outcomes, changed = self._resolve_doubts(outcomes)
         return changed + self._resolve_new(outcomes)
 
     def _resolve_doubts(self, outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Task]]:
-        """Files that turn out to be the same are unchanged; (outcomes of new files, tasks of those that changed)."""
+        """Returns (outcomes of new files, tasks of changed ones); files of the same digest count as unchanged."""
         new, same, changed = [], [], []
         for outcome in outcomes:
             source = outcome.task.source
@@ -144,16 +144,16 @@ class Planner:
         return new + self.plan([source for _, source in moves])
 
     def release(self, outcomes: Iterable[Outcome]) -> None:
-        """These are recorded: the database remembers their names from now on."""
+        """Release the names of recorded outcomes: the database has them now."""
         for outcome in outcomes:
             self._claimed.pop(folded_name(outcome.task.name), None)
 
     def _is_misnamed(self, name: str) -> bool:
-        """Whether names that tell of the source are asked for and this one is hashed, or the reverse."""
+        """Whether a name is hashed while path names are requested, or the reverse."""
         return is_hashed(name) != (self.config.image.names is Names.HASH)
 
     def _name(self, connection: Connection, sources: Mapping[str, Source]) -> dict[str, GivenName]:
-        """What new sources shall be called, by their readable paths as these are."""
+        """Names for new sources, by their readable paths."""
         wishes = {path: self._wish(source) for path, source in sources.items()}
         names: dict[str, GivenName] = {}
         for option in (_plain_name, _own_name_below_root, _own_name):
@@ -165,7 +165,7 @@ class Planner:
         return names
 
     def _claim(self, connection: Connection, wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """Those of the names wanted that are free; nobody else gets them from now on."""
+        """Those of the wanted names that are free; they are reserved."""
         folded = {path: folded_name(name) for path, name in wanted.items()}
         stems = {name: frame_stem(name) for name in folded.values()}
         used, used_stems = find_taken_names(connection, list(stems), [stem for stem in stems.values() if stem])
@@ -190,7 +190,7 @@ class Planner:
 
 
 def _is_unchanged(source: Source, recorded: RecordedVersion | None) -> bool:
-    """Whether a file is the one that was recorded, by all that its folder says of it."""
+    """Whether a file is the recorded one, by size, times and identity."""
     return recorded is not None and source.version.is_same(recorded.version)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of one file, in a worker: process(task). Stages in their order, one frame at a time."""
+"""Process one file in a worker: the stages in order, one frame at a time."""
 
 import os
 import time
@@ -46,25 +46,25 @@ from dicomprep.storage.waiting import waiting_for
 __all__ = ["draw", "process"]
 
 MIN_SHARED_SECONDS = 0.2
-"""Frames that would take longer than this, all together, are shared with other workers."""
+"""Total time of the remaining frames above which they are shared with other workers."""
 
 SEARCHED_FRAMES = 3
-"""Frames of a suspected file, spread over it, in which text is looked for, besides its last one."""
+"""Frames of a suspected file, spread evenly, searched for text, in addition to the last one."""
 
 MIN_LEGIBLE_PIXELS = 400
-"""Of the longer side: text in a smaller image is not found."""
+"""Pixels of the longer side; text in a smaller image is not detected."""
 
 NOWHERE = Position()
 
 MIN_REOPENING_RATIO = 3
-"""Seconds that shared frames must take over seconds that opening the file takes, which each worker does for itself."""
+"""Processing time of shared frames over the time to open the file, which every worker spends."""
 
 MAX_FAILURES_IN_A_ROW = 1000
-"""Frames that could not be drawn, one after the other; after them, the others are not tried."""
+"""Consecutive frames that failed before the remaining ones are not tried; bounds time."""
 
 
 def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lambda: None) -> Outcome:
-    """Make and write the images of one file, or of a range of its frames; the outcome says what cannot be done."""
+    """Render and write the images of one file, or of a range of its frames; errors are in the outcome."""
     source = task.source
     if source.error is not None:
         return Outcome(task, Status.FAILED, ErrorCode.UNREADABLE, source.error)
@@ -107,7 +107,7 @@ def _mark_unstable(outcome: Outcome) -> Outcome:
 
 
 def _is_input(task: Task, file: SourceFile) -> bool:
-    """Whether a file is DICOM, or meant to be; what macOS leaves beside every file is not, whatever its name."""
+    """Whether a file is DICOM by content or name; AppleDouble files of macOS are not, whatever their name."""
     name = os.path.basename(task.source.path)
     if name.startswith("._") and is_apple_double(file.head()):
         return False
@@ -138,7 +138,7 @@ def _process_open(task: Task, file: SourceFile, settings: Settings, heartbeat: C
 
 
 def _describe_undrawable(file: SourceFile, code: ErrorCode, settings: Settings) -> Instance:
-    """What the header says of a file that cannot be drawn: without that, nobody would miss it in its series."""
+    """The instance of a file that cannot be decoded, so that its series is known to be incomplete."""
     if code is not ErrorCode.LIMIT_EXCEEDED:
         with suppress(InputError):
             return read_header(file, max_bytes=settings.max_bytes).instance()
@@ -147,7 +147,7 @@ def _describe_undrawable(file: SourceFile, code: ErrorCode, settings: Settings) 
 
 @dataclass(slots=True)
 class _FileJob:
-    """The frames of one file that this worker makes, and what it leaves to others."""
+    """The frames of one file that this worker processes, and those that it returns."""
 
     task: Task
     image: DicomImage
@@ -161,7 +161,7 @@ class _FileJob:
     first_failure: FrameFailure | None = None
     remaining: FrameRange | None = None
     searched: frozenset[int] = frozenset()
-    """Frames in which text is looked for."""
+    """Frames to be searched for text."""
 
     def __post_init__(self) -> None:
         wanted = self.settings.image.select_frames(self.image.frame_count)
@@ -174,12 +174,12 @@ class _FileJob:
 
     @property
     def wanted(self) -> Sequence[int]:
-        """The frames that are this worker's to make."""
+        """The frames assigned to this worker."""
         given = self.task.frame_range
         return self.settings.image.select_frames(self.image.frame_count) if given is None else given.indices
 
     def allow(self, held_bytes: int) -> None:
-        """Set what the frames may take in all; InputError where that is more than the file can pay for."""
+        """Set the time budget of the frames; InputError if they exceed the limits of a file of this size."""
         image, frames = self.image, len(self.wanted)
         share = held_bytes * min(1.0, frames / image.frame_count)
         pixels, there = image.layout.rows * image.layout.columns, min(frames, image.available_frames)
@@ -188,7 +188,7 @@ class _FileJob:
         self.budget.allow(frames=frames, held_bytes=share)
 
     def indices(self) -> Iterator[int]:
-        """Which frames to make next, as long as none of them are better left to others."""
+        """The frames to process next, until the remaining ones are better shared."""
         left = self._skip_missing(self.wanted)
         may_share = self.task.frame_range is None and self.settings.workers > 1 and self.image.is_divisible
         least = max(MIN_SHARED_SECONDS, MIN_REOPENING_RATIO * self.opening_seconds)
@@ -205,7 +205,7 @@ class _FileJob:
                 left = self._share(left)
 
     def make(self, index: int) -> None:
-        """Draw and write one frame, or note why not."""
+        """Render and write one frame, or record its failure."""
         try:
             frame = self.image.frame(index, self.settings.image)
             normalized = normalize(frame, self.settings.image)
@@ -230,7 +230,7 @@ class _FileJob:
         self.written.append(written)
 
     def outcome(self) -> Outcome:
-        """What became of the frames, and whose they are."""
+        """The outcome of the frames, with the identity of the file."""
         outcome = Outcome(
             self.task,
             Status.DONE,
@@ -248,7 +248,7 @@ class _FileJob:
         return judge(outcome)
 
     def _gives_up(self, left: Sequence[int]) -> bool:
-        """Whether the frames that are left are not tried; then they count as failed."""
+        """Whether to give up on the remaining frames, which then count as failed."""
         if self.budget.is_spent:
             self.first_failure = None  # whatever it was, this is why most are missing
             self._fail(left[0], self.budget.error(), count=len(left))
@@ -263,13 +263,13 @@ class _FileJob:
         self.first_failure = self.first_failure or FrameFailure(index, error.code, error.detail)
 
     def _skip_missing(self, wanted: Sequence[int]) -> deque[int]:
-        """The frames for which there are pixels, and the first that has none, for all others fail as it does."""
+        """The frames with pixel data, and the first one without, as all others fail like it."""
         number = bisect_left(wanted, self.image.available_frames)
         self.failures += max(0, len(wanted) - number - 1)
         return deque(wanted[: number + 1])
 
     def _shows_text(self, normalized: Normalized, index: int) -> bool:
-        """Whether text is seen in a frame: in what was decoded, unless that is too small to read."""
+        """Whether a frame contains text: in the decoded pixels, or at full resolution if those are too small."""
         options = self.settings.image
         if normalized.grid.step > 1 and max(normalized.pixels.shape[:2]) < MIN_LEGIBLE_PIXELS:
             exact = replace(options, fidelity=Fidelity.EXACT)
@@ -277,7 +277,7 @@ class _FileJob:
         return shows_text(normalized.pixels)
 
     def _share(self, left: deque[int]) -> deque[int]:
-        """Keep what is decoded already; the remaining frames are for every worker."""
+        """Keep the frames decoded already; return the others for all workers."""
         held = self.image.predecoded()
         others = tuple(index for index in left if index not in held)
         if not others:
