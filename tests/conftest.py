@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dicomprep.database import connection
-from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.writes.store import Store
 from tests.reference_table import FOLDER
 from tests.running import Place
@@ -117,7 +116,7 @@ def any_place(new_place: Callable[[], Place]) -> Place:
 @pytest.fixture
 def place_of_examples(any_place: Place) -> Callable[[], Place]:
     """Empties such a place that has its tables already, for each example of a test."""
-    Store(DatabaseAddress.parse(any_place.db)).close()
+    Store(any_place.address).close()
 
     def make() -> Place:
         any_place.clear()

@@ -16,6 +16,7 @@ import numpy as np
 
 import dicomprep
 from dicomprep.config import Config
+from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.page_schema import metadata
 from dicomprep.database.writes.labels import add_label
 from dicomprep.database.writes.store import Store
@@ -68,6 +69,11 @@ class Place:
 
     def config(self, **options: Any) -> Config:
         return Config.of(**{"dicom_dir": self.source, "workers": 2, "size": SIZE} | options)
+
+    @property
+    def address(self) -> DatabaseAddress:
+        """Of its database, which need not be there yet."""
+        return DatabaseAddress.parse(self.db)
 
     @property
     def workspace(self) -> Workspace:
@@ -132,7 +138,7 @@ FROM files GROUP BY 1, 2, 3, 4, 5
 
 def set_labels(place: Place, labels: dict[str, str | None], *, annotator: str = "t") -> None:
     """Label images by their names; None takes the annotator's label back."""
-    store = Store(place.workspace.address)
+    store = Store(place.address)
     ids = dict(place.rows("SELECT filename, id FROM images"))
     with store.transaction() as connection:
         for name, label in labels.items():

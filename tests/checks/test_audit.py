@@ -324,7 +324,7 @@ def test_ten_thousand_patients_in_five_runs_stay_apart(place: Place) -> None:
             )
 
     before: dict[str, str] = {}
-    store = Store(place.workspace.address)
+    store = Store(place.address)
     for run in range(5):
         record(store, arriving[run::5], splits)
         after = dict(place.rows("SELECT key, split FROM groups"))
@@ -340,7 +340,7 @@ def test_ten_thousand_patients_in_five_runs_stay_apart(place: Place) -> None:
         assert abs(counts[name] - 10_000 * share) <= 3 * (10_000 * share * (1 - share)) ** 0.5
 
     other = Place(place.base / "other")
-    store = Store(other.workspace.address)
+    store = Store(other.address)
     record(store, arriving[::-1], splits)
     store.close()
     assert dict(other.rows("SELECT key, split FROM groups")) == before

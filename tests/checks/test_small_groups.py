@@ -30,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 def audit(place: Place, *, k: int = 5, strict: bool = False) -> tuple[int, dict[str, Any]]:
     """The exit code, and the section."""
-    code, found = report(place, near=False, k=k, strict=strict)
+    code, found = report(place, near=False, privacy=True, k=k, strict=strict)
     return code, found["sections"]["small_groups"]
 
 
@@ -51,7 +51,7 @@ def test_who_is_alone_is_listed_with_what_tells_them_apart(place: Place) -> None
         (f"age group, {ALL}", "80 or more · F · 1998 · SIEMENS Avanto", 1),
     }
     notes = audit(place)[1]["notes"]
-    assert "By study year: 1 of 8 patients is in 1 such group." in notes
+    assert "By study year: 1 of 8 patients, in 1 small group." in notes
     assert "--where" in notes[-1]
 
 
@@ -93,7 +93,7 @@ def test_no_small_group_is_said_so(tmp_path: Path) -> None:
     place.run()
     code, section = audit(place, strict=True, k=2)
     assert (code, section["rows"]) == (0, [])
-    assert section["notes"] == ["Each group by age, sex, year and device has 2 patients or more."]
+    assert section["notes"] == ["Each group by age, sex, year and device has at least 2 patients."]
 
 
 def test_a_long_list_is_cut_in_the_table_alone(tmp_path: Path) -> None:

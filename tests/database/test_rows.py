@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, create_engine, select
 
 from dicomprep.database import bulk
-from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.bulk import insert
 from dicomprep.database.connection import connect
 from dicomprep.database.page_schema import annotators, catalogue, catalogue_counts, models, reservations, skips
@@ -48,7 +47,7 @@ def people(*names: str) -> Table:
     ],
 )
 def test_a_column_in_the_middle_shifts_nothing(any_place: DataSet, names: tuple[str, ...]) -> None:
-    table, engine = people(*names), connect(DatabaseAddress.parse(any_place.db))
+    table, engine = people(*names), connect(any_place.address)
     rows = [
         PersonRow(name="Zoë", age=7, place=Place("Köln", "Germany")),
         PersonRow(name="Bo", age=8, place=Place("", "")),

@@ -99,7 +99,7 @@ def test_frames_of_a_file_share_the_text_that_one_of_them_shows(tmp_path: Path) 
 
 
 def leaving(place: Place, **options: Any) -> int:
-    engine = connect(place.workspace.address)
+    engine = connect(place.address)
     with engine.connect() as connection:
         count = len(connection.execute(frames.select().where(may_leave(connection, **options))).all())
     engine.dispose()

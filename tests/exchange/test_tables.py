@@ -297,7 +297,7 @@ def test_numbers_of_pandas_and_cells_without_a_label(place: Place) -> None:
 
 
 def test_several_classes_in_any_order_and_none(place: Place, tmp_path: Path) -> None:
-    store = Store(place.workspace.address)
+    store = Store(place.address)
     with store.transaction() as connection:
         add_classes(connection, ["Mass", "calc, fine", "cyst"])
     store.close()

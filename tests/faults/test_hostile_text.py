@@ -123,7 +123,7 @@ def test_status_failures_has_neutral_cells(place: Place, monkeypatch: pytest.Mon
     from dicomprep.storage.source import Version
 
     (place.base).mkdir(parents=True)
-    store = Store(place.workspace.address)
+    store = Store(place.address)
     run_id = store.begin_run(version="1", root="=root", options={})
     task = Task(LocalSource("=root", "a.dcm", Version(1, 1)), "s", "s/a")
     outcome = Outcome(task, Status.FAILED, ErrorCode.CORRUPT_HEADER, "@SUM(A1)\tx")

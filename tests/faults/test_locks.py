@@ -124,8 +124,8 @@ def test_labels_are_taken_while_a_run_inserts(place: Place, thorough: bool, note
     """As the labeling page does: a writer and a reader of their own, as fast as they can."""
     place.run()
     labeled, shown, rounds = count(), count(), 10 if thorough else 1
-    labels = Store(place.workspace.address)
-    reader = connect(place.workspace.address)
+    labels = Store(place.address)
+    reader = connect(place.address)
 
     def label() -> None:
         with labels.transaction() as connection:

@@ -302,7 +302,7 @@ def test_two_runs_on_one_database_exclude_each_other_whatever_their_output(
 
 
 def test_runs_that_make_the_schema_at_once_do_not_collide(place: ServedPlace, tmp_path: Path) -> None:
-    engines = [connecting.connect(DatabaseAddress.parse(place.db)) for _ in range(4)]
+    engines = [connecting.connect(place.address) for _ in range(4)]
     faults: list[Exception] = []
 
     def migrate(engine: object) -> None:

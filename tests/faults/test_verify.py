@@ -17,7 +17,6 @@ from PIL import Image
 from dicomprep.checks import verify as verification
 from dicomprep.checks.verify import Kind, verify
 from dicomprep.cli.app import main
-from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.writes.labels import add_label
 from dicomprep.database.writes.store import Store
 from dicomprep.pixels.png import SIGNATURE, encode_png, is_own_png
@@ -394,7 +393,7 @@ def test_a_run_keeps_it_out(small: Place, say: Say) -> None:
 
 def test_without_a_database_there_is_nothing_to_verify(place: Place, say: Say) -> None:
     assert say()[0] == 2
-    Store(DatabaseAddress.parse(place.db)).close()
+    Store(place.address).close()
     done = say()
     assert done[0] == 2
     assert "has no images yet" in done[1]
@@ -402,7 +401,7 @@ def test_without_a_database_there_is_nothing_to_verify(place: Place, say: Say) -
 
 def test_labels_stay_with_images_that_are_made_again(small: Place, say: Say) -> None:
     (label_id,) = small.rows("SELECT id FROM images WHERE filename = 's/b'")
-    store = Store(small.workspace.address)
+    store = Store(small.address)
     with store.transaction() as connection:
         add_label(connection, label_id, "odd", annotator="me")
     store.close()

@@ -79,4 +79,4 @@ def test_who_may_open_the_page_is_said_on_the_command_line_alone(place: Place, o
     heading = "[tool.dicomprep.label]" if file == "pyproject.toml" else "[label]"
     (place.base / file).write_text(f"{heading}\n{option}\n")
     done = cli(place.base, "label", timeout=20)
-    assert (done.returncode, "command line alone" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "can only be given on the command line" in done.stderr) == (2, True), done.stderr

@@ -67,7 +67,7 @@ def test_equal_files_cost_as_much_each_however_many_they_are(
     monkeypatch.setattr(moving, "is_gone", look)
     monkeypatch.setattr(moving, "_common_length", counted)
     statements = []
-    store = Store(place.workspace.address)
+    store = Store(place.address)
     event.listen(store.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     planner = Planner(store, place.config(), b"k" * 32)
     left = [task for start in range(0, count, AT_ONCE) for task in planner.resolve(outcomes[start : start + AT_ONCE])]

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from dicomprep.checks.audit.audit import audit
 from dicomprep.config import Splits
-from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.kinship import MAX_STUDY_GROUPS
 from dicomprep.database.writes.groups import ensure_groups
 from dicomprep.database.writes.store import Store
@@ -63,7 +62,7 @@ def test_a_made_up_study_joins_nobody(place: Place) -> None:
     ],
 )
 def test_a_torn_study_is_a_leak_unless_its_uid_is_made_up(place: Place, patients: int, leaks: int, note: str) -> None:
-    store = Store(DatabaseAddress.parse(place.db))
+    store = Store(place.address)
     deliver(store, [File(number, 0, None, has_id=True) for number in range(patients)])
     store.close()
     place.execute("UPDATE groups SET split = CASE id % 2 WHEN 0 THEN 'test' ELSE 'train' END")
@@ -140,7 +139,7 @@ def test_whatever_is_delivered_no_study_is_torn_and_nothing_labeled_moves(
 ) -> None:
     """Patients, studies, issuers that are stated or not, IDs that are missing, in any order; some are labeled."""
     place = place_of_examples()
-    store = Store(place.workspace.address)
+    store = Store(place.address)
     count, before = 0, dict[int, str]()
     for files, labeled in runs:
         deliver(store, files, first=count)
@@ -177,7 +176,7 @@ def test_a_run_says_how_many_patients_of_earlier_runs_it_moved(place: Place) -> 
 
 
 def test_groups_are_numbered_as_they_came(place: Place) -> None:
-    store = Store(DatabaseAddress.parse(place.db))
+    store = Store(place.address)
     met = [Instance(group_kind="patient", group_key=f"key {number}") for number in range(40)]
     with store.transaction() as connection:
         ensure_groups(connection, met, lambda _kind, _key: "train", 1)

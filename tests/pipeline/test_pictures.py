@@ -77,7 +77,7 @@ run_of_changes = st.permutations(range(8)).flatmap(
 @settings(max_examples=30)
 def test_a_label_is_where_its_picture_is(place_of_examples: Callable[[], Place], history: list, labeled: list) -> None:
     """Files are replaced, swapped, cut and restored, cines lose frames and gain others, in any order."""
-    store = Store(place_of_examples().workspace.address)
+    store = Store(place_of_examples().address)
     given_labels: dict[int, str] = {}
     try:
         for number, (order, counts) in enumerate(history):
@@ -245,7 +245,7 @@ def store(place: Place) -> Iterator[Store]:
     save(place, "p0/a.dcm", 0)
     save(place, "p1/a.dcm", 1)
     place.run(split="100/0/0")
-    store = Store(place.workspace.address)
+    store = Store(place.address)
     yield store
     store.close()
 

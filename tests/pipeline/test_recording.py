@@ -11,7 +11,6 @@ from sqlalchemy import String, bindparam, select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from dicomprep.database import bulk
-from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.bulk import BATCH_VALUES, any_of, look_up
 from dicomprep.database.queries import counts
 from dicomprep.database.schema import files, frames
@@ -44,7 +43,7 @@ def place(any_place: Place) -> Place:
 
 @pytest.fixture
 def store(place: Place) -> Iterator[Store]:
-    opened = Store(DatabaseAddress.parse(place.db))
+    opened = Store(place.address)
     opened.begin_run(version="x", root="/in", options={})
     yield opened
     opened.close()

@@ -390,7 +390,7 @@ def test_recorded_names_stay_for_ever_and_their_folders_are_the_same_patients(pl
     place.execute("CREATE UNIQUE INDEX files_by_name ON files (name)")
     for column in ("folded_name", "group_folder"):
         place.execute(f"ALTER TABLE files DROP COLUMN {column}")
-    engine = connect(place.workspace.address)
+    engine = connect(place.address)
     with engine.begin() as connection:
         m0011_folded_names.upgrade(connection)
     engine.dispose()

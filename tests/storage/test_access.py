@@ -142,7 +142,7 @@ def test_what_is_made_again_is_no_more_readable(place: Place) -> None:
 def test_journals_are_as_private_as_the_database(place: Place) -> None:
     with umask(0):
         place.run()
-        store = Store(place.workspace.address)
+        store = Store(place.address)
         with store.transaction() as connection:
             write_meta(connection, "x", "y" * 100_000)
             beside = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.base.glob("x.db-*")}

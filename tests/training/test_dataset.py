@@ -186,7 +186,7 @@ def test_epochs_of_a_sampler_differ_and_come_again() -> None:
     sampler.set_epoch(1)
     assert list(sampler) == second
     assert list(BalancedSampler(groups, length=50)) == first
-    with pytest.raises(dicomprep.ConfigError, match="no frame to draw from"):
+    with pytest.raises(dicomprep.ConfigError, match="No frames to sample from"):
         BalancedSampler(np.array([-1, -1]))
 
 
@@ -237,7 +237,7 @@ def test_an_image_may_have_several_classes(several: Place) -> None:
     assert [record.filename for _, _, record in named] == [f"in/g{number}" for number in range(5)]
     assert named.targets.tolist() == [[1, 1], [1, 0], [0, 0], [1, 0], [0, 0]]
     assert named.class_weights().tolist() == pytest.approx([2 / 3, 4])
-    with pytest.raises(dicomprep.ConfigError, match="with multi=True give names"):
+    with pytest.raises(dicomprep.ConfigError, match="with multi=True, give names"):
         dicomprep.Dataset(several.db, multi=True, labels={"lung": 1})
 
 
@@ -328,7 +328,7 @@ def test_torch_batches_with_our_collate_and_sampler(place: Place) -> None:
 def test_frames_that_may_show_text_are_held_back_until_released(place: Place, tmp_path: Path) -> None:
     subprocess.run(["cp", "-r", place.base, tmp_path / "copy"], check=True)
     copy = Place(tmp_path / "copy")
-    store = Store(copy.workspace.address)
+    store = Store(copy.address)
     with store.transaction() as connection:
         connection.exec_driver_sql("UPDATE frames SET burned_in = 'high' WHERE id <= 3")
     assert len(dicomprep.Dataset(copy.db)) == 11

@@ -127,7 +127,7 @@ def test_skips_of_before_have_their_place_among_the_labels(place: Place) -> None
             connection.execute("INSERT INTO labels (frame_id, label, annotator, created_at) VALUES (?, ?, ?, ?)", row)
         for frame, time in ((3, "2026-01-01T11:00:00"), (2, "2026-01-01T12:00:00")):
             connection.execute("INSERT INTO passed VALUES (?, 'me', ?)", (frame, time))
-    engine = connect(place.workspace.address)
+    engine = connect(place.address)
     with engine.begin() as connection:
         m0006_commands.upgrade(connection)
     engine.dispose()
