@@ -1,7 +1,7 @@
 """`dicomprep preprocess DICOM_DIR`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -13,7 +13,12 @@ from dicomprep.engines.options import EngineOptions
 from dicomprep.errors import ConfigError
 from dicomprep.storage.place import is_url
 
+if TYPE_CHECKING:
+    from dicomprep.workspace import Workspace
+
 __all__ = ["preprocess"]
+
+MAX_WATCH_SECONDS = 86_400
 
 
 def preprocess(  # noqa: PLR0913
@@ -33,6 +38,7 @@ def preprocess(  # noqa: PLR0913
     follow_links: Flag = False,
     prune: Flag = False,
     shared: Flag = False,
+    watch: float | None = None,
     test: Flag = False,
 ) -> int:
     """Turn DICOM files into images and database records, with hold-out splits assigned.
@@ -60,12 +66,16 @@ def preprocess(  # noqa: PLR0913
         Remove images and records of files that no longer exist.
     shared
         Make a new data set readable by your group, as far as the umask allows; by default only you can read it.
+    watch
+        Search again every so many seconds for what has arrived, until interrupted.
     test
         Use the test directory samp_ds instead; created from pydicom's sample files if missing.
 
     """
     if test:
         dicom_dir = [_samples()]
+    if watch is not None and not 0 < watch <= MAX_WATCH_SECONDS:
+        raise ConfigError(f"--watch {watch:g}: give seconds, up to a day's ({MAX_WATCH_SECONDS}).")
     if not dicom_dir:
         raise ConfigError("Which folder? Give DICOM_DIR, or --test for sample files.")
     config = Config(
@@ -87,7 +97,17 @@ def preprocess(  # noqa: PLR0913
     with loading_workers(here=where.is_local):
         from dicomprep.workspace import Workspace
 
-        return run_and_report(Workspace.create(db, output_dir), config)
+        workspace = Workspace.create(db, output_dir)
+        return run_and_report(workspace, config) if watch is None else _watch(workspace, config, watch)
+
+
+def _watch(workspace: "Workspace", config: Config, seconds: float) -> int:
+    from dicomprep.cli.console import printable
+    from dicomprep.cli.rounds import run_rounds
+
+    print(f"Watching {printable(', '.join(config.dicom_dir))} every {seconds:g} s; Ctrl-C ends it.", flush=True)
+    run_rounds(workspace, config, seconds=seconds, idle="nothing new")
+    return 0
 
 
 def _samples() -> str:

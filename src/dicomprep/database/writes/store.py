@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select, update
 from sqlalchemy.exc import DBAPIError
 
 from dicomprep.database.address import DatabaseAddress
@@ -132,6 +132,12 @@ class Store:
         with self.transaction() as connection:
             connection.execute(update(runs).where(runs.c.id == run_id).values(finished_at=now(), **counts))
             clear_pending_deletions(connection)
+
+    def forget_idle_run(self) -> None:
+        """Remove the newest run, if it processed nothing."""
+        newest = select(func.max(runs.c.id)).scalar_subquery()
+        with self.transaction() as connection:
+            connection.execute(delete(runs).where(runs.c.id == newest, runs.c.processed == 0))
 
     def record(
         self,
