@@ -2,24 +2,32 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from types import UnionType
+from typing import Any, Literal, get_args, get_type_hints
 
 import pytest
 
 from dicomprep.api import DrawOptions, PreprocessOptions
 from dicomprep.config import RUN_OPTIONS, Budget, Config, ImageOptions, Privacy, Splits
+from dicomprep.engines.options import EngineOptions, JobOptions
 
-PARTS = (ImageOptions, Budget, Splits, Privacy)
+PARTS = (ImageOptions, Budget, Splits, Privacy, EngineOptions)
 
 
 def accepted(kind: Any) -> Any:
     """What a caller may give for a field: texts for paths and choices, one keyword or several."""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return kind | Literal[tuple(str(choice) for choice in kind)]  # type: ignore[operator]
+    if isinstance(kind, UnionType):
+        return reduce(or_, map(accepted, get_args(kind)))
+    if kind is JobOptions:
+        return JobOptions | Mapping[str, object]
     return {Path: str | Path, tuple[str, ...]: str | Sequence[str]}.get(kind, kind)
 
 
@@ -34,7 +42,7 @@ def test_options_of_preprocess_are_those_of_the_dataclasses() -> None:
         expected |= options_of(part)
     assert get_type_hints(PreprocessOptions) == expected
     assert {field.name for field in fields(Config)} == {
-        "dicom_dir", *RUN_OPTIONS, "image", "budget", "splits", "privacy",
+        "dicom_dir", *RUN_OPTIONS, "where", "image", "budget", "splits", "privacy",
     }  # fmt: skip
 
 

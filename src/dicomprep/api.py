@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Config, Fidelity, Fit, GroupBy, Names, Places
 from dicomprep.dicom.datasets import encode_dataset
+from dicomprep.engines.options import ClusterKind, EngineKind, JobOptions
 from dicomprep.errors import ConfigError
 from dicomprep.models import Pixels, Transform
 from dicomprep.pipeline.opening import source_at
@@ -72,6 +73,13 @@ class PreprocessOptions(DrawOptions, total=False):
     tag: str | Sequence[str]
     """DICOM keywords to record as well."""
     hold_burned_in: bool | None
+    engine: EngineKind | Literal["local", "dask"]
+    scheduler: str | None
+    """Of a Dask cluster that runs already."""
+    cluster: ClusterKind | Literal["slurm", "pbs", "sge", "lsf", "htcondor"] | None
+    jobs: JobOptions | Mapping[str, object] | None
+    """What the jobs of `cluster` are: the table `[cluster]` of `dicomprep.toml`."""
+    tls: bool
 
 
 @dataclass(frozen=True, slots=True)
