@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from dicomprep.database.queries import labeling
@@ -81,7 +82,7 @@ def export_labels(workspace: Workspace, file: Path, *, shown: Shown, history: bo
         shown = shown.readable(workspace)
         identify = shown.opened(workspace)
         choice = Choice(labeled=not history, held=True)
-        found = list(select_frames(connection, [*shown.sources, "label"], choice))
+        found = list(chain.from_iterable(select_frames(connection, [*shown.sources, "label"], choice)))
         if history:
             ids = {row[0]: identify(row) for row in found}
             events = [(ids[name], *event) for name, *event in label_events(connection) if name in ids]

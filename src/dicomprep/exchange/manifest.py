@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomprep.errors import ConfigError
+from dicomprep.exchange.pseudonyms import KEY_LENGTH
 from dicomprep.storage.access import ANYONE, OWNER, access_like
 from dicomprep.storage.sync import replace_file
 
@@ -26,7 +27,8 @@ class Shard:
     """The split of all its frames; empty where they are mixed."""
     fingerprint: str
     """Of what the database said when it was written."""
-    keys: tuple[str, ...]
+    keys: str
+    """End to end, each of `KEY_LENGTH` digits: in a list, ten million of them would fill a gigabyte."""
     bytes: int = 0
     sha256: str = ""
 
@@ -43,13 +45,13 @@ class Manifest:
 
     def write(self) -> None:
         """Put the whole manifest in the place of the one that was there."""
-        lines = [_line(self.header), *(_line(asdict(shard)) for shard in self.shards)]
+        lines = [_line(self.header), *map(_shard_line, self.shards)]
         replace_file(self.folder / MANIFEST, "".join(lines).encode(), mode=0o666 & self.access, durable=True)
 
     def append(self, shard: Shard) -> "Manifest":
         """Add the line of a shard that is whole and in its place."""
         with (self.folder / MANIFEST).open("a", encoding="utf-8") as file:
-            file.write(_line(asdict(shard)))
+            file.write(_shard_line(shard))
             file.flush()
             os.fsync(file.fileno())
         return replace(self, shards=(*self.shards, shard))
@@ -72,7 +74,14 @@ def load_manifest(folder: Path) -> Manifest | None:
 
 def _shards(lines: Iterable[dict[str, Any]]) -> Iterable[Shard]:
     for line in lines:
-        yield Shard(**line | {"keys": tuple(line["keys"])})
+        if any(len(key) != KEY_LENGTH for key in line["keys"]):
+            raise ValueError(line["file"])
+        yield Shard(**line | {"keys": "".join(line["keys"])})
+
+
+def _shard_line(shard: Shard) -> str:
+    starts = range(0, len(shard.keys), KEY_LENGTH)
+    return _line(asdict(shard) | {"keys": [shard.keys[start : start + KEY_LENGTH] for start in starts]})
 
 
 def _line(content: dict[str, Any]) -> str:

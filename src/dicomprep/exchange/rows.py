@@ -1,7 +1,7 @@
 """What an export contains of each frame: its metadata columns and the image itself."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Float, Integer
 
+from dicomprep.database.queries.columns import Column
+from dicomprep.database.queries.columns import Rows as RowNumbers
 from dicomprep.database.queries.frames import COLUMNS, KEYS, POSITIONS
-from dicomprep.database.queries.selection import Column, Selection, read_selection
+from dicomprep.database.queries.selection import Selection, read_selection
 from dicomprep.errors import ExportError
 from dicomprep.exchange.options import ExportOptions
 from dicomprep.exchange.pseudonyms import KEY_LENGTH, Pseudonyms
@@ -29,7 +31,12 @@ PLAIN = (
 )
 UIDS = ("sop_instance_uid", "series_instance_uid", "study_instance_uid")
 PATHS = ("filename", "study_id", "thumbnail_path", "root", "path")
-NEEDED = ("filename", "thumbnail_path", "size", "digest")
+BATCH_ROWS = 10_000
+NEEDED = ("filename", "thumbnail_path", "digest")
+
+
+Numbers = NDArray[np.int64]
+"""Numbers of frames in the order of their keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class Rows:
     selection: Selection
     keys: NDArray[np.bytes_]
     """Of all frames, ascending."""
-    order: NDArray[np.int64]
+    order: NDArray[np.int32]
     """Where each of them stands in the selection."""
     images: ImageStore
     columns: dict[str, Column] = field(default_factory=dict)
@@ -48,10 +55,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def values(self, number: int) -> tuple[Any, ...]:
-        """Metadata of one frame, in the order of `columns`."""
-        row = int(self.order[number])
-        return tuple(column[row] for column in self.columns.values())
+    def values(self, numbers: Numbers) -> Iterator[tuple[Any, ...]]:
+        """Metadata of some frames, in the order of `columns`."""
+        rows = self.order[numbers]
+        return zip(*(column.take(rows) for column in self.columns.values()), strict=True)
 
     def value(self, name: str, number: int) -> Any:  # noqa: ANN401
         """One attribute of one frame."""
@@ -75,12 +82,12 @@ class Rows:
             raise ExportError(f"The image {self.images.where(path)} is not what was recorded. {_REPAIR}")
         return content
 
-    def fingerprint(self, numbers: Sequence[int] | NDArray[np.int64]) -> str:
+    def fingerprint(self, numbers: Numbers) -> str:
         """Changes when the images of these frames do, or their metadata."""
         state = hashlib.sha256("\0".join(self.columns).encode())
-        digests = self.selection.columns["digest"]
-        for number in numbers:
-            state.update(repr((digests[int(self.order[number])], self.values(number))).encode())
+        digests = self.selection.columns["digest"].take(self.order[numbers])
+        for said in zip(digests, self.values(numbers), strict=True):
+            state.update(repr(said).encode())
         return state.hexdigest()[:32]
 
 
@@ -92,7 +99,7 @@ class Part:
     """The frames of one shard, and what a writer needs to know beyond them."""
 
     rows: Rows
-    numbers: NDArray[np.int64]
+    numbers: Numbers
     classes: Sequence[str]
     """All labels of the export; a class has the number of its place, which it keeps."""
     folder: Path
@@ -118,13 +125,21 @@ def read_rows(workspace: Workspace, options: ExportOptions, pseudonyms: Pseudony
     workspace.require_images()
     with workspace.reading() as connection:
         selection = read_selection(connection, list(dict.fromkeys((*shown, *NEEDED))), options.choice())
-    filenames = selection.columns["filename"]
-    keys = np.array([pseudonyms.of_image(filenames[row]) for row in range(len(selection))], f"S{KEY_LENGTH}")
-    order = np.argsort(keys)
+    keys = _keys(selection, pseudonyms)
+    order = np.argsort(keys).astype(np.int32)
     columns: dict[str, Column] = {"key": _Keys(keys), **{name: selection.columns[name] for name in shown}}
     if pseudonyms.salt:
         columns |= {name: _Salted(columns[name], pseudonyms) for name in ("patient_key", *KEYS)}
     return Rows(selection, keys[order], order, workspace.images, columns)
+
+
+def _keys(selection: Selection, pseudonyms: Pseudonyms) -> NDArray[np.bytes_]:
+    """The pseudonyms of all frames, and no list of their names."""
+    keys = np.empty(len(selection), f"S{KEY_LENGTH}")
+    for first in range(0, len(keys), BATCH_ROWS):
+        rows = np.arange(first, min(first + BATCH_ROWS, len(keys)))
+        keys[rows] = [pseudonyms.of_image(name) for name in selection.columns["filename"].take(rows)]
+    return keys
 
 
 class _Salted:
@@ -136,6 +151,10 @@ class _Salted:
     def __getitem__(self, row: int) -> str | None:
         return self._pseudonyms.of_key(self._column[row])
 
+    def take(self, rows: RowNumbers) -> Sequence[str | None]:
+        """The values of some rows."""
+        return [self._pseudonyms.of_key(value) for value in self._column.take(rows)]
+
 
 class _Keys:
     def __init__(self, keys: NDArray[np.bytes_]) -> None:
@@ -143,3 +162,7 @@ class _Keys:
 
     def __getitem__(self, row: int) -> str:
         return bytes(self._keys[row]).decode()
+
+    def take(self, rows: RowNumbers) -> Sequence[str]:
+        """The values of some rows."""
+        return [key.decode() for key in self._keys[rows].tolist()]

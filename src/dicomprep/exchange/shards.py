@@ -53,7 +53,7 @@ def plan_shards(rows: Rows, known: Sequence[Shard], *, folder: Path, pattern: st
             piece = numbers[start : start + size]
             name = pattern.format(split=split, number=last[split])
             last[split] += 1
-            plan.added.append(Planned(_described(rows, Shard(name, split, "", ()), piece), piece))
+            plan.added.append(Planned(_described(rows, Shard(name, split, "", ""), piece), piece))
     return plan
 
 
@@ -68,27 +68,33 @@ def _judge(plan: Plan, rows: Rows, shard: Shard, numbers: Numbers, *, is_whole: 
 
 
 def _described(rows: Rows, shard: Shard, numbers: Numbers) -> Shard:
-    keys = tuple(rows.key(number) for number in numbers)
+    keys = rows.keys[numbers].tobytes().decode()
     return replace(shard, fingerprint=rows.fingerprint(numbers), keys=keys)
 
 
-def _numbers(rows: Rows, keys: Sequence[str], *, split: str) -> Numbers:
+def _numbers(rows: Rows, keys: str, *, split: str) -> Numbers:
     """Where the frames with these keys are, as far as they are still wanted, and in their split."""
     if not len(rows):
         return np.zeros(0, np.int64)
-    wanted = np.array(keys, rows.keys.dtype)
+    wanted = np.frombuffer(keys.encode(), rows.keys.dtype)
     places = np.minimum(np.searchsorted(rows.keys, wanted), len(rows) - 1)
     found = places[rows.keys[places] == wanted]
-    return np.array([number for number in found if not split or rows.value("split", number) == split], np.int64)
+    return found[_splits(rows, found) == split] if split else found
 
 
 def _by_split(rows: Rows, numbers: Numbers, *, by_split: bool) -> Iterator[tuple[str, Numbers]]:
     if not by_split:
         yield "", numbers
         return
-    splits = np.array([rows.value("split", number) for number in numbers])
+    splits = _splits(rows, numbers)
     for split in sorted(set(splits.tolist())):
         yield split, numbers[splits == split]
+
+
+def _splits(rows: Rows, numbers: Numbers) -> NDArray[np.str_]:
+    """The split of each of these frames."""
+    column = rows.selection.coded("split")
+    return np.array([*column.values, ""])[column.codes[rows.order[numbers]]]
 
 
 def _last_numbers(known: Sequence[Shard]) -> Counter[str]:

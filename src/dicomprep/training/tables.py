@@ -1,6 +1,7 @@
 """Frames as a table of pandas, and as the loaders of fastai."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -28,7 +29,9 @@ def frames(db: Database = DEFAULT_DB, *, split: str | Sequence[str] = (), where:
     choice = Choice(split=(split,) if isinstance(split, str) else tuple(split), where=where)
     workspace = Workspace.of(db)
     with workspace.reading() as connection:
-        table = pandas.DataFrame.from_records(list(select_frames(connection, names, choice)), columns=names)
+        table = pandas.DataFrame.from_records(
+            list(chain.from_iterable(select_frames(connection, names, choice))), columns=names
+        )
     table["image"] = [workspace.images.where(path) for path in table["thumbnail_path"]]
     return table
 

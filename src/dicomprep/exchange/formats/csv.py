@@ -13,7 +13,7 @@ __all__ = ["write_csv", "write_delimited"]
 
 def write_delimited(part: Part, path: Path) -> None:
     """Metadata of some frames."""
-    write_csv(path, list(part.rows.columns), (part.rows.values(number) for number in part.numbers))
+    write_csv(path, list(part.rows.columns), part.rows.values(part.numbers))
 
 
 def write_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -23,13 +23,13 @@ def write_files(part: Part, path: Path) -> None:
     """Put the images in their places, and write the table that names them, with their digests."""
     before = _files(part.place)
     rows, folders = [], class_folders(part.classes)
-    for number in part.numbers:
+    for number, said in zip(part.numbers, part.rows.values(part.numbers), strict=True):
         label = part.rows.value("label", number)
         file = f"{part.rows.value('split', number)}/{folders[label]}/{part.rows.key(number)}.png"
         content = part.rows.image(number)
         _put(part.folder / file, content, part.access)
         before.discard(file)
-        rows.append((file, hashlib.sha256(content).hexdigest(), *part.rows.values(number)))
+        rows.append((file, hashlib.sha256(content).hexdigest(), *said))
     write_csv(path, ["file_name", "sha256", *part.rows.columns], rows)
     _remove(part.folder, before)
 

@@ -20,8 +20,7 @@ _FEATURES = {"integer": "int64", "real": "float64", "text": "string"}
 def write_table(part: Part, path: Path) -> None:
     """Metadata of some frames."""
     names = list(part.rows.columns)
-    rows = (part.rows.values(number) for number in part.numbers)
-    write_parquet(path, names, [kind_of(name) for name in names], rows)
+    write_parquet(path, names, [kind_of(name) for name in names], part.rows.values(part.numbers))
 
 
 def write_parquet(path: Path, names: Sequence[str], kinds: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -47,12 +46,11 @@ def write_images(part: Part, path: Path) -> None:
         [("image", image), *((name, _type(pyarrow, kind_of(name))) for name in names)],
         metadata={"huggingface": json.dumps({"info": {"features": features}})},
     )
-    numbers = iter(part.numbers)
     with parquet.ParquetWriter(path, schema, use_dictionary=names) as writer:
-        while piece := list(islice(numbers, IMAGES_AT_ONCE)):
-            rows = [part.rows.values(number) for number in piece]
+        for first in range(0, len(part.numbers), IMAGES_AT_ONCE):
+            piece = part.numbers[first : first + IMAGES_AT_ONCE]
             images = [{"bytes": part.rows.image(n), "path": f"{part.rows.key(n)}.png"} for n in piece]
-            columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+            columns = dict(zip(names, zip(*part.rows.values(piece), strict=True), strict=True))
             writer.write_table(pyarrow.table({"image": images, **columns}, schema))
 
 

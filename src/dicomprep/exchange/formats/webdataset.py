@@ -15,8 +15,8 @@ def write_archive(part: Part, path: Path) -> None:
     numbers = {name: number for number, name in enumerate(part.classes)}
     names = list(part.rows.columns)
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for number in part.numbers:
-            said = dict(zip(names, part.rows.values(number), strict=True))
+        for number, values in zip(part.numbers, part.rows.values(part.numbers), strict=True):
+            said = dict(zip(names, values, strict=True))
             _add(archive, f"{said['key']}.png", part.rows.image(number))
             _add(archive, f"{said['key']}.json", json.dumps(said, sort_keys=True, ensure_ascii=False).encode())
             if said["label"] is not None:
