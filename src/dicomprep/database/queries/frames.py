@@ -64,7 +64,7 @@ COLUMNS: dict[str, ColumnElement[Any]] = {
     "transform": frames.c.transform,
     "image_position": frames.c.image_position,
 }
-"""Attributes of a frame that can be selected, by name. Those of the view `images` come first; its tables are quicker."""
+"""Attributes of a frame that can be selected, by name. Those of the view `images` come first; tables are quicker."""
 
 POSITIONS = ("slice_position_mm", "image_orientation", "stack_position", "temporal_position")
 KEYS = ("study_key", "series_key")
