@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from dicomprep.checks.inspect import inspect_file
+from dicomprep.checks.repair import repair
+from dicomprep.checks.verify import verify
 from dicomprep.cli.samples import make_samples
+from dicomprep.config import ImageOptions
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.pipeline.rerun import due_runs
+from dicomprep.pipeline.result import ProgressListener
+from tests.pages import serving
 from tests.running import Place, cli, make_files
 from tests.services.faulty_proxy import Proxy, proxying
 from tests.services.gateway import ACCESS_KEY, SECRET_KEY, Gateway
@@ -113,13 +119,32 @@ def test_repair_retry_and_inspect_take_the_same_names(place: Place, gateway: Gat
     place.run(dicom_dir=url)
     before = place.images()
     (place.output / min(before)).unlink()
-    assert cli(place.base, "verify", "--repair", "--db", place.db).returncode == 0
+    due = verify(place.workspace).due
+    assert repair(place.workspace, due, workers=1, make_listener=lambda *_: ProgressListener()).exit_code == 0
     assert place.images() == before
-    shown = cli(place.base, "inspect", f"{url}/Studie 1/Bild A.dcm", "--png", "shown.png")
-    assert shown.returncode == 0, shown.stderr
-    assert url in shown.stdout
+    shown = inspect_file(f"{url}/Studie 1/Bild A.dcm", ImageOptions(), frame_number=0, max_bytes=2**28)
+    assert shown.rows[0][1].startswith(url)
+    assert shown.thumbnail is not None
     ((config, sources, count),) = due_runs(place.workspace, codes=None, workers=1, changes={})
     assert (config.dicom_dir, count, [source.path for source in sources]) == ((url,), 1, ["broken.dcm"])
+
+
+def test_pages_show_images_and_originals_from_a_bucket(place: Place, gateway: Gateway) -> None:
+    url = in_bucket(gateway, place)
+    images = f"s3://{gateway.new_bucket()}/images"
+    place.run(dicom_dir=url, output_dir=images)
+    ids = dict(place.rows("SELECT filename, id FROM images"))
+    stored = gateway.objects(images.split("/")[2], "images")
+    with serving(place) as pages:
+        for _ in range(2):
+            shown = {name: pages.ask("GET", f"/image/{number}") for name, number in ids.items()}
+            assert shown == {name: (200, stored[f"{name}.png"]) for name in ids}
+        number = ids["Studie 1/Bild A"]
+        assert pages.ask("GET", f"/original/{number}/pixels")[0] == 200
+        assert pages.ask("GET", f"/original/{number}/tags")[0] == 200
+        page = pages.ask("GET", f"/original/{number}")[1].decode() + pages.ask("GET", "/overview")[1].decode()
+    assert ACCESS_KEY not in page
+    assert SECRET_KEY not in page
 
 
 def test_faults_of_the_server_lose_nothing(place: Place, gateway: Gateway, proxy: Proxy) -> None:

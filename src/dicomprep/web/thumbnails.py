@@ -3,6 +3,9 @@
 It asks each time before it shows one that it has kept: without the token, or when the pages are closed, it shows none.
 """
 
+import threading
+from collections import OrderedDict
+
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +14,7 @@ from starlette.routing import Route
 from dicomprep.database.queries.thumbnails import find_thumbnail
 from dicomprep.errors import EnvironmentFault, LabelError
 from dicomprep.storage.base import ImageStore
+from dicomprep.storage.place import is_url
 from dicomprep.storage.source import digest_bytes
 from dicomprep.web.site import OutdatedError, PageContext, image_not_found
 
@@ -18,6 +22,9 @@ __all__ = ["Thumbnails", "check_thumbnail"]
 
 REVALIDATE = "private, no-cache"
 NOT_CACHED = "no-store"
+
+MAX_RECENT_BYTES = 2**26
+"""Of images in an object store that are kept in memory."""
 
 MAX_BYTES = 2**27
 """More than the largest thumbnail has."""
@@ -28,6 +35,7 @@ class Thumbnails:
 
     def __init__(self, context: PageContext) -> None:
         self._context = context
+        self._recent = _Recent()
 
     def routes(self) -> list[Route]:
         """What is answered."""
@@ -40,7 +48,7 @@ class Thumbnails:
         wanted = request.query_params.get("v")
         if found is None or wanted not in (None, found[1].hex()):
             return image_not_found()
-        content = _read(self._context.images, *found)
+        content = self._content(*found)
         if content is None:
             return image_not_found()
         if wanted is None:
@@ -49,6 +57,41 @@ class Thumbnails:
         if request.headers.get("if-none-match") == headers["etag"]:
             return Response(status_code=304, headers=headers)
         return Response(content, media_type="image/png", headers=headers)
+
+    def _content(self, name: str, digest: bytes) -> bytes | None:
+        """As `_read`; what came over a network is kept for a while."""
+        images = self._context.images
+        if not is_url(images.address):
+            return _read(images, name, digest)
+        content = self._recent.get(digest) or _read(images, name, digest)
+        if content is not None:
+            self._recent.keep(digest, content)
+        return content
+
+
+class _Recent:
+    """The images that were shown last, by their digests, in the memory of this process alone."""
+
+    def __init__(self) -> None:
+        self._images: OrderedDict[bytes, bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, digest: bytes) -> bytes | None:
+        """One that is kept."""
+        with self._lock:
+            if digest in self._images:
+                self._images.move_to_end(digest)
+            return self._images.get(digest)
+
+    def keep(self, digest: bytes, content: bytes) -> None:
+        """Keep one; those that were not asked for the longest make room."""
+        with self._lock:
+            if digest not in self._images:
+                self._bytes += len(content)
+            self._images[digest] = content
+            while self._bytes > MAX_RECENT_BYTES:
+                self._bytes -= len(self._images.popitem(last=False)[1])
 
 
 def check_thumbnail(context: PageContext, connection: Connection, frame_id: int, digest: str | None) -> None:
