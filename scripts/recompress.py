@@ -25,7 +25,7 @@ COMMANDS = {
     "JPEG Baseline": ["dcmcjpeg", "+eb", "+q", "95", "--accept-palettes"],
 }
 LOSSY = "JPEG Baseline"
-MOST_BYTES = 60_000_000
+MAX_FILE_BYTES = 60_000_000
 
 
 def compress(path: Path, codec: str, place: Path) -> bool:
@@ -68,7 +68,7 @@ def compare(path: Path, place: Path, codec: str) -> str:
 def files(folders: list[str]) -> Iterator[Path]:
     for folder in folders:
         found = sorted(Path(folder).rglob("*"))
-        yield from (path for path in found if path.is_file() and path.stat().st_size < MOST_BYTES)
+        yield from (path for path in found if path.is_file() and path.stat().st_size < MAX_FILE_BYTES)
 
 
 def main(folders: list[str]) -> int:
