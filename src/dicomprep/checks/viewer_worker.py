@@ -37,6 +37,8 @@ from dicomprep.storage.source import SourceFile
 __all__ = ["answer"]
 
 MAX_BYTES = 2**30
+"""Bytes that one file may take when it is viewed; bounds memory."""
+
 WHOLE = ImageOptions(size=8192, fidelity=Fidelity.EXACT)
 MAX_SHOWN_PIXELS = 2**25
 """Pixels of an image sent to a browser; larger ones are halved."""

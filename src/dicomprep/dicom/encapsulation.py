@@ -15,6 +15,8 @@ from dicomprep.storage.source import HEAD_BYTES, MemoryFile, SourceFile
 __all__ = ["ITEM", "SEQUENCE_END", "Fragment", "FragmentStream", "FrameTable", "locate_frames"]
 
 MAX_FRAGMENTS = 2**19
+"""Fragments of encapsulated pixel data; bounds memory and time."""
+
 ITEM, SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _HEADER = struct.Struct("<4sI")
 _CODESTREAM_STARTS = (

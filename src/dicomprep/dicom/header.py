@@ -39,6 +39,7 @@ from dicomprep.storage.source import MemoryFile, SourceFile
 __all__ = ["Header", "PixelElement", "name_syntax", "read_header"]
 
 MAX_FRAMES = 2**20
+"""Frames of a file; bounds memory and time."""
 
 READS_PER_ELEMENT = 3
 """Reads that pydicom makes for an element, item or value."""

@@ -12,6 +12,7 @@ DELIMITERS, ITEM, ITEM_END, SEQUENCE_END = 0xFFFE, 0xE000, 0xE00D, 0xE0DD
 """The group of items and delimiters, and their elements (PS3.5 7.5)."""
 
 _MAX_DEPTH = 32
+"""Nested sequences that are entered; bounds recursion."""
 
 
 def find_end(buffer: bytes | memoryview, at: int, *, implicit: bool, big_endian: bool, depth: int = 0) -> int:

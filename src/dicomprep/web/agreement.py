@@ -11,6 +11,8 @@ from dicomprep.web.site import PageContext
 __all__ = ["Agreement", "cohen_kappa", "fleiss_kappa", "kappa_in_words", "measure_agreement"]
 
 MAX_DISAGREEMENTS = 200
+"""Images listed that annotators disagree on; bounds the page."""
+
 RATINGS_PER_QUERY = 10_000
 """Images whose labels are read in one transaction."""
 

@@ -13,8 +13,14 @@ __all__ = ["Body", "query_number", "read_body"]
 Value = TypeVar("Value")
 
 MAX_BYTES = 2**16
+"""Bytes of a request body; bounds memory."""
+
 MAX_IMAGES = 100
+"""Images named in one request; bounds its work."""
+
 MAX_ID = 2**63 - 1
+"""The largest id that a database holds (64 bits, signed)."""
+
 _MEDIA_TYPES = ("", "application/json", "text/plain")
 """A body without a type may be JSON; what a browser sends of itself is text."""
 _COMMAND = re.compile(r"[0-9A-Za-z-]{1,64}")

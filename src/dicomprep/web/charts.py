@@ -11,6 +11,7 @@ ROW = 26
 NAME_WIDTH, VALUE_WIDTH = 130, 60
 HEIGHT = 150
 MAX_BARS = 16
+"""Bars of a chart; bounds its height."""
 
 
 def bars(title: str, counts: Mapping[str, int]) -> Markup:

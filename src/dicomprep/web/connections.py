@@ -17,6 +17,8 @@ from dicomprep.web.guard import HEADERS, ServerAddress
 __all__ = ["ConnectionLimits", "Connections", "make_server"]
 
 MAX_HEADER_BYTES = 2**14
+"""Bytes of the headers of a request; bounds memory."""
+
 MAX_PENDING_CONNECTIONS = 128
 """Connections accepted at once, before any of them can be given up for another."""
 

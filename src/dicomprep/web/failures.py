@@ -24,7 +24,11 @@ from dicomprep.web.site import PageContext, image_not_found, respond
 __all__ = ["Failures"]
 
 MAX_INPUTS = 100
+"""Inputs listed of one cause; bounds the page."""
+
 MAX_CAUSES = 50
+"""Distinct reasons listed for one error code; bounds memory and the page."""
+
 MAX_LINES = 60
 """Of what trying again prints: its whole summary, with all that is said of the data set."""
 _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\b\d[\d.,:×x]*\b|0x[0-9a-fA-F]+|[0-9A-F]{4},[0-9A-F]{4}")

@@ -31,8 +31,13 @@ __all__ = ["Gallery"]
 
 IMAGES_PER_ANCHOR = 1000
 MAX_TILES = 200
+"""Images of one answer; bounds what a request may ask for."""
+
 MAX_REMEMBERED_FILTERS = 32
+"""Filters whose anchors are kept; bounds memory."""
+
 MAX_PATIENT_IMAGES = 24
+"""Images of the same patient shown beside one; bounds the page."""
 
 
 class Gallery:

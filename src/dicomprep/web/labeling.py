@@ -35,7 +35,11 @@ __all__ = ["Labeling"]
 
 RESERVED_SECONDS = 600.0
 MAX_AHEAD = 24
+"""Images reserved for an annotator; bounds what others cannot be given."""
+
 MAX_HISTORY = 30
+"""Labeled images shown to go back to; bounds the page."""
+
 NEIGHBORS_EACH_WAY = 6
 """Shown on each side of an image."""
 

@@ -11,6 +11,8 @@ CLASS_KEYS = "123456789abcdefghijklmnpqrtvwxy"
 """One key for each class; the letters that are missing do something else."""
 
 MAX_NAME_CHARACTERS = 60
+"""Characters of an annotator or a class; bounds what pages store."""
+
 _JOINERS = dict.fromkeys((0x200C, 0x200D), "x")
 """Persian and Indian scripts and many emoji need them to be written at all."""
 

@@ -21,6 +21,7 @@ from dicomprep.web.site import PageContext
 __all__ = ["Overview", "draw_charts", "measure_gray_levels"]
 
 MAX_RUNS = 12
+"""Runs shown, the newest ones; bounds the page."""
 
 
 class Overview:

@@ -18,6 +18,7 @@ from dicomprep.workspace import Workspace
 __all__ = ["write_report"]
 
 MAX_RUNS = 12
+"""Runs shown, the newest ones; bounds the report."""
 
 
 def write_report(workspace: Workspace, out: Path) -> None:

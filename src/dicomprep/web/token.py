@@ -16,6 +16,8 @@ __all__ = ["load_token"]
 
 MACHINE_ID = Path("/etc/machine-id")
 MAX_BYTES = 256
+"""Bytes of a token file; bounds what is read of it."""
+
 _TOKEN = re.compile(r"[\w-]{32,128}", re.ASCII)
 
 
