@@ -1,7 +1,7 @@
 """Measure, and write docs/benchmarks.md: python -m benchmarks [PART …]
 
-Parts are seed, floor, others, workers, scale, memory, start, profile and loaders; none means all of them. What each
-finds is kept in benchmarks/results.json, from which the page is made; `report` only makes the page.
+Parts are seed, floor, others, workers, scale, memory, start, profile, loaders and cluster; none means all of them.
+What each finds is kept in benchmarks/results.json, from which the page is made; `report` only makes the page.
 """
 
 import argparse

@@ -10,6 +10,7 @@ from benchmarks import (
     against_baseline,
     against_floor,
     against_others,
+    cluster,
     loaders,
     memory,
     profiles,
@@ -35,6 +36,7 @@ PARTS: dict[str, ModuleType] = {
     "start": starting,
     "profile": profiles,
     "loaders": loaders,
+    "cluster": cluster,
 }
 
 

@@ -19,6 +19,9 @@ VIEWS = (
     "SELECT study_key, series_key, patient_key, split FROM tags ORDER BY 1, 2",
     "SELECT path, status, error_code, error_detail, frames, attempts FROM inputs ORDER BY 1",
 )
+ATTEMPTS = 10
+"""Times that each disturbance is tried."""
+
 JOBS = {"jobs": 2, "cores": 2, "memory": "1 GB", "interface": "lo"}
 
 
@@ -98,7 +101,7 @@ def test_nothing_is_lost_or_doubled(
     """At random moments; what the command does not finish the next one does."""
     if not request.config.getoption("--thorough"):
         pytest.skip("takes minutes; --thorough")
-    for attempt in range(10):
+    for attempt in range(ATTEMPTS):
         place = Place(tmp_path / f"{attempt}")
         make_slow_files(place)
         command = run_script(place, cluster="slurm", jobs=JOBS)
