@@ -110,6 +110,7 @@ def _start_local(distributed: Any, workers: int, *, tls: bool, stack: ExitStack)
         )
         stack.callback(_quietly, cluster.close)
         client = distributed.Client(cluster, set_as_default=False)
+        cluster.adapt(minimum=1, maximum=1, interval="5s")  # a worker that cannot be started again is replaced
     return Cluster(client, "Dask on this machine", is_local=True, is_waited_for=False)
 
 
@@ -160,13 +161,15 @@ def _explained(what: str) -> Iterator[None]:
 @contextmanager
 def _silenced() -> Iterator[None]:
     """What Dask logs is for those who run Dask; what a person should know is said by this program."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]
+    levels = {logging.getLogger(name): logging.getLogger(name).level for name in names}
     try:
+        for logger in levels:
+            logger.setLevel(logging.CRITICAL + 1)
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def _quietly(close: Callable[..., object]) -> None:
