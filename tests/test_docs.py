@@ -122,3 +122,11 @@ def test_the_design_names_every_package_and_module_at_the_top() -> None:
     packages = {f"{path.parent.relative_to(house)}/" for path in house.rglob("*/__init__.py")}
     modules = {path.name for path in house.glob("*.py") if not path.name.startswith("__")}
     assert told == packages | modules
+
+
+def test_changes_stand_in_their_sections_once() -> None:
+    """Merges that keep both sides of a conflict bring entries back, before the first section."""
+    unreleased = (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8").partition("## Unreleased")[2]
+    assert "\n- " not in unreleased.partition("\n### ")[0]
+    entries = re.findall(r"^- (.{40})", unreleased, re.MULTILINE)
+    assert len(set(entries)) == len(entries)
