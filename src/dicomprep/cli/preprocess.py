@@ -48,8 +48,8 @@ def preprocess(  # noqa: PLR0913
     Parameters
     ----------
     dicom_dir
-        Directory containing DICOM files, an archive of them (.zip, .tar, .tar.gz …), or s3://BUCKET/PREFIX
-        (gs://, az://, https://); several may be given.
+        Directory containing DICOM files, an archive of them (.zip, .tar, .tar.gz …), s3://BUCKET/PREFIX
+        (gs://, az://, https://), or "dicomweb+https://HOST/ROOT?StudyDate=…"; several may be given.
     output_dir
         Output directory for thumbnails, or s3://BUCKET/PREFIX (gs://, az://).
     workers

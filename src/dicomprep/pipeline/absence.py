@@ -13,6 +13,7 @@ from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.store import Store
 from dicomprep.storage.archives.places import is_gone
 from dicomprep.storage.base import ImageStore
+from dicomprep.storage.dicomweb import is_dicomweb
 from dicomprep.storage.objects import Bucket
 from dicomprep.storage.paths import actual_path
 from dicomprep.storage.place import is_url
@@ -86,6 +87,8 @@ def count_below(search: Search) -> int:
 
 def _is_empty(part: Part) -> bool:
     """Whether the root is a folder that holds nothing: a disk that is not mounted looks so."""
+    if is_dicomweb(part.root):
+        return False
     if is_url(part.root):
         return next(Bucket(actual_path(part.root)).list(), None) is None
     try:

@@ -12,6 +12,8 @@ from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.archives.source import RefusedSource
 from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
+from dicomprep.storage.dicomweb import is_dicomweb
+from dicomprep.storage.dicomweb_source import DicomwebSource
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.object_source import ObjectSource
 from dicomprep.storage.place import INPUT_SCHEMES, Place, is_url
@@ -22,6 +24,8 @@ __all__ = ["archive_members", "recorded_sources", "source_at"]
 
 def source_at(place: str) -> Source:
     """The input at an absolute path or an address, whose version nobody asks for: `/data/export.zip!/study_001/IM1`."""
+    if is_dicomweb(place):
+        return DicomwebSource.at(place)
     if is_url(place):
         return ObjectSource.at(Place.parse(place, option="The address", schemes=INPUT_SCHEMES).text)
     found = find_archive(place)
@@ -34,7 +38,8 @@ def source_at(place: str) -> Source:
 def recorded_sources(root: str, paths: Sequence[str], *, follow_links: bool) -> Iterator[Source]:
     """Recorded inputs as they are now. Those of an archive are to come together."""
     if is_url(root):
-        yield from (ObjectSource.now(root, path) for path in paths)
+        kind = DicomwebSource if is_dicomweb(root) else ObjectSource
+        yield from (kind.now(root, path) for path in paths)
         return
     for archive, those in groupby(paths, key=lambda path: (find_archive(os.path.join(root, path)) or ("",))[0]):
         if archive:

@@ -20,6 +20,8 @@ from dicomprep.storage.archives.kinds import SEPARATOR, archive_kind, is_archive
 from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
+from dicomprep.storage.dicomweb import DicomwebAddress, is_dicomweb
+from dicomprep.storage.dicomweb_source import find_instances
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import actual_path, readable_path
 from dicomprep.storage.place import INPUT_SCHEMES, Place, is_url
@@ -35,12 +37,17 @@ class Places:
 
     trees: tuple[Tree, ...]
     given: tuple[str, ...]
-    """Each as given."""
+    """Each as given, without the query of a server: that may name patients."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """All that is recorded of them."""
         return tuple(dict.fromkeys(part for tree in self.trees for part in tree.parts))
+
+    @property
+    def whole_parts(self) -> tuple[Part, ...]:
+        """Those of which a run sees all; a query of a server shows some of what it has."""
+        return tuple(dict.fromkeys(part for tree in self.trees if tree.is_whole for part in tree.parts))
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -66,7 +73,9 @@ class Places:
 def require_places(given: Sequence[str]) -> None:
     """ConfigError where something is neither a folder nor an archive that can be opened."""
     for place in given:
-        if is_url(place):
+        if is_dicomweb(place):
+            DicomwebAddress.parse(place)
+        elif is_url(place):
             Place.parse(place, option="DICOM_DIR", schemes=INPUT_SCHEMES)
         elif not Path(place).is_dir() and not _is_readable_archive(place):
             raise ConfigError(_why_not(Path(place)))
@@ -77,20 +86,35 @@ def find_places(connection: Connection, config: Config) -> Places:
     recorded = recorded_roots(connection)
     texts = [_as_place(place) for place in dict.fromkeys(config.dicom_dir)]
     outer = [text for text in texts if not any(_is_covered(text, other, config) for other in texts)]
+    _require_one_query(outer)
     by_real = {_real(text): text for text in reversed(outer)}
     kept = sorted(by_real.values(), key=outer.index)
     trees = (_find_tree(text, recorded, connection) for text in kept)
-    return Places(tuple(trees), tuple(kept))
+    return Places(tuple(trees), tuple(_real(text) if is_dicomweb(text) else text for text in kept))
 
 
 def _find_tree(text: str, recorded: Sequence[str], connection: Connection) -> Tree:
+    if is_dicomweb(text):
+        address = DicomwebAddress.parse(text)
+        given = address.root if address.is_whole else text
+        return Tree(given, Part(readable_path(address.root)), is_whole=address.is_whole)
     if is_url(text):
         return find_remote_tree(text, recorded, is_object=is_object(text))
     return find_tree(text, recorded, partial(is_doubled, connection))
 
 
+def _require_one_query(texts: Sequence[str]) -> None:
+    """ConfigError where one server is asked for several things at once: it may answer with an instance twice."""
+    roots = Counter(_real(text) for text in texts if is_dicomweb(text))
+    twice = next((root for root, count in roots.items() if count > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{twice} is given twice. Ask for one thing after the other: a second run adds to the first.")
+
+
 def _as_place(given: str) -> str:
     """A folder as it was given; an archive with the mark behind it, by the file that a link leads to; an address."""
+    if is_dicomweb(given):
+        return given
     if is_url(given):
         place = Place.parse(given, option="DICOM_DIR", schemes=INPUT_SCHEMES)
         return place.text if place.is_remote else str(place.path)
@@ -100,6 +124,8 @@ def _as_place(given: str) -> str:
 
 
 def _real(place: str) -> str:
+    if is_dicomweb(place):
+        return DicomwebAddress.parse(place).root
     if is_url(place):
         return place.rstrip("/")
     archive = find_archive(place)
@@ -117,6 +143,8 @@ def _is_covered(place: str, other: str, config: Config) -> bool:
 def _search(
     tree: Tree, config: Config, exclude: Collection[str], passed_over: Counter[str], spool: Spool
 ) -> Iterator[Source | None]:
+    if is_dicomweb(tree.given):
+        return find_instances(DicomwebAddress.parse(tree.given))
     if is_url(tree.given):
         return remote_sources(tree, exclude=exclude, passed_over=passed_over)
     root, within = actual_path(tree.home.root), actual_path(tree.home.prefix.rstrip("/"))

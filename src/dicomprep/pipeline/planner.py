@@ -22,6 +22,7 @@ from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Task
 from dicomprep.pipeline.moving import Moves
 from dicomprep.storage.base import Source
+from dicomprep.storage.dicomweb import is_dicomweb
 from dicomprep.storage.naming import (
     folded_name,
     frame_stem,
@@ -83,7 +84,7 @@ class Planner:
             names |= self._name(connection, {path: source for path, source in due.items() if path not in names})
         tasks = []
         for path, source in due.items():
-            ask = self._any_recorded and not source.error
+            ask = self._any_recorded and not source.error and not is_dicomweb(root)  # to fetch it once is enough
             ask = ask and (path not in given or (root, source.path) in self._doubted)
             tasks.append(Task(source, *names[path], digest_only=ask, recorded=path in given))
         return tasks

@@ -8,6 +8,7 @@ from typing import Self
 
 from dicomprep.errors import EnvironmentFault
 from dicomprep.storage.base import ImageStore
+from dicomprep.storage.dicomweb import is_dicomweb
 from dicomprep.storage.marks import put_mark, read_mark
 from dicomprep.storage.objects import Bucket
 from dicomprep.storage.place import is_url
@@ -49,7 +50,7 @@ class Probe:
 
     def _explain_data(self) -> str | None:
         if is_url(self.data):
-            reached = Bucket(self.data).answers()
+            reached = is_dicomweb(self.data) or Bucket(self.data).answers()
             return None if reached else f"cannot read {self.data}: it needs the same credentials and endpoint there"
         try:
             os.lstat(os.path.join(self.data, self.entry or ""))

@@ -86,8 +86,8 @@ def run(
         planner, merger, parts = Planner(store, config, key), FrameRangeMerger(config.workers), places.parts
         RunLoop(result, listener, planner, engine, merger, Recorder(context), spool).run(found)
         if sources is None and not result.interrupted:
-            store.drop_unseen(parts, run_id)
-            _settle_absent(Search(store, parts, run_id, result.found), config, images, result, listener)
+            store.drop_unseen(places.whole_parts, run_id)
+            _settle_absent(Search(store, places.whole_parts, run_id, result.found), config, images, result, listener)
         _count_all(store, result, run_id, parts)
     return result
 

@@ -43,6 +43,8 @@ class Tree:
     """Other recorded parts below it."""
     inner: Mapping[Identity, str] = field(default_factory=dict)
     """Roots of other runs, as readable paths: inputs below them are recorded there."""
+    is_whole: bool = True
+    """Whether all of it is searched, not only what a query selects on a server."""
 
     @property
     def folder(self) -> str:
@@ -58,7 +60,7 @@ class Tree:
         """How it relates to the folders of earlier runs, for display."""
         if self.home.prefix:
             yield f"subfolder of {self.home.root}: the same files, with the same image names"
-        elif readable_path(self.given) != self.home.root:
+        elif self.is_whole and readable_path(self.given) != self.home.root:
             yield f"recorded as {self.home.root}: the same folder by another path"
         within = [part.root for part in self.others if not part.prefix and part.root in self.inner.values()]
         if within:

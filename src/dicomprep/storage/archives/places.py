@@ -4,6 +4,7 @@ import os
 import stat
 
 from dicomprep.storage.archives.kinds import split_member
+from dicomprep.storage.dicomweb import is_dicomweb
 from dicomprep.storage.place import is_url
 
 __all__ = ["find_archive", "is_gone"]
@@ -22,6 +23,10 @@ def find_archive(place: str) -> tuple[str, str] | None:
 
 def is_gone(root: str, path: str) -> bool:
     """Whether nothing lies at a path below a root. What cannot be looked at may be there, and what is in an archive."""
+    if is_dicomweb(root):
+        from dicomprep.storage.dicomweb_source import is_instance_gone
+
+        return is_instance_gone(root, path)
     if is_url(root):
         from dicomprep.storage.object_source import is_object_gone
 

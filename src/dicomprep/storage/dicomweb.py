@@ -1,0 +1,300 @@
+"""A DICOMweb server (DICOM PS3.18): searched by QIDO-RS, read by WADO-RS; asked again while that may help.
+
+Credentials come from the environment and go nowhere but to that server; none is kept, shown or recorded. Nothing that
+it answers is trusted: sizes, UIDs and numbers of answers have bounds, and it leads to no other address.
+"""
+
+import json
+import os
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.extras import load_extra
+from dicomprep.storage.waiting import waiting
+
+__all__ = ["DicomwebAddress", "DicomwebServer", "ServerRefusal", "is_dicomweb", "server_at"]
+
+T = TypeVar("T")
+
+SCHEMES = ("dicomweb+https", "dicomweb+http")
+STUDY_KEYS = frozenset(
+    [
+        *("StudyDate", "StudyTime", "AccessionNumber", "ModalitiesInStudy", "ReferringPhysicianName"),
+        *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
+        *("StudyInstanceUID", "StudyID", "StudyDescription", "InstitutionName"),
+    ]
+)
+SERIES_KEYS = frozenset(
+    [
+        *("Modality", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "BodyPartExamined"),
+        *("SOPClassUID", "SOPInstanceUID"),
+    ]
+)
+
+CONNECT_SECONDS, READ_SECONDS = 10, 30
+STALLED_SECONDS, MIN_PROGRESS_BYTES = 30.0, 2**18
+"""A server that sends less than so much in so long has stalled."""
+
+MAX_ANSWER_BYTES = 64 * 2**20
+"""Of one page of a search."""
+
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.2, 10.0
+MAX_ERRORS = 3
+"""Of a server's own (500), or in the midst of what it sends: that may be one instance's matter."""
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PASSING = (408, 425, 429, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class DicomwebAddress:
+    """Where a server is, and which of its studies and series are wanted."""
+
+    root: str
+    """`dicomweb+https://host/root`, as it is shown and recorded: without the query, which may name patients."""
+    of_studies: tuple[tuple[str, str], ...] = ()
+    of_series: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that the server has is wanted."""
+        return not (self.of_studies or self.of_series)
+
+    @classmethod
+    def parse(cls, text: str) -> "DicomwebAddress":
+        """An address with a query by keywords; ConfigError where it is none, without a word of what may be secret.
+
+        >>> DicomwebAddress.parse("dicomweb+https://host/root/?StudyDate=20240101&Modality=CT").root
+        'dicomweb+https://host/root'
+        """
+        parts = urlsplit(text)
+        try:
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            host, port = "", None
+        if (
+            not host
+            or not re.fullmatch(r"[A-Za-z0-9.:_-]+", host)
+            or not re.fullmatch(r"(/[\w~-][\w.~-]*)*/?", parts.path)
+        ):
+            raise ConfigError("The address is to be dicomweb+https://HOST/ROOT?KEYWORD=VALUE&….")
+        if "@" in parts.netloc or parts.fragment:
+            raise ConfigError(
+                "A DICOMweb address holds no user, password or token here. Give DICOMWEB_USER and others."
+            )
+        shown = f"[{host}]" if ":" in host else host
+        root = f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+        allowed = os.environ.get("DICOMWEB_ALLOW_HTTP", "").lower() in ("1", "true", "yes")
+        if parts.scheme == "dicomweb+http" and host not in _LOOPBACK and not allowed:
+            message = f"{root} is not encrypted. Give dicomweb+https://"
+            raise ConfigError(f"{message}, or set DICOMWEB_ALLOW_HTTP=true where its network is trusted.")
+        keys = parse_qsl(parts.query, keep_blank_values=True)
+        if parts.query and (not keys or any(key not in STUDY_KEYS | SERIES_KEYS or not value for key, value in keys)):
+            known = ", ".join(sorted(STUDY_KEYS | SERIES_KEYS))
+            raise ConfigError(f"{root}?…: what is asked for is KEYWORD=VALUE, joined by &; keywords are {known}.")
+        of_studies = tuple((key, value) for key, value in keys if key in STUDY_KEYS)
+        return cls(root, of_studies, tuple((key, value) for key, value in keys if key in SERIES_KEYS))
+
+
+class ServerRefusal(Exception):
+    """The server does not give one thing, though it gives others; the reason may be shown."""
+
+
+class _PassingError(Exception):
+    """It may be different in a moment."""
+
+    def __init__(self, reason: str, *, is_servers: bool = False, pause: float = 0) -> None:
+        super().__init__(reason)
+        self.is_servers, self.pause = is_servers, pause
+
+
+@dataclass(slots=True)
+class DicomwebServer:
+    """Answers, after as many tries as there is patience for.
+
+    EnvironmentFault where the server as a whole fails, or does not accept who asks; ServerRefusal where it is one thing
+    that it does not give.
+    """
+
+    root: str
+    _session: Any = field(default=None)
+
+    def search(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """A page of answers; only what is an object is one."""
+        return self._ask(lambda: self._get_page(path, query))
+
+    def retrieve(self, path: str, into: BinaryIO, *, max_bytes: int, find: Callable[[BinaryIO, str], T | None]) -> T:
+        """Write an instance as it is stored, with what is around it, into a file; what `find` makes of that.
+
+        It is given the file and its media type, and None means that what came is not whole.
+        """
+        return self._ask(lambda: self._download(path, into, max_bytes, find))
+
+    def _get_page(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        content = bytearray()
+        with self._get(path, "application/dicom+json", query) as response:
+            for piece in _pieces(response):
+                content += piece
+                if len(content) > MAX_ANSWER_BYTES:
+                    raise EnvironmentFault(f"{self.root} answers a search with more than {MAX_ANSWER_BYTES:,} bytes.")
+        try:
+            answers = json.loads(content) if content.strip() else []
+        except (ValueError, RecursionError):
+            raise _PassingError("it answers a search with what is not JSON", is_servers=True) from None
+        return [answer for answer in answers if isinstance(answer, dict)] if isinstance(answers, list) else []
+
+    def _download(self, path: str, into: BinaryIO, max_bytes: int, find: Callable[[BinaryIO, str], T | None]) -> T:
+        into.seek(0)
+        into.truncate()
+        with self._get(path, 'multipart/related; type="application/dicom"; transfer-syntax=*') as response:
+            size = 0
+            for piece in _pieces(response):
+                size += len(piece)
+                if size > max_bytes:
+                    raise ServerRefusal(f"it has more than {max_bytes:,} bytes")
+                into.write(piece)
+            found = find(into, str(response.headers.get("Content-Type", "")))
+        if found is None:
+            raise _PassingError("what came is not a whole instance", is_servers=True)
+        return found
+
+    def _get(self, path: str, accept: str, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
+        """A response that is one; the errors of this module where it is none."""
+        requests = load_extra("requests", extra="pacs", purpose="Reading from a DICOMweb server")
+        if self._session is None:
+            self._session = _open_session()
+        headers = {"Accept": accept, "Accept-Encoding": "identity", **_token_header()}
+        url = self.root.removeprefix("dicomweb+") + path
+        timeout = (CONNECT_SECONDS, READ_SECONDS)
+        try:
+            options = {"headers": headers, "stream": True, "timeout": timeout, "allow_redirects": False}
+            response = self._session.get(url, params=query, **options)
+        except requests.exceptions.SSLError:
+            raise EnvironmentFault(
+                f"{self.root}: its certificate is not trusted (DICOMWEB_CA names another one)."
+            ) from None
+        except (requests.exceptions.RequestException, OSError):
+            raise _PassingError("it does not answer") from None
+        try:
+            self._judge(response)
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    def _judge(self, response: Any) -> None:  # noqa: ANN401
+        status = int(response.status_code)
+        if status in (200, 206) or status == 204:
+            return
+        if status in (401, 407):
+            remedy = "Give DICOMWEB_TOKEN, DICOMWEB_USER and DICOMWEB_PASSWORD, or DICOMWEB_CERT."
+            raise EnvironmentFault(f"{self.root} does not accept the credentials ({status}). {remedy}")
+        if 300 <= status < 400:
+            raise EnvironmentFault(f"{self.root} leads to another address ({status}). Give that one.")
+        if status in _PASSING or status >= 500:
+            wait = str(response.headers.get("Retry-After", ""))
+            pause = float(wait) if wait.isdecimal() and len(wait) < 4 else 0.0
+            raise _PassingError(f"the server answered {status}", is_servers=status not in _PASSING, pause=pause)
+        raise ServerRefusal(f"the server answered {status}")
+
+    def _ask(self, get: Callable[[], T]) -> T:
+        """The answer, after as many tries as there is patience for."""
+        until, pause, errors = time.monotonic() + waiting().seconds, FIRST_PAUSE_SECONDS, 0
+        while True:
+            waiting().heartbeat()
+            try:
+                return get()
+            except _PassingError as error:
+                errors += error.is_servers
+                spent = error.is_servers and errors >= MAX_ERRORS
+                wait = min(max(pause * random.uniform(0.5, 1), error.pause), MAX_PAUSE_SECONDS)  # noqa: S311
+                if spent or time.monotonic() + wait > until:
+                    raise self._in_the_end(error) from None
+                _sleep(wait)
+                pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+    def _in_the_end(self, error: _PassingError) -> Exception:
+        """One thing's matter, where the server answers something else; else the server's."""
+        try:
+            self._get_page("/studies", {"limit": "1"})
+        except (_PassingError, ServerRefusal):
+            return EnvironmentFault(f"{self.root} cannot be read: {error}. The same command goes on from here.")
+        except EnvironmentFault as fault:
+            return fault
+        return ServerRefusal(str(error))
+
+
+def is_dicomweb(text: str) -> bool:
+    """Whether an address is a DICOMweb server's."""
+    return text.partition("://")[0] in SCHEMES
+
+
+@lru_cache(maxsize=16)
+def server_at(root: str) -> DicomwebServer:
+    """The server at an address; its connections are kept."""
+    return DicomwebServer(root)
+
+
+def _pieces(response: Any) -> Iterator[bytes]:  # noqa: ANN401
+    """What comes, as it comes; _PassingError where it stops, is cut, or is slower than anything that works."""
+    urllib3 = load_extra("urllib3", extra="pacs", purpose="Reading from a DICOMweb server")
+    since, size = time.monotonic(), 0
+    try:
+        while piece := response.raw.read1(2**16):
+            size += len(piece)
+            if size >= MIN_PROGRESS_BYTES:
+                since, size = time.monotonic(), 0
+                waiting().heartbeat()
+            elif time.monotonic() - since > STALLED_SECONDS:
+                raise _PassingError("it sends too slowly", is_servers=True)
+            yield piece
+    except (urllib3.exceptions.HTTPError, OSError):
+        raise _PassingError("the connection broke", is_servers=True) from None
+
+
+def _sleep(seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, 0.5))
+        waiting().heartbeat()
+
+
+def _open_session() -> Any:  # noqa: ANN401
+    """With what the environment says of who asks; files such as ~/.netrc are not asked."""
+    sessions = load_extra("dicomweb_client.session_utils", extra="pacs", purpose="Reading from a DICOMweb server")
+    user, password = os.environ.get("DICOMWEB_USER"), os.environ.get("DICOMWEB_PASSWORD")
+    session = sessions.create_session_from_user_pass(user, password or "") if user else sessions.create_session()
+    if not user:
+        session.auth = lambda request: request
+    certificate, key = _file_of("DICOMWEB_CERT"), _file_of("DICOMWEB_KEY")
+    if certificate:
+        session.cert = (certificate, key) if key else certificate
+    authority = _file_of("DICOMWEB_CA")
+    if authority:
+        session.verify = authority
+    return session
+
+
+def _file_of(variable: str) -> str | None:
+    path = os.environ.get(variable)
+    if path and not Path(path).is_file():
+        raise ConfigError(f"{variable} names no file.")
+    return path
+
+
+def _token_header() -> dict[str, str]:
+    """Read at each request: a token that expires is written anew by whoever got it."""
+    token, path = os.environ.get("DICOMWEB_TOKEN"), _file_of("DICOMWEB_TOKEN_FILE")
+    if path:
+        token = Path(path).read_text("utf-8").strip()
+    if token and not (token.isascii() and token.isprintable()):
+        raise ConfigError("DICOMWEB_TOKEN is not a token: it holds what no header can.")
+    return {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,0 +1,288 @@
+"""`preprocess dicomweb+https://…`: as a folder of the server's files, whatever the server does in between."""
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomprep.errors import ConfigError, EnvironmentFault, InputError
+from dicomprep.storage import dicomweb, dicomweb_source
+from dicomprep.storage.dicomweb import DicomwebAddress
+from dicomprep.storage.dicomweb_source import DicomwebSource, find_instances
+from dicomprep.storage.waiting import waiting_for
+from tests.pacs.conftest import Reference
+from tests.pacs.orthanc import PASSWORD, USER, Orthanc
+from tests.pacs.peers import facts
+from tests.running import Place, cli, dicomprep_command, started, wait_until
+from tests.services.faulty_proxy import Proxy, proxying
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _login(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("DICOMWEB_USER", USER)
+    monkeypatch.setenv("DICOMWEB_PASSWORD", PASSWORD)
+    dicomweb.server_at.cache_clear()
+    yield
+    dicomweb.server_at.cache_clear()
+
+
+@pytest.fixture
+def proxy(orthanc: Orthanc) -> Iterator[Proxy]:
+    with proxying(f"http://127.0.0.1:{orthanc.http}") as running:
+        yield running
+
+
+def web(proxy: Proxy, query: str = "") -> str:
+    return f"dicomweb+{proxy.endpoint}/dicom-web{query}"
+
+
+def run(place: Place, address: str, **options: Any) -> Any:
+    return place.run(dicom_dir=(address,), **{"size": 224, "timeout": 20.0} | options)
+
+
+def fetched(proxy: Proxy) -> int:
+    """Instances that were asked for."""
+    return sum("/instances/" in request for request in proxy.requests)
+
+
+def test_what_a_server_has_becomes_the_images_of_a_folder_and_is_fetched_once(
+    proxy: Proxy, reference: Reference, tmp_path: Path
+) -> None:
+    place = reference.new_place(tmp_path)
+    part = run(place, web(proxy, "?ModalitiesInStudy=MR&Modality=MR"))
+    assert 0 < part.found < len(reference.stored)
+    run(place, web(proxy))
+    assert facts(place) == facts(reference.place)
+    assert fetched(proxy) == len(reference.stored)
+    again = run(place, web(proxy, "/"), prune=True)
+    assert (again.unchanged, again.processed, again.pruned) == (len(reference.stored), 0, 0)
+    asked_for_some = run(place, web(proxy, "?ModalitiesInStudy=MR"), prune=True)
+    assert asked_for_some.pruned == 0
+    assert fetched(proxy) == len(reference.stored)
+    assert facts(place) == facts(reference.place)
+    place.check()
+
+
+def test_faults_in_between_change_nothing(proxy: Proxy, reference: Reference, tmp_path: Path) -> None:
+    """Cut connections, answers too short, errors in passing and errors of the server."""
+    faults = ["503 SlowDown", "cut", None, "500 InternalError", None, "length", None, "429 x", None, None]
+
+    def fault(_method: str, path: str, number: int) -> str | None:
+        return faults[number % len(faults)] if "/instances" in path else None
+
+    proxy.fault = fault
+    place = reference.new_place(tmp_path)
+    run(place, web(proxy))
+    assert facts(place) == facts(reference.place)
+
+
+def test_what_a_server_does_not_give_is_left_for_the_next_run(
+    proxy: Proxy, reference: Reference, tmp_path: Path
+) -> None:
+    uid = sorted(reference.stored)[0]
+    proxy.fault = lambda _method, path, _number: "500 InternalError" if path.endswith(f"/instances/{uid}") else None
+    place = reference.new_place(tmp_path)
+    result = run(place, web(proxy))
+    assert dict(result.codes)["unreadable"] == 1
+    assert place.rows("SELECT error_detail FROM inputs WHERE error_code = 'unreadable'") == [
+        "it cannot be fetched: the server answered 500"
+    ]
+    proxy.fault = lambda _method, _path, _number: None
+    run(place, web(proxy))
+    assert facts(place) == facts(reference.place)
+
+
+def test_a_server_that_goes_away_is_no_files_fault(proxy: Proxy, reference: Reference, tmp_path: Path) -> None:
+    proxy.fault = lambda _method, path, number: "503 x" if number > 12 else None
+    place = reference.new_place(tmp_path)
+    with pytest.raises(EnvironmentFault, match="the server answered 503"):
+        run(place, web(proxy), timeout=2.0)
+    assert place.rows("SELECT count(*) FROM inputs WHERE status = 'failed' AND error_code = 'unreadable'") == [0]
+    proxy.fault = lambda _method, _path, _number: None
+    run(place, web(proxy))
+    assert facts(place) == facts(reference.place)
+
+
+def test_killed_and_resumed(orthanc: Orthanc, reference: Reference, tmp_path: Path) -> None:
+    place = reference.new_place(tmp_path)
+    command = ("preprocess", orthanc.web, "--db", place.db, "--output-dir", place.output, "--workers", 2)
+    with started(dicomprep_command(*command), tmp_path) as process:
+        assert wait_until(place.images, 30)
+        process.signal(signal.SIGKILL)
+    run(place, orthanc.web)
+    assert facts(place) == facts(reference.place)
+    place.check()
+
+
+def test_credentials_and_queries_are_nowhere(orthanc: Orthanc, reference: Reference, tmp_path: Path) -> None:
+    """Not in the database, its journal, what is printed, exports, or pages; also where they are wrong."""
+    canary, place = "canary8731", reference.new_place(tmp_path)
+    options = ("--db", place.db, "--output-dir", place.output)
+    run(place, f"{orthanc.web}?ModalitiesInStudy=MR")
+    done = [cli(tmp_path, "preprocess", f"{orthanc.web}?PatientName={canary}*&StudyDate=-20401231", *options)]
+    done.append(cli(tmp_path, "export", "csv", "export", "--db", place.db, "--with-paths"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DICOMWEB_PASSWORD", canary)
+        done.append(cli(tmp_path, "preprocess", orthanc.web, *options))
+    assert [one.returncode for one in done] == [0, 0, 3]
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    for secret in (canary, PASSWORD):
+        assert not any(secret in one.stdout + one.stderr for one in done)
+        assert not any(secret.encode() in content for content in files)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "dicomweb+https://user:canary@host/root",
+        "dicomweb+https://canary@host/root",
+        "dicomweb+https://host/root?access_token=canary",
+        "dicomweb+https://host/root?canary",
+        "dicomweb+https://host/root?StudyDate=",
+        "dicomweb+https://host/root#canary",
+        "dicomweb+https:///root",
+        "dicomweb+https://host:canary/root",
+        "dicomweb+https://host/../canary",
+        "dicomweb+https://host/a b/canary%00",
+        "dicomweb+http://192.0.2.1/root",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_being_repeated(address: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        DicomwebAddress.parse(address)
+    assert "canary" not in str(caught.value)
+
+
+def test_one_server_is_asked_one_thing_at_a_time(orthanc: Orthanc, tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    with pytest.raises(ConfigError, match="given twice"):
+        place.run(dicom_dir=(f"{orthanc.web}?Modality=CT", f"{orthanc.web}?Modality=MR"))
+
+
+@dataclass
+class Stub:
+    """A server that answers as a test wants."""
+
+    root: str = ""
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def instances(self, query: str = "") -> list[DicomwebSource]:
+        with waiting_for(0.3):
+            return list(find_instances(DicomwebAddress.parse(self.root + query)))
+
+
+@contextmanager
+def stub(answer: Callable[[str], tuple[int, bytes, dict[str, str]]]) -> Iterator[Stub]:
+    made = Stub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            made.requests.append((self.path, dict(self.headers)))
+            status, content, headers = answer(self.path)
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(content)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    made.root = f"dicomweb+http://127.0.0.1:{server.server_port}/r"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def page(*uids: str, tag: str = "0020000D", **others: str) -> tuple[int, bytes, dict[str, str]]:
+    answers = [{tag: {"vr": "UI", "Value": [uid]}} | {t: {"Value": [v]} for t, v in others.items()} for uid in uids]
+    return 200, json.dumps(answers).encode(), {}
+
+
+def test_what_a_server_says_leads_nowhere_else() -> None:
+    """UIDs that are none, and lists that never end."""
+
+    def answer(path: str) -> tuple[int, bytes, dict[str, str]]:
+        if path.startswith("/r/studies?"):
+            return page("1.2", "../../etc", "", "1.2/3")
+        return page("1.2.3", "../x", tag="00080018", **{"0020000E": "1.4"})
+
+    with stub(answer) as server:
+        assert [source.path for source in server.instances()] == ["1.2/1.4/1.2.3.dcm"]
+        assert all(path.startswith("/r/studies") and ".." not in path for path, _ in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ((200, b"<html>", {}), "not JSON"),
+        ((200, b"[" * 100_000, {}), "not JSON"),
+        ((200, b" " * 70 * 2**20, {}), "more than"),
+        ((302, b"", {"Location": "http://192.0.2.1/"}), "another address"),
+        ((401, b"", {}), "DICOMWEB_TOKEN"),
+        ((403, b"", {}), "403"),
+        ((404, b"", {}), "404"),
+        ((503, b"", {}), "503"),
+        ((200, b"[]", {"Content-Length": "100"}), "connection broke"),
+    ],
+)
+def test_a_server_that_cannot_be_searched_is_one_sentence(answer: Any, message: str) -> None:
+    with stub(lambda _path: answer) as server, pytest.raises(EnvironmentFault, match=message):
+        server.instances()
+
+
+def test_a_server_that_counts_on_for_ever_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dicomweb_source, "MAX_STUDIES", 50)
+    with (
+        stub(lambda path: page(f"1.{path.partition('offset=')[2]}") if "offset" in path else page()) as server,
+        pytest.raises(EnvironmentFault, match="more than 50"),
+    ):
+        list(dicomweb_source._pages(server.root, "/studies", {}, "0020000D", 50))
+
+
+def test_the_token_is_that_of_the_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DICOMWEB_USER")
+    token = tmp_path / "token"
+    monkeypatch.setenv("DICOMWEB_TOKEN_FILE", str(token))
+    with stub(lambda _path: page()) as server:
+        for text in ("one", "two\n"):
+            token.write_text(text)
+            server.instances("?StudyDate=20240101&Modality=CT")
+    assert [headers["Authorization"] for _, headers in server.requests] == ["Bearer one", "Bearer two"]
+    assert "StudyDate=20240101" in server.requests[0][0]
+    assert "Modality" not in server.requests[0][0]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"--b\r\n\r\nhalf of an instance", 'multipart/related; boundary="b"'),
+        (b"nothing", "multipart/related; boundary=b"),
+        (b"nothing", "multipart/related"),
+        (b"<html>", "text/html"),
+        (b"", ""),
+    ],
+)
+def test_what_is_not_a_whole_instance_is_not_taken_for_one(content: bytes, kind: str) -> None:
+    def answer(path: str) -> tuple[int, bytes, dict[str, str]]:
+        return (200, content, {"Content-Type": kind}) if "/instances/" in path else page()
+
+    not_whole = pytest.raises(InputError, match="whole instance")
+    with stub(answer) as server, waiting_for(0.3), not_whole, DicomwebSource(server.root, "1.2/1.3/1.4.dcm").open():
+        pass
