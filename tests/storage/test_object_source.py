@@ -1,16 +1,21 @@
 """Inputs in a bucket of a real S3 gateway: what every source promises, and what a store's faults become."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from obstore.exceptions import InvalidPathError
 
-from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
+from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode, InputError
 from dicomprep.storage.object_faults import FaultKind, explain_fault
 from dicomprep.storage.object_source import ObjectSource
 from dicomprep.storage.objects import Bucket
-from dicomprep.storage.source import WHOLE_FILE_BYTES
+from dicomprep.storage.remote_roots import is_object
+from dicomprep.storage.source import HEAD_BYTES, WHOLE_FILE_BYTES, digest_bytes
 from dicomprep.storage.waiting import waiting_for
 from tests.services.faulty_proxy import Proxy, proxying
 from tests.services.gateway import Gateway
@@ -147,3 +152,31 @@ def test_a_listing_goes_on_after_a_page_that_failed(gateway: Gateway, bucket: st
     proxy.fault = lambda _method, _path, number: ("cut", "503 SlowDown", None)[number % 3]
     with waiting_for(30):
         assert [stat.key for stat in Bucket(f"s3://{bucket}").list()] == names
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """A folder on a web server that gives no parts of files, no ETags and no listings that are understood."""
+    (tmp_path / "a b.dcm").write_bytes(CONTENT)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_file_on_a_plain_web_server(web: str) -> None:
+    assert is_object(f"{web}/a b.dcm")
+    source = ObjectSource.now(web, "a b.dcm")
+    with source.open() as file:
+        assert file.head() == CONTENT[:HEAD_BYTES]
+        assert file.read_at(1000, 7) == CONTENT[1000:1007]
+        assert file.digest() == digest_bytes(CONTENT)
+        assert not file.has_changed()
+    with pytest.raises(ConfigError, match=r"no file .*/none\.dcm\. If it is a folder, write a slash"):
+        is_object(f"{web}/none.dcm")
+    with pytest.raises(EnvironmentFault, match="cannot be listed: the server refuses it \\(501\\)"):
+        list(Bucket(web).list())

@@ -104,8 +104,10 @@ def _explain_key(text: str) -> str:
 
 def _by_status(status: int | None) -> FaultKind | None:
     """What an HTTP status means; None without one."""
-    if status is None or status in (408, 409, 425, 429) or status >= 500:
-        return None if status is None else FaultKind.PASSING
+    if status is None:
+        return None
+    if status in (408, 409, 425, 429) or (status >= 500 and status != 501):  # 501: it does not do that at all
+        return FaultKind.PASSING
     known = {401: FaultKind.CREDENTIALS, 403: FaultKind.DENIED, 404: FaultKind.MISSING}
     return known.get(status, FaultKind.REFUSED)
 

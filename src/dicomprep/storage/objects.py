@@ -27,6 +27,9 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 BEAT_SECONDS = 0.5
 """So often it is told that something still goes on, while nothing happens."""
 
+MAX_WHOLE_BYTES = 2**27
+"""Of a file on a server that gives no parts of files."""
+
 LISTED = 1000
 """Objects of a page."""
 
@@ -95,14 +98,13 @@ class Bucket:
         """The bytes from `start` to before `end`, fewer where the object ends; `start` lies within it."""
 
         def fetch(store: Any) -> Piece:  # noqa: ANN401
-            options = {} if end is None else {"range": (start, end)}
-            answer = store.get(key, options=options)
-            first, last = answer.range
-            content = answer.bytes().to_bytes()
-            meta = answer.meta
-            if first != start or len(content) != last - first or last != min(meta["size"], end or meta["size"]):
-                raise ConnectionError("another range came back than was asked for")
-            return Piece(content, meta["size"], meta["e_tag"] or "")
+            try:
+                answer = store.get(key, options={} if end is None else {"range": (start, end)})
+            except Exception as error:
+                if type(error).__name__ != "NotSupportedError":
+                    raise
+                return _part_of_whole(store.get(key), start, end)
+            return _checked(answer, start, end)
 
         return self._ask(key, fetch)
 
@@ -152,6 +154,8 @@ class Bucket:
             store = self._open()
             try:
                 return request(store)
+            except RefusedError:
+                raise
             except Exception as error:  # noqa: BLE001  (obstore raises what it likes)
                 fault = explain_fault(error)
             heartbeat()
@@ -174,6 +178,23 @@ class Bucket:
         return RefusedError(fault) if key else EnvironmentFault(f"{self.address} cannot be listed: {fault.reason}.")
 
 
+def _checked(answer: Any, start: int, end: int | None) -> Piece:  # noqa: ANN401
+    """What came back; ConnectionError where it is not what was asked for."""
+    first, last = answer.range
+    content, meta = answer.bytes().to_bytes(), answer.meta
+    if first != start or len(content) != last - first or last != min(meta["size"], end or meta["size"]):
+        raise ConnectionError("another range came back than was asked for")
+    return Piece(content, meta["size"], _tag_of(meta))
+
+
+def _part_of_whole(answer: Any, start: int, end: int | None) -> Piece:  # noqa: ANN401
+    """The same of a server that gives no parts of files; RefusedError where the whole one is too large for that."""
+    if answer.meta["size"] > MAX_WHOLE_BYTES:
+        raise RefusedError(Fault(FaultKind.REFUSED, "the server gives no parts of files, and this one is too large"))
+    piece = _checked(answer, 0, None)
+    return piece._replace(content=piece.content[start:end])
+
+
 class _Listing:
     """The pages of a listing; where one fails, the next try goes on after the last object that was given."""
 
@@ -194,7 +215,13 @@ class _Listing:
 
 
 def _stat_of(meta: Any, key: str) -> ObjectStat:  # noqa: ANN401
-    return ObjectStat(key, int(meta["size"]), meta["e_tag"] or "")
+    return ObjectStat(key, int(meta["size"]), _tag_of(meta))
+
+
+def _tag_of(meta: Any) -> str:  # noqa: ANN401
+    """The ETag, without the marks around it; of a web server that gives none, the second of the last change."""
+    etag = str(meta["e_tag"] or "").removeprefix("W/").strip('"')
+    return etag or f"modified {int(meta['last_modified'].timestamp())}"
 
 
 def _sleep(seconds: float, heartbeat: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dicomprep.errors import ConfigError
 from dicomprep.storage.object_source import is_object_gone
 from dicomprep.storage.objects import Bucket
 from dicomprep.storage.paths import readable_path
@@ -31,9 +32,10 @@ def find_remote_tree(address: str, recorded: Sequence[str], *, is_object: bool =
 
 
 def is_object(address: str) -> bool:
-    """Whether an address names one object rather than what lies below it; EnvironmentFault where its store fails.
+    """Whether an address names one object rather than what lies below it.
 
-    On the web a slash at its end tells; elsewhere, whether anything lies below it.
+    On the web a slash at its end tells, and ConfigError is raised where there is no such file; elsewhere, whether
+    anything lies below it. Raises EnvironmentFault where the store fails.
     """
     if address.endswith("/") or address.count("/") < 3:
         return False
@@ -41,4 +43,7 @@ def is_object(address: str) -> bool:
     if not on_the_web and next(Bucket(address).list(), None) is not None:
         return False
     root, _, key = address.rpartition("/")
-    return not is_object_gone(root, key)
+    is_gone = is_object_gone(root, key)
+    if is_gone and on_the_web:
+        raise ConfigError(f"There is no file {address}. If it is a folder, write a slash at its end.")
+    return not is_gone
