@@ -1,4 +1,4 @@
-"""Which frames may leave: what exports, loaders and pages ask before they give an image away.
+"""Which frames may leave: the condition that exports, loaders and pages apply before they share an image.
 
 Copies of an image show the same, so what one of them is suspected of, all are. A hidden one waits with its original.
 """
