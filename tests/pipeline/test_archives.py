@@ -1,22 +1,28 @@
 """A tree gives the same images from a folder and from archives of it; what is recorded stays, wherever it lies."""
 
+import random
 import shutil
+import signal
+import subprocess
 import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
 
+from dicomprep.checks import viewer_worker
 from dicomprep.checks.inspect import inspect_file
+from dicomprep.checks.viewer import ViewFrame
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ConfigError
 from dicomprep.pipeline.stages import unpack
 from dicomprep.storage.archives import spool
-from tests.running import Place, cli, make_files
+from tests.running import Place, cli, dicomprep_command, make_files, started
 
 TREE = ("a.dcm", "s/b", "s/b.dcm", "s/c.dcm:3", "Ä ö/t/d.dcm", "s/B.dcm", "notes/x.dicom")
 
@@ -323,3 +329,60 @@ def test_without_the_library_zstandard_is_one_sentence(place: Place, monkeypatch
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(ConfigError, match="needs zstandard: pip install 'dicomprep\\[archives\\]'"):
         place.run(dicom_dir=place.base / "in.tar.zst")
+
+
+def test_what_is_no_longer_in_an_archive_is_gone_and_damage_is_not_taken_for_that(place: Place) -> None:
+    archive = place.base / "in.zip"
+    pack_zip(place, archive)
+    whole = archive.read_bytes()
+    found = place.run(dicom_dir=archive).found
+    archive.write_bytes(whole[: len(whole) // 2])
+    assert place.run(dicom_dir=archive, prune=True).pruned == 0
+    assert place.rows("SELECT error_code FROM inputs WHERE path LIKE '%!/.'") == ["corrupt_archive"]
+    (place.source / "a.dcm").unlink()
+    pack_zip(place, archive)
+    result = place.run(dicom_dir=archive, prune=True)
+    assert (result.found, result.processed, result.pruned) == (found - 1, 0, 2)
+    assert place.rows("SELECT path FROM inputs WHERE path LIKE '%!/.' OR path LIKE '%a.dcm'") == []
+    place.check()
+
+
+def test_pages_show_the_originals_of_members(place: Place) -> None:
+    for number, (name, pack) in enumerate((("in.zip", pack_zip), ("in.tar.gz", pack_gzip))):
+        pack(place, place.base / name)
+        within = "in/" if number else ""
+        view = viewer_worker.answer(ViewFrame(f"{place.base / name}!/{within}s/c.dcm", 2), None, lambda: None)
+        assert view.about["frames"] == 3
+    refused = viewer_worker.answer(ViewFrame(f"{place.base / 'in.zip'}!/none.dcm", 0), None, lambda: None)
+    assert refused.code == "unreadable"
+
+
+def test_a_run_over_three_kinds_of_places_that_is_killed_goes_on_as_if_nothing_had_happened(place: Place) -> None:
+    make_files(place.base / "more", *(f"m{number % 3}/{number}.dcm:9" for number in range(40)), seed=100)
+    given = ["in", "z.zip", "t.tar.gz"]
+    shutil.make_archive(str(place.base / "z"), "zip", place.base / "more")
+    with tarfile.open(place.base / "t.tar.gz", "w:gz") as packed:
+        packed.add(place.base / "more", "t/more")
+    whole = beside_run(place, given)
+    moments = random.Random(7)
+    killed = Place(place.base / "killed")
+    killed.base.mkdir()
+    shutil.copy(f"{whole.db}.key", f"{killed.db}.key")
+    places = [place.base / name for name in given]
+    for _ in range(4):
+        options = ("--db", killed.db, "--output-dir", killed.output, "--size", 16)
+        with started(dicomprep_command("preprocess", *places, *options), killed.base) as run:
+            with suppress(subprocess.TimeoutExpired):
+                run.process.communicate(timeout=1 + 2 * moments.random())
+            run.signal(signal.SIGKILL)
+    killed.run(dicom_dir=places)
+    assert result_of(killed) == result_of(whole)
+    killed.check()
+    assert not list(killed.output.glob(".dicomprep-tmp/*"))
+
+
+def beside_run(place: Place, given: list[str]) -> Place:
+    whole = Place(place.base / "whole")
+    whole.base.mkdir()
+    whole.run(dicom_dir=[place.base / name for name in given])
+    return whole

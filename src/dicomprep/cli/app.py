@@ -136,7 +136,7 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
 def _refuse_empty_paths(by_name: Mapping[str, Argument]) -> None:
     """An empty path is a variable of a shell that is not set; pathlib takes it for the current folder."""
     for name, argument in by_name.items():
-        is_path = argument.hint in (Path, Path | None) or name == "--dicom-dir"
+        is_path = argument.hint in (Path, Path | None) or name in ("--dicom-dir", "--output-dir", "--file")
         if is_path and any(token.value == "" for token in argument.tokens):
             raise ConfigError(f"{name}: the path is empty. Is a shell variable unset?")
 

@@ -5,17 +5,19 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from dicomprep.database.queries.roots import count_recorded
 from dicomprep.database.writes import absent as absent_inputs
 from dicomprep.database.writes.absent import count_absent
 from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.store import Store
-from dicomprep.storage.archives.places import is_gone
+from dicomprep.storage.archives.kinds import SEPARATOR
+from dicomprep.storage.archives.places import find_archive, is_gone
 from dicomprep.storage.base import ImageStore
 from dicomprep.storage.dicomweb import is_dicomweb
 from dicomprep.storage.objects import Bucket
-from dicomprep.storage.paths import actual_path
+from dicomprep.storage.paths import actual_path, readable_path
 from dicomprep.storage.place import is_url
 from dicomprep.storage.roots import Part
 
@@ -40,6 +42,8 @@ class Search:
     """What is recorded of the folder."""
     run_id: int
     found: int
+    archives: bool = True
+    """Archives were opened."""
 
 
 def note_absent(search: Search) -> None:
@@ -102,12 +106,28 @@ def _is_gone(part: Part, path: str) -> bool:
     return is_gone(actual_path(part.root), actual_path(path))
 
 
-def _are_gone(part: Part, paths: Sequence[str]) -> list[bool]:
+def _are_gone(search: Search, part: Part, rows: Sequence[Any]) -> list[bool]:
     """The same of many; an object store is asked for several at a time."""
-    if not is_url(part.root):
-        return [_is_gone(part, path) for path in paths]
-    with ThreadPoolExecutor(CONCURRENT_REQUESTS, "dicomprep asking") as asking:
-        return list(asking.map(partial(_is_gone, part), paths))
+    paths = [row.path for row in rows]
+    if is_url(part.root):
+        with ThreadPoolExecutor(CONCURRENT_REQUESTS, "dicomprep asking") as asking:
+            return list(asking.map(partial(_is_gone, part), paths))
+    return [_is_gone(part, row.path) or (search.archives and _left_its_archive(search, part, row)) for row in rows]
+
+
+def _left_its_archive(search: Search, part: Part, row: Any) -> bool:  # noqa: ANN401  (a row)
+    """Whether a member was not met in its archive, which is another one by now and was read to its end."""
+    root = actual_path(part.root)
+    found = find_archive(os.path.join(root, actual_path(row.path))) if SEPARATOR in part.root + row.path else None
+    if found is None:
+        return False
+    mtime_ns = os.stat(found[0]).st_mtime_ns
+    if row.mtime_ns == mtime_ns:
+        return False
+    prefix = readable_path(os.path.relpath(f"{found[0]}{SEPARATOR}", root))
+    with search.store.transaction() as connection:
+        within = Part(part.root, "" if prefix == "." else f"{prefix}/")
+        return not absent_inputs.is_damaged(connection, within, mtime_ns)
 
 
 def _is_as_expected(search: Search) -> bool:
@@ -130,8 +150,7 @@ def _find_wrong_marks(search: Search, part: Part, *, only_absent: bool) -> Itera
         if not rows:
             return
         after = rows[-1].id
-        gone = _are_gone(part, [row.path for row in rows])
-        seen = list(zip(rows, gone, strict=True))
+        seen = list(zip(rows, _are_gone(search, part, rows), strict=True))
         for absent in (True, False):
             ids = [row.id for row, gone in seen if gone == absent and (row.absent_since is not None) != absent]
             if ids:
@@ -146,7 +165,7 @@ def _next_gone(search: Search, part: Part) -> list[int]:
             rows = absent_inputs.next_inputs(connection, part, after=after, limit=PRUNE_BATCH_FILES, absent=True)
         if not rows:
             return []
-        ids = [row.id for row in rows if _is_gone(part, row.path)]
+        ids = [row.id for row, gone in zip(rows, _are_gone(search, part, rows), strict=True) if gone]
         if ids:
             return ids
         after = rows[-1].id

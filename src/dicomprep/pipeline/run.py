@@ -86,8 +86,8 @@ def run(
         planner, merger, parts = Planner(store, config, key), FrameRangeMerger(config.workers), places.parts
         RunLoop(result, listener, planner, engine, merger, Recorder(context), spool).run(found)
         if sources is None and not result.interrupted:
-            store.drop_unseen(places.whole_parts, run_id)
-            _settle_absent(Search(store, places.whole_parts, run_id, result.found), config, images, result, listener)
+            search = Search(store, places.whole_parts, run_id, result.found, config.archives)
+            _settle_absent(search, config, images, result, listener)
         _count_all(store, result, run_id, parts)
     return result
 
@@ -96,6 +96,7 @@ def _settle_absent(
     search: Search, config: Config, images: ImageStore, result: Result, listener: ProgressListener
 ) -> None:
     """Mark recorded inputs that are missing; with `prune`, remove their images and rows."""
+    search.store.drop_unseen(search.parts, search.run_id)
     note_absent(search)
     recorded = 0 if search.found else count_below(search)
     if recorded:

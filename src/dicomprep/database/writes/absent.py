@@ -13,7 +13,7 @@ from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.recovery import add_pending_deletions
 from dicomprep.storage.roots import Part
 
-__all__ = ["count_absent", "forget", "forget_empty_groups", "mark", "next_inputs"]
+__all__ = ["count_absent", "forget", "forget_empty_groups", "is_damaged", "mark", "next_inputs"]
 
 _ABSENT = files.c.absent_since.is_not(None)
 _IMAGES = select(frames.c.thumbnail_path).where(any_of(frames.c.file_id))
@@ -29,10 +29,18 @@ def count_absent(connection: Connection, part: Part | None = None) -> int:
 
 
 def next_inputs(connection: Connection, part: Part, *, after: int, limit: int, absent: bool = False) -> Sequence[Any]:
-    """(id, path, absent_since) of the inputs in a part that follow one, by id; `absent`: of those marked alone."""
+    """(id, path, absent_since, mtime_ns) of inputs in a part that follow one, by id; `absent`: of the marked alone."""
     wanted = lie_in(part) & (files.c.id > after)
-    statement = select(files.c.id, files.c.path, files.c.absent_since).where(wanted & _ABSENT if absent else wanted)
+    columns = (files.c.id, files.c.path, files.c.absent_since, files.c.mtime_ns)
+    statement = select(*columns).where(wanted & _ABSENT if absent else wanted)
     return connection.execute(statement.order_by(files.c.id).limit(limit)).all()
+
+
+def is_damaged(connection: Connection, archive: Part, mtime_ns: int) -> bool:
+    """Whether the archive whose members these are could not be read to its end, as it is now."""
+    whole = (files.c.path == f"{archive.prefix}.") | files.c.path.endswith("!/.")
+    statement = select(files.c.id).where(lie_in(archive), whole, files.c.mtime_ns == mtime_ns).limit(1)
+    return connection.execute(statement).first() is not None
 
 
 def mark(connection: Connection, file_ids: Sequence[int], run_id: int | None) -> None:
