@@ -44,6 +44,8 @@ class Place:
         's3://bucket/a b'
         """
         text = os.fspath(text)
+        if not text:
+            raise ConfigError(f"{option}: the path is empty. Is a shell variable unset?")
         match = _URL.match(text)
         if match is None:
             return cls(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH111  (a Path would drop a leading ./)
