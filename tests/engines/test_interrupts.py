@@ -111,3 +111,31 @@ def _handles_interrupts(path: Path) -> bool:
     lines = path.read_text(encoding="utf-8").splitlines()
     calls = [line for line in lines if "signal.signal(" in line or "pthread_sigmask(" in line]
     return any("SIGALRM" not in line and "SIGIO" not in line for line in calls)
+
+
+INTERRUPTED_ANYWHERE = """
+import os, signal, sys
+from dicomprep.engines.interrupts import Stop, stop_first
+
+def interrupt_at(step):
+    stop, left = Stop(), [step]
+    def trace(_frame, _event, _argument):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return trace
+    with stop_first(stop.set):
+        sys.settrace(trace)
+        stop.wait(0.01)
+        sys.settrace(None)
+
+for step in range(1, 40):
+    interrupt_at(step)
+print("ended")
+"""
+
+
+def test_a_handler_may_set_what_the_interrupted_thread_waits_for() -> None:
+    """Wherever in `wait` the thread stands: `threading.Event` holds a lock there that its setter needs, too."""
+    done = call([sys.executable, "-c", INTERRUPTED_ANYWHERE], PROJECT, timeout=30)
+    assert done.stdout == "ended\n", done.stderr

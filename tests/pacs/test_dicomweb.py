@@ -162,6 +162,22 @@ def test_an_address_that_is_none_is_refused_without_being_repeated(address: str)
     assert "canary" not in str(caught.value)
 
 
+def test_a_server_is_watched_without_its_query_being_printed(
+    orthanc: Orthanc, reference: Reference, tmp_path: Path
+) -> None:
+    place = reference.new_place(tmp_path)
+    options = ("--db", place.db, "--output-dir", place.output, "--watch", 1)
+    query = "?PatientName=canary8731*&StudyDate=-20401231"
+    with started(dicomprep_command("preprocess", orthanc.web + query, *options), tmp_path) as process:
+        assert process.process.stdout is not None
+        lines = [process.process.stdout.readline() for _ in range(2)]
+        process.signal(signal.SIGTERM)
+        output, errors = process.process.communicate(timeout=30)
+    assert process.process.returncode == 0, errors
+    assert "nothing new" in lines[1]
+    assert "canary8731" not in "".join([*lines, output, errors])
+
+
 def test_one_server_is_asked_one_thing_at_a_time(orthanc: Orthanc, tmp_path: Path) -> None:
     place = Place(tmp_path)
     with pytest.raises(ConfigError, match="given twice"):

@@ -1,7 +1,6 @@
 """`dicomprep fetch`."""
 
 import csv
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -138,10 +137,10 @@ def fetch(  # noqa: PLR0913
 
 def _fetch(fetcher: "Fetcher", queries: Sequence[dict[str, str]], listening: Listening, report: Path | None) -> int:
     """Fetch, and say what came; the exit code."""
-    from dicomprep.engines.interrupts import stop_first
+    from dicomprep.engines.interrupts import Stop, stop_first
     from dicomprep.storage.dimse import serving_storage
 
-    interrupted = threading.Event()
+    interrupted = Stop()
 
     def stop() -> None:
         interrupted.set()

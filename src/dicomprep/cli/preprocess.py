@@ -104,8 +104,12 @@ def preprocess(  # noqa: PLR0913
 def _watch(workspace: "Workspace", config: Config, seconds: float) -> int:
     from dicomprep.cli.console import printable
     from dicomprep.cli.rounds import run_rounds
+    from dicomprep.storage.dicomweb import without_query
 
-    print(f"Watching {printable(', '.join(config.dicom_dir))} every {seconds:g} s; Ctrl-C ends it.", flush=True)
+    print(
+        f"Watching {printable(', '.join(map(without_query, config.dicom_dir)))} every {seconds:g} s; Ctrl-C ends it.",
+        flush=True,
+    )
     run_rounds(workspace, config, seconds=seconds, idle="nothing new")
     return 0
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from dicomprep.cli.console import ConsoleListener, printable
 from dicomprep.config import Config
+from dicomprep.engines.interrupts import Stop
 from dicomprep.errors import ConfigError, EnvironmentFault, count_of
 from dicomprep.pipeline.result import Result
 from dicomprep.pipeline.rounds import rounds
@@ -37,7 +38,7 @@ def run_rounds(
     `news` says what else happened since the round before, `idle` what is said where nothing did. Raises ConfigError
     where the first round cannot begin; a folder that is not there in a later one may be back in the next.
     """
-    stopped, begun = threading.Event(), threading.Event()
+    stopped, begun = Stop(), threading.Event()
 
     def work() -> Result | None:
         if workspace is None:

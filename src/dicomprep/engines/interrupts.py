@@ -23,13 +23,38 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-__all__ = ["end_at_once", "end_silently", "hold_back", "ignore", "ignore_at_end", "stop_first"]
+__all__ = ["Stop", "end_at_once", "end_silently", "hold_back", "ignore", "ignore_at_end", "stop_first"]
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """A flag for a handler to set: `threading.Event` would wait for a lock that the interrupted thread may hold."""
+
+    __slots__ = ("_is_set",)
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        """From now on it is set."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Whether it has been set."""
+        return self._is_set
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep for so long, or until it is set; whether it is."""
+        until = time.monotonic() + seconds
+        while not self._is_set and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.05))
+        return self._is_set
 
 
 @contextmanager

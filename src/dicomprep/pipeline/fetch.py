@@ -23,6 +23,7 @@ from dicomprep.dicom.query_retrieve import (
     get_instances,
     move_instances,
 )
+from dicomprep.engines.interrupts import Stop
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.pipeline.intake import Intake
 
@@ -106,7 +107,7 @@ class Fetcher:
     hours: Hours | None = None
     tell: Callable[[str], None] = lambda _line: None
     note: Callable[[Row], None] = lambda _row: None
-    stopped: threading.Event = field(default_factory=threading.Event)
+    stopped: Stop = field(default_factory=Stop)
     states: Counter[State] = field(default_factory=Counter)
     syntaxes: Counter[str] = field(default_factory=Counter)
     """Of what came."""

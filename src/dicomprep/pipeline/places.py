@@ -20,7 +20,7 @@ from dicomprep.storage.archives.kinds import SEPARATOR, archive_kind, is_archive
 from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
-from dicomprep.storage.dicomweb import DicomwebAddress, is_dicomweb
+from dicomprep.storage.dicomweb import DicomwebAddress, is_dicomweb, without_query
 from dicomprep.storage.dicomweb_source import find_instances
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import actual_path, readable_path
@@ -90,7 +90,7 @@ def find_places(connection: Connection, config: Config) -> Places:
     by_real = {_real(text): text for text in reversed(outer)}
     kept = sorted(by_real.values(), key=outer.index)
     trees = (_find_tree(text, recorded, connection) for text in kept)
-    return Places(tuple(trees), tuple(_real(text) if is_dicomweb(text) else text for text in kept))
+    return Places(tuple(trees), tuple(map(without_query, kept)))
 
 
 def _find_tree(text: str, recorded: Sequence[str], connection: Connection) -> Tree:
@@ -125,7 +125,7 @@ def _as_place(given: str) -> str:
 
 def _real(place: str) -> str:
     if is_dicomweb(place):
-        return DicomwebAddress.parse(place).root
+        return without_query(place)
     if is_url(place):
         return place.rstrip("/")
     archive = find_archive(place)

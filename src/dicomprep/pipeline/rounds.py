@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from dicomprep.engines.interrupts import stop_first
+from dicomprep.engines.interrupts import Stop, stop_first
 from dicomprep.errors import EnvironmentFault
 
 __all__ = ["rounds"]
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def rounds(
-    work: Callable[[], T], *, seconds: float, stopped: threading.Event, arrived: threading.Event | None = None
+    work: Callable[[], T], *, seconds: float, stopped: Stop, arrived: threading.Event | None = None
 ) -> Iterator[T | EnvironmentFault]:
     """Work now, then every so many `seconds`; with `arrived`, only where that was set meanwhile.
 
@@ -37,7 +37,7 @@ def _attempt(work: Callable[[], T]) -> T | EnvironmentFault:
         return fault
 
 
-def _wait(arrived: threading.Event | None, stopped: threading.Event, *, earliest: float) -> None:
+def _wait(arrived: threading.Event | None, stopped: Stop, *, earliest: float) -> None:
     """Until it is time and something has arrived, or this is stopped."""
     while not stopped.wait(0.1):
         if time.monotonic() >= earliest and (arrived is None or arrived.is_set()):

@@ -20,7 +20,7 @@ from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.extras import load_extra
 from dicomprep.storage.waiting import waiting
 
-__all__ = ["DicomwebAddress", "DicomwebServer", "ServerRefusal", "is_dicomweb", "server_at"]
+__all__ = ["DicomwebAddress", "DicomwebServer", "ServerRefusal", "is_dicomweb", "server_at", "without_query"]
 
 T = TypeVar("T")
 
@@ -235,6 +235,11 @@ class DicomwebServer:
 def is_dicomweb(text: str) -> bool:
     """Whether an address is a DICOMweb server's."""
     return text.partition("://")[0] in SCHEMES
+
+
+def without_query(text: str) -> str:
+    """A place as it may be shown: of a server without what it is asked, which may name patients."""
+    return DicomwebAddress.parse(text).root if is_dicomweb(text) else text
 
 
 @lru_cache(maxsize=16)
