@@ -55,6 +55,7 @@ def is_uid(text: str) -> bool:
     return len(text) <= 64 and text.isascii() and text.replace(".", "").isdigit()
 
 
+@lru_cache(maxsize=1024)
 def valid_uid(text: str | None) -> str | None:
     """A UID as it is; None where it has not the form of one, for it might say anything."""
     return text if text is not None and is_uid(text) else None
