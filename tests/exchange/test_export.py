@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from dicomprep.errors import ConfigError, EnvironmentFault, ExportError
+from dicomprep.exchange import export as exporting
 from dicomprep.exchange.export import Exported, export_frames
 from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.pixels.png import decode_png
@@ -422,6 +423,16 @@ def test_a_mistake_is_named_before_anything_is_written(
         export(place, kind, tmp_path / out, **options)
     assert tree(tmp_path) == before
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("out", ["new.csv", "file"])
+def test_a_file_in_place_of_a_folder_is_named_before_anything_is_read(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.setattr(exporting, "read_rows", None)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConfigError, match="is a file: give a folder"):
+        export(place, "csv", tmp_path / out)
 
 
 def test_a_mistake_on_the_command_line_ends_with_2(place: Place, tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def export_frames(
     EnvironmentFault where the disk or the database fails. What was finished before that stays, and is gone on with.
     """
     options.choice()
+    _require_folder(out)
     with workspace.reading() as connection:
         made: dict[str, Any] = {"images": image_options(connection)}
     pseudonyms = Pseudonyms(workspace.key, salt=_salt(out) if options.fresh_pseudonyms else "")
@@ -86,8 +87,6 @@ def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...], 
     """The manifest to go on with; classes keep the numbers that they had."""
     known = load_manifest(out)
     if known is None:
-        if any(not entry.name.startswith(OWN_PREFIX) for entry in out.iterdir() if entry.name not in DRAFTS):
-            raise ConfigError(f"The folder {out} contains other files. Export to a new one.")
         manifest = Manifest(out, {**header, "classes": list(classes)}, access=access)
     else:
         before = known.header.get("classes", [])
@@ -97,6 +96,15 @@ def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...], 
         manifest = replace(known, header={**header, "classes": [*before, *new]})
     manifest.write()
     return manifest
+
+
+def _require_folder(out: Path) -> None:
+    """Tell before anything is read that an export cannot go there."""
+    if out.suffix in (".csv", ".parquet", ".tar") or out.is_file():
+        raise ConfigError(f"{out} is a file: give a folder for the data, its {CARD} and its {MANIFEST}.")
+    there = [entry.name for entry in out.iterdir() if entry.name not in DRAFTS] if out.is_dir() else []
+    if not all(name.startswith(OWN_PREFIX) for name in there) and load_manifest(out) is None:
+        raise ConfigError(f"The folder {out} contains other files. Export to a new one.")
 
 
 def _salt(out: Path) -> str:
@@ -151,8 +159,6 @@ def _write(planned: Planned, manifest: Manifest, layout: Layout, rows: Rows) -> 
 @contextmanager
 def _alone(out: Path, access: int) -> Iterator[bool]:
     """Make the folder and keep other exports out of it; whether one broke off there."""
-    if out.suffix in (".csv", ".parquet", ".tar"):
-        raise ConfigError(f"{out} is a file: give a folder for the data, its {CARD} and its {MANIFEST}.")
     scratch = out / SCRATCH
     try:
         unfinished = scratch.exists()
