@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ import zstandard
 from dicomprep.checks import viewer_worker
 from dicomprep.checks.inspect import inspect_file
 from dicomprep.checks.viewer import ViewFrame
+from dicomprep.cli.console import count_files
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ConfigError
 from dicomprep.pipeline.stages import unpack
@@ -386,3 +388,12 @@ def beside_run(place: Place, given: list[str]) -> Place:
     whole.base.mkdir()
     whole.run(dicom_dir=[place.base / name for name in given])
     return whole
+
+
+def test_the_bar_has_no_end_where_archives_hold_more_than_is_known_ahead(place: Place) -> None:
+    leaving = threading.Event()
+    assert count_files([str(place.source)], leaving) == len(TREE) + 2
+    pack_zip(place, place.base / "in.zip")
+    assert count_files([f"{place.base / 'in.zip'}!"], leaving) is None
+    shutil.move(place.base / "in.zip", place.source / "s")
+    assert count_files([str(place.source)], leaving) is None

@@ -16,6 +16,8 @@ from dicomprep.cli.bar import make_bar
 from dicomprep.errors import ErrorCode, count_of
 from dicomprep.models import Outcome, Status
 from dicomprep.pipeline.result import ProgressListener, Result
+from dicomprep.storage.archives.kinds import is_archive
+from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.paths import readable_path
 from dicomprep.storage.place import is_url
 
@@ -111,16 +113,24 @@ class ConsoleListener(ProgressListener):
         self._console.print(Text(line))
 
     def _count_ahead(self, folders: Iterable[str]) -> None:
-        count = 0
-        if any(map(is_url, folders)):  # a bucket is listed once
+        count = count_files(folders, self._leaving)
+        if count is None:
             return
-        for _, _, names in chain.from_iterable(map(os.walk, folders)):
-            count += len(names)
-            if self._leaving.is_set():
-                return
         self._total = count
         if self._task is not None:
             self._progress.update(self._task, total=count)
+
+
+def count_files(folders: Iterable[str], leaving: threading.Event) -> int | None:
+    """How many files lie in folders; None where that is not known ahead: of buckets and archives, or when leaving."""
+    if any(is_url(folder) or find_archive(folder) for folder in folders):  # a bucket is listed once
+        return None
+    count = 0
+    for _, _, names in chain.from_iterable(map(os.walk, folders)):
+        count += len(names)
+        if leaving.is_set() or any(map(is_archive, names)):
+            return None
+    return count
 
 
 def _shown_folders(result: Result) -> str:
