@@ -28,8 +28,21 @@ _ACCOUNT_NAMES = {ClusterKind.SGE: "project", ClusterKind.LSF: "project"}
 """What the account is called, where not so."""
 
 
+_OWN_NAMES = {
+    "disk": (ClusterKind.HTCONDOR,),
+    "resources": (ClusterKind.PBS, ClusterKind.SGE),
+    **dict.fromkeys(("queue", "account"), tuple(kind for kind in ClusterKind if kind is not ClusterKind.HTCONDOR)),
+}
+"""What only some kinds of cluster have."""
+
+
 def job_arguments(kind: ClusterKind, jobs: JobOptions) -> dict[str, Any]:
-    """What dask-jobqueue is told; what a kind of cluster does not have is left out where it was not given."""
+    """What dask-jobqueue is told. Raises ConfigError where the table says what this kind of cluster does not have."""
+    for name, kinds in _OWN_NAMES.items():
+        if getattr(jobs, name) is not None and kind not in kinds:
+            raise ConfigError(f"[cluster] {name}: {kind} has none; use `directives` for what else a job is to have.")
+    if kind is ClusterKind.HTCONDOR and jobs.disk is None:
+        raise ConfigError('[cluster] disk: HTCondor wants to know, such as "2 GB".')
     arguments = {
         "cores": jobs.cores,
         "memory": jobs.memory,
@@ -58,7 +71,9 @@ def _directives(kind: ClusterKind, lines: tuple[str, ...]) -> Any:  # noqa: ANN4
 
 
 def _walltime(kind: ClusterKind, jobs: JobOptions) -> str | None:
-    """As the kind of cluster takes it: LSF has no seconds."""
+    """As the kind of cluster takes it: LSF has no seconds, HTCondor no walltime, so that workers just leave by then."""
+    if kind is ClusterKind.HTCONDOR:
+        return None
     seconds = walltime_seconds(jobs.walltime)
     if kind is ClusterKind.LSF and seconds is not None:
         return f"{seconds // 3600}:{seconds // 60 % 60:02}"
