@@ -14,7 +14,7 @@ import pytest
 
 from dicomprep.errors import ConfigError, EnvironmentFault, InputError
 from dicomprep.storage import dicomweb, dicomweb_source
-from dicomprep.storage.dicomweb import DicomwebAddress
+from dicomprep.storage.dicomweb_address import DicomwebAddress
 from dicomprep.storage.dicomweb_source import DicomwebSource, find_instances
 from dicomprep.storage.waiting import waiting_for
 from tests.pacs.conftest import Reference

@@ -104,7 +104,7 @@ def preprocess(  # noqa: PLR0913
 def _watch(workspace: "Workspace", config: Config, seconds: float) -> int:
     from dicomprep.cli.console import printable
     from dicomprep.cli.rounds import run_rounds
-    from dicomprep.storage.dicomweb import without_query
+    from dicomprep.storage.dicomweb_address import without_query
 
     print(
         f"Watching {printable(', '.join(map(without_query, config.dicom_dir)))} every {seconds:g} s; Ctrl-C ends it.",

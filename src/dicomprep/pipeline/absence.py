@@ -15,7 +15,7 @@ from dicomprep.database.writes.store import Store
 from dicomprep.storage.archives.kinds import SEPARATOR
 from dicomprep.storage.archives.places import find_archive, is_gone
 from dicomprep.storage.base import ImageStore
-from dicomprep.storage.dicomweb import is_dicomweb
+from dicomprep.storage.dicomweb_address import is_dicomweb
 from dicomprep.storage.objects import Bucket
 from dicomprep.storage.paths import actual_path, readable_path
 from dicomprep.storage.place import is_url

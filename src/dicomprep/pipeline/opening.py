@@ -12,7 +12,7 @@ from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.archives.source import RefusedSource
 from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
-from dicomprep.storage.dicomweb import is_dicomweb
+from dicomprep.storage.dicomweb_address import is_dicomweb
 from dicomprep.storage.dicomweb_source import DicomwebSource
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.object_source import ObjectSource

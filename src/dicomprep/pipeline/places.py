@@ -20,7 +20,7 @@ from dicomprep.storage.archives.kinds import SEPARATOR, archive_kind, is_archive
 from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
-from dicomprep.storage.dicomweb import DicomwebAddress, is_dicomweb, without_query
+from dicomprep.storage.dicomweb_address import DicomwebAddress, is_dicomweb, without_query
 from dicomprep.storage.dicomweb_source import find_instances
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import actual_path, readable_path

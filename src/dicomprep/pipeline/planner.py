@@ -22,7 +22,7 @@ from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Task
 from dicomprep.pipeline.moving import Moves
 from dicomprep.storage.base import Source
-from dicomprep.storage.dicomweb import is_dicomweb
+from dicomprep.storage.dicomweb_address import is_dicomweb
 from dicomprep.storage.naming import (
     folded_name,
     frame_stem,

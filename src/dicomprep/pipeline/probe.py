@@ -8,7 +8,7 @@ from typing import Self
 
 from dicomprep.errors import EnvironmentFault
 from dicomprep.storage.base import ImageStore
-from dicomprep.storage.dicomweb import is_dicomweb
+from dicomprep.storage.dicomweb_address import is_dicomweb
 from dicomprep.storage.marks import put_mark, read_mark
 from dicomprep.storage.objects import Bucket
 from dicomprep.storage.place import is_url

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
-from dicomprep.storage.dicomweb import DicomwebAddress, ServerRefusal, server_at
+from dicomprep.storage.dicomweb import ServerRefusal, server_at
+from dicomprep.storage.dicomweb_address import DicomwebAddress
 from dicomprep.storage.source import WHOLE_FILE_BYTES, SourceFile, Version, digest_bytes
 from dicomprep.storage.spool import is_uid_name
 

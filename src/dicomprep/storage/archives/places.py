@@ -4,7 +4,7 @@ import os
 import stat
 
 from dicomprep.storage.archives.kinds import split_member
-from dicomprep.storage.dicomweb import is_dicomweb
+from dicomprep.storage.dicomweb_address import is_dicomweb
 from dicomprep.storage.place import is_url
 
 __all__ = ["find_archive", "is_gone"]
