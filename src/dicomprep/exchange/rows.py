@@ -126,6 +126,8 @@ def read_rows(workspace: Workspace, options: ExportOptions, pseudonyms: Pseudony
     with workspace.reading() as connection:
         selection = read_selection(connection, list(dict.fromkeys((*shown, *NEEDED))), options.choice())
     keys = _keys(selection, pseudonyms)
+    if "filename" not in shown:
+        del selection.columns["filename"]
     order = np.argsort(keys).astype(np.int32)
     columns: dict[str, Column] = {"key": _Keys(keys), **{name: selection.columns[name] for name in shown}}
     if pseudonyms.salt:
