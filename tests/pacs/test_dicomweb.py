@@ -1,7 +1,10 @@
 """`preprocess dicomweb+https://…`: as a folder of the server's files, whatever the server does in between."""
 
 import json
+import shutil
 import signal
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from dicomprep.errors import ConfigError, EnvironmentFault, InputError
@@ -197,7 +201,9 @@ class Stub:
 
 
 @contextmanager
-def stub(answer: Callable[[str], tuple[int, bytes, dict[str, str]]]) -> Iterator[Stub]:
+def stub(
+    answer: Callable[[str], tuple[int, bytes, dict[str, str]]], tls: ssl.SSLContext | None = None
+) -> Iterator[Stub]:
     made = Stub()
 
     class Handler(BaseHTTPRequestHandler):
@@ -215,7 +221,9 @@ def stub(answer: Callable[[str], tuple[int, bytes, dict[str, str]]]) -> Iterator
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    made.root = f"dicomweb+http://127.0.0.1:{server.server_port}/r"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    made.root = f"dicomweb+{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/r"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
@@ -283,6 +291,35 @@ def test_the_token_is_that_of_the_moment(tmp_path: Path, monkeypatch: pytest.Mon
     assert [headers["Authorization"] for _, headers in server.requests] == ["Bearer one", "Bearer two"]
     assert "StudyDate=20240101" in server.requests[0][0]
     assert "Modality" not in server.requests[0][0]
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate that vouches for itself, of 127.0.0.1, and its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    names = ("-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], capture_output=True, timeout=30, check=True)
+    return certificate, key
+
+
+def test_a_server_and_who_asks_know_each_other_by_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())  # as in many a hospital; ours counts before it
+    certificate, key = make_certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    tls.load_verify_locations(certificate)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    with stub(lambda _path: page(), tls) as server:
+        with pytest.raises(EnvironmentFault, match="DICOMWEB_CA"):
+            server.instances()
+        dicomweb.server_at.cache_clear()
+        monkeypatch.setenv("DICOMWEB_CA", str(certificate))
+        monkeypatch.setenv("DICOMWEB_CERT", str(certificate))
+        monkeypatch.setenv("DICOMWEB_KEY", str(key))
+        assert server.instances() == []
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -108,11 +108,12 @@ class DicomwebServer:
         timeout = (CONNECT_SECONDS, READ_SECONDS)
         try:
             options = {"headers": headers, "stream": True, "timeout": timeout, "allow_redirects": False}
+            if isinstance(self._session.verify, str):  # else that of the environment comes first
+                options["verify"] = self._session.verify
             response = self._session.get(url, params=query, **options)
         except requests.exceptions.SSLError:
-            raise EnvironmentFault(
-                f"{self.root}: its certificate is not trusted (DICOMWEB_CA names another one)."
-            ) from None
+            message = f"{self.root}: the connection is not trusted. DICOMWEB_CA names the authority of its certificate."
+            raise EnvironmentFault(message) from None
         except (requests.exceptions.RequestException, OSError):
             raise _PassingError("it does not answer") from None
         try:
