@@ -53,7 +53,7 @@ def test_two_jobs_do_what_this_machine_does(in_slurm: Slurm, tmp_path: Path) -> 
     where = ("--db", cluster.db, "--output-dir", cluster.output, "--size", 16)
     done = cli(tmp_path, "preprocess", local.source, *where, "--cluster", "slurm", "--tls", timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "with 4 slots" in done.stderr
+    assert "came; now" in done.stderr  # one job may have done it all before the other came
     assert in_slurm.has_ended(20)
     cluster.check()
     assert cluster.images() == local.images()

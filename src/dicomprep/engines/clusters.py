@@ -129,14 +129,14 @@ def _start_jobs(
     submit = start.job_cls.submit_command.split()[0]
     if shutil.which(submit) is None:
         raise EnvironmentFault(f"--cluster {kind}: there is no command {submit} here. Run it where jobs are submitted.")
-    secured, refusals = tls or not is_loopback(jobs.interface), list[str]()
+    secured, refusals, folder = tls or not is_loopback(jobs.interface), list[str](), str(Path.cwd())
     stack.enter_context(dask.config.set(DASK_SETTINGS))
     with _explained(f"The {kind} cluster cannot be started"):
         cluster = start(
             **job_arguments(kind, jobs),
-            job_cls=telling(start.job_cls, refusals),
+            job_cls=telling(start.job_cls, refusals, folder),
             security=make_security(distributed) if secured else None,
-            shared_temp_directory=str(Path.cwd()),
+            shared_temp_directory=folder,
             silence_logs=logging.CRITICAL,
             scheduler_options=NO_DASHBOARD,
         )

@@ -1,6 +1,8 @@
 """Jobs of SLURM, PBS, SGE, LSF and HTCondor, as dask-jobqueue is told of them."""
 
 import ipaddress
+import shlex
+import sys
 from typing import Any
 
 from dicomprep.engines.dask_settings import exported_settings
@@ -54,7 +56,7 @@ def job_arguments(kind: ClusterKind, jobs: JobOptions) -> dict[str, Any]:
         "disk": jobs.disk,
         "job_extra_directives": _directives(kind, jobs.directives),
         "job_script_prologue": [*jobs.setup, *exported_settings()],
-        "python": jobs.python,
+        "python": shlex.quote(jobs.python or sys.executable),
         "interface": jobs.interface,
         "log_directory": jobs.logs,
         "death_timeout": DEATH_SECONDS,
@@ -109,10 +111,18 @@ def is_loopback(interface: str | None) -> bool:
     return ipaddress.ip_address(address).is_loopback
 
 
-def telling(job: Any, refusals: list[str]) -> Any:  # noqa: ANN401
-    """The same kind of job, which says why it cannot be submitted: Dask logs that, and tries again."""
+def telling(job: Any, refusals: list[str], folder: str) -> Any:  # noqa: ANN401
+    """The same kind of job, which says why it cannot be submitted: Dask logs that, and tries again.
+
+    Its script has paths below `folder`, where certificates lie, as a shell takes them: there may be spaces in it.
+    """
 
     class TellingJob(job):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+            super().__init__(*arguments, **options)
+            command: str = self._command_template  # type: ignore[has-type]
+            self._command_template = command.replace(folder, shlex.quote(folder))
+
         async def _submit_job(self, script_filename: str) -> Any:  # noqa: ANN401
             try:
                 return await super()._submit_job(script_filename)
