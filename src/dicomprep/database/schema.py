@@ -23,7 +23,6 @@ from dicomprep.privacy.allow_list import Tags
 __all__ = [
     "Id",
     "aliases",
-    "archives",
     "files",
     "frames",
     "groups",
@@ -179,15 +178,6 @@ files = Table(
     _index("files_by_absence", ("root", "id"), "absent_since IS NOT NULL"),
     _index("files_by_original", ("duplicate_of", "group_id"), "duplicate_of IS NOT NULL"),
 )
-
-archives = Table(
-    "archives",
-    metadata,
-    Column("root", Text, primary_key=True),
-    Column("path", Text, primary_key=True),
-    *(Column(name, BigInteger, nullable=False) for name in ("size", "mtime_ns", "ctime_ns", "other_files", "run_id")),
-)
-"""Archives, by where their members are recorded, that a run read to their end, and which version of them."""
 
 frames = Table(
     "frames",

@@ -23,7 +23,7 @@ from dicomprep.database.migrations import (
     m0012_lossy,
     m0013_copies,
     m0014_numbers,
-    m0015_archives,
+    m0015_version_tags,
     m0016_counts,
 )
 
@@ -44,7 +44,7 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0012_lossy.upgrade,
     m0013_copies.upgrade,
     m0014_numbers.upgrade,
-    m0015_archives.upgrade,
+    m0015_version_tags.upgrade,
     m0016_counts.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
