@@ -37,7 +37,7 @@ def test_another_option_is_said_with_its_number(place: Place) -> None:
 def test_options_in_files_are_said_alike(place: Place, file: str) -> None:
     preprocess(place, "--size", "40")
     (place.base / file).write_text("size = 24\n")
-    assert "processed again, with --size 24; before it was --size 40." in preprocess(place)
+    assert "processed again, with --size 24 instead of --size 40." in preprocess(place)
     assert sizes(place) == {24}
 
 
@@ -52,7 +52,7 @@ def test_other_shares_are_said(place: Place) -> None:
 def test_tags_are_said(place: Place) -> None:
     preprocess(place, "--tag", "StationName", "--fit", "crop")
     said = preprocess(place)
-    assert "with --fit pad no --tag; before it was --fit crop --tag StationName." in said
+    assert "with --fit pad no --tag instead of --fit crop --tag StationName." in said
 
 
 @pytest.mark.parametrize("options", ["", "[]", '{"image": 3}', '{"image": {"size": "x"}}', '{"image": {"size": -1}}'])

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["MARK", "OWN_PREFIX", "SCRATCH", "actual_path", "readable_path"]
+__all__ = ["INCOMING", "MARK", "OWN_PREFIX", "SCRATCH", "actual_path", "readable_path"]
 
 
 OWN_PREFIX = ".dicomprep"
@@ -12,6 +12,9 @@ OWN_PREFIX = ".dicomprep"
 SCRATCH = f"{OWN_PREFIX}-tmp"
 """Folder below the output, or a spool, in which a file is written before it is moved to its place."""
 
+
+INCOMING = f"{OWN_PREFIX}-incoming"
+"""Folder of a spool in which an instance is written before it is moved to its place; no run searches it."""
 
 MARK = f"{OWN_PREFIX}.owner"
 """In the output folder: its database, and the fingerprint of that data set's key. Images are for whom it is."""

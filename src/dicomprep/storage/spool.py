@@ -15,7 +15,7 @@ import xxhash
 
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError, disk_fault
 from dicomprep.storage.access import OWNER, make_folder
-from dicomprep.storage.paths import SCRATCH
+from dicomprep.storage.paths import INCOMING
 from dicomprep.storage.sync import new_file, sync_folder
 
 __all__ = ["Content", "Kept", "Spool", "is_uid_name"]
@@ -67,7 +67,7 @@ class Spool:
     @property
     def scratch(self) -> Path:
         """Where drafts lie: no run searches it."""
-        return self.folder / SCRATCH
+        return self.folder / INCOMING
 
     def holds(self, study: str, instance: str) -> bool:
         """Whether an instance is here."""

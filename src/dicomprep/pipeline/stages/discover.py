@@ -14,7 +14,7 @@ from dicomprep.storage.archives.kinds import SEPARATOR, is_archive
 from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
 from dicomprep.storage.local_source import LocalSource
-from dicomprep.storage.paths import SCRATCH, actual_path
+from dicomprep.storage.paths import INCOMING, actual_path
 from dicomprep.storage.roots import Identity, identity_of
 
 __all__ = ["discover"]
@@ -160,7 +160,7 @@ class _Search:
 
     def _judge(self, entry: "os.DirEntry[str]", folder: str) -> Entry | None:
         """What an entry is; None for what is not taken, which is counted."""
-        if entry.path in self.exclude or entry.name == SCRATCH:  # a draft there may become a file of its own
+        if entry.path in self.exclude or entry.name == INCOMING:  # a draft there may become a file of its own
             return None
         if entry.is_dir(follow_symlinks=False):
             left_out = why_left_out(entry.name, folder.rpartition("/")[2])
