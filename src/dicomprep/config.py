@@ -98,7 +98,7 @@ class ImageOptions:
     size: int = 224
     """Side length of the square images, in pixels."""
     fit: Fit = Fit.PAD
-    """pad (letterbox), crop (center crop) or stretch (ignore aspect ratio)."""
+    """Shape of the square: pad (letterbox), crop (center crop) or stretch (ignore aspect ratio)."""
     depth: int = 8
     """Bit depth of the images: 8 or 16."""
     window: str = "auto"

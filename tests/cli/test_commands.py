@@ -254,7 +254,7 @@ def test_what_comes_next_can_be_typed_as_it_stands(mixed: DefaultPlace, monkeypa
     monkeypatch.chdir(mixed.base)
     given = ["preprocess", "samp_ds", *map(str, SMALL), "--output-dir", "other", "--db", "a b.db"]
     assert "again: dicomprep retry --db 'a b.db'\n" in cli(mixed.base, *given).stdout
-    code = "from dicomprep.commands import running; running.IN_CHECKOUT = False"
+    code = "from dicomprep.cli import run; run.IN_CHECKOUT = False"
     code += f"; from dicomprep.cli.app import main; main({given})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "Run: dicomprep label --db 'a b.db'\n" in done.stdout

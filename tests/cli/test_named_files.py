@@ -3,6 +3,7 @@
 import contextlib
 import os
 import resource
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,7 +50,7 @@ def here(base: Path, tmp_path: Path) -> Path:
 
 def run(folder: Path, command: str) -> int:
     with contextlib.chdir(folder), pytest.raises(SystemExit) as ended:
-        main(command.split())
+        main(shlex.split(command))
     return int(ended.value.code or 0)
 
 
@@ -91,7 +92,7 @@ def test_a_place_that_no_file_can_have_is_2_before_anything_is_done(
     place = Path("there", f"x{ending}")
     WRONG[wrong](here / place)
     before = files_of(here)
-    assert run(here, command.replace("PLACE", str(place))) == 2
+    assert run(here, command.replace("PLACE", shlex.quote(str(place)))) == 2
     the_sentence(capsys, place)
     assert files_of(here) == before
 
@@ -106,7 +107,7 @@ def test_a_full_disk_is_3_and_the_earlier_file_stays(here: Path, capsys: pytest.
         capsys.readouterr()
         before = files_of(here)
         with full_disk():
-            code = run(here, command.replace("PLACE", str(place)))
+            code = run(here, command.replace("PLACE", shlex.quote(str(place))))
         assert code == 3
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith((f"Error: {place}", "Error: The database"))  # an import may meet it there first

@@ -617,7 +617,12 @@ def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "is missing"), ("22" * KEY_BYTES, "another data set"), ("1234", "is not a key of 32 bytes"), ("zz", "is not a dicomprep key")],
+    [
+        (None, "is missing"),
+        ("22" * KEY_BYTES, "another data set"),
+        ("1234", "is not a key of 32 bytes"),
+        ("zz", "is not a dicomprep key"),
+    ],
 )
 def test_without_its_key_a_data_set_is_not_touched(place: Place, content: str | None, reason: str) -> None:
     make_files(place.source, "a.dcm")
