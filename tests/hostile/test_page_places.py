@@ -39,7 +39,7 @@ def test_labels_wait_while_the_disk_is_full(small: Place) -> None:
                 fill.write(b"x" * 512)
         for path in ("/label", "/next", "/classes"):
             status, said = pages.ask("POST", path, body | {"name": "third"}, Origin=pages.origin)
-            assert (status, b"Free some space" in said) == (503, True), said
+            assert (status, b"its disk is full" in said) == (503, True), said
         (small.base / "fill").unlink()
         assert pages.ask("POST", "/label", body, Origin=pages.origin)[0] == 200
         assert pages.labels()[frame] == "normal"

@@ -18,6 +18,8 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import RTDoseStorage
 
+from dicomprep.database.connection import connect
+from dicomprep.database.migrations import m0014_numbers
 from dicomprep.dicom.fast_scan import TAGS
 from dicomprep.dicom.header import read_header
 from dicomprep.exchange.export import export_frames
@@ -246,8 +248,10 @@ def test_a_database_of_before_forgets_them_too(tmp_path: Path) -> None:
     place.run()
     place.execute("UPDATE files SET instance_number = 1715550123")
     place.execute("UPDATE frames SET stack_position = 1715550123")
-    place.execute("UPDATE meta SET value = '13' WHERE key = 'schema_version'")
-    assert cli(place.base, "status", "--db", place.db).returncode == 0
+    engine = connect(place.workspace.address)
+    with engine.begin() as connection:
+        m0014_numbers.upgrade(connection)
+    engine.dispose()
     assert place.rows("SELECT instance_number, series_number, stack_position, temporal_position FROM tags") == [
         (None, 3, None, 2)
     ]
