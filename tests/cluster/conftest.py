@@ -4,13 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from dicomprep.engines.interrupts import keep_handlers
 from tests.cluster.slurm import MISSING, Slurm, running_slurm
 
 
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     """A SLURM of two nodes; the test is skipped where there can be none."""
-    pytest.importorskip("dask_jobqueue", reason="the extra dask is not installed")
+    with keep_handlers():
+        pytest.importorskip("dask_jobqueue", reason="the extra dask is not installed")
     if MISSING is not None:
         pytest.skip(MISSING)
     with running_slurm(tmp_path_factory.mktemp("slurm")) as slurm:

@@ -1,12 +1,18 @@
 """What each kind of cluster is told of a job, as dask-jobqueue writes it into the job's script."""
 
+import importlib
+import signal
+import sys
+
 import pytest
 
+from dicomprep.engines.interrupts import keep_handlers
 from dicomprep.engines.jobs import CLUSTER_CLASSES, job_arguments
 from dicomprep.engines.options import ClusterKind, JobOptions, walltime_seconds
 from dicomprep.errors import ConfigError
 
-dask_jobqueue = pytest.importorskip("dask_jobqueue", reason="the extra dask is not installed")
+with keep_handlers():
+    dask_jobqueue = pytest.importorskip("dask_jobqueue", reason="the extra dask is not installed")
 
 TABLE = {
     "jobs": [0, 4],
@@ -89,3 +95,13 @@ def test_walltimes() -> None:
         None,
         None,
     ]
+
+
+def test_a_library_that_handles_signals_as_it_is_loaded_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """dask_jobqueue ends the process by SystemExit at Ctrl-C; a run would not be asked to stop any more."""
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.delitem(sys.modules, "dask_jobqueue.runner", raising=False)
+    with keep_handlers():
+        importlib.import_module("dask_jobqueue.runner")
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before

@@ -212,9 +212,8 @@ def test_workers_do_not_run_the_callers_script_again(tmp_path: Path) -> None:
 
 ORPHAN_MAKER = """
     import time
+    from dicomprep.engines.base import Limits
     from dicomprep.engines.local import LocalEngine
-    from dicomprep.engines import local
-from dicomprep.engines.base import Limits
     from tests import faulty
     engine = LocalEngine(faulty.WORK, None, workers=2, limits=Limits(100, 2**28))
     engine.submit("good-1")
@@ -240,9 +239,8 @@ def test_workers_leave_when_their_parent_is_killed(tasks: list[str]) -> None:
 
 def test_workers_end_with_a_process_that_did_not_close() -> None:
     script = f"""
-from dicomprep.engines.local import LocalEngine
-from dicomprep.engines import local
 from dicomprep.engines.base import Limits
+from dicomprep.engines.local import LocalEngine
 engine = LocalEngine({faulty.WORK!r}, ".", workers=1, limits=Limits(600, 2**31))
 engine.submit("nap-600")
 engine.poll(0.2)

@@ -12,6 +12,7 @@ from typing import Any
 
 from dicomprep.engines.dask_settings import DASK_SETTINGS, NO_DASHBOARD, make_security
 from dicomprep.engines.forkserver import launching
+from dicomprep.engines.interrupts import keep_handlers
 from dicomprep.engines.jobs import CLUSTER_CLASSES, is_loopback, job_arguments, last_line, telling
 from dicomprep.engines.options import ClusterKind, EngineOptions, JobOptions
 from dicomprep.errors import ConfigError, EnvironmentFault
@@ -124,7 +125,8 @@ def _start_jobs(
 ) -> Cluster:
     import dask
 
-    jobqueue = load_extra("dask_jobqueue", extra="dask", purpose=f"--cluster {kind}")
+    with keep_handlers():
+        jobqueue = load_extra("dask_jobqueue", extra="dask", purpose=f"--cluster {kind}")
     start = getattr(jobqueue, CLUSTER_CLASSES[kind])
     submit = start.job_cls.submit_command.split()[0]
     if shutil.which(submit) is None:

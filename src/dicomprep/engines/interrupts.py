@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-__all__ = ["Stop", "end_at_once", "end_silently", "hold_back", "ignore", "ignore_at_end", "stop_first"]
+__all__ = ["Stop", "end_at_once", "end_silently", "hold_back", "ignore", "ignore_at_end", "keep_handlers", "stop_first"]
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
 
@@ -119,6 +119,16 @@ def hold_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def keep_handlers() -> Iterator[None]:
+    """For importing a library that sets handlers as it is loaded, as dask_jobqueue does: it may not."""
+    before = _handlers(*BOTH)
+    try:
+        yield
+    finally:
+        _restore(before)
 
 
 @contextmanager
