@@ -304,4 +304,4 @@ def test_classes_can_stand_in_a_file(place: Place, tmp_path: Path) -> None:
     assert (done.returncode, "different classes" in done.stderr) == (2, True)
     (tmp_path / "dicomprep.toml").write_text("[label]\nnonsense = 1\n")
     done = cli(tmp_path, "label", "--db", place.db)
-    assert (done.returncode, "there is no option nonsense" in done.stderr) == (2, True)
+    assert (done.returncode, "unknown option nonsense" in done.stderr) == (2, True)

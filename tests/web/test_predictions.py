@@ -96,7 +96,7 @@ def test_an_image_can_be_named_by_its_id(place: Place) -> None:
     ("row", "said"),
     [
         ({"filename": "in/p00", "a": "high"}, "row 2, a: high is not a number"),
-        ({"filename": "in/p00", "a": "nan"}, "no finite number"),
+        ({"filename": "in/p00", "a": "nan"}, "is not a finite number"),
         ({"picture": "in/p00", "a": 1}, "`filename` or `id`"),
         ({"filename": "in/p00"}, "a column for each class"),
         ({"filename": "in/p00", "label": "", "score": 1}, "a column for each class"),

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from tests.building import make_dicom
 from tests.pages import Pages, serving
-from tests.running import Place, cli, frames_of, make_files, wait_until
+from tests.running import Place, cli, frames_of, make_files, set_labels, wait_until
 
 SECRET = "Secret^Name"
 
@@ -135,6 +135,9 @@ def test_the_overview_draws_what_there_is(pages: Pages) -> None:
 
 
 def test_the_report_is_one_file_that_names_nobody(pages: Pages) -> None:
+    name = pages.place.rows("SELECT filename FROM images ORDER BY id")[0]
+    for annotator, label in (("anna", "a"), ("bert", "b")):
+        set_labels(pages.place, {name: label}, annotator=annotator)
     out = pages.place.base / "report.html"
     done = cli(pages.place.base, "report", out, "--db", pages.place.db)
     assert done.returncode == 0, done.stderr
