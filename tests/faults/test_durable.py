@@ -62,11 +62,17 @@ def read_trace(log: Path) -> Trace:
     return trace
 
 
+def _unescape(text: str) -> str:
+    """What strace writes as octal numbers: every byte that is not ASCII."""
+    plain = re.sub(rb"\\([0-7]{1,3})", lambda byte: bytes([int(byte[1], 8)]), text.encode())
+    return plain.decode(errors="replace")
+
+
 def _paths(arguments: str) -> tuple[str, ...]:
     """The paths of a call; a name that stands behind an open folder lies in it."""
     found: list[str] = []
     folder = ""
-    for name, opened in re.findall(r'"([^"]+)"|\d<([^>]+)>', arguments):
+    for name, opened in re.findall(r'"([^"]+)"|\d<([^>]+)>', _unescape(arguments)):
         if name and folder:
             found[-1] = os.path.join(folder, name)
         else:

@@ -323,7 +323,7 @@ def test_other_options_are_said_to_be_the_reason(small: Place, say: Say) -> None
     (small.output / "s/b.png").unlink()
     done = say("--repair")
     assert done[0] == 1
-    assert "s/b.png: it was made with other options" in done[1]
+    assert "s/b.png: made with other options" in done[1]
 
 
 def _sources(place: Place) -> list:

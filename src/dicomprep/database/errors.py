@@ -11,7 +11,7 @@ __all__ = ["database_fault"]
 _REASONS = {
     sqlite3.SQLITE_BUSY: "is locked by another program. Close that program, or wait for it, and run this again",
     sqlite3.SQLITE_LOCKED: "is locked by another program. Close that program, or wait for it, and run this again",
-    sqlite3.SQLITE_FULL: "cannot grow, because its disk is full. Make room and run this again",
+    sqlite3.SQLITE_FULL: "cannot grow, because its disk is full. Free some space and run this again",
     sqlite3.SQLITE_IOERR: "cannot be read or written. Check its disk and the space left on it, then run this again",
     sqlite3.SQLITE_READONLY: "is read-only. Check its permissions and how its disk is mounted, or choose another",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened. Is it a folder, or in a folder without write permission?",
