@@ -117,7 +117,7 @@ class Spool:
                 message = f"{self.folder} has reached its limit of {self.max_bytes / 1e9:,.1f} GB."
                 raise EnvironmentFault(f"{message} Remove what has been done, or allow more (--max-spool).")
             if shutil.disk_usage(self.folder).free < size + MIN_FREE_BYTES:
-                raise EnvironmentFault(f"The disk of {self.folder} is full. Free some space: until then it takes nothing.")
+                raise EnvironmentFault(f"The disk of {self.folder} is full: nothing is taken. Free some space.")
             self._bytes += size
         try:
             yield
