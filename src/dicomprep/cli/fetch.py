@@ -27,6 +27,7 @@ COLUMNS = {"studyinstanceuid": "StudyInstanceUID", "accessionnumber": "Accession
 """Of a list, whatever their capitals and however their words are divided."""
 
 MAX_LISTED = 100_000
+"""Studies that one list may name; bounds memory."""
 
 
 def fetch(  # noqa: PLR0913
