@@ -1,6 +1,6 @@
 # make preprocess DICOM_DIR=…   set everything up and turn DICOM files into images (without DICOM_DIR: sample files)
 # make test                     set everything up and run the tests
-# make faults                   try to break it, for an hour or so, and write docs/robustness.md
+# make faults                   try to break it, for an hour or so, and write docs/robustness.md (and the figures in docs/clusters.md)
 # make docs                     write the documentation as a site: site/index.html
 # make bench                    measure everything and write docs/benchmarks.md; PARTS="seed floor" measures some of it
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -20,6 +20,7 @@ test: .venv/ready
 
 faults: .venv/ready
 	$(BIN)/pytest tests/faults tests/hostile -n auto -q --thorough
+	$(BIN)/pytest tests/cluster tests/engines/test_dask.py -n 2 -q --thorough
 	$(BIN)/python -m tests.faults.figures
 
 bench: .venv/bench-ready .venv/torch-ready

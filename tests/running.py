@@ -81,11 +81,18 @@ class Place:
         return Workspace.open(self.db)
 
     def run(
-        self, *, work: str = PROCESS, sources: Any = None, db: Any = None, output_dir: Any = None, **options: Any
+        self,
+        *,
+        work: str = PROCESS,
+        sources: Any = None,
+        listener: Any = None,
+        db: Any = None,
+        output_dir: Any = None,
+        **options: Any,
     ) -> dicomprep.Result:
         """One run of the pipeline in this process."""
         workspace = Workspace.create(db or self.db, output_dir or self.output)
-        return run.run(workspace, self.config(**options), work=work, sources=sources)
+        return run.run(workspace, self.config(**options), work=work, sources=sources, listener=listener)
 
     def rows(self, statement: str, *values: object) -> list[Any]:
         """What a query gives: tuples, or plain values where it has one column."""
@@ -107,15 +114,8 @@ class Place:
         """All rows of tables."""
         return {name: self.rows(f"SELECT * FROM {name} ORDER BY 1, 2") for name in names}
 
-    def recorded(self, table: str = "frames") -> int:
-        """Rows by now. What waits for a running program counts these: a list of files may lose some as it is made."""
-        try:
-            return int(self.rows(f"SELECT count(*) FROM {table}")[0]) if self.db.exists() else 0
-        except sqlite3.OperationalError:  # the tables are still to be made
-            return 0
-
     def images(self) -> dict[str, bytes]:
-        """Every PNG below the output folder, by its path there, when nothing writes there any more."""
+        """Every PNG below the output folder, by its path there."""
         return {p.relative_to(self.output).as_posix(): p.read_bytes() for p in self.output.rglob("*.png")}
 
     def statuses(self) -> dict[str, tuple[str, str | None]]:
@@ -207,6 +207,19 @@ def started(command: Sequence[str], cwd: Path, **options: Any) -> Iterator[Start
             for pid in run.members():
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def frozen(pids: Sequence[int]) -> Iterator[None]:
+    """Within the block these processes do not go on; nobody who talks to them is told."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def is_alive(pid: int) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 __all__ = ["MISSING", "Slurm", "running_slurm"]
 
-NODES, CPUS, MEMORY_MB = 2, 4, 4000
+NODES, CPUS, MEMORY_MB = 2, 16, 16000
 
 MISSING = next(
     (

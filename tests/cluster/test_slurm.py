@@ -1,17 +1,10 @@
-"""Runs whose workers are jobs of a real SLURM: the same as without, whatever happens to jobs and processes."""
+"""Runs whose workers are jobs of a real SLURM: the same as without."""
 
-import os
-import random
-import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from tests.cluster.disturbing import dask_processes, kill, make_slow_files, run_script
+from tests.cluster.disturbing import JOBS
 from tests.cluster.slurm import Slurm
-from tests.running import PROJECT, Place, Started, cli, make_files, started, wait_until
+from tests.running import Place, cli, make_files
 
 KEY = f"{bytes(range(32)).hex()}\n"
 VIEWS = (
@@ -19,19 +12,6 @@ VIEWS = (
     "SELECT study_key, series_key, patient_key, split FROM tags ORDER BY 1, 2",
     "SELECT path, status, error_code, error_detail, frames, attempts FROM inputs ORDER BY 1",
 )
-ATTEMPTS = 10
-"""Times that each disturbance is tried."""
-
-JOBS = {"jobs": 2, "cores": 2, "memory": "1 GB", "interface": "lo"}
-
-
-@pytest.fixture
-def in_slurm(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> Slurm:
-    """Its commands work in this process and those that it starts."""
-    for name, value in slurm.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
-    return slurm
 
 
 def write_jobs(folder: Path, **more: object) -> None:
@@ -72,52 +52,3 @@ def test_jobs_that_are_not_taken_are_one_sentence(in_slurm: Slurm, tmp_path: Pat
     assert "the slurm cluster takes no jobs" in done.stderr
     assert "Invalid partition name" in done.stderr
     assert in_slurm.jobs() == []
-
-
-def cancel_a_job(slurm: Slurm, _run: Started) -> None:
-    slurm.call("scancel", random.choice(slurm.jobs()))
-
-
-def kill_a_worker(slurm: Slurm, _run: Started) -> None:
-    kill(random.choice(dask_processes(slurm, "worker")))
-
-
-def kill_a_nanny(slurm: Slurm, _run: Started) -> None:
-    kill(random.choice(dask_processes(slurm, "nanny")))
-
-
-def kill_the_command(_slurm: Slurm, run: Started) -> None:
-    kill(run.process.pid)
-
-
-def interrupt(_slurm: Slurm, run: Started) -> None:
-    run.signal(signal.SIGINT)
-
-
-@pytest.mark.parametrize("disturb", [cancel_a_job, kill_a_worker, kill_a_nanny, kill_the_command, interrupt])
-def test_nothing_is_lost_or_doubled(
-    in_slurm: Slurm, tmp_path: Path, request: pytest.FixtureRequest, disturb: Callable[[Slurm, Started], None]
-) -> None:
-    """At random moments; what the command does not finish the next one does."""
-    if not request.config.getoption("--thorough"):
-        pytest.skip("takes minutes; --thorough")
-    for attempt in range(ATTEMPTS):
-        place = Place(tmp_path / f"{attempt}")
-        make_slow_files(place)
-        command = run_script(place, cluster="slurm", jobs=JOBS)
-        with started(command, place.base, env=os.environ) as run:
-            assert wait_until(lambda: len(dask_processes(in_slurm, "worker")) == 2, 60)
-            time.sleep(random.uniform(0, 6))
-            disturb(in_slurm, run)
-            output, errors = run.process.communicate(timeout=120)
-        assert "Traceback" not in errors
-        if disturb in (kill_the_command, interrupt):
-            assert in_slurm.has_ended(60)
-            assert wait_until(lambda: dask_processes(in_slurm, "worker") == [], 60)
-            place.run()
-        else:
-            assert run.process.returncode == 0, output + errors
-        place.check()
-        assert set(place.statuses().values()) == {("done", None)}
-        assert len(place.images()) == len(place.statuses())
-        assert in_slurm.has_ended(20)

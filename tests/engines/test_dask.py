@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,28 @@ def no_objection() -> None:
 def objection() -> str:
     """A probe of one that does not."""
     return "does not see /data"
+
+
+PROBES = count()
+
+
+def later_objection() -> str | None:
+    """A probe of a machine that loses what it saw while the first bundle is at work there."""
+    return objection() if next(PROBES) else None
+
+
+def test_what_fails_on_a_machine_that_lost_its_data_is_its_fault() -> None:
+    """Not the end of the work for everyone: the others go on, where there are others."""
+    told: list[str] = []
+    limits = Limits(30, 2**28)
+    with (
+        closing(
+            DaskEngine(shared_cluster(2), faulty.WORK, None, limits=limits, probe=later_objection, tell=told.append)
+        ) as engine,
+        pytest.raises(EnvironmentFault, match=r"^No worker .* does not see /data\.$"),
+    ):
+        list(feed(engine, ["disk-"]))
+    assert told == [f"{socket.gethostname()} does not see /data. It gets no files of this run."]
 
 
 def test_a_worker_that_cannot_do_the_work_is_named_before_any_file_is_blamed() -> None:

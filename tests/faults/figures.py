@@ -1,4 +1,4 @@
-"""What the fault injection found; `python -m tests.faults.figures` writes it into docs/robustness.md."""
+"""What the fault injection found; `python -m tests.faults.figures` writes it into the pages with such a table."""
 
 import json
 import re
@@ -9,7 +9,9 @@ from filelock import FileLock
 __all__ = ["keep"]
 
 KEPT = Path(__file__).with_suffix(".json")
-PAGE = Path(__file__).parents[2] / "docs" / "robustness.md"
+PAGES = Path(__file__).parents[2] / "docs"
+CLUSTER = "Cluster: "
+"""What titles of experiments on clusters begin with, which are on a page of their own."""
 MARK = re.compile(r"(<!-- figures -->\n).*(<!-- end of figures -->\n)", re.DOTALL)
 
 
@@ -21,13 +23,20 @@ def keep(title: str, **figures: object) -> None:
         KEPT.write_text(json.dumps(known, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _table() -> str:
+def _table(prefix: str = "") -> str:
     lines = ["| experiment | figures |", "| --- | --- |"]
     for title, figures in json.loads(KEPT.read_text(encoding="utf-8")).items():
-        lines.append(f"| {title} | {'; '.join(f'{name}: {value}' for name, value in figures.items())} |")
+        if title.startswith(CLUSTER) == bool(prefix):
+            told = "; ".join(f"{name}: {value}" for name, value in figures.items())
+            lines.append(f"| {title.removeprefix(prefix)} | {told} |")
     return "\n".join(lines) + "\n"
 
 
+def _write(page: Path, table: str) -> None:
+    text = page.read_text(encoding="utf-8")
+    page.write_text(MARK.sub(lambda found: found[1] + table + found[2], text), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(MARK.sub(lambda found: found[1] + _table() + found[2], page), encoding="utf-8")
+    _write(PAGES / "robustness.md", _table())
+    _write(PAGES / "clusters.md", _table(CLUSTER))

@@ -7,9 +7,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, migrate
-from tests.running import CLEARING, Place, wait_until
+from tests.running import CLEARING, Place, frozen, wait_until
 
 USER = "dicomprep"
 
@@ -29,7 +30,37 @@ class Server:
     """A running server; every database in it belongs to one test."""
 
     folder: Path
+    start: Callable[[], "subprocess.Popen[bytes]"]
+    processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    """The one that runs now, if one does."""
     numbers: Iterator[int] = field(default_factory=count)
+
+    def begin(self) -> None:
+        """Start it; back when it answers."""
+        self.processes.append(self.start())
+        assert wait_until(lambda: _answers(self), 60)
+
+    def end(self) -> None:
+        """At once: what it did not promise to keep is gone."""
+        while self.processes:
+            process = self.processes.pop()
+            process.send_signal(signal.SIGQUIT)
+            process.wait()
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Within the block it does not run."""
+        self.end()
+        try:
+            yield
+        finally:
+            self.begin()
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Within the block it and all its sessions stand still."""
+        parent = self.processes[-1].pid
+        sessions = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return frozen([parent, *map(int, sessions)])
 
     def url(self, database: str) -> str:
         return f"postgresql://{USER}:secret@/{database}?host={self.folder}"
@@ -103,16 +134,13 @@ def serving() -> Iterator[Server]:
             pytest.skip(f"PostgreSQL cannot run here: {done.stderr.strip()}")
         choices = ("listen_addresses=", "fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
         settings = [*(word for choice in choices for word in ("-c", choice)), "-k", folder]
-        with subprocess.Popen(
-            [binaries / "postgres", "-D", folder / "data", *settings], stderr=subprocess.DEVNULL, **options
-        ) as process:
-            server = Server(folder)
-            try:
-                assert wait_until(lambda: _answers(server), 60)
-                yield server
-            finally:
-                process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
-                process.wait()
+        command = [binaries / "postgres", "-D", folder / "data", *settings]
+        server = Server(folder, partial(subprocess.Popen, command, stderr=subprocess.DEVNULL, **options))
+        try:
+            server.begin()
+            yield server
+        finally:
+            server.end()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -12,7 +12,9 @@ def test_figures_replace_those_of_an_earlier_run(tmp_path: Path, monkeypatch: py
     figures.keep("mutants", inputs=10, worker_deaths=1)
     figures.keep("bombs", refused=3)
     figures.keep("mutants", inputs=20, worker_deaths=0)
+    figures.keep("Cluster: nodes that burn", lost=0)
     assert figures._table().splitlines()[2:] == [
         "| bombs | refused: 3 |",
         "| mutants | inputs: 20; worker deaths: 0 |",
     ]
+    assert figures._table(figures.CLUSTER).splitlines()[2:] == ["| nodes that burn | lost: 0 |"]

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -22,7 +22,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from tests.running import wait_until
+from tests.running import frozen, wait_until
 
 ACCESS_KEY, SECRET_KEY = "CANARYACCESSKEY", "canary/secret+key"
 PROGRAMS = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
@@ -35,7 +35,28 @@ class Gateway:
 
     folder: Path
     port: int
+    processes: list["subprocess.Popen[bytes]"]
+    """All that run, the gateway itself last."""
     numbers: Iterator[int] = field(default_factory=count)
+
+    def begin(self) -> None:
+        """Start the gateway itself; back when it answers."""
+        frontend = f"--rgw-frontends=beast endpoint=127.0.0.1:{self.port} tcp_nodelay=1"
+        self.processes.append(_start(self.folder / "ceph.conf", "radosgw", "-f", "-n", "client.rgw", frontend))
+        assert wait_until(lambda: _answers(self.endpoint), START_SECONDS)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Within the block nobody answers; what was stored stays."""
+        _kill(self.processes.pop())
+        try:
+            yield
+        finally:
+            self.begin()
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Within the block it stands still."""
+        return frozen([self.processes[-1].pid])
 
     @property
     def endpoint(self) -> str:
@@ -99,10 +120,8 @@ def serving_objects() -> Iterator[Gateway]:
     started: list[subprocess.Popen[bytes]] = []
     try:
         _start_cluster(folder, settings, monitor, started)
-        frontend = f"--rgw-frontends=beast endpoint=127.0.0.1:{gateway} tcp_nodelay=1"
-        started.append(_start(settings, "radosgw", "-f", "-n", "client.rgw", frontend))
-        server = Gateway(folder, gateway)
-        assert wait_until(lambda: _answers(server.endpoint), START_SECONDS)
+        server = Gateway(folder, gateway, started)
+        server.begin()
         _run(
             settings, "radosgw-admin", "user", "create", "--uid=u", "--display-name=u",
             f"--access-key={ACCESS_KEY}", f"--secret-key={SECRET_KEY}",
@@ -110,9 +129,13 @@ def serving_objects() -> Iterator[Gateway]:
         yield server
     finally:
         for process in reversed(started):
-            process.send_signal(signal.SIGKILL)  # all of it is in memory
-            process.wait()
+            _kill(process)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGKILL)  # all of it is in memory
+    process.wait()
 
 
 def free_ports(number: int) -> list[int]:

@@ -1,11 +1,14 @@
 """The store of images in a folder: what every store promises, and what it does about links and strangers."""
 
 import os
+import pickle
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import settings
@@ -16,6 +19,7 @@ from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
 from dicomprep.storage.base import Stat
 from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.paths import SCRATCH
+from tests.running import wait_until
 from tests.storage.contract import NAMES, StoreContract
 
 
@@ -33,6 +37,41 @@ class TestLocalImages(StoreContract):
         store.clear_scratch()
         store.publish("s/b.png", b"after its folder was removed")
         assert store.read("s/b.png") == b"after its folder was removed"
+
+    def test_workers_of_a_run_that_was_killed_give_no_image_to_the_next(self, store: LocalImages) -> None:
+        """Whether they have written before or not; and those of the next run do."""
+        store.publish("s/first.png", b"x")
+        store.fence()
+        at_work, late = pickle.loads(pickle.dumps(store)), pickle.loads(pickle.dumps(store))
+        at_work.publish("s/a.png", b"before")
+        following = LocalImages(store.folder)
+        following.clear_scratch()
+        following.fence()
+        for left in (at_work, late):
+            with pytest.raises(EnvironmentFault, match=r"was removed while images were written: by another run"):
+                left.publish("s/a.png", b"too late")
+        pickle.loads(pickle.dumps(following)).publish("s/b.png", b"of the next run")
+        assert (store.read("s/a.png"), store.read("s/b.png")) == (b"before", b"of the next run")
+
+    def test_a_scratch_folder_in_use_is_cleared(self, store: LocalImages) -> None:
+        """Somebody puts a file into it all the time."""
+        store.publish("s/first.png", b"x")
+        store.fence()
+        left, ended = pickle.loads(pickle.dumps(store)), []
+
+        def publish() -> None:
+            with suppress(EnvironmentFault):
+                while True:
+                    left.publish("s/a.png", b"x" * 2**16)
+            ended.append(True)
+
+        thread = Thread(target=publish)
+        thread.start()
+        assert wait_until(lambda: store.holds("s/a.png"), 10)
+        store.clear_scratch()
+        thread.join(10)
+        assert ended == [True]
+        assert not (Path(store.folder) / SCRATCH).exists()
 
     def test_descriptors_are_given_back(self, store: LocalImages) -> None:
         before = len(list(Path("/proc/self/fd").iterdir()))

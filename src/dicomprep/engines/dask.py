@@ -172,12 +172,12 @@ class DaskEngine:
         if isinstance(content, BaseException):
             raise EnvironmentFault(f"{self._cluster.name} failed ({type(content).__name__}: {content}).")
         report: Report = pickle.loads(content)  # noqa: S301  (from a worker of this run)
-        if report.fault is not None:
-            raise EnvironmentFault(report.fault if self._cluster.is_local else f"On {report.host}: {report.fault}")
-        if report.unfit is not None:
+        if report.unfit is not None:  # also where that is why something failed
             self._roster.exclude(report.address, report.host, report.unfit)
             self._do_again([bundle])
             return []
+        if report.fault is not None:
+            raise EnvironmentFault(report.fault if self._cluster.is_local else f"On {report.host}: {report.fault}")
         return self._take_results(bundle, report)
 
     def _take_results(self, bundle: Bundle, report: Report) -> list[Answer[Any, Any]]:

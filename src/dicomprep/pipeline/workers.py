@@ -60,6 +60,7 @@ class Workers:
         """The workers of a cluster: the key does not travel to them, they say what is to be hashed."""
         if cluster.caution is not None:
             self.listener.on_warning(cluster.caution)
+        self.images.fence()  # those of this machine end with this process, others may not
         return open_cluster_engine(
             cluster,
             self.work,

@@ -135,6 +135,14 @@ class ImageStore(Protocol):
         """Remove that; only while no other run writes here."""
         ...
 
+    def fence(self) -> None:
+        """From here on, what goes along to other processes can write only until the scratch is cleared.
+
+        The next run does that first: workers that a killed one left behind can then give no image to it. An object
+        store has no such fence. Raises EnvironmentFault where nothing can be written.
+        """
+        ...
+
     def close(self) -> None:
         """Give back what is held open; it can be used again."""
         ...

@@ -20,6 +20,7 @@ __all__ = ["LocalImages"]
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+CLEARING_TRIES = 20
 LINK_ERRORS = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
 """What systems say where a link stands in the place of a file or a folder that is opened without following links."""
 
@@ -31,8 +32,12 @@ class LocalImages:
     that was opened before it.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], within: str = "") -> None:
+        """`within`: the scratch of a run, below which this store's is to lie: it writes only while that is there."""
         self.folder = os.path.abspath(folder)
+        self._within = within
+        self._fence = ""
+        """The same for copies that go along to other processes."""
         self._root: int | None = None
         self._held: tuple[str, int] | None = None
         """The folder that was written to last, for most images lie in that of the one before."""
@@ -40,8 +45,8 @@ class LocalImages:
         """This process's own folder of half-written images: process, descriptor, name."""
         self._access: int | None = None
 
-    def __reduce__(self) -> tuple[type["LocalImages"], tuple[str]]:
-        return type(self), (self.folder,)
+    def __reduce__(self) -> tuple[type["LocalImages"], tuple[str, str]]:
+        return type(self), (self.folder, self._within or self._fence)
 
     @property
     def address(self) -> str:
@@ -166,8 +171,16 @@ class LocalImages:
         """A folder for this process alone, by a random name: processes of two machines may have one number."""
         if self._scratch is None or self._scratch[0] != os.getpid() or os.fstat(self._scratch[1]).st_nlink == 0:
             name = secrets.token_hex(8)
-            self._scratch = os.getpid(), self._make(f"{SCRATCH}/{name}"), name
+            self._scratch = os.getpid(), self._make_scratch(name), name
         return self._scratch[1]
+
+    def fence(self) -> None:
+        """See `ImageStore`."""
+        try:
+            self.own_scratch()
+        except OSError as error:
+            raise disk_fault(f"{self.folder} cannot be written to", error) from error
+        self._fence = self.scratch_name
 
     @property
     def scratch_name(self) -> str:
@@ -189,9 +202,12 @@ class LocalImages:
                 yield readable_path(os.path.relpath(os.path.join(place, name), self.folder))
 
     def clear_scratch(self) -> None:
-        """Remove what killed runs left half-written; only while no other run writes here."""
+        """See `ImageStore`. Whoever is still at work for a killed run may put something there meanwhile, some times."""
         with suppress(OSError):
-            shutil.rmtree(SCRATCH, ignore_errors=True, dir_fd=self._opened_root())
+            root = self._opened_root()
+            for _ in range(CLEARING_TRIES):
+                shutil.rmtree(SCRATCH, ignore_errors=True, dir_fd=root)
+                os.stat(SCRATCH, dir_fd=root, follow_symlinks=False)  # FileNotFoundError
 
     def _opened_root(self) -> int:
         if self._root is None:
@@ -246,6 +262,18 @@ class LocalImages:
         if self._access is None:
             self._access = access_like(MARK, within=self._opened_root()) or ANYONE
         return self._access
+
+    def _make_scratch(self, name: str) -> int:
+        """EnvironmentFault where the run that this belongs to is over: the next one has cleared its scratch."""
+        if not self._within:
+            return self._make(f"{SCRATCH}/{name}")
+        try:
+            with self._folder(f"{SCRATCH}/{self._within}") as parent:
+                os.mkdir(name, self._given_access(), dir_fd=parent)
+                return os.open(name, FOLDER, dir_fd=parent)
+        except FileNotFoundError as error:
+            message = f"{self.folder}/{SCRATCH} was removed while images were written: by another run, or by hand."
+            raise EnvironmentFault(f"{message} Run this again.") from error
 
     def _make(self, folder: str) -> int:
         descriptor = os.dup(self._opened_root())

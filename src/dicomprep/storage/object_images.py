@@ -115,6 +115,9 @@ class ObjectImages:
     def clear_scratch(self) -> None:
         """See `ImageStore`: there is nothing half-written."""
 
+    def fence(self) -> None:
+        """See `ImageStore`: there is none."""
+
     def _read_whole(self, key: str) -> bytes:
         try:
             return self._bucket.get(key).content
