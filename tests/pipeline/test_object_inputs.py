@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import imagecodecs
+import numpy as np
 import pytest
+from pydicom.uid import JPEG2000Lossless
 
 from dicomprep.checks.inspect import inspect_file
 from dicomprep.checks.repair import repair
@@ -13,6 +17,7 @@ from dicomprep.config import ImageOptions
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.pipeline.rerun import due_runs
 from dicomprep.pipeline.result import ProgressListener
+from tests.building import make_dicom
 from tests.pages import serving
 from tests.running import Place, cli, make_files
 from tests.services.faulty_proxy import Proxy, proxying
@@ -80,6 +85,53 @@ def test_what_is_unchanged_is_not_fetched_again(place: Place, gateway: Gateway, 
     assert all("list-type" in request or request.endswith("notes.txt") for request in proxy.requests)
     gateway.put(url.split("/")[2], "in/Studie 1/Bild A.dcm", (place.source / "頭部 CT/ä.dcm").read_bytes())
     assert place.run(dicom_dir=url).processed == 1
+
+
+@pytest.fixture(scope="module")
+def mammograms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """JPEG 2000 of more than 2 MB: whole, cut in its codestream, cut behind it, with a hole, with another order."""
+    folder = tmp_path_factory.mktemp("mammograms") / "mg"
+    noise = np.random.default_rng(0).normal(0, 20, (2560, 2048))
+    pixels = np.clip(noise + np.linspace(900, 2500, 2048), 0, 4095).astype(np.uint16)
+    stream = imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", bitspersample=12, reversible=True, level=0)
+    other = imagecodecs.htj2k_encode(pixels, reversible=True)
+    made: dict[str, Any] = {"Modality": "MG", "transfer_syntax": JPEG2000Lossless, "BitsStored": 12, "HighBit": 11}
+    whole = make_dicom(folder / "whole.dcm", pixels, codestreams=[stream], WindowCenter=2000, WindowWidth=3000, **made)
+    make_dicom(folder / "measured.dcm", pixels, codestreams=[stream], **made, patient_id="P2")
+    make_dicom(folder / "other.dcm", pixels, codestreams=[other], **made, patient_id="P3")
+    content = whole.read_bytes()
+    (folder / "cut.dcm").write_bytes(content[: len(content) * 2 // 3])
+    (folder / "open.dcm").write_bytes(content[:-12])
+    hole = len(content) // 25
+    (folder / "hole.dcm").write_bytes(content[:hole] + bytes(400) + content[hole + 400 :])
+    return folder
+
+
+def test_of_large_jpeg_2000_a_part_is_fetched_and_everything_comes_out_as_from_a_folder(
+    mammograms: Path, tmp_path: Path, gateway: Gateway, proxy: Proxy
+) -> None:
+    bucket = gateway.new_bucket()
+    gateway.fill(bucket, mammograms, "mg/")
+    gateway.put(bucket, "mg/copy/copy.dcm", (mammograms / "whole.dcm").read_bytes())
+    (mammograms / "copy").mkdir()
+    (mammograms / "copy/copy.dcm").write_bytes((mammograms / "whole.dcm").read_bytes())
+    local, remote = Place(tmp_path / "local"), Place(tmp_path / "remote")
+    local.run(dicom_dir=mammograms, size=224)
+    remote.base.mkdir()
+    (remote.base / "x.db.key").write_bytes((local.base / "x.db.key").read_bytes())
+    remote.run(dicom_dir=f"s3://{bucket}/mg", size=224)
+    assert remote.images() == local.images()
+    shown = ROWS.replace("path, status", "path, error_detail, f.likeness, duplicate_of IS NULL, status")
+    compared = [sorted(map(str, place.rows(shown))) for place in (local, remote)]
+    assert [row.replace(str(mammograms), f"s3://{bucket}/mg") for row in compared[0]] == compared[1]
+    assert sum(", 0, 'done'" in row for row in compared[1]) == 2  # duplicates: another header, a copy
+    assert sum("'truncated'" in row for row in compared[1]) == 2
+    for name in ("whole.dcm", "measured.dcm"):
+        asked = [line.rpartition("=")[2].split("-") for line in proxy.ranges if f"/mg/{name} " in line]
+        size = (mammograms / name).stat().st_size
+        assert len(asked) <= 3
+        assert sum(int(last) - int(first) + 1 for first, last in asked) < size / 3
+    assert remote.run(dicom_dir=f"s3://{bucket}/mg", size=224).processed == 0
 
 
 def test_parts_of_an_address_are_the_same_inputs(place: Place, gateway: Gateway) -> None:

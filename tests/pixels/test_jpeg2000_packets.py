@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from dicomprep.pixels.codecs.jpeg2000_packets import without_fine_passes
+from dicomprep.pixels.codecs.jpeg2000_packets import first_resolutions, without_fine_passes
 
 Pixels = NDArray[Any]
 WAY_BEYOND = 1e-9
@@ -137,6 +137,62 @@ def test_damaged_streams_are_left_to_the_decoder(data: st.DataObject) -> None:
         stream[data.draw(st.integers(0, min(len(stream), 400) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(stream)))
     without_fine_passes(bytes(stream[:cut]), reduction=data.draw(st.integers(0, 7)), tolerance=8, shrink=2)
+
+
+def reduced(stream: bytes, reduction: int) -> NDArray[Any]:
+    image = Image.open(io.BytesIO(stream), formats=["JPEG2000"])
+    image.reduce = reduction  # type: ignore[assignment,method-assign]
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        encoded(textured((512, 384), bits=12), bits=12),
+        encoded(textured((512, 384), bits=12), bits=12, reversible=False, level=60),
+        encoded(textured((512, 384, 3), bits=8), bits=8),
+        by_pillow(progression="RPCL", precinct_size=(64, 64)),
+        by_pillow(progression="LRCP", precinct_size=(128, 128), codeblock_size=(32, 32)),
+        by_pillow(progression="CPRL"),
+    ],
+    ids=["reversible", "lossy", "color", "precincts by position", "precincts", "by component"],
+)
+@pytest.mark.parametrize("reduction", [1, 2])
+def test_the_first_resolutions_decode_as_in_the_whole_stream(stream: bytes, reduction: int) -> None:
+    whole = first_resolutions(stream, reduction=reduction)
+    assert whole is not None
+    assert len(whole) < (0.6 if reduction == 1 else 0.4) * len(stream)
+    for halvings in range(reduction, 4):
+        np.testing.assert_array_equal(reduced(whole, halvings), reduced(stream, halvings))
+    assert first_resolutions(stream[: len(whole)], reduction=reduction) in (whole, None)
+    assert first_resolutions(stream[: len(whole) // 2], reduction=reduction) is None
+    reach = next(
+        end for end in range(len(whole) - 64, len(stream)) if first_resolutions(stream[:end], reduction=reduction)
+    )
+    assert first_resolutions(stream[:reach], reduction=reduction) == whole
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        by_pillow(tile_size=(128, 128)),
+        by_pillow(quality_mode="rates", quality_layers=[20, 5, 1]),
+        by_pillow(progression="PCRL", precinct_size=(64, 64)),
+        imagecodecs.htj2k_encode(textured((300, 300), bits=12), reversible=True),
+        b"",
+    ],
+    ids=["tiles", "layers", "by position", "high throughput", "nothing"],
+)
+def test_streams_whose_resolutions_do_not_come_one_by_one_have_no_first_ones(stream: bytes) -> None:
+    assert first_resolutions(stream, reduction=2) is None
+
+
+@given(data=st.data())
+def test_a_damaged_beginning_is_none_or_decodes(data: st.DataObject) -> None:
+    stream = bytearray(STREAM)
+    for _ in range(data.draw(st.integers(1, 8))):
+        stream[data.draw(st.integers(0, min(len(stream), 400) - 1))] = data.draw(st.integers(0, 255))
+    first_resolutions(bytes(stream[: data.draw(st.integers(0, len(stream)))]), reduction=data.draw(st.integers(0, 7)))
 
 
 STREAM = encoded(textured((200, 200), bits=12), bits=12)

@@ -25,6 +25,8 @@ class Proxy:
     endpoint: str
     fault: Fault = lambda _method, _path, _number: None
     requests: list[str] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)
+    """Of what was asked for in parts: path and bytes."""
     sent: Counter[str] = field(default_factory=Counter)
     """Bytes of answers by method."""
 
@@ -43,6 +45,8 @@ def proxying(endpoint: str) -> Iterator[Proxy]:  # noqa: C901
         def handle_one(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             proxy.requests.append(f"{self.command} {self.path}")
+            if "range" in self.headers:
+                proxy.ranges.append(f"{self.path} {self.headers['range']}")
             fault = proxy.fault(self.command, self.path, len(proxy.requests))
             if fault and fault[0].isdigit():
                 self.answer(int(fault[:3]), ERROR.format(code=fault[4:]).encode(), {})

@@ -34,7 +34,7 @@ from dicomprep.models import Instance
 from dicomprep.pixels.codecs import transfer_syntaxes
 from dicomprep.privacy.allow_list import is_plausible
 from dicomprep.privacy.keys import is_uid
-from dicomprep.storage.source import MemoryFile, SourceFile
+from dicomprep.storage.source import HEAD_BYTES, MemoryFile, SourceFile
 
 __all__ = ["Header", "PixelElement", "name_syntax", "read_header"]
 
@@ -149,7 +149,8 @@ def _read_until_pixels(
     file: SourceFile | MemoryFile, start: int, encoding: Encoding, extra: tuple[str, ...]
 ) -> tuple[Attributes, PixelElement | None]:
     """The wanted attributes, and the pixels if there are any; InputError `truncated` where there could have been."""
-    scanned = scan_dataset(file.view_at(0, SCANNED_BYTES), encoding, start, extra)
+    scanned = scan_dataset(file.view_at(0, HEAD_BYTES), encoding, start, extra) if file.identity else None
+    scanned = scanned or scan_dataset(file.view_at(0, SCANNED_BYTES), encoding, start, extra)
     if scanned is not None:
         elements, position = scanned
         attributes = Attributes(elements, lambda: to_dataset(elements, encoding))

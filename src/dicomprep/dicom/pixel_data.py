@@ -1,16 +1,19 @@
 """The pixel data of one file, frame by frame: native, encapsulated, or a video stream (DICOM PS3.5 section 8, A.4)."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import BinaryIO, cast
 
 import numpy as np
 
 from dicomprep.dicom.attributes import label
+from dicomprep.dicom.beginnings import Beginnings
 from dicomprep.dicom.encapsulation import FragmentStream, FrameTable, locate_frames
 from dicomprep.dicom.header import Header, PixelElement, name_syntax, read_extended_offsets
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs import video
 from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, reduce_resolution
+from dicomprep.pixels.codecs.jpeg2000_packets import first_resolutions
 from dicomprep.pixels.codecs.native import decode_native
 from dicomprep.pixels.codecs.registry import (
     decode_codestream,
@@ -44,6 +47,7 @@ class PixelData:
         self.frame_count = header.stated_frames
         self.notes: tuple[str, ...] = ()
         self._file, self._element = header.file, element
+        self._beginnings = Beginnings(header.file)
         self._big_endian = header.encoding.big_endian or syntax == GE_PRIVATE
         self._table: FrameTable | None = None
         self._video: Video | None = None
@@ -83,12 +87,41 @@ class PixelData:
         if self._table is None:
             whole = self._decode_native(index) if self._video is None else self._video.frame(index)
             return self._digested(whole, detail)
-        data = self._table.read(self._file, index)
-        decoded = self._decode(data, detail if self._in_part else FULL_DETAIL)
-        stream = digest_bytes(data)
         if not self._in_part:
-            return replace(self._digested(decoded, detail), stream_digest=stream)
-        return replace(decoded, digest=stream, stream_digest=stream, overview=self._survey_part(data, decoded, detail))
+            data = self._table.read(self._file, index)
+            return replace(self._digested(self._decode(data, FULL_DETAIL), detail), stream_digest=digest_bytes(data))
+        decoded = self._decode_beginning(self._table, index, detail)
+        return decoded or self._decode_part(self._table.read(self._file, index), index, detail)
+
+    def _decode_beginning(self, table: FrameTable, index: int, detail: Detail) -> Decoded | None:
+        """A frame by the first bytes of its codestream alone; None where these do not do, or anything is odd."""
+        reduction = min(detail.reduction, self._overview_reduction)
+        if not reduction or not is_wavelet(self.syntax) or not self._file.identity:
+            return None
+        with suppress(InputError):
+            data = self._beginnings.read(table, index, reduction)
+            decoded = self._decode_part(data, index, detail) if data else None
+            return decoded if decoded is not None and decoded.grid.step > 1 else None
+        return None
+
+    def _decode_part(self, data: bytes, index: int, detail: Detail) -> Decoded:
+        """A frame of which no more is decoded than is wanted."""
+        decoded = self._decode(data, detail)
+        stream = self._stream_digest(data, index)
+        return replace(
+            decoded, digest=stream, stream_digest=stream, overview=self._survey_part(data, index, decoded, detail)
+        )
+
+    def _stream_digest(self, data: bytes, index: int) -> bytes:
+        """What a frame is known by: its codestream; or its length and what is always read of it."""
+        if not self._file.identity or not is_wavelet(self.syntax):
+            return digest_bytes(data)
+        beginning = first_resolutions(data, reduction=self._overview_reduction)
+        return digest_bytes(data if beginning is None else beginning + str(self._coded_bytes(index)).encode())
+
+    def _coded_bytes(self, index: int) -> int:
+        """Of the codestream of a frame."""
+        return sum(fragment.length for fragment in self._table.frames[index]) if self._table else 0
 
     @property
     def _in_part(self) -> bool:
@@ -110,15 +143,19 @@ class PixelData:
     def _decode(self, data: bytes, detail: Detail) -> Decoded:
         return decode_codestream(data, self.layout, transfer_syntax=self.syntax, detail=detail)
 
-    def _survey_part(self, data: bytes, decoded: Decoded, detail: Detail) -> Overview:
+    @property
+    def _overview_reduction(self) -> int:
+        return max(0, overview_halvings((self.layout.rows, self.layout.columns)) - 1)
+
+    def _survey_part(self, data: bytes, index: int, decoded: Decoded, detail: Detail) -> Overview:
         """The overview of a frame of which a part was decoded; how much there is in it says its codestream."""
         rows, columns = self.layout.rows, self.layout.columns
-        content = len(data) / (rows * columns * self.layout.samples)
+        content = self._coded_bytes(index) / (rows * columns * self.layout.samples)
         content *= MAX_LOSSY_RATIO if self.syntax in LOSSY else 1
         times = overview_halvings((rows, columns))
         is_reducible = decoded.grid.step > 1 or not detail.reduction
         if is_wavelet(self.syntax) and is_reducible:  # always from the same part of it, which takes next to no time
-            decoded = self._decode(data, Detail(max(0, times - 1)))
+            decoded = self._decode(data, Detail(self._overview_reduction))
         return make_overview(
             decoded.pixels, content=content, times=max(0, times - (decoded.grid.step.bit_length() - 1))
         )

@@ -1,22 +1,32 @@
 """Inputs in object stores: read in ranges, each of which must be of the content that was listed."""
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.storage.object_faults import FaultKind
-from dicomprep.storage.objects import Bucket, ObjectStat, Piece, RefusedError
-from dicomprep.storage.source import HEAD_BYTES, WHOLE_FILE_BYTES, SourceFile, Version, digest_bytes
+from dicomprep.storage.objects import BY_TIME, Bucket, ObjectStat, Piece, RefusedError
+from dicomprep.storage.source import WHOLE_FILE_BYTES, SourceFile, Version, digest_bytes
 
 __all__ = ["ObjectFile", "ObjectSource", "is_object_gone", "version_of"]
 
 PIECE_BYTES = 2**23
 """Of one request: small enough for a slow line, large enough that its latency does not count."""
 
-BLOCK_BYTES, MAX_BLOCKS = 2**20, 8
-"""Large objects are read in blocks where little is asked for at a time; so many are kept."""
+PART_BYTES = 2**21
+"""Objects of more bytes are read in parts, where a store says what their content is known by."""
+
+FIRST_BYTES, STEP_BYTES, LEAD_BYTES = 2**17, 2**16, 2**12
+"""Asked for at the beginning of such an object; elsewhere, at least, more where reading goes on; and before that."""
+
+MAX_KEPT_BYTES = 2**24
+"""Of its parts."""
+
+MAX_REQUESTS = 16
+"""For parts of an object that fits in memory; then the rest is asked for at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,17 @@ def version_of(stat: ObjectStat) -> Version:
     return Version(stat.size, 0, 0, stat.etag)
 
 
+class _Window(NamedTuple):
+    """A part of an object that is kept."""
+
+    start: int
+    content: bytes
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.content)
+
+
 class ObjectFile(SourceFile):
     """An object that is open. Each piece comes with the tag of its content; one of another content is refused."""
 
@@ -68,14 +89,17 @@ class ObjectFile(SourceFile):
         super().__init__(bucket.where(key), version=version, held_bytes=version.size)
         self._bucket, self._key = bucket, key
         self._has_changed = False
-        self._head = b""
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._windows: deque[_Window] = deque()
+        self._expected = (0, 0)
+        self._requests = 0
+        if version.tag and not version.tag.startswith(BY_TIME):
+            self.whole_bytes = PART_BYTES
+            own = "" if bucket.scheme == "s3" else self.path  # elsewhere a tag tells the contents of one object apart
+            self.identity = digest_bytes(f"{version.tag} {self.size}{own}".encode()) if self.size > PART_BYTES else b""
 
-    def digest(self) -> bytes:
-        """As of any file; of a large object a digest of its ETag and size, so that it need not be read as a whole."""
-        if self.size <= WHOLE_FILE_BYTES or not self.version.tag:
-            return super().digest()
-        return digest_bytes(f"{self.version.tag} {self.size}".encode())
+    def expect(self, offset: int, length: int) -> None:
+        """See `SourceFile`: the next request there is for all of it."""
+        self._expected = offset, offset + min(length, PIECE_BYTES)
 
     def has_changed(self) -> bool:
         """See `SourceFile`."""
@@ -93,35 +117,32 @@ class ObjectFile(SourceFile):
 
     def _read(self, offset: int, length: int) -> bytes:
         end = min(offset + length, self.size)
-        if offset >= end:
-            return b""
-        if offset == 0 and end <= HEAD_BYTES:
-            return self._first()[:end]
-        if self.size > WHOLE_FILE_BYTES and end - offset < BLOCK_BYTES:
-            return self._from_blocks(offset, end)
-        head = self._head[:end] if offset == 0 else b""
-        return head + self._fetch(offset + len(head), end)
+        if offset >= end or self._content is not None:
+            return (self._content or b"")[offset:end]
+        kept = next((window for window in self._windows if window.start <= offset < window.end), None)
+        if kept is None:
+            return self._fetch_window(offset, end)
+        content = kept.content[offset - kept.start : end - kept.start]
+        return content if end <= kept.end else content + self._read(kept.end, end - kept.end)
 
-    def _first(self) -> bytes:
-        """The beginning of the object, which tells what it is."""
-        if not self._head:
-            self._head = self._fetch(0, min(self.size, HEAD_BYTES))
-        return self._head
-
-    def _from_blocks(self, offset: int, end: int) -> bytes:
-        numbers = range(offset // BLOCK_BYTES, (end - 1) // BLOCK_BYTES + 1)
-        joined = b"".join(map(self._block, numbers))
-        skipped = offset - numbers[0] * BLOCK_BYTES
-        return joined[skipped : skipped + end - offset]
-
-    def _block(self, number: int) -> bytes:
-        if number not in self._blocks:
-            start = number * BLOCK_BYTES
-            self._blocks[number] = self._fetch(start, min(start + BLOCK_BYTES, self.size))
-            while len(self._blocks) > MAX_BLOCKS:
-                self._blocks.popitem(last=False)
-        self._blocks.move_to_end(number)
-        return self._blocks[number]
+    def _fetch_window(self, start: int, end: int) -> bytes:
+        """The bytes asked for; what is fetched besides is kept."""
+        self._requests += 1
+        if self._requests > MAX_REQUESTS:
+            self.whole_bytes = WHOLE_FILE_BYTES
+        before = sum(len(window.content) for window in self._windows if window.end == start)
+        last = max(end, start + min(max(STEP_BYTES, 2 * before), PIECE_BYTES))
+        if start == 0 and self.size > PART_BYTES:
+            last = max(last, FIRST_BYTES)
+        if start == self._expected[0]:
+            last = max(last, self._expected[1])
+        first = start if before or start == self._expected[0] else max(0, start - LEAD_BYTES)
+        content = self._fetch(first, min(last, self.size))
+        if len(content) <= PIECE_BYTES:
+            self._windows.append(_Window(first, content))
+        while sum(len(window.content) for window in self._windows) > MAX_KEPT_BYTES:
+            self._windows.popleft()
+        return content[start - first : end - first]
 
     def _fetch(self, start: int, end: int) -> bytes:
         pieces = [self._get(at, min(at + PIECE_BYTES, end)) for at in range(start, end, PIECE_BYTES)]
@@ -136,6 +157,8 @@ class ObjectFile(SourceFile):
         if not _is_of(piece, self.version):
             self._has_changed = True
             raise InputError(ErrorCode.CHANGED, "it changed while it was being read")
+        if piece.whole:
+            self._content = piece.whole
         return piece.content
 
     def _input_error(self, error: RefusedError) -> InputError:

@@ -14,7 +14,7 @@ from dicomprep.storage.credentials import credential_hint, store_options
 from dicomprep.storage.object_faults import Fault, FaultKind, explain_fault
 from dicomprep.storage.waiting import waiting
 
-__all__ = ["Bucket", "ObjectStat", "Piece", "RefusedError"]
+__all__ = ["BY_TIME", "Bucket", "ObjectStat", "Piece", "RefusedError"]
 
 T = TypeVar("T")
 
@@ -32,6 +32,9 @@ MAX_WHOLE_BYTES = 2**27
 
 LISTED = 1000
 """Objects of a page."""
+
+BY_TIME = "modified "
+"""With this begins what tells contents apart by time alone, on a web server without ETags."""
 
 
 _REMEDIES = {
@@ -62,6 +65,8 @@ class Piece(NamedTuple):
     size: int
     """Of the object as a whole."""
     etag: str
+    whole: bytes = b""
+    """All of it, where the server gives no parts."""
 
 
 class RefusedError(Exception):
@@ -192,7 +197,7 @@ def _part_of_whole(answer: Any, start: int, end: int | None) -> Piece:  # noqa: 
     if answer.meta["size"] > MAX_WHOLE_BYTES:
         raise RefusedError(Fault(FaultKind.REFUSED, "the server gives no parts of files, and this one is too large"))
     piece = _checked(answer, 0, None)
-    return piece._replace(content=piece.content[start:end])
+    return piece._replace(content=piece.content[start:end], whole=piece.content)
 
 
 class _Listing:
@@ -221,7 +226,7 @@ def _stat_of(meta: Any, key: str) -> ObjectStat:  # noqa: ANN401
 def _tag_of(meta: Any) -> str:  # noqa: ANN401
     """The ETag, without the marks around it; of a web server that gives none, the second of the last change."""
     etag = str(meta["e_tag"] or "").removeprefix("W/").strip('"')
-    return etag or f"modified {int(meta['last_modified'].timestamp())}"
+    return etag or f"{BY_TIME}{int(meta['last_modified'].timestamp())}"
 
 
 def _sleep(seconds: float, heartbeat: Callable[[], None]) -> None:

@@ -28,6 +28,7 @@ HEAD_BYTES = 2**16
 """Enough of a DICOM file to see its file meta information."""
 
 WHOLE_FILE_BYTES = 32 * 2**20
+"""Of a file that is read at once."""
 
 PIECE_BYTES = 2**24
 """Read of a stream at a time."""
@@ -67,6 +68,12 @@ class SourceFile(ABC):
     device: int | None = None
     """The file system that it lies on, where it is a file of one."""
 
+    identity: bytes = b""
+    """What its content is known by where it need not be read as a whole; empty: by the digest of its bytes."""
+
+    whole_bytes = WHOLE_FILE_BYTES
+    """Up to so many bytes it is read at once."""
+
     def __init__(self, path: str, *, version: Version, held_bytes: int) -> None:
         self.path = path
         """What a person calls its place."""
@@ -89,7 +96,7 @@ class SourceFile(ABC):
 
     @property
     def _whole(self) -> bytes | None:
-        if self._content is None and self.size <= WHOLE_FILE_BYTES:
+        if self._content is None and self.size <= self.whole_bytes:
             self._content = self._read(0, self.size)
         return self._content
 
@@ -125,8 +132,16 @@ class SourceFile(ABC):
             return io.BytesIO(self._whole)
         return io.BufferedReader(_Reader(self))
 
+    def expect(self, offset: int, length: int) -> None:  # noqa: B027  (for whom it makes no difference)
+        """Be told that so many bytes will be asked for from `offset` on, in pieces."""
+
     def digest(self) -> bytes:
-        """XXH3-128 of the whole content; InputError `limit_exceeded` where next to all of it is holes."""
+        """What the content is known by: its identity, or else XXH3-128 of all of it.
+
+        InputError `limit_exceeded` where next to all of it is holes.
+        """
+        if self.identity:
+            return self.identity
         require_substance(self.size, self.held_bytes)
         if self._whole is not None:
             return digest_bytes(self._whole)
@@ -138,6 +153,9 @@ class SourceFile(ABC):
 
 class MemoryFile:
     """Bytes that are in memory, read as a file is: the data set of a Deflated file, or what a caller has at hand."""
+
+    identity = b""
+    """See `SourceFile`."""
 
     def __init__(self, content: bytes, *, held_bytes: int = 0) -> None:
         """`held_bytes` of it were there before it was opened; nothing of what inflated was."""

@@ -1,7 +1,8 @@
-"""JPEG 2000 packets: leave out the coding passes whose bits no one would see in the thumbnail (ITU-T T.800 annex B, D).
+"""JPEG 2000 packets: leave out what no one would see in the thumbnail (ITU-T T.800 annex B, D).
 
 A lossless codestream spends most of its decoding time on noise in the lowest bits. How many passes of a code-block are
 decoded stands in the packet header, so writing smaller numbers there is enough: bodies and lengths stay as they are.
+And most of its bytes code resolutions that a thumbnail does not need: of those that come first no others are fetched.
 """
 
 import math
@@ -10,7 +11,10 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["without_fine_passes"]
+__all__ = ["first_resolutions", "without_fine_passes"]
+
+_RPCL = 2
+"""Of the orders of packets, the last that has all of a resolution before the next (table A.16)."""
 
 _SIZ, _COD, _TLM, _PLM, _PLT, _QCD, _CRG, _COM, _SOD = 0x51, 0x52, 0x55, 0x57, 0x58, 0x5C, 0x63, 0x64, 0x93
 MIN_TOLERANCE = 1.0
@@ -31,7 +35,7 @@ def without_fine_passes(data: bytes, *, reduction: int, tolerance: float, shrink
         return data, 0
     try:
         stream = _read_stream(data)
-        if stream is None:
+        if stream is None or not stream.is_plain:
             return data, 0
         planes = round(math.log2(tolerance))
         return _assemble(stream, _thin(stream, reduction, planes, shrink)), 2**planes
@@ -39,16 +43,44 @@ def without_fine_passes(data: bytes, *, reduction: int, tolerance: float, shrink
         return data, 0
 
 
+def first_resolutions(data: bytes, *, reduction: int) -> bytes | None:
+    """A bare codestream that decodes, halved at least `reduction` times, as the one of which `data` is the beginning.
+
+    None where that does not reach as far, or where other resolutions may come in between: with several tiles or
+    layers, or in an order by position or component.
+    """
+    try:
+        stream = _read_stream(data)
+        if stream is None:
+            return None
+        left_out = min(reduction, stream.levels)
+        end = _find_end(stream, stream.levels + 1 - left_out)
+        if not left_out or end > len(stream.packets):
+            return None
+        others = range(stream.levels + 1 - left_out, stream.levels + 1)
+        missing = stream.components * sum(math.prod(_precincts(stream, resolution)) for resolution in others)
+        return _assemble(stream, [stream.packets[:end], bytes(missing)])  # an empty packet is a byte of zeros
+    except (IndexError, KeyError, ValueError, struct.error):
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Stream:
     """What the markers say, and the packets of the only tile."""
 
     headers: bytes
+    is_plain: bool
+    """It is reversible, with one component, and one precinct a resolution."""
+    components: int
+    by_position: bool
+    """Within a resolution, packets come by precincts before components (B.12)."""
     columns: int
     rows: int
     levels: int
     block: tuple[int, int]
-    """Columns and rows of a code-block."""
+    """Columns and rows of a code-block, as powers of two."""
+    precincts: Sequence[tuple[int, int]]
+    """The same of the precincts of each resolution."""
     planes: Sequence[int]
     """Bit planes of each band, in the order of the bands (annex E, equation E-2)."""
     packets: memoryview
@@ -64,17 +96,36 @@ def _read_stream(data: bytes) -> _Stream | None:
         kept += [] if marker in (_TLM, _PLM) else [data[start:end]]
         at = end
     columns, rows, x0, y0, tile_columns, tile_rows, tile_x0, tile_y0 = struct.unpack(">8I", found[_SIZ][2:34])
-    style, _, layers, _, levels, *block, block_style, kernel = struct.unpack(">2BH6B", found[_COD][:10])
+    style, order, layers, _, levels, *block, block_style, kernel = struct.unpack(">2BH6B", found[_COD][:10])
+    (components,) = struct.unpack(">H", found[_SIZ][34:36])
     one_tile = not (x0 or y0 or tile_x0 or tile_y0) and tile_columns >= columns and tile_rows >= rows
-    plain = found[_SIZ][34:36] == b"\0\1" and (style, layers, block_style, kernel) == (0, 1, 0, 1)
-    guard, quantized = found[_QCD][0] >> 5, found[_QCD][0] & 31
-    if not one_tile or not plain or quantized or max(rows, columns) > 2**15:
-        return None
-    planes = [guard + (exponent >> 3) - 1 for exponent in found[_QCD][1:]]
-    packets = _read_packets(data, at)
+    is_sampled = any(found[_SIZ][at : at + 2] != b"\1\1" for at in range(37, 36 + 3 * components, 3))
+    by_resolution = order <= _RPCL or (style == 0 and components == 1)
+    plain = (style & ~1, layers, block_style) == (0, 1, 0) and by_resolution and not is_sampled
+    packets = _read_packets(data, at) if one_tile and plain and max(rows, columns) <= 2**15 else None
     if packets is None:
         return None
-    return _Stream(b"".join(kept), columns, rows, levels, (4 << block[0], 4 << block[1]), planes, packets)
+    sizes = found[_COD][10:] if style else b"\xff" * (levels + 1)
+    return _Stream(
+        b"".join(kept),
+        is_plain=(style, components, kernel) == (0, 1, 1),
+        components=components,
+        by_position=order == _RPCL,
+        columns=columns,
+        rows=rows,
+        levels=levels,
+        block=(2 + block[0], 2 + block[1]),
+        precincts=[(size & 15, size >> 4) for size in sizes],
+        planes=_read_planes(found[_QCD]),
+        packets=packets,
+    )
+
+
+def _read_planes(quantization: bytes) -> list[int]:
+    """Bit planes of each band: without quantization, or where it is stated for each (A.6.4); else KeyError."""
+    guard, style = quantization[0] >> 5, quantization[0] & 31
+    width = {0: 1, 2: 2}[style]  # a step's exponent is in the upper five bits
+    return [guard + (exponent >> 3) - 1 for exponent in quantization[1::width]]
 
 
 def _segments(data: bytes, at: int, last: int) -> Iterator[tuple[int, int, int]]:
@@ -111,40 +162,80 @@ def _assemble(stream: _Stream, packets: Sequence[bytes | memoryview]) -> bytes:
 
 def _thin(stream: _Stream, reduction: int, spare_planes: int, shrink: float) -> list[bytes | memoryview]:
     """The packets, in which those of the resolutions that are decoded ask for fewer passes."""
-    packets, at = stream.packets, 0
+    at = 0
     thinned: list[bytes | memoryview] = []
     for resolution in range(stream.levels + 1 - reduction):
-        bands = list(_bands(stream, resolution))
-        count = sum(across * down for across, down, _, _ in bands)
-        bits = _Bits(bytes(packets[at : at + count * _MAX_HEADER_BYTES_PER_BLOCK + 64]))
-        if not bits.take(1):  # an empty packet
-            thinned.append(packets[at : at + 1])
-            at += 1
-            continue
-        header, body = ["1"], 0
         level = stream.levels - max(0, resolution - 1)
         spared = max(0.0, math.log2(0.75 * math.pi * shrink / 2**level))  # the envelope of means' frequency response
-        for across, down, planes, axes in bands:
-            kept = planes - spare_planes - int(axes * spared)
-            body += _thin_band(bits, header, (across, down), planes, kept)
-        end = at + bits.bytes_taken()
-        thinned += [_pack("".join(header)), packets[end : end + body]]
-        at = end + body
-    return [*thinned, packets[at:]]
+        spare = [spare_planes + int(axes * spared) for axes in range(3)]
+        header, body, end = _copy_packet(stream, at, list(_bands(stream, resolution, (0, 0))), spare)
+        thinned += [header, stream.packets[body:end]]
+        at = end
+    return [*thinned, stream.packets[at:]]
 
 
-def _bands(stream: _Stream, resolution: int) -> Iterator[tuple[int, int, int, int]]:
-    """(code-blocks across, down, bit planes, axes of high frequency) of LL, or of HL, LH and HH (B-15)."""
+def _find_end(stream: _Stream, resolutions: int) -> int:
+    """Where the packets of the first resolutions end. ValueError where they are not all there."""
+    at = 0
+    for resolution in range(resolutions):
+        across, down = _precincts(stream, resolution)
+        places = [(x, y) for y in range(down) for x in range(across)]
+        if at + stream.components * len(places) > len(stream.packets):
+            raise ValueError
+        again = [place for place in places for _ in range(stream.components)]
+        for place in again if stream.by_position else places * stream.components:
+            _, _, at = _copy_packet(stream, at, list(_bands(stream, resolution, place)), (0, 0, 0))
+    return at
+
+
+def _precincts(stream: _Stream, resolution: int) -> tuple[int, int]:
+    """How many precincts a resolution has across and down (B-16)."""
+    shift, (across, down) = stream.levels - resolution, stream.precincts[resolution]
+    return -(-stream.columns // 2 ** (shift + across)), -(-stream.rows // 2 ** (shift + down))
+
+
+_Band = tuple[int, int, int, int]
+
+
+def _copy_packet(stream: _Stream, at: int, bands: Sequence[_Band], spare: Sequence[int]) -> tuple[bytes, int, int]:
+    """(its header, where its body begins and ends) of the packet that begins at `at`.
+
+    The header asks for passes of all bit planes but `spare`: of the bands without an axis of high frequency, with one,
+    with both.
+    """
+    count = sum(across * down for across, down, _, _ in bands)
+    bits = _Bits(bytes(stream.packets[at : at + count * _MAX_HEADER_BYTES_PER_BLOCK + 64]))
+    if not bits.take(1):  # an empty packet
+        return bytes(stream.packets[at : at + 1]), at + 1, at + 1
+    header, body = ["1"], 0
+    for across, down, planes, axes in bands:
+        body += _thin_band(bits, header, (across, down), planes, planes - spare[axes])
+    begin = at + bits.bytes_taken()
+    return _pack("".join(header)), begin, begin + body
+
+
+def _bands(stream: _Stream, resolution: int, precinct: tuple[int, int]) -> Iterator[_Band]:
+    """(code-blocks across, down, bit planes, axes of high frequency) of LL, or of HL, LH and HH, in a precinct."""
     level = stream.levels - max(0, resolution - 1)
     for number, high in enumerate([(0, 0)] if resolution == 0 else [(1, 0), (0, 1), (1, 1)]):
-        half = 2**level // 2
-        columns, rows = (-(-(length - half * h) // 2**level) for length, h in zip(_size(stream), high, strict=True))
-        across, down = -(-columns // stream.block[0]), -(-rows // stream.block[1])
-        yield across, down, stream.planes[max(0, 3 * resolution - 2) + number], sum(high)
+        blocks = [
+            _blocks(
+                -(-(length - 2**level // 2 * h) // 2**level),  # of the band (B-15)
+                size - (resolution > 0),
+                place,
+                block,
+            )
+            for length, h, size, place, block in zip(
+                (stream.columns, stream.rows), high, stream.precincts[resolution], precinct, stream.block, strict=True
+            )
+        ]
+        yield blocks[0], blocks[1], stream.planes[max(0, 3 * resolution - 2) + number], sum(high)
 
 
-def _size(stream: _Stream) -> tuple[int, int]:
-    return stream.columns, stream.rows
+def _blocks(length: int, size: int, place: int, block: int) -> int:
+    """How many code-blocks there are in a precinct along one axis of a band (B.7)."""
+    start, end = min(place << size, length), min(place + 1 << size, length)
+    return -(-(end - start) // 2 ** min(block, size))
 
 
 def _thin_band(bits: "_Bits", header: list[str], blocks: tuple[int, int], planes: int, kept: int) -> int:
@@ -184,7 +275,9 @@ class _Bits:
 
     def take(self, count: int) -> int:
         start, self.at = self.at, self.at + count
-        return int(self.text[start : self.at], 2)
+        if self.at > len(self.text):
+            raise ValueError
+        return int(self.text[start : self.at] or "0", 2)
 
     def ones(self) -> int:
         """How many ones there are before a zero."""
