@@ -137,8 +137,8 @@ class Place:
 
 _COUNTED = """
 SELECT COALESCE(group_id, 0), status, COALESCE(error_code, ''), COALESCE(modality, ''),
-    CASE WHEN duplicate_of IS NULL THEN 0 ELSE 1 END, count(*), sum(frames)
-FROM files GROUP BY 1, 2, 3, 4, 5
+    CASE WHEN duplicate_of IS NULL THEN 0 ELSE 1 END, COALESCE(kind, ''), count(*), sum(frames)
+FROM files GROUP BY 1, 2, 3, 4, 5, 6
 """
 """What `input_counts` must say."""
 

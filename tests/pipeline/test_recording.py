@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import String, bindparam, select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from dicomprep.config import HEADER_VERSION
 from dicomprep.database import bulk
 from dicomprep.database.bulk import BATCH_VALUES, any_of, look_up
 from dicomprep.database.queries import counts
@@ -126,6 +127,7 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "folded_name": "s/1_frame0001",
         "group_folder": None,
         "is_lossy": 0,
+        "header_version": HEADER_VERSION,
     }
     assert dict(last) == {
         "id": 2,

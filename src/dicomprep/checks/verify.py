@@ -177,7 +177,7 @@ def _look_at_images(engine: Engine, images: ImageStore, findings: Findings, prog
         return [look_at(images, row.thumbnail_path, row.size, row.digest) for row in rows]
 
     with reading(engine) as connection:
-        total = counts.count_frames(connection)
+        total = counts.count_rendered(connection)
     count = READERS if isinstance(images, LocalImages) else REMOTE_READERS
     with ThreadPoolExecutor(count, "dicomprep reader") as readers:
         for rows in _frames(engine):

@@ -14,7 +14,7 @@ __all__ = ["export"]
 
 
 def export(
-    kind: Format,
+    format: Format,
     out: Path,
     *,
     db: Db = DEFAULT_DB,
@@ -28,7 +28,7 @@ def export(
 
     Parameters
     ----------
-    kind
+    format
         csv and parquet are tables without images; webdataset, huggingface and folder include the images.
     out
         A new folder, or the folder of an earlier export with the same options.
@@ -36,7 +36,7 @@ def export(
         Make a new folder readable by your group, as far as the umask allows; by default only you can read it.
 
     """
-    done = export_frames(kind, out, Workspace.open(db), options=options, shared=shared)
+    done = export_frames(format, out, Workspace.open(db), options=options, shared=shared)
     others = f"{done.changed} updated, {done.removed} removed, {done.kept} unchanged"
     print(f"{count_of(done.images, 'image')} in {out}. Wrote {count_of(done.added, 'new shard')} ({others}).")
     return 0

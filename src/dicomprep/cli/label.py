@@ -4,6 +4,7 @@ import re
 
 from dicomprep.cli.options import Db, Flag
 from dicomprep.config import DEFAULT_DB
+from dicomprep.database.queries.kinds import require_kinds
 from dicomprep.database.queries.labeling import Order
 from dicomprep.errors import ConfigError
 from dicomprep.web.guard import ServerAddress
@@ -13,6 +14,7 @@ from dicomprep.workspace import Workspace
 
 __all__ = ["label"]
 
+ORDERINGS = ("shuffled", "uncertainty", "disagreement", "confident")
 ORDERS = ("shuffled", "uncertainty", "disagreement", "confident:CLASS")
 
 
@@ -27,6 +29,7 @@ def label(  # noqa: PLR0913
     random_share: str = "0%",
     overlap: str = "0%",
     raters: int = 2,
+    kind: tuple[str, ...] = (),
     host: str = "127.0.0.1",
     port: int = 5001,
     token: str | None = None,
@@ -51,6 +54,8 @@ def label(  # noqa: PLR0913
         Share of images assigned to several annotators, such as 20%.
     raters
         Annotators per overlapping image.
+    kind
+        Kind of images: original and derived by default; localizer, mask, …, or all; repeatable.
     host
         Address to listen on. Other machines need the token that is printed.
     port
@@ -61,8 +66,9 @@ def label(  # noqa: PLR0913
     """
     if not 1 <= port <= 65535:
         raise ConfigError(f"--port {port}: choose from 1 to 65535.")
-    kind, _, of_class = order.partition(":")
-    if kind not in ("shuffled", "uncertainty", "disagreement", "confident") or (kind == "confident") != bool(of_class):
+    require_kinds(kind)
+    ordering, _, of_class = order.partition(":")
+    if ordering not in ORDERINGS or (ordering == "confident") != bool(of_class):
         raise ConfigError(f"--order {order}: choose {', '.join(ORDERS)}.")
     if not 2 <= raters <= 20:
         raise ConfigError(f"--raters {raters}: choose from 2 to 20.")
@@ -71,10 +77,11 @@ def label(  # noqa: PLR0913
     settings = LabelSettings(
         annotator=annotator,
         multi=multi,
-        order=Order(kind, of_class, model),
+        order=Order(ordering, of_class, model),
         random_share=_share("random-share", random_share),
         overlap=_share("overlap", overlap),
         raters=raters,
+        kinds=kind,
     )
     names = [name.strip() for name in classes.split(",")] if classes else []
     serve_pages(Workspace.open(db), settings, ServerAddress(host.strip("[]").lower(), port, token), classes=names)

@@ -22,6 +22,7 @@ LAST_RUNS = 5
 TABLES = (
     ("Files by status", "status"),
     ("Files by reason", "error_code"),
+    ("Images by kind", "kind"),
     ("Images by modality", "modality"),
     ("Images by split", "split"),
 )

@@ -79,8 +79,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     yield "Files", f"{result.found:,} found: {', '.join(known) or 'none'}"
     yield from (("", line) for line in _not_taken(result))
     yield from (("Folder", sentence) for sentence in result.place)
-    if result.duplicates:
-        yield "", f"{count_of(result.duplicates, 'duplicate file')} excluded (not in `images`)"
+    yield from (("", line) for line in _not_in_images(result))
     if result.without_preset:
         yield "", f"{count_of(result.without_preset, 'image')} not in Hounsfield units: preset window not applied"
     yield from _facts_of_events(result)
@@ -98,6 +97,14 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         yield "Splits" if split == TRAIN else "", f"{split:<5} {count}"
     yield from (("Warning:", sentence) for sentence in (*_moved_patients(result), *result.concerns))
     yield from _places(result)
+
+
+def _not_in_images(result: Result) -> Iterable[str]:
+    if result.duplicates:
+        yield f"{count_of(result.duplicates, 'duplicate file')} excluded (not in `images`)"
+    if result.set_apart:
+        apart = ", ".join(count_of(count, kind.replace("_", " ")) for kind, count in result.set_apart.items())
+        yield f"{count_of(sum(result.set_apart.values()), 'image')} set apart by kind (not in `images`): {apart}"
 
 
 def _places(result: Result) -> Iterable[tuple[str, str]]:

@@ -14,6 +14,7 @@ input_counts = Table(
     Column("error_code", String(32), primary_key=True),
     Column("modality", String(16), primary_key=True),
     Column("is_duplicate", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(16), primary_key=True),
     Column("files", BigInteger, nullable=False),
     Column("frames", BigInteger, nullable=False),
 )

@@ -23,6 +23,7 @@ from dicomprep.privacy.allow_list import Tags
 __all__ = [
     "Id",
     "aliases",
+    "all_images",
     "files",
     "frames",
     "groups",
@@ -168,6 +169,12 @@ files = Table(
     Column("group_folder", Text),
     Column("is_lossy", Integer),
     Column("version_tag", Text),
+    Column("kind", String(16)),
+    Column("kind_reason", Text),
+    Column("view_modifiers", Text),
+    Column("presentation_intent", String(16)),
+    Column("description_terms", Text),
+    Column("header_version", Integer),
     Index("files_by_path", "root", "path", unique=True),
     Index("files_by_folded_name", "folded_name"),
     Index("files_by_frame_stem", "frame_stem"),
@@ -247,21 +254,20 @@ predictions = Table(
     Index("predictions_by_frame", "frame_id", "model", "label", unique=True),
 )
 
-images = Table(
-    "images",
-    views,
-    Column("id", Id),
-    Column("filename", Text),
-    Column("study_id", Text),
-    Column("thumbnail_path", Text),
-    Column("frame_number", Integer),
-    Column("split", String(8)),
-    Column("modality", String(16)),
-    Column("patient_key", String(32)),
-    Column("label", Text),
-    Column("width", Integer),
-    Column("height", Integer),
-)
+
+def _image_view(name: str) -> Table:
+    """A view of images: of some kinds, or of all."""
+    return Table(
+        name,
+        views,
+        *(Column("id", Id), *_shown(frames, "filename"), *_shown(files, "study_id")),
+        *(*_shown(frames, "thumbnail_path", "frame_number"), Column("split", String(8)), *_shown(files, "modality")),
+        *(Column("patient_key", String(32)), Column("label", Text), *_shown(frames, "width", "height")),
+        *_shown(files, "kind"),
+    )
+
+
+images, all_images, *_ = map(_image_view, ("images", "all_images", "masks", "dose_grids", "maps"))
 
 inputs = Table(
     "inputs",

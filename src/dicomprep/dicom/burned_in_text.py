@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from dicomprep.dicom.attributes import Attributes
+from dicomprep.dicom.frame_types import converted_items, end_groups, has_groups, read_frame_types
 from dicomprep.dicom.vocabulary import SECONDARY_CAPTURE, SLIDE_COORDINATES, VOLUMES, WHOLE_SLIDE
 from dicomprep.errors import InputError
 from dicomprep.privacy.burned_in import Reason
@@ -28,14 +29,6 @@ MIN_BANNER_SHARE = 0.04
 _LABELS = frozenset({"LABEL", "OVERVIEW"})
 _OVERVIEWS = frozenset({"LOCALIZER", "THUMBNAIL"})
 """Image Type of a slide (PS3.3 C.8.12.4.1.1), value 3: the label or the slide with it; pictures that may have it."""
-_FRAME_TYPES = (
-    "WholeSlideMicroscopyImageFrameTypeSequence", "ConfocalMicroscopyImageFrameTypeSequence",
-    "CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "MRSpectroscopyFrameTypeSequence",
-    "PETFrameTypeSequence", "XRay3DFrameTypeSequence", "IntravascularOCTFrameTypeSequence",
-    "PhotoacousticImageFrameTypeSequence", "ParametricMapFrameTypeSequence", "USImageDescriptionSequence",
-)  # fmt: skip
-_CONVERTED = ("UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence")
-"""Where converters to enhanced images leave what has no other place (PS3.3 C.7.6.16.2.25, C.7.6.16.2.26)."""
 
 
 class _Said(NamedTuple):
@@ -53,7 +46,7 @@ class _Said(NamedTuple):
 def read_reasons(root: Attributes) -> tuple[Reason, ...]:
     """Why there may be text in the pixels of a file, by its header alone; the gravest first."""
     modality, stated, image_types = root.code("Modality"), root.code("BurnedInAnnotation"), root.raw("ImageType")
-    if "SharedFunctionalGroupsSequence" in root or "PerFrameFunctionalGroupsSequence" in root:
+    if has_groups(root):
         more, types = _of_groups(root)
         stated, image_types = more or stated, b"\\".join((image_types, *types))
     has_banner = modality in ("US", "IVUS", "BDUS") and stated != "NO" and _has_banner(root)
@@ -66,20 +59,9 @@ def read_reasons(root: Attributes) -> tuple[Reason, ...]:
 
 def _of_groups(root: Attributes) -> tuple[str, list[bytes]]:
     """YES where functional groups say that text is burned in, else nothing; types of the first and the last frame."""
-    places = (("SharedFunctionalGroupsSequence", 0), *(("PerFrameFunctionalGroupsSequence", i) for i in (0, -1)))
-    groups = [group for group in (_item(root, *place) for place in places) if group is not None]
-    left = [item for group in groups for name in _CONVERTED if (item := _item(group, name, 0)) is not None]
-    typed = [item for group in groups for name in _FRAME_TYPES if (item := _item(group, name, 0)) is not None]
-    burned_in = any(item.code("BurnedInAnnotation") == "YES" for item in (*groups, *left))
-    types = [item.raw(name) for item, name in (*((i, "FrameType") for i in typed), *((i, "ImageType") for i in left))]
-    return "YES" if burned_in else "", [value for value in types if value]
-
-
-def _item(attributes: Attributes, sequence: str, index: int) -> Attributes | None:
-    try:
-        return attributes.item(sequence, index)
-    except InputError:
-        return None
+    groups = end_groups(root)
+    burned_in = any(item.code("BurnedInAnnotation") == "YES" for item in (*groups, *converted_items(groups)))
+    return "YES" if burned_in else "", [value for value in read_frame_types(groups) if value]
 
 
 @lru_cache(maxsize=1024)

@@ -3,16 +3,19 @@
 Only the code decides. Its meaning is free text, which may say anything of anyone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 
 from dicomprep.dicom.attributes import Attributes
 from dicomprep.errors import InputError
 
-__all__ = ["REGIONS", "VIEWS", "read_coded"]
+__all__ = ["MODIFIERS", "REGIONS", "VIEWS", "read_coded", "read_modifiers"]
 
-SCHEMES = frozenset(["SCT", "SRT", "SNM3", "99SDM", "SNOMED", "SNOMED-RT", "SNOMED-CT", "2.16.840.1.113883.6.96", ""])
-"""SNOMED CT and SNOMED RT under the names that they have had; none of their codes means two things."""
+SCHEMES = frozenset(
+    ["SCT", "SRT", "SNM3", "99SDM", "SNOMED", "SNOMED-RT", "SNOMED-CT", "DCM", "2.16.840.1.113883.6.96", ""]
+)
+"""SNOMED CT and SNOMED RT under the names that they have had, and DICOM's own; no code means two things."""
 
 VIEWS = MappingProxyType({
     code: term
@@ -81,6 +84,37 @@ VIEWS = MappingProxyType({
     for code in codes
 })  # fmt: skip
 """Terms of View Position (0018,5101) where there is one; else the meaning of the code in capitals."""
+
+MODIFIERS = MappingProxyType({
+    code: term
+    for line in """
+399163009 R-102D6 MAGNIFICATION
+399055006 R-102D7 SPOT_COMPRESSION
+399209000 R-102D5 IMPLANT_DISPLACED
+399197002 R-102D3 ROLLED_LATERAL
+399226006 R-102D4 ROLLED_MEDIAL
+414493004 R-102CA ROLLED_INFERIOR
+415670009 R-102C9 ROLLED_SUPERIOR
+399161006 R-102D2 CLEAVAGE
+399011000 R-102D1 AXILLARY_TAIL
+399110001 R-102C2 TANGENTIAL
+441752004 P2-00161 ANTERIOR_COMPRESSION
+442580003 R-40AB2 AXILLARY_TISSUE
+442593008 R-40ABE INFRAMAMMARY_FOLD
+442581004 R-40AB3 NIPPLE_IN_PROFILE
+118438002 G-D00B TRANSORAL
+272466003 R-4087B TRANSFORAMINAL
+272476000 R-40885 TRANSTHORACIC
+278318001 R-40554 TRANSORBITAL
+286866000 R-421A4 MOUTH_CLOSED
+399162004 R-10242 CAUDAD
+399196006 R-10244 CEPHALAD
+111069 CROSSTABLE
+""".strip().splitlines()
+    for *codes, term in [line.split()]
+    for code in codes
+})  # fmt: skip
+"""What View Modifier Code Sequence (0054,0222) says of a view, in words (CID 4011 and 4015)."""
 
 REGIONS = MappingProxyType({
     code: term
@@ -218,11 +252,26 @@ REGIONS = MappingProxyType({
 
 def read_coded(item: Attributes, sequence: str, terms: Mapping[str, str]) -> str:
     """The term of the first item of `sequence` whose code is among `terms`; empty where none is."""
-    if sequence not in item:
+    return next(iter(_terms(item, sequence, terms)), "")
+
+
+def read_modifiers(root: Attributes) -> str:
+    """What modifies the view, as the items of its code say, in alphabetical order with commas between."""
+    if "ViewCodeSequence" not in root:
         return ""
-    try:
-        coded = item.items(sequence)
-    except InputError:
-        return ""
+    views = _items(root, "ViewCodeSequence")
+    found = chain.from_iterable(_terms(view, "ViewModifierCodeSequence", MODIFIERS) for view in views)
+    return ",".join(sorted(set(found)))
+
+
+def _terms(item: Attributes, sequence: str, terms: Mapping[str, str]) -> list[str]:
+    coded = _items(item, sequence) if sequence in item else []
     known = (terms.get(one.code("CodeValue")) for one in coded if one.code("CodingSchemeDesignator") in SCHEMES)
-    return next(filter(None, known), "")
+    return [term for term in known if term]
+
+
+def _items(item: Attributes, sequence: str) -> Sequence[Attributes]:
+    try:
+        return item.items(sequence)
+    except InputError:
+        return []

@@ -67,6 +67,7 @@ WANTED = (
     "TemporalPositionIdentifier", "GridFrameOffsetVector", "BurnedInAnnotation", "ConversionType",
     "SequenceOfUltrasoundRegions", "SeriesDescription", "ProtocolName", "StudyDescription",
     "ViewCodeSequence", "AnatomicRegionSequence", "SpecimenLabelInImage", "RecognizableVisualFeatures",
+    "PresentationIntentType",
 )  # fmt: skip
 TAGS = {keyword: BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None}
 """The very objects under which scanned elements are kept: they are found without being compared."""

@@ -13,8 +13,9 @@ from functools import lru_cache
 
 from dicomprep.dicom import vocabulary
 from dicomprep.dicom.attributes import Attributes, read_code
-from dicomprep.dicom.codes import REGIONS, VIEWS, read_coded
+from dicomprep.dicom.codes import REGIONS, VIEWS, read_coded, read_modifiers
 from dicomprep.dicom.grayscale import FrameAttributes
+from dicomprep.dicom.kinds import read_kind
 from dicomprep.dicom.numbers import read_number, read_whole
 from dicomprep.dicom.positions import read_index
 from dicomprep.dicom.spacing import read_spacing
@@ -28,9 +29,9 @@ _KEYWORDS = (
     "PhotometricInterpretation", "Manufacturer", "ManufacturerModelName", "KVP", "XRayTubeCurrent", "ExposureTime",
     "Exposure", "MagneticFieldStrength", "RepetitionTime", "EchoTime", "SeriesNumber", "AcquisitionNumber",
     "PatientSex", "PatientAge", "PatientBirthDate", "StudyDate", "RecognizableVisualFeatures",
-    "SeriesDescription", "ProtocolName", "StudyDescription",
+    "SeriesDescription", "ProtocolName", "StudyDescription", "PresentationIntentType", "SOPClassUID",
 )  # fmt: skip
-"""What the tags are made of; the last three are only searched for words that mean a head."""
+"""What the tags are made of; of the three descriptions nothing but known words passes."""
 
 MAX_EXTRA_CHARACTERS = 1024
 """Of a text that is recorded by `--tag`."""
@@ -60,8 +61,13 @@ def read_tags(root: Attributes) -> Tags:
         laterality = frame.find("FrameAnatomySequence", "FrameLaterality").raw("FrameLaterality")
         anatomy = frame.find("FrameAnatomySequence", "AnatomicRegionSequence")
     values = tuple(map(root.raw, _KEYWORDS))
+    kind, reason = read_kind(root)
     return _compose(values, _spacing(frame), thickness, laterality, *_coded(root, anatomy))._replace(
-        rows=read_index(root, "Rows", "rows"), columns=read_index(root, "Columns", "columns")
+        rows=read_index(root, "Rows", "rows"),
+        columns=read_index(root, "Columns", "columns"),
+        kind=kind.value,
+        kind_reason=reason,
+        view_modifiers=read_modifiers(root) or None,
     )
 
 
@@ -108,6 +114,7 @@ def _compose(
         patient_age=_age(raw["PatientAge"], raw["PatientBirthDate"], raw["StudyDate"]),
         study_year=_year(raw["StudyDate"]),
         recognisable_face=int(_may_show_face(raw, body_part)),
+        presentation_intent=_intent(raw),
     )
 
 
@@ -168,6 +175,12 @@ def _body_part(raw: bytes) -> str | None:
     if (joined := "".join(words)) in vocabulary.BODY_PARTS:
         return joined
     return "_".join(words) if all(word in vocabulary.BODY_PARTS for word in words) else None
+
+
+def _intent(raw: dict[str, bytes]) -> str | None:
+    """As stated, else by the SOP Class, of which there is one for each intent."""
+    stated = _term(raw["PresentationIntentType"], vocabulary.INTENTS)
+    return stated or vocabulary.INTENT_OF_CLASS.get(read_code(raw["SOPClassUID"]))
 
 
 @lru_cache(maxsize=256)

@@ -4,6 +4,8 @@ __all__ = [
     "BODY_PARTS",
     "HEAD_PARTS",
     "IMAGE_TYPES",
+    "INTENTS",
+    "INTENT_OF_CLASS",
     "LABEL_MAP",
     "MODALITIES",
     "PATIENT_POSITIONS",
@@ -55,6 +57,14 @@ IMAGE_TYPES = frozenset(
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
 SECONDARY_CAPTURE = f"{_STORAGE}.7"
 """SOP Class of Secondary Capture Image Storage (PS3.4 table B.5-1); the multi-frame ones begin with it."""
+
+INTENTS = frozenset({"FOR PRESENTATION", "FOR PROCESSING"})
+INTENT_OF_CLASS = {
+    f"{_STORAGE}.1.{image}{suffix}": intent
+    for image in (1, 2, 3)
+    for suffix, intent in (("", "FOR PRESENTATION"), (".1", "FOR PROCESSING"))
+}
+"""SOP Classes of digital X-ray, mammography and intra-oral images, two of each."""
 
 WHOLE_SLIDE = f"{_STORAGE}.77.1.6"
 SLIDE_COORDINATES = f"{_STORAGE}.77.1.3"

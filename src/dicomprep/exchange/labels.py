@@ -9,6 +9,7 @@ from pathlib import Path
 from dicomprep.database.queries import labeling
 from dicomprep.database.queries.exchange import label_events
 from dicomprep.database.queries.frames import Choice, class_names, select_frames
+from dicomprep.database.queries.kinds import ALL
 from dicomprep.database.writes.exchange import GivenLabel, LabelsAdded, add_labels
 from dicomprep.errors import ConfigError, count_of
 from dicomprep.exchange.classes import Spelling, same_classes
@@ -81,7 +82,7 @@ def export_labels(workspace: Workspace, file: Path, *, shown: Shown, history: bo
     with workspace.reading() as connection:
         shown = shown.readable(workspace)
         identify = shown.opened(workspace)
-        choice = Choice(labeled=not history, held=True)
+        choice = Choice(labeled=not history, held=True, kind=(ALL,))
         found = list(chain.from_iterable(select_frames(connection, [*shown.sources, "label"], choice)))
         if history:
             ids = {row[0]: identify(row) for row in found}

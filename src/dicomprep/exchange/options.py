@@ -30,6 +30,8 @@ class ExportOptions:
     """Only images of this split: train, val or test; repeatable."""
     label: tuple[str, ...] = ()
     """Only images with this label; repeatable."""
+    kind: tuple[str, ...] = ()
+    """Kind of images: original and derived by default; localizer, mask, …, or all; repeatable."""
     where: str | None = None
     """Only images that meet this condition, such as "modality = 'CT' AND width >= 100"."""
     shard_size: int = 10_000
@@ -55,4 +57,4 @@ class ExportOptions:
         """Which frames are selected; ConfigError where the selection is invalid."""
         from dicomprep.database.queries.frames import Choice
 
-        return Choice(split=self.split, label=self.label, where=self.where)
+        return Choice(split=self.split, label=self.label, kind=self.kind, where=self.where)

@@ -63,7 +63,9 @@ class Result:
     moved_groups: int = 0
     """Patients of earlier runs that moved to another split, because they were joined with others."""
     total_frames: int = 0
-    """Images in the database, without those of duplicates."""
+    """Images in the view `images`: without those of duplicates, and of kinds that are set apart."""
+    set_apart: dict[str, int] = field(default_factory=dict)
+    """Images of other kinds, such as masks, by kind."""
     duplicates: int = 0
     """Inputs in the database that hold the same image as another one, which alone is among `images`."""
     frames_by_split: dict[str, int] = field(default_factory=dict)
@@ -121,7 +123,7 @@ class Result:
         """0 finished; 1 nothing could be made, or something failed and the run is strict; 130 interrupted."""
         if self.interrupted:
             return 130
-        nothing_made = self.found + self.passed_over[LINK] > 0 and self.total_frames == 0
+        nothing_made = self.found + self.passed_over[LINK] > 0 and self.total_frames + sum(self.set_apart.values()) == 0
         failed = self.failed or self.unchanged_codes.total()
         return 1 if nothing_made or (self.strict and failed) else 0
 

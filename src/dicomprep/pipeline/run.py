@@ -29,6 +29,7 @@ from dicomprep.pipeline.result import ProgressListener, Result
 from dicomprep.pipeline.scheduler import RunLoop
 from dicomprep.pipeline.stages.record import RecordContext, Recorder
 from dicomprep.pipeline.workers import Workers, cluster_of
+from dicomprep.privacy.allow_list import SET_APART
 from dicomprep.privacy.keys import explain_exposure, fingerprint_key
 from dicomprep.storage.access import OWNER
 from dicomprep.storage.archives.spool import Spool
@@ -112,6 +113,8 @@ def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part])
     result.followed, result.returned, result.moved_groups = store.followed, store.returned, store.moved_groups
     with store.transaction() as connection:
         result.total_frames = counts.count_frames(connection)
+        by_kind = counts.count_by(connection, "kind")
+        result.set_apart = {kind: count for kind, count in by_kind.items() if kind in SET_APART}
         result.duplicates = counts.count_duplicates(connection)
         result.frames_by_split = counts.count_by(connection, "split")
         result.groups_by_split = counts.count_groups(connection)

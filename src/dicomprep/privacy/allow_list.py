@@ -4,13 +4,35 @@ Everything else of a header stays where it is. Each field is a column of `files`
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-__all__ = ["AGE_CAP", "LIMITS", "Limits", "Position", "Tags", "is_plausible"]
+__all__ = ["AGE_CAP", "LIMITS", "SET_APART", "TRAINING_KINDS", "Kind", "Limits", "Position", "Tags", "is_plausible"]
 
 AGE_CAP = 89
 """Years. Older patients are so few that their age would tell who they are (HIPAA 164.514(b)(2)(i)(C))."""
+
+
+class Kind(StrEnum):
+    """What an image is (docs/examinations.md)."""
+
+    ORIGINAL = "original"
+    LOCALIZER = "localizer"
+    DERIVED = "derived"
+    SCREEN = "screen"
+    MASK = "mask"
+    DOSE = "dose"
+    MAP = "map"
+    SLIDE_LABEL = "slide_label"
+    TEST_PATTERN = "test_pattern"
+
+
+TRAINING_KINDS = (Kind.ORIGINAL, Kind.DERIVED)
+"""What loaders, exports and the labeling queue take unless they are asked for others."""
+
+SET_APART = tuple(kind for kind in Kind if kind not in (*TRAINING_KINDS, Kind.SLIDE_LABEL))
+"""What is not in the view `images`. Labels of slides are, to be seen beside their slide as a risk."""
 
 
 class Tags(NamedTuple):
@@ -48,6 +70,16 @@ class Tags(NamedTuple):
     study_year: int | None = None
     recognisable_face: int | None = None
     """1 where a stack of such images shows a head, from which a face can be made."""
+    kind: str | None = None
+    """A `Kind`."""
+    kind_reason: str | None = None
+    """The attribute that decided, and the word of it, which is one that this program knows."""
+    view_modifiers: str | None = None
+    """What the view has besides its position (spot, magnification …): terms in alphabetical order, commas between."""
+    presentation_intent: str | None = None
+    """FOR PRESENTATION or FOR PROCESSING, of MG, DX and IO."""
+    description_terms: str | None = None
+    """Clinical words of the descriptions, with spaces between; all others are left out."""
 
 
 class Position(NamedTuple):

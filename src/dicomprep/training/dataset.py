@@ -67,7 +67,8 @@ class Dataset:
     With `multi` an image may have several, as `dicomprep label --multi` gives them: a target is then (classes,) float32
     of 0 and 1, all -1 without a label; a sequence names the columns, and any labeled frame is taken, for that a name
     is missing is known of it.
-    `split` is train, val, test, or several of them. `where` is a condition as for `dicomprep export --where`.
+    `split` is train, val, test, or several of them. `where` is a condition as for `dicomprep export --where`. `kind` is
+    a kind of images or several of them, as for `--kind`: by default original and derived; `all` for any.
 
     The database is read once, here; nothing stays open. The object can be pickled, and is safe in worker processes.
     Raises ConfigError where there is no such database or an option is wrong; reading a missing image, EnvironmentFault.
@@ -81,6 +82,7 @@ class Dataset:
         labels: Labels = None,
         transform: Transform | None = None,
         where: str | None = None,
+        kind: str | Sequence[str] = (),
         channels: int | None = None,
         multi: bool = False,
     ) -> None:
@@ -93,8 +95,9 @@ class Dataset:
             raise ConfigError("labels: a mapping gives one target per image; with multi=True, give names in a list.")
         wanted = () if labels is None or isinstance(labels, str) else tuple(labels)
         splits = (split,) if isinstance(split, str) else tuple(split)
+        kinds = (kind,) if isinstance(kind, str) else tuple(kind)
         labeled = labels is not None if multi else labels == "any"
-        choice = Choice(split=splits, label=() if multi else wanted, labeled=labeled, where=where)
+        choice = Choice(split=splits, label=() if multi else wanted, labeled=labeled, kind=kinds, where=where)
         workspace = Workspace.of(db)
         workspace.require_images()
         with workspace.reading() as connection:

@@ -19,14 +19,22 @@ __all__ = ["frames", "to_fastai"]
 HIDDEN = ("root", "path", "size", "digest", "transform")  # what loaders do not need
 
 
-def frames(db: Database = DEFAULT_DB, *, split: str | Sequence[str] = (), where: str | None = None) -> Any:  # noqa: ANN401
+def frames(
+    db: Database = DEFAULT_DB,
+    *,
+    split: str | Sequence[str] = (),
+    where: str | None = None,
+    kind: str | Sequence[str] = (),
+) -> Any:  # noqa: ANN401
     """A pandas DataFrame, one row a frame: the columns of the view `images`, UIDs, and `image`, where the file lies.
 
-    `split` and `where` choose frames as for `Dataset`. Raises ConfigError where pandas is missing or they are wrong.
+    `split`, `where` and `kind` choose frames as for `Dataset`. Raises ConfigError where pandas is missing or they are
+    wrong.
     """
     pandas = load_extra("pandas", extra="pandas", purpose="dicomprep.frames")
     names = [name for name in COLUMNS if name not in HIDDEN]
-    choice = Choice(split=(split,) if isinstance(split, str) else tuple(split), where=where)
+    splits, kinds = ((one,) if isinstance(one, str) else tuple(one) for one in (split, kind))
+    choice = Choice(split=splits, kind=kinds, where=where)
     workspace = Workspace.of(db)
     with workspace.reading() as connection:
         table = pandas.DataFrame.from_records(

@@ -43,6 +43,8 @@ class LabelSettings:
     overlap: float = 0.0
     """Share of the images (0…1) that are assigned to several annotators."""
     raters: int = 2
+    kinds: tuple[str, ...] = ()
+    """Kinds of images in the queue and the gallery; none: those to train on."""
     classes: tuple[str, ...] = ()
     """Those that are not stored yet: they are with the first label."""
 
@@ -76,7 +78,7 @@ class PageContext:
         self.store = Store(workspace.address)
         self.images = workspace.images
         self.reader = connect(workspace.address, must_exist=True)
-        self.catalogue = CatalogueUpdater(self.store, self.reader)
+        self.catalogue = CatalogueUpdater(self.store, self.reader, settings.kinds)
         self.viewer = Viewer()
         self.dataset = self._name_dataset()
         self._templates = Environment(

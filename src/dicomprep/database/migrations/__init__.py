@@ -25,6 +25,7 @@ from dicomprep.database.migrations import (
     m0014_numbers,
     m0015_version_tags,
     m0016_counts,
+    m0017_kinds,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -46,5 +47,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0014_numbers.upgrade,
     m0015_version_tags.upgrade,
     m0016_counts.upgrade,
+    m0017_kinds.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -9,6 +9,7 @@ from dicomprep.database.bulk import any_of, look_up, scan
 from dicomprep.database.count_schema import input_counts as counted
 from dicomprep.database.page_schema import current_labels
 from dicomprep.database.queries import counts
+from dicomprep.database.queries.kinds import is_in_images
 from dicomprep.database.schema import files, frames, groups, images, runs
 
 __all__ = [
@@ -139,9 +140,10 @@ def duplicate_pairs(connection: Connection) -> list[DuplicatePair]:
 
 
 def hashes(connection: Connection) -> Iterator[Sequence[Sequence[int]]]:
-    """(perceptual hash, group id, frame id) of every image that has one, in lists."""
+    """(perceptual hash, group id, frame id) of every image in `images` that has one, in lists."""
     statement = select(frames.c.likeness, files.c.group_id, frames.c.id).select_from(frames.join(files))
-    yield from scan(connection, statement.where(frames.c.likeness.is_not(None), files.c.duplicate_of.is_(None)))
+    shown = (frames.c.likeness.is_not(None), files.c.duplicate_of.is_(None), is_in_images())
+    yield from scan(connection, statement.where(*shown))
 
 
 def find_frames(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str, str]]:

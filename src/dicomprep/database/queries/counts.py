@@ -4,22 +4,25 @@ from sqlalchemy import Connection, func, select
 
 from dicomprep.database.count_schema import input_counts as counted
 from dicomprep.database.schema import groups
+from dicomprep.privacy.allow_list import SET_APART
 
-__all__ = ["count_by", "count_duplicates", "count_frames", "count_groups"]
+__all__ = ["count_by", "count_duplicates", "count_frames", "count_groups", "count_rendered"]
 
-_IS_IMAGE = counted.c.is_duplicate == 0
+_IS_RENDERED = counted.c.is_duplicate == 0
+_IS_IMAGE = _IS_RENDERED & counted.c.kind.not_in(SET_APART)
+"""As in the view `images`; what no run has read yet since kinds are recorded has an empty one."""
 
 
 def count_by(connection: Connection, what: str) -> dict[str, int]:
-    """Counts by `status` or `error_code` of inputs, or by `split` or `modality` of images."""
-    of_images = what in ("split", "modality")
+    """Counts by `status` or `error_code` of inputs, by `split` or `modality` of images, or by `kind` of all of them."""
+    of_images = what in ("split", "modality", "kind")
     column = groups.c.split if what == "split" else counted.c[what]
     amount = func.sum(counted.c.frames if of_images else counted.c.files)
     statement = select(column, amount).select_from(counted).where(column != "")
     if what == "split":
         statement = statement.join(groups, groups.c.id == counted.c.group_id)
     if of_images:
-        statement = statement.where(_IS_IMAGE)
+        statement = statement.where(_IS_RENDERED if what == "kind" else _IS_IMAGE)
     statement = statement.group_by(column).having(amount > 0).order_by(amount.desc(), column)
     return {name: int(count) for name, count in connection.execute(statement)}
 
@@ -31,10 +34,15 @@ def count_groups(connection: Connection) -> dict[str, int]:
 
 
 def count_frames(connection: Connection) -> int:
-    """How many images there are, without those of duplicates."""
+    """How many images there are in `images`: without those of duplicates, and of kinds that are set apart."""
     return int(connection.execute(select(func.sum(counted.c.frames)).where(_IS_IMAGE)).scalar() or 0)
+
+
+def count_rendered(connection: Connection) -> int:
+    """How many images of any kind there are, and those of duplicates."""
+    return int(connection.execute(select(func.sum(counted.c.frames))).scalar() or 0)
 
 
 def count_duplicates(connection: Connection) -> int:
     """How many inputs hold the same image as another one, which alone is among `images`."""
-    return int(connection.execute(select(func.sum(counted.c.files)).where(~_IS_IMAGE)).scalar() or 0)
+    return int(connection.execute(select(func.sum(counted.c.files)).where(~_IS_RENDERED)).scalar() or 0)

@@ -12,8 +12,9 @@ from dicomprep.database.bulk import scan
 from dicomprep.database.conditions import parse_condition
 from dicomprep.database.page_schema import current_labels
 from dicomprep.database.queries.failures import is_failure, is_without_images
+from dicomprep.database.queries.kinds import of_kinds, require_kinds
 from dicomprep.database.queries.releases import may_leave
-from dicomprep.database.schema import files, frames, groups, images, runs
+from dicomprep.database.schema import all_images, files, frames, groups, images, runs
 from dicomprep.errors import ConfigError
 from dicomprep.models import Status
 from dicomprep.privacy.allow_list import Tags
@@ -75,7 +76,7 @@ _UNCOMPARABLE = ("digest", "transform", "root")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Which frames are wanted; by default all."""
+    """Which frames are wanted; by default all originals and derived images."""
 
     split: Sequence[str] = ()
     """Splits of which one must be the frame's."""
@@ -85,6 +86,8 @@ class Choice:
     """Only frames that have a label."""
     held: bool = False
     """Also frames that are held back, for they may show text, until a person has released them."""
+    kind: Sequence[str] = ()
+    """Kinds of images of which one must be the frame's; `all` for any."""
     where: str | None = None
     """A condition on the columns of COLUMNS, as `parse_condition` reads it."""
 
@@ -92,6 +95,7 @@ class Choice:
         for split in self.split:
             if split not in SPLIT_NAMES:
                 raise ConfigError(f"--split {split}: choose from {', '.join(SPLIT_NAMES)}.")
+        require_kinds(self.kind)
         if self.where is not None:
             self.condition()
 
@@ -103,7 +107,7 @@ class Choice:
 
 def select_frames(connection: Connection, columns: Sequence[str], choice: Choice) -> Iterator[Sequence[Sequence[Any]]]:
     """The frames that are wanted, in the order of their ids, as lists of rows of `columns`."""
-    statement = _joined(*(COLUMNS[name] for name in columns)).order_by(frames.c.id)
+    statement = _joined(*(COLUMNS[name] for name in columns)).where(of_kinds(choice.kind)).order_by(frames.c.id)
     if choice.split:
         statement = statement.where(groups.c.split.in_(choice.split))
     if choice.label:
@@ -120,8 +124,8 @@ def select_frames(connection: Connection, columns: Sequence[str], choice: Choice
 
 def class_names(connection: Connection) -> list[str]:
     """The labels that frames have now, in alphabetical order, whatever their split."""
-    labeled = images.c.id.in_(select(current_labels.c.frame_id))
-    statement = select(images.c.label).where(labeled).distinct()
+    labeled = all_images.c.id.in_(select(current_labels.c.frame_id))
+    statement = select(all_images.c.label).where(labeled).distinct()
     return sorted(connection.execute(statement).scalars())
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
+from dicomprep.database.queries.kinds import is_in_images
 from dicomprep.database.schema import files, groups
 
 __all__ = ["SmallGroup", "count_shown_patients", "find_small_groups"]
@@ -59,7 +60,7 @@ def find_small_groups(
 
 def _shown(*columns: ColumnElement[Any]) -> Select[Any]:
     statement = select(_PATIENT, *columns).select_from(files.join(groups))
-    return statement.where(files.c.duplicate_of.is_(None), files.c.frames > 0).distinct()
+    return statement.where(files.c.duplicate_of.is_(None), files.c.frames > 0, is_in_images()).distinct()
 
 
 def _order(group: SmallGroup) -> tuple[Any, ...]:

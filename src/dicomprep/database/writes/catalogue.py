@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, exists, func, select, text
+from sqlalchemy import Connection, delete, exists, func, not_, or_, select, text
 
 from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.page_schema import catalogue, catalogue_counts
+from dicomprep.database.queries.kinds import of_kinds
 from dicomprep.database.schema import files, frames, groups
 
-__all__ = ["BATCH_IMAGES", "add_images", "reconcile_duplicates", "refresh_labels"]
+__all__ = ["BATCH_IMAGES", "add_images", "reconcile", "refresh_labels"]
 
 BATCH_IMAGES = 20_000
 """Images added in one transaction; bounds how long a run that is recording waits."""
@@ -68,7 +69,7 @@ _NEW = (
     .order_by(frames.c.id)
 )
 _IN_CATALOGUE = exists().where(catalogue.c.frame_id == frames.c.id)
-_DUPLICATES = select(frames.c.id).select_from(frames.join(files)).where(files.c.duplicate_of.is_not(None))
+_FRAMES = select(frames.c.id).select_from(frames.join(files))
 _COUNTS = select(catalogue_counts.c.group_id, catalogue_counts.c.frames).where(any_of(catalogue_counts.c.group_id))
 
 _REFRESH_LABELS = text("""
@@ -86,23 +87,27 @@ def refresh_labels(connection: Connection, frame_ids: Sequence[int]) -> None:
     connection.execute(_REFRESH_LABELS, [{"first": frame_id, "last": frame_id} for frame_id in frame_ids])
 
 
-def add_images(connection: Connection) -> int:
+def add_images(connection: Connection, kinds: Sequence[str] = ()) -> int:
     """Take up to `BATCH_IMAGES` images that came since the last time into the catalogue; how many there were.
 
     The first image of every patient comes before the second of any, in a shuffled order that stays.
     """
     newest = connection.execute(select(func.max(catalogue.c.frame_id))).scalar() or 0
-    new = [_NewImage(*row) for row in connection.execute(_NEW.where(frames.c.id > newest).limit(BATCH_IMAGES))]
-    if new:
-        _add(connection, new)
-    return len(new)
+    new = _NEW.where(frames.c.id > newest, of_kinds(kinds))
+    came = [_NewImage(*row) for row in connection.execute(new.limit(BATCH_IMAGES))]
+    if came:
+        _add(connection, came)
+    return len(came)
 
 
-def reconcile_duplicates(connection: Connection) -> None:
-    """Leave out what has turned out to be a duplicate and has no label; take in what is none any more."""
-    connection.execute(delete(catalogue).where(catalogue.c.votes == 0, catalogue.c.frame_id.in_(_DUPLICATES)))
+def reconcile(connection: Connection, kinds: Sequence[str] = ()) -> None:
+    """Leave out unlabeled duplicates, and images of other kinds than these; take in what is neither any more."""
+    unwanted = _FRAMES.where(or_(files.c.duplicate_of.is_not(None), not_(of_kinds(kinds))))
+    connection.execute(delete(catalogue).where(catalogue.c.votes == 0, catalogue.c.frame_id.in_(unwanted)))
     newest = connection.execute(select(func.max(catalogue.c.frame_id))).scalar() or 0
-    missed = [_NewImage(*row) for row in connection.execute(_NEW.where(frames.c.id < newest, ~_IN_CATALOGUE))]
+    missed = [
+        _NewImage(*row) for row in connection.execute(_NEW.where(frames.c.id < newest, ~_IN_CATALOGUE, of_kinds(kinds)))
+    ]
     if missed:
         _add(connection, missed)
 

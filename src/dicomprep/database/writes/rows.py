@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import xxhash
 
+from dicomprep.config import HEADER_VERSION
 from dicomprep.models import Outcome, Status, Written
 from dicomprep.privacy.allow_list import Tags
 from dicomprep.privacy.burned_in import describe_risk
@@ -66,6 +67,7 @@ class InputRow:
     tags: Tags
     extra_tags: str | None
     is_lossy: int
+    header_version: int = HEADER_VERSION
     keys: DuplicateKeys
 
 

@@ -1,0 +1,92 @@
+"""Masks, dose grids, maps and scouts are rendered and verified, and in nobody's way."""
+
+import io
+from contextlib import redirect_stdout
+from typing import Any
+
+import pytest
+
+import dicomprep
+from dicomprep import ConfigError
+from dicomprep.cli.summary import print_summary
+from dicomprep.database.connection import connect
+from dicomprep.database.queries.counts import count_by, count_frames, count_rendered
+from dicomprep.database.writes.store import Store
+from dicomprep.exchange.options import ExportOptions
+from dicomprep.training.tables import frames
+from dicomprep.web.catalogue_sync import CatalogueUpdater
+from tests.building import make_dicom
+from tests.running import Place
+
+STORAGE = "1.2.840.10008.5.1.4.1.1"
+FILES: dict[str, dict[str, Any]] = {
+    "picture": {"Modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"]},
+    "mip": {"Modality": "CT", "ImageType": ["DERIVED", "SECONDARY", "MIP"]},
+    "scout": {"Modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+    "mask": {"Modality": "SEG", "SOPClassUID": f"{STORAGE}.66.4"},
+    "dose": {"Modality": "RTDOSE", "SOPClassUID": f"{STORAGE}.481.2"},
+    "map": {"Modality": "MR", "SOPClassUID": f"{STORAGE}.30"},
+    "label": {"Modality": "SM", "ImageType": ["ORIGINAL", "PRIMARY", "LABEL"]},
+}
+
+
+@pytest.fixture
+def place(any_place: Place) -> Place:
+    for number, (name, attributes) in enumerate(FILES.items()):
+        make_dicom(any_place.source / "s" / f"{name}.dcm", seed=number, PatientID=f"P{number}", **attributes)
+    return any_place
+
+
+def names(place: Place, view: str) -> set[str]:
+    return {name.rpartition("/")[2] for name in place.rows(f"SELECT filename FROM {view}")}
+
+
+def test_every_kind_has_its_place(place: Place) -> None:
+    result = place.run()
+    assert names(place, "images") == {"picture", "mip", "label"}
+    assert (names(place, "masks"), names(place, "dose_grids"), names(place, "maps")) == ({"mask"}, {"dose"}, {"map"})
+    assert names(place, "all_images") == names(place, "tags JOIN all_images USING (id)") == set(FILES)
+    assert (result.total_frames, result.set_apart) == (3, {"dose": 1, "localizer": 1, "map": 1, "mask": 1})
+    assert result.exit_code == 0
+    place.check()
+
+    assert {record.filename.rpartition("/")[2] for _, _, record in dicomprep.Dataset(place.workspace)} == {
+        "picture",
+        "mip",
+    }
+    assert len(dicomprep.Dataset(place.workspace, kind="all")) == len(FILES)
+    assert set(frames(place.workspace, kind=("mask", "localizer"))["kind"]) == {"mask", "localizer"}
+    with pytest.raises(ConfigError, match="--kind picture: choose from original, localizer"):
+        ExportOptions(kind=("picture",)).choice()
+
+    with place.workspace.reading() as connection:
+        assert count_by(connection, "kind")["mask"] == 1
+        assert sum(count_by(connection, "split").values()) == count_frames(connection) == 3
+        assert "SEG" not in count_by(connection, "modality")
+        assert count_rendered(connection) == len(FILES)
+
+    shown = io.StringIO()
+    with redirect_stdout(shown):
+        print_summary(result, label="", given="")
+    assert "4 images set apart by kind (not in `images`): 1 dose, 1 localizer, 1 map, 1 mask" in shown.getvalue()
+
+
+def test_the_queue_has_what_is_asked_for(place: Place) -> None:
+    place.run()
+    for kinds, expected in (
+        ((), {"picture", "mip"}),
+        (("mask",), {"mask"}),
+        (("all",), set(FILES)),
+        ((), {"picture", "mip"}),
+    ):
+        store, reader = Store(place.address), connect(place.address, must_exist=True)
+        CatalogueUpdater(store, reader, kinds).catch_up()
+        store.close()
+        reader.dispose()
+        assert names(place, "all_images JOIN catalogue ON catalogue.frame_id = all_images.id") == expected
+
+
+def test_nothing_but_masks_is_no_failure(any_place: Place) -> None:
+    make_dicom(any_place.source / "s" / "mask.dcm", **FILES["mask"])
+    result = any_place.run()
+    assert (result.total_frames, result.exit_code) == (0, 0)
