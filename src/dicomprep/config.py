@@ -47,9 +47,6 @@ RUN_OPTIONS = ("workers", "strict", "durable", "archives", "follow_links", "prun
 RULES_VERSION = 7
 """Raised when the same options would give other pixels than before, or know them by other marks: all is redone then."""
 
-HEADER_VERSION = 1
-"""Raised when more is recorded of headers than before: the headers of known files are read again then, not drawn."""
-
 WINDOW_PRESETS = {
     "abdomen": (40.0, 400.0),
     "bone": (400.0, 1800.0),

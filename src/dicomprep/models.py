@@ -109,6 +109,8 @@ class Task(_Message):
     """What the folder is called where it stands for a patient, if that is not `study_id`."""
     digest_only: bool = False
     """Only take the digest: the parent asks whether this is a known file that moved."""
+    header_only: bool = False
+    """Only read what the header says: the images of this known file are as they should be."""
     recorded: bool = False
     """An input by an earlier run: it stays one, even if its content is no DICOM any more."""
     frame_range: FrameRange | None = None

@@ -90,3 +90,31 @@ def test_nothing_but_masks_is_no_failure(any_place: Place) -> None:
     make_dicom(any_place.source / "s" / "mask.dcm", **FILES["mask"])
     result = any_place.run()
     assert (result.total_frames, result.exit_code) == (0, 0)
+
+
+def test_headers_of_known_files_are_read_again_and_nothing_is_drawn(place: Place) -> None:
+    place.run()
+    before = place.rows("SELECT filename, digest, since_run FROM frames ORDER BY id")
+    known = place.rows("SELECT path, kind, kind_reason, image_type, study_key FROM files ORDER BY path")
+    cleared = ", ".join(f"{name} = NULL" for name in ("kind", "kind_reason", "image_type"))
+    place.execute(f"UPDATE files SET header_due = 1, {cleared} WHERE path NOT LIKE '%dose%'")
+    stamps = {path: (place.output / path).stat().st_mtime_ns for path in place.images()}
+
+    result = place.run()
+    assert (result.headers, result.processed, result.unchanged) == (len(FILES) - 1, 0, len(FILES))
+    assert place.rows("SELECT filename, digest, since_run FROM frames ORDER BY id") == before
+    assert place.rows("SELECT path, kind, kind_reason, image_type, study_key FROM files ORDER BY path") == known
+    assert place.rows("SELECT count(*) FROM files WHERE header_due IS NOT NULL") == [0]
+    assert {path: (place.output / path).stat().st_mtime_ns for path in place.images()} == stamps
+    place.check()
+    assert place.run().headers == 0
+
+
+def test_a_file_that_is_gone_or_changed_waits_for_no_header(place: Place) -> None:
+    place.run()
+    place.execute("UPDATE files SET header_due = 1, kind = NULL")
+    (place.source / "s" / "mip.dcm").unlink()
+    make_dicom(place.source / "s" / "scout.dcm", seed=99, PatientID="P2", **FILES["scout"])
+    result = place.run()
+    assert (result.headers, result.processed) == (len(FILES) - 2, 1)
+    assert place.rows("SELECT path FROM files WHERE header_due IS NOT NULL") == ["s/mip.dcm"]

@@ -136,6 +136,10 @@ def _facts_of_events(result: Result) -> Iterable[tuple[str, str]]:
 
 
 def _of_the_unchanged(result: Result) -> str:
-    facts = (("moved", result.moved), ("failed before", result.unchanged_codes.total()))
+    facts = (
+        ("headers read again", result.headers),
+        ("moved", result.moved),
+        ("failed before", result.unchanged_codes.total()),
+    )
     told = ", ".join(f"{count:,} {fact}" for fact, count in facts if count)
     return f" ({told})" if told else ""

@@ -174,7 +174,7 @@ files = Table(
     Column("view_modifiers", Text),
     Column("presentation_intent", String(16)),
     Column("description_terms", Text),
-    Column("header_version", Integer),
+    Column("header_due", Integer),
     Index("files_by_path", "root", "path", unique=True),
     Index("files_by_folded_name", "folded_name"),
     Index("files_by_frame_stem", "frame_stem"),
@@ -183,6 +183,7 @@ files = Table(
     _index("files_by_pixels", ("pixel_key",), "pixel_key IS NOT NULL AND duplicate_of IS NULL"),
     _index("files_by_instance", ("instance_key",), "instance_key IS NOT NULL AND duplicate_of IS NULL"),
     _index("files_by_absence", ("root", "id"), "absent_since IS NOT NULL"),
+    _index("files_by_header", ("root", "path"), "header_due IS NOT NULL"),
     _index("files_by_original", ("duplicate_of", "group_id"), "duplicate_of IS NOT NULL"),
 )
 

@@ -1,7 +1,7 @@
 """Options of a run that differ from those the data set was made with: reported before its images are regenerated."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from dicomprep.config import Config, ImageOptions
 from dicomprep.database.queries.options import newest_options
-from dicomprep.database.queries.roots import count_made_otherwise
+from dicomprep.database.queries.roots import count_headers_due, count_made_otherwise
 from dicomprep.errors import ConfigError, count_of
 from dicomprep.storage.roots import Part
 
@@ -22,12 +22,16 @@ SPLIT_OPTIONS = ("split", "test_unidentified")
 """Options that the splits of new patients depend on; `group_by` cannot change."""
 
 
-def explain_changes(connection: Connection, config: Config, parts: Iterable[Part]) -> Iterator[str]:
+def explain_changes(connection: Connection, config: Config, parts: Sequence[Part]) -> Iterator[str]:
     """How many recorded files in these parts are processed again, and why; whether splits are drawn otherwise."""
     before, now = _recorded(connection), _flat(asdict(config))
     count = sum(count_made_otherwise(connection, part, config.fingerprint()) for part in parts)
     if count:
         yield f"{count_of(count, 'recorded file')} to be processed again{_why(before, now)}"
+    headers = sum(count_headers_due(connection, part, config.fingerprint()) for part in parts)
+    if headers:
+        known = count_of(headers, "recorded file")
+        yield f"This version records more of headers: those of {known} are read again, images stay as they are."
     new = {name: now[name] for name in SPLIT_OPTIONS if before.get(name, now[name]) != now[name]}
     if new:
         was = _describe({name: before[name] for name in new})

@@ -73,9 +73,9 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
             if not _is_input(task, file):  # it is not read any further
                 return Outcome(task, None)
             wait_until_quiet(file, settings.images, heartbeat)
+            if task.header_only or task.digest_only:
+                return _look_at(task, file, settings)
             digest = b"" if task.frame_range else file.digest()
-            if task.digest_only:
-                return Outcome(task, None, digest=digest)
             try:
                 outcome = replace(_process_open(task, file, settings, heartbeat), digest=digest)
             except Exception:
@@ -93,6 +93,16 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
 def draw(image: DicomImage, index: int, options: ImageOptions) -> Thumbnail:
     """The thumbnail of one frame; InputError where it cannot be made."""
     return resize(normalize(image.frame(index, options), options), options)
+
+
+def _look_at(task: Task, file: SourceFile, settings: Settings) -> Outcome:
+    """The digest, or what the header of a known file says; `unstable` where it is not the known one any more."""
+    if task.digest_only:
+        return Outcome(task, None, digest=file.digest())
+    instance = read_header(file, max_bytes=settings.max_bytes, extra=settings.tags).instance()
+    if file.changed_while_read() or not file.version.has_content_of(task.source.version):
+        return _mark_unstable(Outcome(task, None))
+    return Outcome(task, None, instance=instance)
 
 
 def _mark_unstable(outcome: Outcome) -> Outcome:

@@ -37,6 +37,8 @@ class Result:
     """Recorded by an earlier run and still valid."""
     moved: int = 0
     """Of those, how many lie elsewhere than before."""
+    headers: int = 0
+    """Of the unchanged ones, how many had their header read again, for what earlier releases did not record."""
     other_files: int = 0
     """Files that are not DICOM."""
     archives: int = 0

@@ -128,7 +128,9 @@ class RunLoop:
         outcomes = [identify_outcome(_outcome_of(answer), key=key, splits=splits) for answer in answers]
         self.digests += [outcome for outcome in outcomes if outcome.task.digest_only]
         for outcome in outcomes:
-            if not outcome.task.digest_only:
+            if outcome.task.header_only:
+                self._take_header(outcome)
+            elif not outcome.task.digest_only:
                 self._merge(outcome)
         if answers:
             self._report_progress()
@@ -156,6 +158,13 @@ class RunLoop:
         whole = outcome if outcome.task.frame_range is None else self.merger.merge(outcome)
         if whole is not None:
             self._count(whole)
+
+    def _take_header(self, outcome: Outcome) -> None:
+        """Keep what a header says; one that could not be read now is due again in the next run."""
+        self.spool.release(outcome.task.source)
+        if outcome.status is None:
+            self.unrecorded.append(outcome)
+            self.result.headers += 1
 
     def _count(self, outcome: Outcome) -> None:
         result = self.result

@@ -12,7 +12,9 @@ ALTER TABLE files ADD COLUMN kind_reason TEXT;
 ALTER TABLE files ADD COLUMN view_modifiers TEXT;
 ALTER TABLE files ADD COLUMN presentation_intent VARCHAR(16);
 ALTER TABLE files ADD COLUMN description_terms TEXT;
-ALTER TABLE files ADD COLUMN header_version INTEGER
+ALTER TABLE files ADD COLUMN header_due INTEGER;
+UPDATE files SET header_due = 1 WHERE frames > 0;
+CREATE INDEX files_by_header ON files (root, path) WHERE header_due IS NOT NULL
 """
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
@@ -93,11 +95,12 @@ _CHANGED = {
 
 
 def upgrade(connection: Connection) -> None:
-    """Add columns and views, and count by kind. Until a file is read again, its SOP Class says its kind."""
+    """Add columns and views, and count by kind. Until a file's header is read again, its SOP Class says its kind."""
     is_sqlite = connection.dialect.name == "sqlite"
-    for name in _CHANGED if is_sqlite else ():
-        connection.exec_driver_sql(f"DROP TRIGGER files_counted_{name}")
-    for statement in (*_COLUMNS.split(";"), *(() if is_sqlite else ("ALTER TABLE files DISABLE TRIGGER USER",))):
+    counting = [f"DROP TRIGGER files_counted_{name}" for name in _CHANGED]
+    for statement in counting if is_sqlite else ["ALTER TABLE files DISABLE TRIGGER USER"]:
+        connection.exec_driver_sql(statement)
+    for statement in _COLUMNS.split(";"):
         connection.exec_driver_sql(statement)
     for sop_class_uid, (kind, name) in _KNOWN.items():
         connection.exec_driver_sql(

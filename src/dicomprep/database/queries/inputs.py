@@ -37,6 +37,8 @@ class RecordedVersion(NamedTuple):
     id: int
     digest: bytes
     version: Version
+    header_due: bool = False
+    """Its header is to be read again."""
 
 
 class GivenName(NamedTuple):
@@ -61,7 +63,7 @@ _MAY_BE_GONE: list[ColumnElement[str]] = [
 _VERSION = (files.c.size, files.c.mtime_ns, files.c.ctime_ns, files.c.version_tag)
 
 
-_UP_TO_DATE = select(files.c.path, files.c.id, files.c.digest, *_VERSION).where(
+_UP_TO_DATE = select(files.c.path, files.c.id, files.c.digest, files.c.header_due, *_VERSION).where(
     _BELOW_ROOT,
     files.c.fingerprint == bindparam("fingerprint"),
     or_(files.c.error_code.is_(None), files.c.error_code.not_in(_MAY_BE_GONE)),
@@ -98,8 +100,8 @@ def find_up_to_date(
     """
     rows = look_up(connection, _UP_TO_DATE, paths, readable_path(root), fingerprint)
     return {
-        path: RecordedVersion(file_id, digest, Version(size, mtime_ns, ctime_ns or 0, tag or ""))
-        for path, file_id, digest, size, mtime_ns, ctime_ns, tag in rows
+        path: RecordedVersion(file_id, digest, Version(size, mtime_ns, ctime_ns or 0, tag or ""), bool(due))
+        for path, file_id, digest, due, size, mtime_ns, ctime_ns, tag in rows
     }
 
 

@@ -7,6 +7,7 @@ from dicomprep.database.schema import files
 from dicomprep.storage.roots import Part
 
 __all__ = [
+    "count_headers_due",
     "count_made_otherwise",
     "count_recorded",
     "is_doubled",
@@ -42,6 +43,12 @@ def is_doubled(connection: Connection, root: str, part: Part) -> bool:
 def count_recorded(connection: Connection, part: Part) -> int:
     """How many inputs are recorded in a part."""
     return int(connection.execute(select(func.count()).select_from(files).where(lie_in(part))).scalar_one())
+
+
+def count_headers_due(connection: Connection, part: Part, fingerprint: str) -> int:
+    """How many inputs in a part have only their header to be read again."""
+    due = lie_in(part) & files.c.header_due.is_not(None) & (files.c.fingerprint == fingerprint)
+    return int(connection.execute(select(func.count()).select_from(files).where(due)).scalar_one())
 
 
 def count_made_otherwise(connection: Connection, part: Part, fingerprint: str) -> int:

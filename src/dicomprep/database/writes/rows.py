@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import xxhash
 
-from dicomprep.config import HEADER_VERSION
 from dicomprep.models import Outcome, Status, Written
 from dicomprep.privacy.allow_list import Tags
 from dicomprep.privacy.burned_in import describe_risk
@@ -67,7 +66,8 @@ class InputRow:
     tags: Tags
     extra_tags: str | None
     is_lossy: int
-    header_version: int = HEADER_VERSION
+    header_due: int | None = None
+    """Not NULL where a migration has asked for what the header says beyond what is recorded."""
     keys: DuplicateKeys
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from dicomprep.config import Splits
+from dicomprep.database.writes.headers import record_headers
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome
@@ -36,7 +37,8 @@ class RecordContext:
 def record(outcomes: Sequence[Outcome], context: RecordContext) -> None:
     """Record a batch: of each root all of it or, with EnvironmentFault, nothing. Splits are assigned here."""
     by_root: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
+    record_headers(context.store, [outcome for outcome in outcomes if outcome.task.header_only])
+    for outcome in (outcome for outcome in outcomes if not outcome.task.header_only):
         by_root.setdefault(outcome.task.source.root, []).append(outcome)
     for those in by_root.values():
         _record_below_root(those, context)
