@@ -114,8 +114,15 @@ class Place:
         """All rows of tables."""
         return {name: self.rows(f"SELECT * FROM {name} ORDER BY 1, 2") for name in names}
 
+    def recorded(self, table: str = "frames") -> int:
+        """Rows by now. What waits for a running program counts these: a list of files may lose some as it is made."""
+        try:
+            return int(self.rows(f"SELECT count(*) FROM {table}")[0]) if self.db.exists() else 0
+        except sqlite3.OperationalError:  # the tables are still to be made
+            return 0
+
     def images(self) -> dict[str, bytes]:
-        """Every PNG below the output folder, by its path there."""
+        """Every PNG below the output folder, by its path there, when nothing writes there any more."""
         return {p.relative_to(self.output).as_posix(): p.read_bytes() for p in self.output.rglob("*.png")}
 
     def statuses(self) -> dict[str, tuple[str, str | None]]:

@@ -521,7 +521,7 @@ def slow_place(place: DefaultPlace) -> None:
 
 
 def wait_for_images(place: Place, run: Started) -> None:
-    assert wait_until(lambda: len(list(place.output.glob("s/*.png"))) > 3 or run.process.poll() is not None, 20)
+    assert wait_until(lambda: place.recorded() > 3 or run.process.poll() is not None, 20)
     assert run.process.poll() is None
 
 

@@ -81,7 +81,7 @@ def test_while_another_program_has_locked_the_database(place: Place, times: int)
     script = f"{textwrap.dedent(PATIENT)}\nfrom dicomprep.cli import app\napp.main({arguments!r})\n"
     command = [sys.executable, "-c", script]
     with started(command, place.base) as run:
-        assert wait_until(lambda: len(list(place.output.glob("*/*.png"))) > 3, 60)
+        assert wait_until(lambda: place.recorded() > 3, 60)
         with closing(sqlite3.connect(place.db, isolation_level=None, timeout=30)) as other:
             other.execute("BEGIN EXCLUSIVE")
             time.sleep(1.5)
@@ -101,7 +101,7 @@ def test_again_and_again(place: Place) -> None:
     """Someone who loses patience: five times in a row."""
     command = slow(place)
     with started(command, place.base) as run:
-        assert wait_until(lambda: len(list(place.output.glob("*/*.png"))) > 3, 60)
+        assert wait_until(lambda: place.recorded() > 3, 60)
         for _ in range(5):
             run.process.send_signal(signal.SIGINT)
             time.sleep(0.02)

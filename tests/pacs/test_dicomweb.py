@@ -120,7 +120,7 @@ def test_killed_and_resumed(orthanc: Orthanc, reference: Reference, tmp_path: Pa
     place = reference.new_place(tmp_path)
     command = ("preprocess", orthanc.web, "--db", place.db, "--output-dir", place.output, "--workers", 2)
     with started(dicomprep_command(*command), tmp_path) as process:
-        assert wait_until(place.images, 30)
+        assert wait_until(place.recorded, 30)
         process.signal(signal.SIGKILL)
     run(place, orthanc.web)
     assert facts(place) == facts(reference.place)

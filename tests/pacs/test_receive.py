@@ -63,10 +63,11 @@ def test_what_arrives_becomes_images_as_it_would_from_a_folder(tmp_path: Path) -
         assert echo(port, "-aec", "DICOMPREP") == 0
         assert send(port, folder.source).returncode == 0
         assert send(port, folder.source).returncode == 0
-        assert wait_until(lambda: place.db.exists() and facts(place) == facts(folder), 30)
+        assert wait_until(lambda: place.recorded("files") == 4, 30)
         receiver.signal(signal.SIGTERM)
         output, errors = receiver.process.communicate(timeout=20)
         assert receiver.process.returncode == 0, errors
+    assert facts(place) == facts(folder)
     assert data_sets(place.source) == data_sets(folder.source)
     assert "4 received again" in output
     assert "4 received;" in output
