@@ -55,6 +55,15 @@ class Orthanc:
             with suppress(urllib.error.HTTPError):
                 self.ask("/instances", content=file.read_bytes())
 
+    @contextmanager
+    def having(self, file: Path) -> Iterator[str]:
+        """Within the block it has one file more, whose name in its own interface this is."""
+        name = json.loads(self.ask("/instances", content=file.read_bytes()))["ID"]
+        try:
+            yield name
+        finally:
+            self.ask(f"/instances/{name}", method="DELETE")
+
     def stored(self) -> dict[str, bytes]:
         """The files that it has, as it keeps them, by SOP Instance UID."""
         names = json.loads(self.ask("/instances"))

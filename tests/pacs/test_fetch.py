@@ -2,25 +2,34 @@
 
 import csv
 import datetime
+import re
 import threading
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from sqlite3 import OperationalError
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 from dicomprep.cli.fetch import fetch as fetch_command
+from dicomprep.cli.wanted import Wanted
 from dicomprep.dicom import query_retrieve
 from dicomprep.dicom.query_retrieve import Listed, Remote
 from dicomprep.dicom.sniff import sniff
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.pipeline import fetch as module
-from dicomprep.pipeline.fetch import Fetcher, Hours, Row, State
+from dicomprep.pipeline.fetch import Fetcher, Row, State
+from dicomprep.pipeline.hours import Hours
 from dicomprep.pipeline.intake import Intake
 from dicomprep.storage.spool import Spool
+from tests.building import make_dicom
 from tests.pacs.conftest import Reference
 from tests.pacs.orthanc import Orthanc
 from tests.pacs.peers import facts, free_port
-from tests.running import cli
+from tests.pacs.wire import wired
+from tests.running import Place, cli, frames_of, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
@@ -86,17 +95,63 @@ def test_a_study_becomes_images_and_of_a_modality_only_its_series(orthanc: Ortha
     assert "CT" not in shown
 
 
+def test_images_are_made_while_more_is_fetched(orthanc: Orthanc, tmp_path: Path) -> None:
+    """The server is held up in the midst of it until there are some; what is done is never fetched again."""
+    place = Place(tmp_path)
+    where = ("--spool", place.source, "--db", place.db, "--output-dir", place.output, "--workers", 1)
+
+    def some_are_there() -> bool:
+        with suppress(OperationalError):  # before the tables are there
+            return place.db.is_file() and place.rows("SELECT count(*) FROM frames")[0] > 0
+        return False
+
+    seen: list[bool] = []
+
+    def hold_up(total: int) -> bool:
+        if total > 200_000 and not seen:
+            seen.append(wait_until(some_are_there, 40))
+        return False
+
+    with wired(orthanc.dicom) as wire:
+        wire.cut = hold_up
+        done = fetch(tmp_path, replace(orthanc, dicom=wire.port), *EVERYTHING, "--every", 0, *where)
+    assert done.returncode == 0, done.stderr
+    assert seen == [True]
+    before = facts(place)
+    for path in sorted(place.source.rglob("*.dcm"))[::2]:
+        path.unlink()
+    again = fetch(tmp_path, orthanc, *EVERYTHING, *where)
+    assert again.returncode == 0, again.stderr
+    assert re.search(r"Instances: \d+ here already, \d+ preprocessed before\n", again.stdout)
+    assert facts(place) == before
+
+
+def test_what_was_corrected_on_the_server_is_noticed_where_that_is_asked_for(orthanc: Orthanc, tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    file = make_dicom(tmp_path / "first.dcm", frames_of(1)[0], patient_id="WRONG", AccessionNumber="A1")
+    wanted = ("--accession", "A1", "--spool", place.source, "--db", place.db, "--output-dir", place.output)
+    with orthanc.having(file):
+        assert fetch(tmp_path, orthanc, *wanted).returncode == 0
+    wrong = place.rows("SELECT key FROM groups")
+    corrected = dcmread(file)
+    corrected.PatientID = "RIGHT"
+    corrected.save_as(file)
+    with orthanc.having(file):
+        assert "1 here already" in fetch(tmp_path, orthanc, *wanted).stdout
+        assert "1 not said" in fetch(tmp_path, orthanc, *wanted, "--refetch").stdout
+    assert len(list(place.source.rglob("*.dcm"))) == 1
+    right = place.rows("SELECT g.key FROM files f JOIN groups g ON g.id = f.group_id")
+    assert len(right) == 1
+    assert right != wrong
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "Fetch what"),
-        ({"modality": ["CT"]}, "Fetch what"),
-        ({"patient": ["*"]}, "without"),
-        ({"study": ["1.2\\3.4"]}, "not a UID"),
-        ({"date": "20240101", "between": "25:00-06:00"}, "--between"),
-        ({"date": "20240101", "from_": "PACS"}, "AET@HOST:PORT"),
-        ({"date": "20240101", "from_": "PACS@192.0.2.1:104", "method": "move"}, "--host 0.0.0.0"),
-        ({"list_": Path("missing.csv")}, "missing.csv"),
+        ({"between": "25:00-06:00"}, "--between"),
+        ({"from_": "PACS"}, "AET@HOST:PORT"),
+        ({"from_": "PACS@192.0.2.1:104", "method": "move"}, "--host 0.0.0.0"),
+        ({"associations": 0}, "--associations"),
     ],
 )
 def test_what_cannot_be_asked_is_one_sentence(
@@ -104,7 +159,7 @@ def test_what_cannot_be_asked_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=message):
-        fetch_command(**{"from_": "A@127.0.0.1:1"} | options)
+        fetch_command(**{"from_": "A@127.0.0.1:1", "wanted": Wanted(date="20240101")} | options)
 
 
 def test_a_server_that_does_not_answer_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,25 +207,38 @@ def test_what_the_server_says_of_its_syntax_tells_how_an_instance_came(tmp_path:
     assert [row.state for row in rows] == [State.AS_STORED, State.TRANSCODED, State.NOT_SAID]
 
 
-@pytest.mark.parametrize(
-    ("text", "allowed", "refused"),
-    [
-        ("20:00-06:00", ["20:00", "23:59", "00:00", "05:59"], ["06:00", "12:00", "19:59"]),
-        ("9:30-17:00", ["09:30"], ["17:00"]),
-    ],
-)
-def test_hours_may_go_beyond_midnight(text: str, allowed: list[str], refused: list[str]) -> None:
-    hours = Hours.parse(text)
-    assert hours is not None
-    assert [hours.allow(datetime.time.fromisoformat(one)) for one in (*allowed, *refused)] == [True] * len(allowed) + [
-        False
-    ] * len(refused)
+def test_outside_of_its_hours_nothing_is_asked_until_they_begin(
+    orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    with wired(orthanc.dicom) as wire:
+        clock = iter([False, False])
+
+        def are_at(_hours: Hours, _seconds: float) -> bool:
+            now = next(clock, True)
+            assert now or not wire.opened
+            return now
+
+        monkeypatch.setattr(Hours, "are_at", are_at)
+        fetcher = fetcher_of(
+            replace(orthanc, dicom=wire.port), tmp_path, hours=Hours.parse("20:00-06:00"), tell=lines.append
+        )
+        fetcher.fetch([{"StudyInstanceUID": studies(orthanc)[0]}])
+        assert wire.opened
+    assert lines[0] == "waiting: only between 20:00-06:00"
+    assert fetcher.states
 
 
-@pytest.mark.parametrize("text", ["20-6", "24:00-06:00", "20:60-06:00", "always"])
-def test_hours_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="--between"):
-        Hours.parse(text)
+@pytest.mark.parametrize("most", [1, 3])
+def test_no_more_associations_than_allowed_are_open_at_a_time(
+    orthanc: Orthanc, reference: Reference, tmp_path: Path, most: int
+) -> None:
+    with wired(orthanc.dicom) as wire:
+        fetcher = fetcher_of(replace(orthanc, dicom=wire.port), tmp_path, associations=most)
+        fetch_all(fetcher, orthanc)
+        assert 1 <= wire.most <= most
+        assert wire.opened >= len(studies(orthanc))
+    assert fetcher.states.total() == len(reference.stored)
 
 
 def test_outside_of_its_hours_nothing_is_asked_and_it_can_be_ended(orthanc: Orthanc, tmp_path: Path) -> None:

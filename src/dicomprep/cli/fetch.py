@@ -1,82 +1,55 @@
 """`dicomprep fetch`."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dicomprep.cli.options import DEFAULTS, Db, Flag, Flat
-from dicomprep.cli.receive import DEFAULT_SPOOL
+from dicomprep.cli.options import Db, Flag, Flat, MakeOptions, SpoolOptions
 from dicomprep.cli.run import loading_workers, run_and_report
-from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Budget, Config, ImageOptions, Privacy, Splits
-from dicomprep.errors import ConfigError, count_of
+from dicomprep.cli.wanted import Wanted
+from dicomprep.config import DEFAULT_DB
+from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.storage.dimse import Listening, is_loopback
-from dicomprep.storage.spool import Spool, is_uid_name
 from dicomprep.storage.sync import drafted
 
 if TYPE_CHECKING:
+    from dicomprep.config import Config
     from dicomprep.pipeline.fetch import Fetcher, Row
+    from dicomprep.workspace import Workspace
 
 __all__ = ["fetch"]
-
-COLUMNS = {"studyinstanceuid": "StudyInstanceUID", "accessionnumber": "AccessionNumber", "patientid": "PatientID"}
-"""Of a list, whatever their capitals and however their words are divided."""
-
-MAX_LISTED = 100_000
-"""Studies that one list may name; bounds memory."""
 
 
 def fetch(  # noqa: PLR0913
     *,
     from_: Annotated[str, Parameter(name="--from")],
-    study: list[str] | None = None,
-    patient: list[str] | None = None,
-    accession: list[str] | None = None,
-    date: str = "",
-    modality: list[str] | None = None,
-    list_: Annotated[Path | None, Parameter(name="--list")] = None,
+    wanted: Annotated[Wanted, Flat] = Wanted(),  # noqa: B008  (frozen, as those below)
+    refetch: Flag = False,
     method: Literal["get", "move"] = "get",
     associations: int = 1,
     between: str = "",
     report: Path | None = None,
-    listening: Annotated[Listening, Flat] = Listening(),  # noqa: B008  (frozen)
-    spool: Path = DEFAULT_SPOOL,
-    max_spool: float = 100,
-    store_only: Flag = False,
-    output_dir: str = str(DEFAULT_OUTPUT_DIR),
+    listening: Annotated[Listening, Flat] = Listening(),  # noqa: B008
+    into: Annotated[SpoolOptions, Flat] = SpoolOptions(),  # noqa: B008
     db: Db = DEFAULT_DB,
-    workers: int = DEFAULTS.workers,
-    image: Annotated[ImageOptions, Flat] = DEFAULTS.image,
-    splits: Annotated[Splits, Flat] = DEFAULTS.splits,
-    budget: Annotated[Budget, Flat] = DEFAULTS.budget,
-    privacy: Annotated[Privacy, Flat] = DEFAULTS.privacy,
-    durable: Flag = False,
-    shared: Flag = False,
+    make: Annotated[MakeOptions, Flat] = MakeOptions(),  # noqa: B008
 ) -> int:
-    """Fetch studies from a PACS by C-FIND and C-GET or C-MOVE into a folder, and preprocess it.
+    """Fetch studies from a PACS by C-FIND and C-GET or C-MOVE into a folder, and preprocess them as they come.
 
-    What is there already is not fetched again: the same command goes on where it was interrupted.
+    What is there or done already is not fetched again: the same command goes on where it was interrupted.
 
     Parameters
     ----------
     from_
         The PACS: AET@HOST:PORT.
-    study
-        Study Instance UID; may be given several times, as may --patient, --accession and --modality.
-    patient
-        Patient ID.
-    accession
-        Accession Number.
-    date
-        Study date, or a range of dates: 20240101-20240131.
-    modality
-        Only series of this modality, such as CT.
-    list_
-        CSV file with a column study_instance_uid, accession_number or patient_id: one query for each row.
+    refetch
+        Fetch again what is there or done: the server may have corrected it under the same UIDs.
     method
         get: over the same connection. move: the PACS sends to --aet, which it must know, at --host and --port.
     associations
@@ -85,79 +58,82 @@ def fetch(  # noqa: PLR0913
         Only at these hours, such as 20:00-06:00.
     report
         CSV file that says of each instance how it came: as stored, transcoded, or not known.
-    spool
-        Folder that receives, as STUDY/INSTANCE.dcm; `preprocess` takes it like any other.
-    max_spool
-        Gigabytes that this folder may take.
-    store_only
-        Only fetch; `dicomprep preprocess` on the folder does the rest.
-    output_dir
-        Output directory for thumbnails, or s3://BUCKET/PREFIX (gs://, az://).
-    workers
-        Number of parallel workers.
-    durable
-        fsync images before committing their records (survives power loss; slower).
-    shared
-        Make a new data set readable by your group, as far as the umask allows; by default only you can read it.
 
     """
-    given = {"StudyInstanceUID": study, "PatientID": patient, "AccessionNumber": accession}
-    queries = _queries(given, {"StudyDate": date, "ModalitiesInStudy": "\\".join(modality or [])}, list_)
-    if not 1 <= associations <= 64 or not 0 < max_spool <= 1e6:
-        raise ConfigError("--associations: choose from 1 to 64. --max-spool: give gigabytes above 0.")
-    config = Config(
-        dicom_dir=(str(spool),),
-        workers=workers,
-        durable=durable,
-        shared=shared,
-        image=image,
-        splits=splits,
-        budget=budget,
-        privacy=privacy,
-    )
+    queries = wanted.queries()
+    if not 1 <= associations <= 64:
+        raise ConfigError(f"--associations {associations}: choose from 1 to 64.")
+    config = make.config(str(into.spool))
     with loading_workers():
         from dicomprep.dicom.query_retrieve import Remote
-        from dicomprep.pipeline.fetch import Fetcher, Hours
+        from dicomprep.pipeline.done import done_instances
+        from dicomprep.pipeline.fetch import Fetcher
+        from dicomprep.pipeline.hours import Hours
         from dicomprep.pipeline.intake import Intake
         from dicomprep.workspace import Workspace
 
-        remote, hours = Remote.parse(from_, listening.aet), Hours.parse(between)
-        workspace = None if store_only else Workspace.create(db, output_dir)
         fetcher = Fetcher(
-            remote,
-            Intake(Spool(spool, max_bytes=int(max_spool * 1e9)), notes_syntaxes=True),
+            Remote.parse(from_, listening.aet),
+            Intake(into.open(replaces=refetch), notes_syntaxes=True),
             moves=method == "move",
-            modalities=modality or (),
+            modalities=wanted.modality,
             associations=associations,
-            hours=hours,
+            hours=Hours.parse(between),
+            refetches=refetch,
             tell=lambda line: print(line, flush=True),
         )
-        code = _fetch(fetcher, queries, _listening_for(fetcher, listening), report)
-        return max(code, run_and_report(workspace, config)) if workspace and code != 130 else code
+        workspace = None if into.store_only else Workspace.create(db, make.output_dir)
+        if workspace is not None:
+            fetcher.done = done_instances(workspace, config)
+        with _ready(fetcher, _listening_for(fetcher, listening), report), ThreadPoolExecutor(1) as pool:
+            fetching = pool.submit(fetcher.fetch, queries)
+            _make_images(workspace, config, fetcher, fetching, seconds=into.every)
+        return _finish(workspace, config, fetcher, fetching)
 
 
-def _fetch(fetcher: "Fetcher", queries: Sequence[dict[str, str]], listening: Listening, report: Path | None) -> int:
-    """Fetch, and say what came; the exit code."""
-    from dicomprep.engines.interrupts import Stop, stop_first
+@contextmanager
+def _ready(fetcher: "Fetcher", listening: Listening, report: Path | None) -> Iterator[None]:
+    """Within the block what a PACS sends is taken, and what became of each instance is written down."""
     from dicomprep.storage.dimse import serving_storage
-
-    interrupted = Stop()
-
-    def stop() -> None:
-        interrupted.set()
-        fetcher.stopped.set()
 
     with ExitStack() as stack:
         if fetcher.moves:
             stack.enter_context(serving_storage(listening, fetcher.intake.keep))
         fetcher.note = stack.enter_context(_reporting(report))
-        stack.enter_context(stop_first(stop))
-        try:
-            fetcher.fetch(queries)
-        finally:
-            for line in _summarize(fetcher):
-                print(line, flush=True)
-    return 130 if interrupted.is_set() else 3 if fetcher.faults else 0
+        yield
+
+
+def _make_images(
+    workspace: "Workspace | None", config: "Config", fetcher: "Fetcher", fetching: "Future[None]", *, seconds: float
+) -> None:
+    """Preprocess as instances come; in the end nothing is being fetched any more, and what came is said."""
+    from dicomprep.cli.rounds import run_rounds
+    from dicomprep.pipeline.rounds import Supply
+
+    try:
+        run_rounds(
+            workspace, config, seconds=seconds, supply=Supply(fetcher.intake.arrived, fetching.done, fetcher.stopped)
+        )
+    finally:
+        if not fetching.done():
+            fetcher.stopped.set()
+            print("Ending: what is being sent is taken first.", flush=True)
+        wait([fetching])
+        for line in _summarize(fetcher):
+            print(line, flush=True)
+
+
+def _finish(workspace: "Workspace | None", config: "Config", fetcher: "Fetcher", fetching: "Future[None]") -> int:
+    """Preprocess the last of what came, unless interrupted; the exit code. Raises what ended the fetching."""
+    fault = fetching.exception()
+    if fetcher.stopped.is_set():
+        return 130
+    if fault is not None and not isinstance(fault, EnvironmentFault):
+        raise fault
+    code = run_and_report(workspace, config) if workspace is not None else 0
+    if fault is not None:
+        raise fault
+    return max(code, 3 if fetcher.faults else 0)
 
 
 def _summarize(fetcher: "Fetcher") -> Iterator[str]:
@@ -196,36 +172,3 @@ def _reporting(report: Path | None) -> Iterator[Callable[["Row"], None]]:
         writer = csv.writer(file)
         writer.writerow(Row._fields)
         yield writer.writerow
-
-
-def _queries(given: dict[str, Any], common: dict[str, str], table: Path | None) -> list[dict[str, str]]:
-    """One for each value given, or for each row of the list; ConfigError where all of a PACS would be asked for."""
-    common = {keyword: value for keyword, value in common.items() if value}
-    single = [(keyword, value) for keyword, values in given.items() for value in values or ()]
-    single += list(_listed(table)) if table else []
-    for keyword, value in single:
-        if keyword == "StudyInstanceUID" and not is_uid_name(value):
-            raise ConfigError(f"{value} is not a UID.")
-        if not value or "\\" in value or "*" in value or "?" in value or not value.isprintable():
-            raise ConfigError(f"{keyword} {value!r}: give one value, without * and ?.")
-    if not single and not common.get("StudyDate"):
-        raise ConfigError("Fetch what? Give --study, --patient, --accession, --date or --list.")
-    return [{keyword: value, **common} for keyword, value in dict.fromkeys(single)] or [common]
-
-
-def _listed(table: Path) -> Iterator[tuple[str, str]]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            names = {COLUMNS.get("".join(filter(str.isalnum, name.lower()))): name for name in reader.fieldnames or ()}
-            keyword = next((keyword for keyword in COLUMNS.values() if keyword in names), None)
-            if keyword is None:
-                raise ConfigError(f"{table} has none of the columns study_instance_uid, accession_number, patient_id.")
-            for number, row in enumerate(reader, 1):
-                if number > MAX_LISTED:
-                    raise ConfigError(f"{table} has more than {count_of(MAX_LISTED, 'row')}. Divide it.")
-                if value := (row[names[keyword]] or "").strip():
-                    yield keyword, value
-    except (OSError, ValueError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a CSV file in UTF-8"
-        raise ConfigError(f"{table} cannot be read: {reason}.") from error

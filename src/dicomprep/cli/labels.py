@@ -1,15 +1,15 @@
 """`dicomprep labels import FILE` and `dicomprep labels export FILE`."""
 
 from pathlib import Path
+from typing import Annotated
 
 from cyclopts import App
 
 from dicomprep.cli.console import printable
-from dicomprep.cli.options import Db, Flag
+from dicomprep.cli.options import Db, Flag, Flat, IdentifyOptions
 from dicomprep.config import DEFAULT_DB
 from dicomprep.errors import count_of
 from dicomprep.exchange.labels import export_labels, import_labels
-from dicomprep.exchange.pseudonyms import Shown
 from dicomprep.exchange.tables import require_table_place
 from dicomprep.workspace import Workspace
 
@@ -52,8 +52,7 @@ def export(
     *,
     db: Db = DEFAULT_DB,
     history: Flag = False,
-    with_uids: Flag = False,
-    with_paths: Flag = False,
+    identify: Annotated[IdentifyOptions, Flat] = IdentifyOptions(),  # noqa: B008  (frozen)
 ) -> int:
     """Export labels to a CSV or Parquet table; images are identified by their pseudonymous keys, as in exports.
 
@@ -63,14 +62,9 @@ def export(
         CSV or Parquet file to write: its name ends in .csv or .parquet.
     history
         Write the whole history with annotators and times, not only the current labels.
-    with_uids
-        Include DICOM UIDs. They can re-identify patients.
-    with_paths
-        Include the names of images. They may contain names of patients.
 
     """
-    shown = Shown(with_uids=with_uids, with_paths=with_paths)
-    done = export_labels(Workspace.open(db), file, shown=shown, history=history)
+    done = export_labels(Workspace.open(db), file, shown=identify.shown, history=history)
     print(f"Wrote {count_of(done.rows, 'row')} to {file}.")
     if done.by_id:
         print("The key file is missing or damaged: images are identified by their `id` in this database instead.")

@@ -6,11 +6,10 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from dicomprep.cli.console import printable
-from dicomprep.cli.options import Db, Flag
+from dicomprep.cli.options import Db, Flat, IdentifyOptions
 from dicomprep.config import DEFAULT_DB
 from dicomprep.errors import count_of
 from dicomprep.exchange.predictions import Unit, export_predictions, import_predictions
-from dicomprep.exchange.pseudonyms import Shown
 from dicomprep.exchange.tables import require_table_place
 from dicomprep.workspace import Workspace
 
@@ -49,15 +48,14 @@ def import_(file: Path, *, db: Db = DEFAULT_DB, model: str = "", unmatched: Path
 
 
 @predictions.command
-def export(  # noqa: PLR0913
+def export(
     file: Path,
     *,
     db: Db = DEFAULT_DB,
     model: str | None = None,
     by: Annotated[Literal["image", "series", "study", "patient"], Parameter(name="--by")] = "image",
     threshold: float = 0.5,
-    with_uids: Flag = False,
-    with_paths: Flag = False,
+    identify: Annotated[IdentifyOptions, Flat] = IdentifyOptions(),  # noqa: B008  (frozen)
 ) -> int:
     """Export scores to a CSV or Parquet table: per image, or any, max and mean of each class per larger unit.
 
@@ -71,14 +69,9 @@ def export(  # noqa: PLR0913
         Unit of a row: image, series, study or patient.
     threshold
         `any` is 1 if a score in the unit is at least this.
-    with_uids
-        Include DICOM UIDs. They can re-identify patients.
-    with_paths
-        Include the names of images. They may contain names of patients.
 
     """
-    shown = Shown(with_uids=with_uids, with_paths=with_paths)
     workspace = Workspace.open(db)
-    rows = export_predictions(workspace, file, model=model, unit=Unit(by), threshold=threshold, shown=shown)
+    rows = export_predictions(workspace, file, model=model, unit=Unit(by), threshold=threshold, shown=identify.shown)
     print(f"Wrote {count_of(rows, 'row')} to {file}.")
     return 0

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from dicomprep.cli.defaults import read_jobs
-from dicomprep.cli.options import DEFAULTS, Db, Flag, Flat
+from dicomprep.cli.options import DEFAULTS, Db, Flag, Flat, MakeOptions
 from dicomprep.cli.run import loading_workers, run_and_report
-from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Budget, Config, ImageOptions, Privacy, Splits
+from dicomprep.config import DEFAULT_DB
 from dicomprep.engines.options import EngineOptions
 from dicomprep.errors import ConfigError
 from dicomprep.storage.place import is_url
 
 if TYPE_CHECKING:
+    from dicomprep.config import Config
     from dicomprep.workspace import Workspace
 
 __all__ = ["preprocess"]
@@ -24,20 +25,13 @@ MAX_WATCH_SECONDS = 86_400
 def preprocess(  # noqa: PLR0913
     dicom_dir: Annotated[list[str] | None, Parameter(negative="")] = None,
     *,
-    output_dir: str = str(DEFAULT_OUTPUT_DIR),
     db: Db = DEFAULT_DB,
-    workers: int = DEFAULTS.workers,
+    make: Annotated[MakeOptions, Flat] = MakeOptions(),  # noqa: B008  (frozen)
     where: Annotated[EngineOptions, Flat] = DEFAULTS.where,
-    image: Annotated[ImageOptions, Flat] = DEFAULTS.image,
-    splits: Annotated[Splits, Flat] = DEFAULTS.splits,
-    budget: Annotated[Budget, Flat] = DEFAULTS.budget,
-    privacy: Annotated[Privacy, Flat] = DEFAULTS.privacy,
     strict: Flag = False,
-    durable: Flag = False,
     archives: bool = True,
     follow_links: Flag = False,
     prune: Flag = False,
-    shared: Flag = False,
     watch: float | None = None,
     test: Flag = False,
 ) -> int:
@@ -50,22 +44,14 @@ def preprocess(  # noqa: PLR0913
     dicom_dir
         Directory containing DICOM files, an archive of them (.zip, .tar, .tar.gz …), s3://BUCKET/PREFIX
         (gs://, az://, https://), or "dicomweb+https://HOST/ROOT?StudyDate=…"; several may be given.
-    output_dir
-        Output directory for thumbnails, or s3://BUCKET/PREFIX (gs://, az://).
-    workers
-        Number of parallel workers.
     strict
         Exit with 1 if any file failed.
-    durable
-        fsync images before committing their records (survives power loss; slower).
     archives
         Open archives found in directories.
     follow_links
         Follow symbolic links whose targets lie in DICOM_DIR, as in data sets of DataLad and git-annex.
     prune
         Remove images and records of files that no longer exist.
-    shared
-        Make a new data set readable by your group, as far as the umask allows; by default only you can read it.
     watch
         Search again every so many seconds for what has arrived, until interrupted.
     test
@@ -78,30 +64,23 @@ def preprocess(  # noqa: PLR0913
         raise ConfigError(f"--watch {watch:g}: give seconds, up to a day's ({MAX_WATCH_SECONDS}).")
     if not dicom_dir:
         raise ConfigError("Which folder? Give DICOM_DIR, or --test for sample files.")
-    config = Config(
-        dicom_dir=tuple(dicom_dir),
-        workers=workers,
+    config = make.config(
+        *dicom_dir,
         where=where,
         jobs=read_jobs([Path(one) for one in dicom_dir if not is_url(one)]) if where.cluster is not None else None,
         strict=strict,
-        durable=durable,
         archives=archives,
         follow_links=follow_links,
         prune=prune,
-        shared=shared,
-        image=image,
-        splits=splits,
-        budget=budget,
-        privacy=privacy,
     )
     with loading_workers(here=where.is_local):
         from dicomprep.workspace import Workspace
 
-        workspace = Workspace.create(db, output_dir)
+        workspace = Workspace.create(db, make.output_dir)
         return run_and_report(workspace, config) if watch is None else _watch(workspace, config, watch)
 
 
-def _watch(workspace: "Workspace", config: Config, seconds: float) -> int:
+def _watch(workspace: "Workspace", config: "Config", seconds: float) -> int:
     from dicomprep.cli.console import printable
     from dicomprep.cli.rounds import run_rounds
     from dicomprep.storage.dicomweb_address import without_query

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 
 from dicomprep.cli.console import ConsoleListener, printable
 from dicomprep.config import Config
-from dicomprep.engines.interrupts import Stop
 from dicomprep.errors import ConfigError, EnvironmentFault, count_of
 from dicomprep.pipeline.result import Result
-from dicomprep.pipeline.rounds import rounds
+from dicomprep.pipeline.rounds import Supply, rounds
 from dicomprep.pipeline.run import run
 from dicomprep.workspace import Workspace
 
@@ -29,16 +28,16 @@ def run_rounds(
     config: Config,
     *,
     seconds: float,
-    arrived: threading.Event | None = None,
+    supply: Supply | None = None,
     idle: str = "",
     news: Callable[[], Sequence[str]] = lambda: (),
 ) -> None:
-    """Preprocess (where there is a data set) every so many seconds, or as things arrive, until SIGINT or SIGTERM.
+    """Preprocess (where there is a data set) every so many seconds, or as things arrive, until that is over.
 
     `news` says what else happened since the round before, `idle` what is said where nothing did. Raises ConfigError
     where the first round cannot begin; a folder that is not there in a later one may be back in the next.
     """
-    stopped, begun = Stop(), threading.Event()
+    supply, begun = supply or Supply(), threading.Event()
 
     def work() -> Result | None:
         if workspace is None:
@@ -51,11 +50,11 @@ def run_rounds(
             raise EnvironmentFault(str(error)) from error
         begun.set()
         if result.interrupted:
-            stopped.set()
+            supply.stopped.set()
         _forget_if_idle(workspace, result)
         return result
 
-    for became in rounds(work, seconds=seconds, stopped=stopped, arrived=arrived):
+    for became in rounds(work, seconds=seconds, supply=supply):
         said = [*news(), *_describe(became)] or [idle] * bool(idle)
         if said:
             print(printable(f"{time.strftime('%H:%M:%S')} {'; '.join(said)}"), flush=True)

@@ -3,11 +3,10 @@
 Hospital networks are slow and shared: a few associations at a time, and where that is asked for at night alone.
 """
 
-import datetime
-import re
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,10 +23,11 @@ from dicomprep.dicom.query_retrieve import (
     move_instances,
 )
 from dicomprep.engines.interrupts import Stop
-from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.errors import EnvironmentFault
+from dicomprep.pipeline.hours import Hours
 from dicomprep.pipeline.intake import Intake
 
-__all__ = ["Fetcher", "Hours", "Row", "State"]
+__all__ = ["Fetcher", "Row", "State"]
 
 T = TypeVar("T")
 
@@ -45,6 +45,8 @@ class State(StrEnum):
     """How an instance came."""
 
     HERE = "here already"
+    DONE = "preprocessed before"
+    """It is no longer in the spool, and nothing needs it there."""
     AS_STORED = "as stored"
     TRANSCODED = "transcoded"
     NOT_SAID = "not said by the server"
@@ -64,36 +66,6 @@ class Row(NamedTuple):
     """In which the server says that it keeps it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hours:
-    """When something may be asked for, by this machine's clock: `20:00-06:00`."""
-
-    begin: datetime.time
-    end: datetime.time
-
-    @classmethod
-    def parse(cls, text: str) -> "Hours | None":
-        """None where no hours are given; ConfigError where they are none.
-
-        >>> Hours.parse("20:00-06:00").allow(datetime.time(23))
-        True
-        """
-        if not text:
-            return None
-        match = re.fullmatch(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)", text)
-        try:
-            first, second, third, fourth = map(int, match.groups()) if match else (99, 0, 0, 0)
-            return cls(datetime.time(first, second), datetime.time(third, fourth))
-        except ValueError as error:
-            raise ConfigError(f"--between {text}: give two times of day such as 20:00-06:00.") from error
-
-    def allow(self, now: datetime.time) -> bool:
-        """Whether it is time; the hours may go beyond midnight."""
-        if self.begin <= self.end:
-            return self.begin <= now < self.end
-        return now >= self.begin or now < self.end
-
-
 @dataclass(slots=True)
 class Fetcher:
     """Fetches studies until all is there, or was tried in vain, or `stopped` is set."""
@@ -105,6 +77,10 @@ class Fetcher:
     modalities: Sequence[str] = ()
     associations: int = 1
     hours: Hours | None = None
+    refetches: bool = False
+    """What is here already is asked for all the same: it may have been corrected."""
+    done: Callable[[str, Sequence[str]], Collection[str]] = lambda _study, _instances: ()
+    """Of instances of a study those of which images were made, wherever their files are."""
     tell: Callable[[str], None] = lambda _line: None
     note: Callable[[Row], None] = lambda _row: None
     stopped: Stop = field(default_factory=Stop)
@@ -113,6 +89,8 @@ class Fetcher:
     """Of what came."""
     faults: Counter[str] = field(default_factory=Counter)
     """Why something did not come."""
+    given_up: bool = False
+    """The server does not answer any more, or the disk is full."""
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def fetch(self, queries: Sequence[dict[str, str]]) -> None:
@@ -132,11 +110,11 @@ class Fetcher:
                 except EnvironmentFault as fault:
                     line, failed = str(fault), failed + 1
                     self.faults[line] += 1
-                if self.stopped.is_set():
+                if self.stopped.is_set() or self.given_up:
                     continue
                 self.tell(f"study {count:,} of {len(studies):,}: {line}")
                 if failed >= MAX_FAILED_STUDIES or self.intake.fault:
-                    self.stopped.set()
+                    self.given_up = True
                     raise EnvironmentFault(self.intake.fault or f"{line} The same command goes on from here.")
 
     def _fetch_study(self, study: str) -> str:
@@ -144,11 +122,18 @@ class Fetcher:
         if not self._may_ask():
             return "not begun"
         listed = self._persist(lambda: find_instances(self.remote, study, self.modalities))
-        missing = [one for one in listed if not self.intake.spool.holds(study, one.instance)]
-        self._count(Row(study, one.instance, State.HERE) for one in listed if one not in set(missing))
+        known = {} if self.refetches else self._known(study, listed)
+        self._count(Row(study, instance, state) for instance, state in known.items())
+        missing = [one for one in listed if one.instance not in known]
         failed = sum(self._fetch_batch(batch) for batch in _batches(missing))
-        said = f"{len(missing) - failed:,} instances fetched, {len(listed) - len(missing):,} here already"
+        said = f"{len(missing) - failed:,} instances fetched, {len(known):,} here already"
         return f"{said}, {failed:,} not fetched" if failed else said
+
+    def _known(self, study: str, listed: Sequence[Listed]) -> dict[str, State]:
+        """What need not be asked for, and why."""
+        here = {one.instance: State.HERE for one in listed if self.intake.spool.holds(study, one.instance)}
+        others = [one.instance for one in listed if one.instance not in here]
+        return here | dict.fromkeys(self.done(study, others), State.DONE)
 
     def _fetch_batch(self, batch: Sequence[Listed]) -> int:
         """Fetch some instances of one series; how many are missing in the end."""
@@ -156,7 +141,7 @@ class Fetcher:
         for number, pause in enumerate((*PAUSES_SECONDS, None)):
             said = self._ask_for(missing, one_by_one=number > 0) or said
             missing = [one for one in missing if not self._has_come(one)]
-            if not missing or pause is None or self.intake.fault or self.stopped.wait(pause):
+            if not missing or pause is None or self._is_over or self.stopped.wait(pause):
                 break
         if missing:
             with self._counting:
@@ -171,7 +156,7 @@ class Fetcher:
         """
         said = ""
         for part in ([one] for one in missing) if one_by_one else [missing]:
-            if not self._may_ask() or self.intake.fault:
+            if not self._may_ask() or self._is_over:
                 break
             try:
                 if self.moves:
@@ -185,7 +170,7 @@ class Fetcher:
     def _has_come(self, listed: Listed) -> bool:
         """Whether an instance is here; if so, how it came is counted."""
         syntax = self.intake.syntaxes.pop(listed.instance, "")
-        if not syntax and not self.intake.spool.holds(listed.study, listed.instance):
+        if not syntax and (self.refetches or not self.intake.spool.holds(listed.study, listed.instance)):
             return False
         state = State.NOT_SAID
         if listed.syntaxes and syntax:
@@ -211,12 +196,20 @@ class Fetcher:
                     raise
         return ask()
 
+    @property
+    def _is_over(self) -> bool:
+        return bool(self.given_up or self.intake.fault)
+
     def _may_ask(self) -> bool:
         """Wait for the hours in which this is allowed; False where all is to end."""
-        while self.hours is not None and not self.hours.allow(datetime.datetime.now().astimezone().time()):
+        told = False
+        while self.hours is not None and not self.hours.are_at(time.time()) and not self._is_over:
+            if not told:
+                self.tell(f"waiting: only between {self.hours}")
+                told = True
             if self.stopped.wait(1.0):
                 return False
-        return not self.stopped.is_set()
+        return not self.stopped.is_set() and not self._is_over
 
 
 def _batches(missing: Sequence[Listed]) -> Iterator[Sequence[Listed]]:

@@ -3,31 +3,46 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dicomprep.engines.interrupts import Stop, stop_first
 from dicomprep.errors import EnvironmentFault
 
-__all__ = ["rounds"]
+__all__ = ["Supply", "rounds"]
 
 T = TypeVar("T")
 
 
-def rounds(
-    work: Callable[[], T], *, seconds: float, stopped: Stop, arrived: threading.Event | None = None
-) -> Iterator[T | EnvironmentFault]:
-    """Work now, then every so many `seconds`; with `arrived`, only where that was set meanwhile.
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """Where the work comes from, and how long."""
 
-    A fault of the surroundings ends a round, not those after it. All ends when `stopped` is set, as the first SIGINT or
-    SIGTERM does.
+    arrived: threading.Event | None = None
+    """Set where there is something to do; without it every round looks."""
+    has_ended: Callable[[], bool] = lambda: False
+    """Whether nothing comes any more."""
+    stopped: Stop = field(default_factory=Stop)
+    """The first SIGINT or SIGTERM sets it."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is to be no other round."""
+        return self.stopped.is_set() or self.has_ended()
+
+
+def rounds(work: Callable[[], T], *, seconds: float, supply: Supply) -> Iterator[T | EnvironmentFault]:
+    """Work now, then every so many `seconds`, or where something has arrived, until the supply is over.
+
+    A fault of the surroundings ends a round, not those after it.
     """
-    with stop_first(stopped.set):
-        while not stopped.is_set():
-            if arrived is not None:
-                arrived.clear()
+    with stop_first(supply.stopped.set):
+        while not supply.is_over:
+            if supply.arrived is not None:
+                supply.arrived.clear()
             began = time.monotonic()
             yield _attempt(work)
-            _wait(arrived, stopped, earliest=began + seconds)
+            _wait(supply, earliest=began + seconds)
 
 
 def _attempt(work: Callable[[], T]) -> T | EnvironmentFault:
@@ -37,8 +52,9 @@ def _attempt(work: Callable[[], T]) -> T | EnvironmentFault:
         return fault
 
 
-def _wait(arrived: threading.Event | None, stopped: Stop, *, earliest: float) -> None:
-    """Until it is time and something has arrived, or this is stopped."""
-    while not stopped.wait(0.1):
+def _wait(supply: Supply, *, earliest: float) -> None:
+    """Until it is time and something has arrived, or all is over."""
+    arrived = supply.arrived
+    while not supply.is_over and not supply.stopped.wait(0.1):
         if time.monotonic() >= earliest and (arrived is None or arrived.is_set()):
             return

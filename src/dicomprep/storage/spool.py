@@ -18,7 +18,7 @@ from dicomprep.storage.access import OWNER, make_folder
 from dicomprep.storage.paths import INCOMING
 from dicomprep.storage.sync import new_file, sync_folder
 
-__all__ = ["Content", "Kept", "Spool", "is_uid_name"]
+__all__ = ["Content", "Kept", "Spool", "is_uid_name", "path_of"]
 
 Content = Sequence[bytes | memoryview]
 """A file as pieces that follow each other."""
@@ -46,14 +46,19 @@ class Kept(StrEnum):
     """The same bytes were there already."""
     OTHER = "received with other content than before"
     """There is one of the same UID with other bytes: both are kept."""
+    REPLACED = "replaced"
+    """There was one of the same UID with other bytes."""
 
 
 class Spool:
     """Instances as `STUDY/INSTANCE.dcm`, by their UIDs. Several threads may use it at a time."""
 
-    def __init__(self, folder: Path, *, max_bytes: int) -> None:
-        """Make the folder; what a process that died left half written is removed. Raises EnvironmentFault."""
-        self.folder, self.max_bytes = folder.absolute(), max_bytes
+    def __init__(self, folder: Path, *, max_bytes: int, replaces: bool = False) -> None:
+        """Make the folder; what a process that died left half written is removed. Raises EnvironmentFault.
+
+        With `replaces` an instance of the same UID takes the place of the one that is here.
+        """
+        self.folder, self.max_bytes, self.replaces = folder.absolute(), max_bytes, replaces
         self._locks = [threading.Lock() for _ in range(LOCK_COUNT)]
         self._counting = threading.Lock()
         try:
@@ -82,19 +87,26 @@ class Spool:
             raise InputError(ErrorCode.CORRUPT_HEADER, "its SOP Instance UID is not a UID")
         place, size = self._place(study, instance), sum(len(piece) for piece in content)
         with self._locks[hash(instance) % LOCK_COUNT]:
-            kept = Kept.NEW
-            if place.is_file():
-                if _holds(place, content):
-                    return Kept.KNOWN
-                place, kept = _own_place(place, content), Kept.OTHER
-                if place.is_file():
-                    return Kept.KNOWN
+            place, kept = self._find_room(place, content)
+            if kept is Kept.KNOWN:
+                return kept
             with self._room_for(size):
                 self._write(place, content)
         return kept
 
     def _place(self, study: str, instance: str) -> Path:
-        return self.folder / (study if is_uid_name(study) else WITHOUT_STUDY) / f"{instance}.dcm"
+        return self.folder / path_of(study, instance)
+
+    def _find_room(self, place: Path, content: Content) -> tuple[Path, Kept]:
+        """Where an instance is to be written, and what becomes of it."""
+        if not place.is_file():
+            return place, Kept.NEW
+        if _holds(place, content):
+            return place, Kept.KNOWN
+        if self.replaces:
+            return place, Kept.REPLACED
+        place = _own_place(place, content)
+        return place, Kept.KNOWN if place.is_file() else Kept.OTHER
 
     def _write(self, place: Path, content: Content) -> None:
         try:
@@ -132,6 +144,11 @@ class Spool:
             with suppress(FileNotFoundError):
                 if now - draft.stat(follow_symlinks=False).st_mtime > MIN_DRAFT_AGE_SECONDS:
                     draft.unlink()
+
+
+def path_of(study: str, instance: str) -> str:
+    """Where an instance lies in a spool."""
+    return f"{study if is_uid_name(study) else WITHOUT_STUDY}/{instance}.dcm"
 
 
 def is_uid_name(uid: str) -> bool:

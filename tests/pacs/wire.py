@@ -1,0 +1,77 @@
+"""A wire between two that talk by TCP: it counts connections, and cuts one where a test wants that."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+PIECE_BYTES = 2**14
+
+
+@dataclass
+class Wire:
+    """What it carried."""
+
+    port: int
+    cut: Callable[[int], bool] = lambda _total: False
+    """cut(bytes that it has carried in all) → whether the connection ends here, without a word."""
+    most: int = 0
+    """Connections at one time."""
+    opened: int = 0
+    total: int = 0
+    _now: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, step: int) -> None:
+        with self._lock:
+            self._now += step
+            self.opened += step > 0
+            self.most = max(self.most, self._now)
+
+    def carry(self, source: socket.socket, target: socket.socket) -> None:
+        """All that comes, until one of them ends, or it is cut."""
+        with suppress(OSError):
+            while piece := source.recv(PIECE_BYTES):
+                with self._lock:
+                    self.total += len(piece)
+                    is_cut = self.cut(self.total)
+                if is_cut:
+                    break
+                target.sendall(piece)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def wired(to: int) -> Iterator[Wire]:
+    """A wire to a port of this machine."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    wire = Wire(listener.getsockname()[1])
+    threads = []
+
+    def serve(near: socket.socket) -> None:
+        with near, suppress(OSError), socket.create_connection(("127.0.0.1", to), timeout=30) as far:
+            wire.count(1)
+            back = threading.Thread(target=wire.carry, args=(far, near), daemon=True)
+            back.start()
+            wire.carry(near, far)
+            back.join()
+            wire.count(-1)
+
+    def listen() -> None:
+        with suppress(OSError):
+            while True:
+                threads.append(threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True))
+                threads[-1].start()
+
+    accepting = threading.Thread(target=listen, daemon=True)
+    accepting.start()
+    try:
+        yield wire
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for thread in [accepting, *threads]:
+            thread.join(5)
