@@ -72,3 +72,16 @@ def facts(place: Place) -> Counter[tuple[Any, ...]]:
     for file_id, number, name in place.rows("SELECT file_id, frame_number, thumbnail_path FROM frames ORDER BY 1, 2"):
         frames.setdefault(file_id, []).append((number, images[name]))
     return Counter((*row[1:], tuple(frames.get(row[0], ()))) for row in rows)
+
+
+def make_certificate(folder: Path, *, password: str = "") -> tuple[Path, Path]:
+    """A certificate that vouches for itself, of 127.0.0.1, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder.mkdir(exist_ok=True)
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    names = ("-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1")
+    secret = ("-passout", f"pass:{password}") if password else ("-nodes",)
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", *secret, "-days", "2", *names]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], capture_output=True, timeout=30, check=True)
+    return certificate, key

@@ -1,10 +1,8 @@
 """`preprocess dicomweb+https://…`: as a folder of the server's files, whatever the server does in between."""
 
 import json
-import shutil
 import signal
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ from dicomprep.storage.dicomweb_source import DicomwebSource, find_instances
 from dicomprep.storage.waiting import waiting_for
 from tests.pacs.conftest import Reference
 from tests.pacs.orthanc import PASSWORD, USER, Orthanc
-from tests.pacs.peers import facts
+from tests.pacs.peers import facts, make_certificate
 from tests.running import Place, cli, dicomprep_command, started, wait_until
 from tests.services.faulty_proxy import Proxy, proxying
 
@@ -293,18 +291,7 @@ def test_the_token_is_that_of_the_moment(tmp_path: Path, monkeypatch: pytest.Mon
     assert "Modality" not in server.requests[0][0]
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate that vouches for itself, of 127.0.0.1, and its key."""
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    names = ("-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], capture_output=True, timeout=30, check=True)
-    return certificate, key
-
-
 def test_a_server_and_who_asks_know_each_other_by_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())  # as in many a hospital; ours counts before it
     certificate, key = make_certificate(tmp_path)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

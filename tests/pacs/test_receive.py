@@ -21,7 +21,8 @@ from pynetdicom.dimse_primitives import C_STORE
 from dicomprep.cli.defaults import default_options
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.storage import dimse
-from dicomprep.storage.dimse import Listening, Received, serving_storage
+from dicomprep.storage.dimse import Received, serving_storage
+from dicomprep.storage.dimse_peers import Listening
 from tests.pacs.peers import data_set_of, data_sets, facts, program, receiving, send
 from tests.running import Place, make_files, wait_until
 
@@ -197,6 +198,19 @@ def test_who_only_connects_keeps_nobody_out() -> None:
         for _ in range(6):
             socket.create_connection(("127.0.0.1", server.port)).close()
         assert wait_until(lambda: echo(server.port, "-aec", "DICOMPREP") == 0, 5)
+
+
+def test_who_stops_in_the_midst_of_an_announcement_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(dimse, "SILENCE_SECONDS", 0.5)
+    make_files(tmp_path, "a.dcm")
+    with served(max_associations=1) as server, associated(server.port) as association:
+        part = parts_of(dcmread(tmp_path / "a.dcm"), association)[0]
+        association.dul.send_pdu(part)
+        assert wait_until(association.dul.to_provider_queue.empty, 5)
+        association.dul.socket.socket.sendall(struct.pack(">BBL", 4, 0, 1000) + bytes(10))
+        assert wait_until(lambda: echo(server.port, "-aec", "DICOMPREP") == 0, 8)
 
 
 def test_without_pynetdicom_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A wire between two that talk by TCP: it counts connections, and cuts one where a test wants that."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -45,13 +46,15 @@ class Wire:
 
 
 @contextmanager
-def wired(to: int) -> Iterator[Wire]:
-    """A wire to a port of this machine."""
+def wired(to: int, tls: ssl.SSLContext | None = None) -> Iterator[Wire]:
+    """A wire to a port of this machine; with `tls`, who comes in has to speak that."""
     listener = socket.create_server(("127.0.0.1", 0))
     wire = Wire(listener.getsockname()[1])
     threads = []
 
     def serve(near: socket.socket) -> None:
+        with suppress(OSError):
+            near = tls.wrap_socket(near, server_side=True) if tls else near
         with near, suppress(OSError), socket.create_connection(("127.0.0.1", to), timeout=30) as far:
             wire.count(1)
             back = threading.Thread(target=wire.carry, args=(far, near), daemon=True)

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -15,7 +16,8 @@ from dicomprep.cli.run import loading_workers, run_and_report
 from dicomprep.cli.wanted import Wanted
 from dicomprep.config import DEFAULT_DB
 from dicomprep.errors import ConfigError, EnvironmentFault
-from dicomprep.storage.dimse import Listening, is_loopback
+from dicomprep.storage.dimse_peers import Listening, is_loopback
+from dicomprep.storage.dimse_tls import TlsFiles
 from dicomprep.storage.sync import drafted
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def fetch(  # noqa: PLR0913
     between: str = "",
     report: Path | None = None,
     listening: Annotated[Listening, Flat] = Listening(),  # noqa: B008
+    tls: Annotated[TlsFiles, Flat] = TlsFiles(),  # noqa: B008
     into: Annotated[SpoolOptions, Flat] = SpoolOptions(),  # noqa: B008
     db: Db = DEFAULT_DB,
     make: Annotated[MakeOptions, Flat] = MakeOptions(),  # noqa: B008
@@ -63,7 +66,7 @@ def fetch(  # noqa: PLR0913
     queries = wanted.queries()
     if not 1 <= associations <= 64:
         raise ConfigError(f"--associations {associations}: choose from 1 to 64.")
-    config = make.config(str(into.spool))
+    config, incoming = make.config(str(into.spool)), tls.for_listening() if method == "move" else None
     with loading_workers():
         from dicomprep.dicom.query_retrieve import Remote
         from dicomprep.pipeline.done import done_instances
@@ -73,7 +76,7 @@ def fetch(  # noqa: PLR0913
         from dicomprep.workspace import Workspace
 
         fetcher = Fetcher(
-            Remote.parse(from_, listening.aet),
+            Remote.parse(from_, listening.aet, tls.for_calling()),
             Intake(into.open(replaces=refetch), notes_syntaxes=True),
             moves=method == "move",
             modalities=wanted.modality,
@@ -85,20 +88,20 @@ def fetch(  # noqa: PLR0913
         workspace = None if into.store_only else Workspace.create(db, make.output_dir)
         if workspace is not None:
             fetcher.done = done_instances(workspace, config)
-        with _ready(fetcher, _listening_for(fetcher, listening), report), ThreadPoolExecutor(1) as pool:
+        with _ready(fetcher, _listening_for(fetcher, listening), incoming, report), ThreadPoolExecutor(1) as pool:
             fetching = pool.submit(fetcher.fetch, queries)
             _make_images(workspace, config, fetcher, fetching, seconds=into.every)
         return _finish(workspace, config, fetcher, fetching)
 
 
 @contextmanager
-def _ready(fetcher: "Fetcher", listening: Listening, report: Path | None) -> Iterator[None]:
+def _ready(fetcher: "Fetcher", listening: Listening, tls: SSLContext | None, report: Path | None) -> Iterator[None]:
     """Within the block what a PACS sends is taken, and what became of each instance is written down."""
     from dicomprep.storage.dimse import serving_storage
 
     with ExitStack() as stack:
         if fetcher.moves:
-            stack.enter_context(serving_storage(listening, fetcher.intake.keep))
+            stack.enter_context(serving_storage(listening, fetcher.intake.keep, tls=tls))
         fetcher.note = stack.enter_context(_reporting(report))
         yield
 

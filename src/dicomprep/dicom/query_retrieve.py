@@ -9,13 +9,15 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.pixels.codecs import transfer_syntaxes
-from dicomprep.storage.dimse import Keep, load_pynetdicom, receiving_handlers, require_title
+from dicomprep.storage.dimse import Keep, load_pynetdicom, receiving_handlers
+from dicomprep.storage.dimse_peers import require_title
 from dicomprep.storage.spool import is_uid_name
 
 __all__ = [
@@ -70,15 +72,16 @@ class Remote:
     host: str
     port: int
     own_title: str
+    tls: SSLContext | None = None
 
     @classmethod
-    def parse(cls, text: str, own_title: str) -> "Remote":
+    def parse(cls, text: str, own_title: str, tls: SSLContext | None = None) -> "Remote":
         """`AET@HOST:PORT`; ConfigError where it is none."""
         match = re.fullmatch(r"([^@]+)@(\[[0-9a-fA-F:.]+\]|[^\s:@/]+):(\d{1,5})", text)
         if match is None or not 1 <= int(match[3]) <= 65535:
             raise ConfigError(f"--from {text}: give AET@HOST:PORT, such as PACS@10.0.0.5:104.")
         own = require_title(own_title, "aet")
-        return cls(require_title(match[1], "from"), match[2].strip("[]"), int(match[3]), own)
+        return cls(require_title(match[1], "from"), match[2].strip("[]"), int(match[3]), own, tls)
 
     def __str__(self) -> str:
         return f"{self.title}@{self.host}:{self.port}"
@@ -146,7 +149,8 @@ def _associated(
     roles = [pynetdicom.build_role(uid, scp_role=True) for uid in classes]
     handlers = receiving_handlers(pynetdicom, keep) if keep else []
     where = (remote.host, remote.port, contexts, remote.title)
-    association = entity.associate(*where, ext_neg=roles, evt_handlers=handlers)
+    tls = (remote.tls, remote.host) if remote.tls is not None else None
+    association = entity.associate(*where, ext_neg=roles, evt_handlers=handlers, tls_args=tls)
     try:
         if not association.is_established:
             raise EnvironmentFault(f"{remote} {_why_not(association, remote)}")
@@ -162,6 +166,8 @@ def _associated(
 def _why_not(association: Any, remote: Remote) -> str:  # noqa: ANN401
     if association.is_rejected:
         return f"refuses {remote.own_title}: it has to know this AE title (--aet), and its own is to be right."
+    if remote.tls is not None:
+        return "does not answer, or the two do not trust each other's certificates (--tls-ca, --tls-cert)."
     return "does not answer, or ends the connection."
 
 

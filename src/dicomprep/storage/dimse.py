@@ -5,26 +5,26 @@ taken apart here.
 """
 
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from dicomprep.errors import ConfigError, DicomprepError, EnvironmentFault, InputError
+from dicomprep.errors import DicomprepError, EnvironmentFault, InputError
 from dicomprep.extras import load_extra
+from dicomprep.storage.dimse_peers import Door, Listening
 from dicomprep.storage.spool import Content
 
 __all__ = [
     "Keep",
-    "Listening",
-    "Peer",
     "Received",
-    "is_loopback",
+    "Service",
+    "StorageServer",
     "load_pynetdicom",
     "receiving_handlers",
-    "require_title",
     "serving_storage",
 ]
 
@@ -34,9 +34,6 @@ MAX_HELD_BYTES = 2**31
 MAX_PDU_BYTES, READ_BYTES = 2**20, 2**18
 """Of what a peer may announce at once, and of what is asked of the socket at once."""
 
-MAX_TITLE = 16
-"""Characters of an AE title at most."""
-
 SILENCE_SECONDS = 60.0
 """Without a byte from a peer; after that the association is ended."""
 
@@ -44,8 +41,6 @@ PATIENCE_SECONDS = 10.0
 """What associations are given to begin, and at the end of all to end by themselves."""
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
-REJECTED, BY_USER, CALLING_TITLE, CALLED_TITLE = 1, 1, 3, 7
-"""PS3.8 section 9.3.4: result, source, and two reasons."""
 
 
 class Received(NamedTuple):
@@ -69,49 +64,13 @@ Keep = Callable[[Received], None]
 """Takes an instance over; when it returns the instance is safe. Raises InputError, or EnvironmentFault."""
 
 
-class Peer(NamedTuple):
-    """Who may send: an AE title, an address, or both; an empty one may be any."""
+class Service(NamedTuple):
+    """Something else that is offered beside storage."""
 
-    title: str
-    addresses: frozenset[str]
-
-    @classmethod
-    def parse(cls, text: str) -> "Peer":
-        """A peer as it is given: `AET`, `AET@HOST` or `@HOST`; ConfigError where it is none."""
-        title, _, host = text.partition("@")
-        if not (title or host):
-            raise ConfigError(f"--peer {text}: give AET, AET@HOST or @HOST.")
-        return cls(require_title(title, "peer") if title else "", _addresses(host) if host else frozenset())
-
-    def is_at(self, title: str, address: str) -> bool:
-        """Whether it is the one that calls."""
-        return self.title in ("", title) and (not self.addresses or address in self.addresses)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listening:
-    """Where a Storage SCP listens, and to whom."""
-
-    port: int = 11112
-    """Port to listen on."""
-    aet: str = "DICOMPREP"
-    """AE title of this program; associations that call another one are refused."""
-    host: str = "127.0.0.1"
-    """Address to listen on; one that other machines reach, such as 0.0.0.0, needs --peer."""
-    peer: tuple[str, ...] = ()
-    """Who may send: AET, AET@HOST or @HOST; may be given several times. On this machine alone, by default anybody."""
-    max_associations: int = 10
-    """Associations at one time; more are refused for now."""
-
-    def __post_init__(self) -> None:
-        require_title(self.aet, "aet")
-        if not 0 <= self.port <= 65535:
-            raise ConfigError(f"--port {self.port}: choose from 1 to 65535.")
-        if not 1 <= self.max_associations <= 1000:
-            raise ConfigError(f"--max-associations {self.max_associations}: choose from 1 to 1000.")
-        if not self.peer and not is_loopback(self.host):
-            message = f"--host {self.host}: other machines can reach it, so say who may send"
-            raise ConfigError(f"{message}: --peer AET@HOST, once for each.")
+    sop_class: str
+    """Its UID."""
+    handlers: list[Any]
+    """(event of pynetdicom, who is called)"""
 
 
 @dataclass(slots=True)
@@ -122,23 +81,29 @@ class StorageServer:
     refused: list[str] = field(default_factory=list)
     """Who was not let in, and why; in order, the last few."""
 
+    def note_refusal(self, who: str) -> None:
+        """Keep the last ten."""
+        self.refused = [*self.refused[-9:], who]
+
 
 @contextmanager
-def serving_storage(listening: Listening, keep: Keep) -> Iterator[StorageServer]:
+def serving_storage(
+    listening: Listening, keep: Keep, *, tls: ssl.SSLContext | None = None, services: Sequence[Service] = ()
+) -> Iterator[StorageServer]:
     """Listen, in threads of this process, until the end of the block; what was acknowledged has been kept.
 
     Raises ConfigError without pynetdicom, EnvironmentFault where the address cannot be listened on.
     """
     pynetdicom = load_pynetdicom("Receiving instances")
-    entity = pynetdicom.AE(listening.aet)
-    entity.add_supported_context(pynetdicom.sop_class.Verification)
-    entity.maximum_associations, entity.maximum_pdu_size = listening.max_associations, MAX_PDU_BYTES // 4
-    entity.network_timeout = entity.dimse_timeout = SILENCE_SECONDS
-    entity.acse_timeout = PATIENCE_SECONDS
-    server, door = StorageServer(), _Door(listening)
-    handlers = [*receiving_handlers(pynetdicom, keep), (pynetdicom.evt.EVT_REQUESTED, door.check, [server])]
+    server, entity = StorageServer(), _make_entity(pynetdicom, listening)
+    handlers = receiving_handlers(pynetdicom, keep)
+    handlers.append((pynetdicom.evt.EVT_REQUESTED, Door(listening).check, [server.note_refusal]))
+    for service in services:
+        entity.add_supported_context(service.sop_class)
+        handlers += service.handlers
+    where = (listening.host, listening.port)
     try:
-        listener = entity.start_server((listening.host, listening.port), block=False, evt_handlers=handlers)
+        listener = entity.start_server(where, block=False, evt_handlers=handlers, ssl_context=tls)
     except OSError as error:
         message = f"{listening.host}:{listening.port} cannot be listened on: {error.strerror}"
         raise EnvironmentFault(f"{message}. Is another program listening there? Choose another --port.") from error
@@ -149,6 +114,15 @@ def serving_storage(listening: Listening, keep: Keep) -> Iterator[StorageServer]
         listener.socket.close()  # nobody is let in any more
         _wait_for_end(entity)
         entity.shutdown()
+
+
+def _make_entity(pynetdicom: Any, listening: Listening) -> Any:  # noqa: ANN401
+    entity = pynetdicom.AE(listening.aet)
+    entity.add_supported_context(pynetdicom.sop_class.Verification)
+    entity.maximum_associations, entity.maximum_pdu_size = listening.max_associations, MAX_PDU_BYTES // 4
+    entity.network_timeout = entity.dimse_timeout = SILENCE_SECONDS
+    entity.acse_timeout = PATIENCE_SECONDS
+    return entity
 
 
 def receiving_handlers(pynetdicom: Any, keep: Keep) -> list[Any]:  # noqa: ANN401
@@ -189,55 +163,10 @@ def load_pynetdicom(purpose: str) -> Any:  # noqa: ANN401
     return pynetdicom
 
 
-def require_title(text: str, option: str) -> str:
-    """An AE title (VR AE); ConfigError where it is none."""
-    title = text.strip()
-    if not 1 <= len(title) <= MAX_TITLE or not title.isascii() or not title.isprintable() or "\\" in title:
-        raise ConfigError(f"--{option} {text}: an AE title has 1 to {MAX_TITLE} ASCII characters and no backslash.")
-    return title
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by an address that no other one reaches; ConfigError where it is none."""
-    return _addresses(host) <= {"127.0.0.1", "::1"}
-
-
-def _addresses(host: str) -> frozenset[str]:
-    """All addresses of a host; ConfigError where it has none."""
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), None, proto=socket.IPPROTO_TCP)
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"{host} is not known as a host. Give its address.") from error
-    return frozenset(str(address[0]) for *_, address in found)
-
-
 def _wait_for_end(entity: Any) -> None:  # noqa: ANN401
     until = time.monotonic() + PATIENCE_SECONDS
     while entity.active_associations and time.monotonic() < until:
         time.sleep(0.05)
-
-
-class _Door:
-    """Lets allowed peers in that call this program by its title."""
-
-    def __init__(self, listening: Listening) -> None:
-        self.title, self.peers = listening.aet.strip(), [Peer.parse(text) for text in listening.peer]
-
-    def check(self, event: Any, server: StorageServer) -> None:  # noqa: ANN401
-        """Refuse whoever may not come in."""
-        association = event.assoc
-        request, address = association.requestor.primitive, str(association.requestor.address)
-        calling, called = str(request.calling_ae_title).strip(), str(request.called_ae_title).strip()
-        address = address.removeprefix("::ffff:")
-        if called != self.title:
-            reason, what = CALLED_TITLE, f"called {called}, which this is not"
-        elif self.peers and not any(peer.is_at(calling, address) for peer in self.peers):
-            reason, what = CALLING_TITLE, "is not among --peer"
-        else:
-            return
-        server.refused = [*server.refused[-9:], f"{calling}@{address} {what}"]
-        association.acse.send_reject(REJECTED, BY_USER, reason)
-        association.kill()  # waits until that is sent
 
 
 class _Meter:
@@ -250,6 +179,7 @@ class _Meter:
         """From here on the bytes of a connection are counted."""
         association = event.assoc
         connection = association.dul.socket
+        connection.socket.settimeout(SILENCE_SECONDS)  # half of an announcement is not waited for any longer
         connection.recv = lambda length: self._receive(association, connection.socket, length)
 
     def forget(self, event: Any) -> None:  # noqa: ANN401

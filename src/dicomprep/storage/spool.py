@@ -6,7 +6,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -77,6 +77,18 @@ class Spool:
     def holds(self, study: str, instance: str) -> bool:
         """Whether an instance is here."""
         return is_uid_name(instance) and self._place(study, instance).is_file()
+
+    def find(self, instances: Collection[str]) -> dict[str, list[Path]]:
+        """The files of instances, whatever their studies; each is on the disk and outlives a loss of power."""
+        wanted, found = frozenset(instances), dict[str, list[Path]]()
+        for folder in filter(Path.is_dir, self.folder.iterdir()):
+            here = {path: path.stem.partition("~")[0] for path in folder.glob("*.dcm")}
+            for path, instance in here.items():
+                if instance in wanted:
+                    found.setdefault(instance, []).append(path)
+        for folder in {path.parent for paths in found.values() for path in paths}:
+            sync_folder(folder)
+        return found
 
     def keep(self, study: str, instance: str, content: Content) -> Kept:
         """Take an instance over: when this returns it is on the disk, and outlives a loss of power.
