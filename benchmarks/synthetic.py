@@ -18,6 +18,7 @@ from dicomprep.models import Instance, Outcome, Status, Task, Written
 from dicomprep.pipeline.splits import assign_split
 from dicomprep.privacy.allow_list import Position, Tags
 from dicomprep.storage.local_source import LocalSource
+from dicomprep.storage.place import Place
 from dicomprep.storage.source import Version, digest_bytes
 
 __all__ = ["SECRET", "answer", "assign", "find_sources", "make_database", "record_files"]
@@ -76,7 +77,7 @@ def make_database(folder: Path, count: int) -> Path:
     db = folder / "dicomprep.db"
     store = Store(DatabaseAddress.parse(db))
     (folder / "thumbnails").mkdir(exist_ok=True)
-    store.bind_output(folder / "thumbnails")
+    store.bind_output(Place(str(folder / "thumbnails")))
     store.open_key(folder / f"{db.name}.key", None)
     run_id = store.begin_run(version="0", root="/in", options=_OPTIONS)
     record_files(store, range(min(count, TEMPLATE)), run_id=run_id)

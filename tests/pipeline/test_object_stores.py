@@ -17,6 +17,7 @@ from dicomprep.storage import lease
 from dicomprep.storage.paths import MARK
 from dicomprep.workspace import Workspace
 from tests.running import Place, cli, dicomprep_command, make_files, wait_until
+from tests.services.careless import serving_carelessly
 from tests.services.faulty_proxy import proxying
 from tests.services.gateway import ACCESS_KEY, SECRET_KEY, Gateway
 
@@ -131,6 +132,16 @@ def test_who_lost_the_lock_writes_nothing_more(place: Place, gateway: Gateway, m
         gateway.put(bucket, f"a/{lease.LEASE}", b'{"token": "another"}')
         assert wait_until(lambda: is_lost(mine), 10)
     assert set(gateway.objects(bucket)) == {f"a/{lease.LEASE}"}
+
+
+def test_a_server_that_ignores_conditions_holds_no_lock(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen of sixteen would have it."""
+    with serving_carelessly() as (endpoint, objects):
+        for name, value in {"ENDPOINT_URL": endpoint, "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        with pytest.raises(EnvironmentFault, match="s3://bucket/a cannot be locked: its server ignores conditions"):
+            place.run(output_dir="s3://bucket/a", timeout=2.0)
+    assert not objects
 
 
 def is_lost(workspace: Workspace) -> bool:

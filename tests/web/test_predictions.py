@@ -151,7 +151,7 @@ def test_the_gallery_filters_by_what_is_predicted(place: Place, uncertain: Pages
         ids[row["filename"]] for row in scores_of(place) if row["filename"] in known(place) and row["a"] > row["b"]
     ]
     assert [tile[0] for tile in uncertain.get("/gallery/tiles?prediction=a")] == sorted(wanted)
-    assert uncertain.get("/gallery/count?prediction=a") == {"count": len(wanted)}
+    assert uncertain.get("/gallery/count?prediction=a") == {"count": len(wanted), "complete": True}
 
 
 def test_no_page_of_the_test_split_says_what_is_predicted(place: Place, uncertain: Pages) -> None:

@@ -34,6 +34,9 @@ RUN_LOCK, MIGRATION_LOCK = 0x44434D00, 0x44434D01
 SYNCHRONOUS = "EXTRA"
 """How SQLite waits for the disk: as FULL, and the end of a transaction outlives a power loss."""
 
+WRITER_CACHE_KB = 16_384
+"""Pages that a writer of SQLite holds: with SQLite's own 2 MB it writes those of its indexes again and again."""
+
 RUN_LOCK_SECONDS = 3.0
 """So long a server may take to notice that the run which held the lock has been killed."""
 
@@ -161,6 +164,8 @@ def _listen_sqlite(engine: Engine, path: str, patience: Patience | None) -> None
         connection.execute(f"PRAGMA busy_timeout = {(ATTEMPT_SECONDS if patience else BUSY_SECONDS) * 1000:.0f}")
         (patience or Patience(0)).wait_for(lambda: connection.execute(f"PRAGMA journal_mode = {mode}"))
         connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
+        if patience is not None:
+            connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KB}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")  # what was replaced is gone from the file, too
 

@@ -29,7 +29,7 @@ PLAN_BATCH_FILES = 256
 MAX_PLANNED_TASKS = 2048
 """Tasks held ready for the engine; bounds memory."""
 
-RECORD_SECONDS, RECORD_FILES, RECORD_FRAMES = 1.0, 2000, 5000
+RECORD_SECONDS, RECORD_FILES, RECORD_FRAMES = 1.0, 4000, 5000
 """Rows are committed after so long, or when outcomes of so many files or frames are unrecorded."""
 
 MAX_UNRECORDED_BATCHES = 5

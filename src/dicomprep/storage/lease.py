@@ -1,8 +1,8 @@
 """A lock in an object store: an object that its holder renews, so that one whose holder was killed ends by itself.
 
 Who wants it makes the object on the condition that there is none. Where there is one it is watched: one that is not
-renewed for `LEASE_SECONDS` is nobody's. No clock is compared. A store that ignores conditions (they are tried first)
-lets the last one win who wrote it, and each looks again after a while who that was.
+renewed for `LEASE_SECONDS` is nobody's. No clock is compared. A store that ignores conditions is refused: there
+everybody who asks would have the lock.
 """
 
 import json
@@ -23,9 +23,8 @@ __all__ = ["LEASE", "Lease", "LeaseTakenError"]
 LEASE = f"{OWN_PREFIX}.lock"
 """The object."""
 
-LEASE_SECONDS, RENEWED_SECONDS, SETTLED_SECONDS = 15.0, 4.0, 1.5
-"""A lease counts so long without being renewed; it is renewed so often; and is looked at again after so long where the
-store ignores conditions."""
+LEASE_SECONDS, RENEWED_SECONDS = 15.0, 4.0
+"""A lease counts so long without being renewed; it is renewed so often."""
 
 _PROBE = f"{OWN_PREFIX}.probe"
 
@@ -72,24 +71,18 @@ class Lease:
         return not self._read()
 
     def _take(self) -> None:
-        heeds = self._heeds_conditions()
-        if not self._make(create=heeds):
+        self._require_conditions()
+        if not self._make():
             self._wait_for_its_end()
             self._bucket.delete([LEASE])
-            if not self._make(create=heeds):
-                raise LeaseTakenError
-        if not heeds:
-            time.sleep(SETTLED_SECONDS)
-            if self._read().get("token") != self.token:
+            if not self._make():
                 raise LeaseTakenError
 
-    def _make(self, *, create: bool) -> bool:
+    def _make(self) -> bool:
         """Write it; False where there is one."""
-        if not create and self._read():
-            return False
         content = json.dumps({"holder": self.holder, "token": self.token, "beat": secrets.token_hex(4)})
         try:
-            self._bucket.put(LEASE, content.encode(), create=create)
+            self._bucket.put(LEASE, content.encode(), create=True)
         except RefusedError as error:
             if error.fault.kind is FaultKind.EXISTS:
                 return self._read().get("token") == self.token  # a put whose answer was lost, and that was tried again
@@ -137,8 +130,8 @@ class Lease:
             if self._read().get("token") == self.token:
                 self._bucket.delete([LEASE])
 
-    def _heeds_conditions(self) -> bool:
-        """Whether the store refuses to make what is there already."""
+    def _require_conditions(self) -> None:
+        """EnvironmentFault where the store makes what is there already, though it was told to refuse that."""
         probe, refused = f"{_PROBE}-{self.token}", False
         try:
             self._bucket.put(probe, b"1")
@@ -149,7 +142,11 @@ class Lease:
             refused = True
         with suppress(RefusedError):
             self._bucket.delete([probe])
-        return refused
+        if not refused:
+            message = f"{self.address} cannot be locked: its server ignores conditions of writes (If-None-Match)"
+            raise EnvironmentFault(
+                f"{message}, so that two runs could write there at once. Use a newer server, or write to a folder."
+            )
 
 
 def _fault(address: str, error: RefusedError) -> EnvironmentFault:

@@ -1,9 +1,7 @@
 """All images, filtered; and one of them with everything that is known of it."""
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,28 +11,18 @@ from starlette.routing import Route
 
 from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.queries import gallery
-from dicomprep.database.queries.gallery import (
-    Filter,
-    find_anchors,
-    find_origin,
-    find_transform,
-    label_events,
-    list_tiles,
-)
+from dicomprep.database.queries.gallery import Filter, find_origin, find_transform, label_events, list_tiles
 from dicomprep.database.queries.labeling import describe, neighbors
 from dicomprep.database.queries.predictions import find_predictions
 from dicomprep.database.queries.thumbnails import find_digests
 from dicomprep.web.bodies import query_number
+from dicomprep.web.census import Censuses
 from dicomprep.web.site import PageContext, image_not_found
 
 __all__ = ["Gallery"]
 
-IMAGES_PER_ANCHOR = 1000
 MAX_TILES = 200
 """Images of one answer; bounds what a request may ask for."""
-
-MAX_REMEMBERED_FILTERS = 32
-"""Filters whose anchors are kept; bounds memory."""
 
 MAX_PATIENT_IMAGES = 24
 """Images of the same patient shown beside one; bounds the page."""
@@ -45,8 +33,7 @@ class Gallery:
 
     def __init__(self, context: PageContext) -> None:
         self._context = context
-        self._lock = Lock()
-        self._anchors: OrderedDict[Filter, list[int]] = OrderedDict()
+        self._censuses = Censuses()
 
     def routes(self) -> list[Route]:
         """What this page answers."""
@@ -68,22 +55,15 @@ class Gallery:
         """The tiles from `start` (a number from 0) on."""
         start, limit = query_number(request, "start", 0), min(MAX_TILES, query_number(request, "limit", 60))
         wanted = self._filter(request)
-        first, skip = self._place(wanted, start)
         with self._context.reading() as connection:
-            tiles = list_tiles(connection, wanted, start=first, skip=skip, limit=limit)
+            tiles = self._censuses.tiles(connection, wanted, start=start, limit=limit)
         return JSONResponse([[tile.id, tile.label, tile.modality, tile.split, _to_hex(tile.digest)] for tile in tiles])
 
     def count(self, request: Request) -> Response:
-        """How many images there are; it also finds the places for jumping among them."""
-        wanted = self._filter(request)
+        """How many images there are, as far as they are counted; `complete` says whether all are."""
         with self._context.reading() as connection:
-            count, anchors = find_anchors(connection, wanted, every=IMAGES_PER_ANCHOR)
-        with self._lock:
-            self._anchors[wanted] = anchors
-            self._anchors.move_to_end(wanted)
-            while len(self._anchors) > MAX_REMEMBERED_FILTERS:
-                self._anchors.popitem(last=False)
-        return JSONResponse({"count": count})
+            count, is_complete = self._censuses.count(connection, self._filter(request))
+        return JSONResponse({"count": count, "complete": is_complete})
 
     def frame(self, request: Request) -> Response:
         """One image: what it is, how it was made, who said what of it, and the patient's other ones."""
@@ -112,15 +92,6 @@ class Gallery:
 
     def _filter(self, request: Request) -> Filter:
         return Filter.of(dict(request.query_params), model=self._context.settings.order.model)
-
-    def _place(self, wanted: Filter, start: int) -> tuple[int, int]:
-        """The id to begin at for the `start`th tile, and how many to pass over from there."""
-        with self._lock:
-            anchors = self._anchors.get(wanted, [])
-        if not anchors:
-            return 0, start
-        anchor = min(start // IMAGES_PER_ANCHOR, len(anchors) - 1)
-        return anchors[anchor], start - anchor * IMAGES_PER_ANCHOR
 
 
 def _to_hex(digest: bytes | None) -> str:

@@ -26,6 +26,7 @@ from dicomprep.database.migrations import (
     m0015_version_tags,
     m0016_counts,
     m0017_kinds,
+    m0018_partial_indexes,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -48,5 +49,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0015_version_tags.upgrade,
     m0016_counts.upgrade,
     m0017_kinds.upgrade,
+    m0018_partial_indexes.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from dicomprep.database.queries.roots import lie_in
 from dicomprep.database.schema import files, inputs
@@ -29,7 +29,9 @@ __all__ = [
 
 def is_failure(status: ColumnElement[str] = files.c.status) -> ColumnElement[bool]:
     """The condition on an input's status: it gave no image, or not every one, though it should have."""
-    return status.not_in([Status.DONE, Status.SKIPPED])
+    return status.not_in(
+        [literal_column(f"'{name}'") for name in (Status.DONE, Status.SKIPPED)]
+    )  # as the index says it
 
 
 def is_without_images(status: ColumnElement[str] = files.c.status) -> ColumnElement[bool]:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, literal_column, select
 
+from dicomprep.database.count_schema import input_counts
 from dicomprep.database.page_schema import catalogue, prediction_summary
 from dicomprep.database.queries.releases import of_gravest
 from dicomprep.database.schema import files, frames, groups, labels
@@ -17,14 +18,16 @@ __all__ = [
     "Origin",
     "Tile",
     "choices",
-    "find_anchors",
+    "count_images",
     "find_origin",
     "find_transform",
     "label_events",
     "list_tiles",
+    "next_image",
 ]
 
 _DIGEST = select(frames.c.digest).where(frames.c.id == catalogue.c.frame_id).correlate(catalogue).scalar_subquery()
+_LABEL = catalogue.c.label
 _SPLIT = select(groups.c.split).where(groups.c.id == catalogue.c.group_id).scalar_subquery()
 STATES = ("labelled", "unlabelled", "disputed")
 
@@ -98,45 +101,46 @@ class LabelEvent:
     undoes: int | None
 
 
-def list_tiles(connection: Connection, wanted: Filter, *, start: int, limit: int, skip: int = 0) -> list[Tile]:
-    """Up to `limit` images from the id `start` on, without the first `skip` of them."""
+def list_tiles(
+    connection: Connection, wanted: Filter, *, start: int, limit: int, skip: int = 0, end: int | None = None
+) -> list[Tile]:
+    """Up to `limit` images with ids from `start` to before `end`, without the first `skip` of them."""
     columns = (catalogue.c.frame_id, catalogue.c.label, catalogue.c.modality, _SPLIT, _DIGEST)
-    statement = _filtered(select(*columns), connection, wanted).where(catalogue.c.frame_id >= start)
+    statement = _filtered(select(*columns), connection, wanted, start=start, end=end)
     statement = statement.order_by(catalogue.c.frame_id).limit(limit).offset(skip)
     return [Tile(*row) for row in connection.execute(statement)]
 
 
-def find_anchors(connection: Connection, wanted: Filter, *, every: int) -> tuple[int, list[int]]:
-    """How many images there are, and the id of every `every`th, so that any place among them is found at once."""
-    number = (func.row_number().over(order_by=catalogue.c.frame_id) - 1).label("number")
-    numbered = _filtered(select(catalogue.c.frame_id, number), connection, wanted).subquery()
-    statement = select(numbered.c.frame_id, numbered.c.number).where(numbered.c.number % every == 0)
-    anchors = [frame_id for frame_id, _ in connection.execute(statement.order_by(numbered.c.frame_id))]
-    if not anchors:
-        return 0, []
-    last = _filtered(select(func.count()), connection, wanted).where(catalogue.c.frame_id >= anchors[-1])
-    rest = int(connection.execute(last).scalar_one())
-    return (len(anchors) - 1) * every + rest, anchors
+def count_images(connection: Connection, wanted: Filter, *, start: int, end: int) -> int:
+    """How many images there are with ids from `start` to before `end`."""
+    statement = _filtered(select(func.count()), connection, wanted, start=start, end=end)
+    return int(connection.execute(statement).scalar_one())
+
+
+def next_image(connection: Connection, start: int) -> int | None:
+    """The first id from `start` on, of whatever image."""
+    return connection.execute(select(func.min(catalogue.c.frame_id)).where(catalogue.c.frame_id >= start)).scalar()
 
 
 def choices(connection: Connection, *, model: str) -> dict[str, list[str]]:
     """What can be filtered by: the modalities, labels and predicted classes that there are."""
-    modality = select(files.c.modality).where(files.c.modality.is_not(None)).distinct().order_by(files.c.modality)
-    label = select(catalogue.c.label).where(catalogue.c.label.is_not(None)).distinct().order_by(catalogue.c.label)
+    modality = select(input_counts.c.modality).where(input_counts.c.files > 0, input_counts.c.modality != "")
+    predicted = select(func.min(prediction_summary.c.label)).where(prediction_summary.c.model == model)
     return {
-        "modality": list(connection.execute(modality).scalars()),
-        "label": [name for name in connection.execute(label).scalars() if name],
-        "prediction": list(_predicted_classes(connection, model)) if model else [],
+        "modality": sorted(connection.execute(modality.distinct()).scalars()),
+        "label": [
+            name for name in _along(connection, select(func.min(_LABEL)).where(_LABEL.is_not(None)), _LABEL) if name
+        ],
+        "prediction": list(_along(connection, predicted, prediction_summary.c.label)) if model else [],
     }
 
 
-def _predicted_classes(connection: Connection, model: str) -> Iterator[str]:
-    """The classes that a model finds likeliest of some image, found from one to the next along an index."""
-    statement = select(func.min(prediction_summary.c.label)).where(prediction_summary.c.model == model)
-    name = connection.execute(statement).scalar()
+def _along(connection: Connection, least: Select[Any], column: ColumnElement[Any]) -> Iterator[str]:
+    """The values that an index has of a column, found from one to the next, however often each occurs."""
+    name = connection.execute(least).scalar()
     while name is not None:
         yield name
-        name = connection.execute(statement.where(prediction_summary.c.label > name)).scalar()
+        name = connection.execute(least.where(column > name)).scalar()
 
 
 def find_origin(connection: Connection, frame_id: int) -> Origin | None:
@@ -180,8 +184,11 @@ def label_events(connection: Connection, frame_id: int) -> Sequence[LabelEvent]:
     return [LabelEvent(*row) for row in connection.execute(statement)]
 
 
-def _filtered(statement: Select[Any], connection: Connection, wanted: Filter) -> Select[Any]:
-    conditions: list[ColumnElement[bool]] = []
+def _filtered(
+    statement: Select[Any], connection: Connection, wanted: Filter, *, start: int, end: int | None
+) -> Select[Any]:
+    """Of the wanted images those with ids from `start` to before `end`."""
+    conditions = list(_between(catalogue.c.frame_id, start, end))
     for name, column in (
         ("study", catalogue.c.study_id),
         ("modality", catalogue.c.modality),
@@ -190,7 +197,7 @@ def _filtered(statement: Select[Any], connection: Connection, wanted: Filter) ->
         if value := getattr(wanted, name):
             conditions.append(column == value)
     if wanted.split:
-        conditions.append(catalogue.c.group_id.in_(select(groups.c.id).where(groups.c.split == wanted.split)))
+        conditions.append(literal(wanted.split) == _SPLIT)  # asked of each image: groups may be many
     if wanted.state in STATES:
         conditions.append(_in_state(wanted.state))
     if wanted.risk:
@@ -201,7 +208,14 @@ def _filtered(statement: Select[Any], connection: Connection, wanted: Filter) ->
     if wanted.prediction:
         statement = statement.join(prediction_summary, prediction_summary.c.frame_id == catalogue.c.frame_id)
         conditions += [prediction_summary.c.model == wanted.model, prediction_summary.c.label == wanted.prediction]
+        conditions += _between(prediction_summary.c.frame_id, start, end)
     return statement.select_from(catalogue).where(*conditions)
+
+
+def _between(column: ColumnElement[int], start: int, end: int | None) -> Iterator[ColumnElement[bool]]:
+    yield column >= start
+    if end is not None:
+        yield column < end
 
 
 def _in_state(state: str) -> ColumnElement[bool]:

@@ -27,6 +27,7 @@ from dicomprep.database.queries.concerns import (
     splits_of_frames,
     splits_of_labeled,
 )
+from dicomprep.database.queries.failures import is_failure
 from dicomprep.database.queries.roots import lie_in
 from dicomprep.database.schema import files, frames, runs
 from dicomprep.database.sqlite import BUSY_SECONDS, Patience
@@ -213,8 +214,8 @@ class Store:
 
         So nothing is left of a temporary name under which a file was copied in. None of these have images.
         """
-        unread = (files.c.status == Status.FAILED) & (files.c.error_code == ErrorCode.UNREADABLE)  # has an index
-        unread |= files.c.status == Status.UNSTABLE
+        unread = (files.c.status == Status.FAILED) & (files.c.error_code == ErrorCode.UNREADABLE)
+        unread = is_failure() & (unread | (files.c.status == Status.UNSTABLE))  # failures have an index
         with self.transaction() as connection:
             for part in parts:
                 connection.execute(delete(files).where(unread & lie_in(part) & (files.c.run_id < run_id)))

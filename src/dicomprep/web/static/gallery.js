@@ -118,9 +118,10 @@ find("filters").addEventListener("submit", (event) => event.preventDefault());
 function show(answer) {
   if (answer.count !== count) for (const [number, held] of pages) if (held.items?.length < PAGE) pages.delete(number);
   count = answer.count;
-  find("count").textContent = countOf(count, "image");
-  find("none").hidden = count > 0;
+  find("count").textContent = countOf(count, "image") + (answer.complete ? "" : " …");
+  find("none").hidden = count > 0 || !answer.complete;
   draw();
+  if (!answer.complete) setTimeout(counted, 50);
 }
 
 const counted = () => get(`/gallery/count?${query}`).then(show, (error) => (find("count").textContent = error.message));
