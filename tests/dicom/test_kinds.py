@@ -142,6 +142,29 @@ def test_modifiers_of_a_view(tmp_path: Path, modifiers: list[dict[str, Any]], sa
 
 
 @pytest.mark.parametrize(
+    ("description", "said"),
+    [
+        ("R CC", ("CC", "R", None)),
+        ("LMLO", ("MLO", "L", None)),
+        ("MAMMO, R-CC", ("CC", "R", None)),
+        ("L MLO Tomosynthesis Reconstruction", ("MLO", "L", None)),
+        ("RIGHT XCCL", ("XCCL", "R", None)),
+        ("RMML", ("ML", "R", "MAGNIFICATION")),
+        ("LCCID", ("CC", "L", "IMPLANT_DISPLACED")),
+        ("L ML spot mag", ("ML", "L", "MAGNIFICATION,SPOT_COMPRESSION")),
+        ("CC and MLO", (None, None, None)),
+        ("Accmann", (None, None, None)),
+    ],
+)
+def test_labels_of_mammograms(tmp_path: Path, description: str, said: tuple[str | None, ...]) -> None:
+    found = tags_of(tmp_path, **image(MG, "MG", "", description))
+    assert (found.view_position, found.laterality, found.view_modifiers) == said
+    coded = tags_of(tmp_path, **image(MG, "MG", "", description), ViewPosition="SIO", ImageLaterality="B")
+    assert (coded.view_position, coded.laterality) == ("SIO", "B")
+    assert tags_of(tmp_path, **image(DX, "DX", "", description)).view_position is None
+
+
+@pytest.mark.parametrize(
     ("attributes", "intent"),
     [
         (image(MG, "MG", PresentationIntentType="FOR PROCESSING"), "FOR PROCESSING"),

@@ -16,9 +16,11 @@ from dicomprep.dicom.attributes import Attributes, read_code
 from dicomprep.dicom.codes import REGIONS, VIEWS, read_coded, read_modifiers
 from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.kinds import read_kind
+from dicomprep.dicom.mammograms import read_view
 from dicomprep.dicom.numbers import read_number, read_whole
 from dicomprep.dicom.positions import read_index
 from dicomprep.dicom.spacing import read_spacing
+from dicomprep.dicom.terms import clinical_terms
 from dicomprep.errors import InputError
 from dicomprep.privacy.allow_list import AGE_CAP, Tags, is_plausible
 
@@ -32,6 +34,11 @@ _KEYWORDS = (
     "SeriesDescription", "ProtocolName", "StudyDescription", "PresentationIntentType", "SOPClassUID",
 )  # fmt: skip
 """What the tags are made of; of the three descriptions nothing but known words passes."""
+
+_DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "StudyDescription")
+
+_LABELED = ("ViewPosition", "SeriesDescription", "ProtocolName")
+"""Where the label of a mammogram may stand."""
 
 MAX_EXTRA_CHARACTERS = 1024
 """Of a text that is recorded by `--tag`."""
@@ -62,12 +69,23 @@ def read_tags(root: Attributes) -> Tags:
         anatomy = frame.find("FrameAnatomySequence", "AnatomicRegionSequence")
     values = tuple(map(root.raw, _KEYWORDS))
     kind, reason = read_kind(root)
-    return _compose(values, _spacing(frame), thickness, laterality, *_coded(root, anatomy))._replace(
+    tags = _compose(values, _spacing(frame), thickness, laterality, *_coded(root, anatomy))._replace(
         rows=read_index(root, "Rows", "rows"),
         columns=read_index(root, "Columns", "columns"),
         kind=kind.value,
         kind_reason=reason,
         view_modifiers=read_modifiers(root) or None,
+    )
+    return _with_labels(tags, root) if root.code("Modality") == "MG" else tags
+
+
+def _with_labels(tags: Tags, root: Attributes) -> Tags:
+    """What labels in texts say of a mammogram, where neither a code string nor a code does."""
+    said = read_view(map(root.raw, _LABELED))
+    return tags._replace(
+        view_position=tags.view_position or said.position or None,
+        laterality=tags.laterality or said.laterality or None,
+        view_modifiers=tags.view_modifiers or said.modifiers or None,
     )
 
 
@@ -115,6 +133,7 @@ def _compose(
         study_year=_year(raw["StudyDate"]),
         recognisable_face=int(_may_show_face(raw, body_part)),
         presentation_intent=_intent(raw),
+        description_terms=clinical_terms(raw[name] for name in _DESCRIPTIONS),
     )
 
 
@@ -147,7 +166,7 @@ def _may_show_face(raw: dict[str, bytes], body_part: str | None) -> bool:
         return False
     if body_part is not None:
         return any(part in vocabulary.HEAD_PARTS for part in body_part.split("_"))
-    return any(_HEAD.search(raw[k]) for k in ("SeriesDescription", "ProtocolName", "StudyDescription"))
+    return any(_HEAD.search(raw[name]) for name in _DESCRIPTIONS)
 
 
 def _spacing(frame: FrameAttributes) -> Pair:
