@@ -90,7 +90,7 @@ def _run_parent(place: Path, files: int) -> Results:
     sources = (source for start in range(0, files, PIECE) for source in find_sources(range(start, start + PIECE)))
     config = Config.of("/", scheduler=str(place / "scheduler.json"))
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    result = run_pipeline(Workspace.create(place / "x.db", place / "images"), config, sources=sources)
+    result = run_pipeline(Workspace.create(place / "x.db", place / "images"), config, sources=lambda _spool: sources)
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {

@@ -92,7 +92,8 @@ class Place:
     ) -> dicomprep.Result:
         """One run of the pipeline in this process."""
         workspace = Workspace.create(db or self.db, output_dir or self.output)
-        return run.run(workspace, self.config(**options), work=work, sources=sources, listener=listener)
+        find = None if sources is None else lambda _spool: sources
+        return run.run(workspace, self.config(**options), work=work, sources=find, listener=listener)
 
     def rows(self, statement: str, *values: object) -> list[Any]:
         """What a query gives: tuples, or plain values where it has one column."""

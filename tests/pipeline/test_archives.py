@@ -18,10 +18,15 @@ import zstandard
 
 from dicomprep.checks import viewer_worker
 from dicomprep.checks.inspect import inspect_file
+from dicomprep.checks.repair import repair
+from dicomprep.checks.verify import verify
 from dicomprep.checks.viewer import ViewFrame
 from dicomprep.cli.console import count_files
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ConfigError
+from dicomprep.pipeline.rerun import due_runs
+from dicomprep.pipeline.result import ProgressListener
+from dicomprep.pipeline.run import run
 from dicomprep.pipeline.stages import unpack
 from dicomprep.storage.archives import spool
 from tests.running import Place, cli, dicomprep_command, make_files, started
@@ -308,6 +313,30 @@ def test_members_of_a_stream_are_found_and_made_again_by_their_names(place: Plac
     assert inspection.thumbnail is not None
     next(place.output.rglob("*.png")).unlink()
     assert "1  restored, byte for byte" in cli(place.base, "verify", "--db", "x.db", "--repair").stdout
+    assert place.images() == before
+
+
+def test_a_stream_is_read_once_for_all_that_is_retried_or_made_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = place.source / "inner"
+    shutil.make_archive(str(inner), "zip", place.source / "s")
+    archive = place.base / "in.tar.gz"
+    pack_gzip(place, archive)
+    place.run(dicom_dir=archive)
+    before = place.images()
+    for path in place.output.rglob("*.png"):
+        path.unlink()
+    read: list[int] = []
+    decode = unpack.decode_stream
+    monkeypatch.setattr(unpack, "decode_stream", lambda *given: read.append(1) or decode(*given))
+    ((config, find, count),) = due_runs(place.workspace, codes=None, workers=1, changes={})
+    assert count == 2
+    result = run(place.workspace, config, sources=find)
+    assert (result.found, len(read)) == (2, 1)
+    due = verify(place.workspace).due
+    assert repair(place.workspace, due, workers=1, make_listener=lambda *_: ProgressListener()).exit_code == 0
+    assert len(read) == 2
     assert place.images() == before
 
 

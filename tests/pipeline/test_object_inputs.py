@@ -1,5 +1,9 @@
 """Runs over buckets: what a folder of the same files gives, whatever the server does meanwhile."""
 
+import io
+import shutil
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,16 +11,20 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+import zstandard
 from pydicom.uid import JPEG2000Lossless
 
+from dicomprep.checks import viewer_worker
 from dicomprep.checks.inspect import inspect_file
 from dicomprep.checks.repair import repair
 from dicomprep.checks.verify import verify
+from dicomprep.checks.viewer import ViewFrame
 from dicomprep.cli.samples import make_samples
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.pipeline.rerun import due_runs
 from dicomprep.pipeline.result import ProgressListener
+from dicomprep.pipeline.stages.listing import folder_order
 from tests.building import make_dicom
 from tests.pages import serving
 from tests.running import Place, cli, make_files
@@ -134,6 +142,83 @@ def test_of_large_jpeg_2000_a_part_is_fetched_and_everything_comes_out_as_from_a
     assert remote.run(dicom_dir=f"s3://{bucket}/mg", size=224).processed == 0
 
 
+def packed(folder: Path, name: str) -> bytes:
+    """An archive of a folder."""
+    held = io.BytesIO()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(folder.rglob("*")):
+                archive.write(path, path.relative_to(folder))
+        return held.getvalue()
+    with tarfile.open(fileobj=held, mode="w:gz" if name.endswith("gz") else "w") as tar:
+        for path in sorted((path.relative_to(folder).as_posix() for path in folder.rglob("*.*")), key=folder_order):
+            tar.add(folder / path, path)
+        tar.add(folder / NAMES[-1], NAMES[-1])
+    return zstandard.compress(held.getvalue()) if name.endswith("zst") else held.getvalue()
+
+
+@pytest.mark.parametrize("name", ["in.zip", "in.tar.zst"])
+def test_an_archive_in_a_bucket_is_as_its_folder(place: Place, gateway: Gateway, proxy: Proxy, name: str) -> None:
+    place.run()
+    bucket = gateway.new_bucket()
+    gateway.put(bucket, f"d/{name}", packed(place.source, name))
+    other = Place(place.base / "other")
+    other.base.mkdir()
+    (other.base / "x.db.key").write_bytes((place.base / "x.db.key").read_bytes())
+    result = other.run(dicom_dir=f"s3://{bucket}/d/{name}")
+    assert (result.found, result.other_files) == (5, 1)
+    assert other.images() == place.images()
+    assert rows(other) == rows(place)
+    again = other.run(dicom_dir=f"s3://{bucket}/d/{name}")
+    assert (again.processed, again.unchanged) == (0, 5)
+    around = other.run(dicom_dir=f"s3://{bucket}")
+    assert (around.found, around.processed) == (5, 0)
+    assert other.run(dicom_dir=f"s3://{bucket}", archives=False).archives == 1
+    proxy.fault = lambda method, _path, _number: "503 SlowDown" if method == "GET" and broken.pop() else None
+    broken = [False] * 500 + [True, False, True]
+    assert place.run(dicom_dir=f"s3://{bucket}", output_dir=place.base / "out 2", db=place.base / "y.db").found == 5
+
+
+def test_members_in_a_bucket_are_looked_at_retried_and_made_again(place: Place, gateway: Gateway) -> None:
+    for name in ("in.zip", "in.tar.gz"):
+        bucket = gateway.new_bucket()
+        gateway.put(bucket, f"d/{name}", packed(place.source, name))
+        url = f"s3://{bucket}/d/{name}"
+        place = Place(place.base.parent / name)
+        shutil.copytree(place.base.parent / "Daten Ä/in", place.source)
+        place.run(dicom_dir=f"s3://{bucket}")
+        before = place.images()
+        (place.output / min(before)).unlink()
+        due = verify(place.workspace).due
+        assert repair(place.workspace, due, workers=1, make_listener=lambda *_: ProgressListener()).exit_code == 0
+        assert place.images() == before
+        member = f"{url}!/Studie 1/Bild B.dcm"
+        shown = inspect_file(member, ImageOptions(), frame_number=2, max_bytes=2**28)
+        assert shown.thumbnail is not None
+        ((_, find, count),) = due_runs(place.workspace, codes=None, workers=1, changes={})
+        assert (count, [source.path for source in filter(None, find(None))]) == (1, [f"d/{name}!/broken.dcm"])
+        assert viewer_worker.answer(ViewFrame(member, 2), None, lambda: None).about["frames"] == 3
+
+
+def test_of_a_zip_in_a_bucket_what_is_unchanged_is_not_fetched_and_what_it_lost_is_gone(
+    place: Place, gateway: Gateway, proxy: Proxy
+) -> None:
+    bucket = gateway.new_bucket()
+    make_files(place.source, *(f"more/{number}.dcm" for number in range(9)), seed=90)
+    gateway.put(bucket, "in.zip", packed(place.source, "in.zip"))
+    place.run(dicom_dir=f"s3://{bucket}")
+    before = place.images()
+    (place.source / "頭部 CT/ä.dcm").unlink()
+    make_files(place.source, "new.dcm", seed=99)
+    gateway.put(bucket, "in.zip", packed(place.source, "in.zip"))
+    result = place.run(dicom_dir=f"s3://{bucket}", prune=True)
+    assert (result.processed, result.unchanged, result.pruned) == (1, 13, 1)
+    assert before.items() - place.images().items() == {("in/頭部 CT/ä.png", before["in/頭部 CT/ä.png"])}
+    gateway.store(bucket).delete("in.zip")
+    gateway.put(bucket, "other.dcm", (place.source / "new.dcm").read_bytes())
+    assert place.run(dicom_dir=f"s3://{bucket}", prune=True).pruned == 13
+
+
 def test_parts_of_an_address_are_the_same_inputs(place: Place, gateway: Gateway) -> None:
     url = in_bucket(gateway, place)
     place.run(dicom_dir=url)
@@ -178,7 +263,7 @@ def test_repair_retry_and_inspect_take_the_same_names(place: Place, gateway: Gat
     assert shown.rows[0][1].startswith(url)
     assert shown.thumbnail is not None
     ((config, sources, count),) = due_runs(place.workspace, codes=None, workers=1, changes={})
-    assert (config.dicom_dir, count, [source.path for source in sources]) == ((url,), 1, ["broken.dcm"])
+    assert (config.dicom_dir, count, [source.path for source in sources(None)]) == ((url,), 1, ["broken.dcm"])
 
 
 def test_pages_show_images_and_originals_from_a_bucket(place: Place, gateway: Gateway) -> None:

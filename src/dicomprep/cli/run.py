@@ -2,7 +2,7 @@
 
 import gc
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from dicomprep.config import DEFAULT_DB, Config
 from dicomprep.engines.interrupts import end_at_once
 
 if TYPE_CHECKING:
-    from dicomprep.storage.base import Source
+    from dicomprep.pipeline.run import Find
     from dicomprep.workspace import Workspace
 
 __all__ = ["loading_workers", "run_and_report"]
@@ -36,7 +36,7 @@ def loading_workers(*, here: bool = True) -> Iterator[None]:
 
 
 def run_and_report(
-    workspace: "Workspace", config: Config, sources: "Iterable[Source] | None" = None, count: int | None = None
+    workspace: "Workspace", config: Config, sources: "Find | None" = None, count: int | None = None
 ) -> int:
     """Process everything, or `count` recorded `sources`; print the summary, and return the exit code of DESIGN §2."""
     from dicomprep.cli.cluster_console import ClusterListener

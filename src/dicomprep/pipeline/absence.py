@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from dicomprep.database.queries.roots import count_recorded
@@ -13,13 +13,16 @@ from dicomprep.database.writes.absent import count_absent
 from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.store import Store
 from dicomprep.storage.archives.kinds import SEPARATOR
-from dicomprep.storage.archives.places import find_archive, is_gone
+from dicomprep.storage.archives.places import find_archive, is_gone, is_there
 from dicomprep.storage.base import ImageStore
 from dicomprep.storage.dicomweb_address import is_dicomweb
+from dicomprep.storage.local_source import version_of
+from dicomprep.storage.object_source import ObjectSource
 from dicomprep.storage.objects import Bucket
 from dicomprep.storage.paths import actual_path, readable_path
 from dicomprep.storage.place import is_url
 from dicomprep.storage.roots import Part
+from dicomprep.storage.source import Version
 
 __all__ = ["Search", "count_below", "note_absent", "prune"]
 
@@ -107,27 +110,46 @@ def _is_gone(part: Part, path: str) -> bool:
 
 
 def _are_gone(search: Search, part: Part, rows: Sequence[Any]) -> list[bool]:
-    """The same of many; an object store is asked for several at a time."""
-    paths = [row.path for row in rows]
+    """The same of many; an object store is asked for several at a time, and for an archive once."""
+    archives = _Archives(search, part)
+    packed = {row.id: archives.lost(row) for row in rows if search.archives and SEPARATOR in part.root + row.path}
+    plain = [row for row in rows if packed.get(row.id) is None]
     if is_url(part.root):
         with ThreadPoolExecutor(CONCURRENT_REQUESTS, "dicomprep asking") as asking:
-            return list(asking.map(partial(_is_gone, part), paths))
-    return [_is_gone(part, row.path) or (search.archives and _left_its_archive(search, part, row)) for row in rows]
+            gone = list(asking.map(partial(_is_gone, part), [row.path for row in plain]))
+    else:
+        gone = [_is_gone(part, row.path) for row in plain]
+    found = {row.id: is_gone for row, is_gone in zip(plain, gone, strict=True)}
+    return [bool(found.get(row.id, packed.get(row.id))) for row in rows]
 
 
-def _left_its_archive(search: Search, part: Part, row: Any) -> bool:  # noqa: ANN401  (a row)
-    """Whether a member was not met in its archive, which is another one by now and was read to its end."""
-    root = actual_path(part.root)
-    found = find_archive(os.path.join(root, actual_path(row.path))) if SEPARATOR in part.root + row.path else None
-    if found is None:
-        return False
-    mtime_ns = os.stat(found[0]).st_mtime_ns
-    if row.mtime_ns == mtime_ns:
-        return False
-    prefix = readable_path(os.path.relpath(f"{found[0]}{SEPARATOR}", root))
-    with search.store.transaction() as connection:
-        within = Part(part.root, "" if prefix == "." else f"{prefix}/")
-        return not absent_inputs.is_damaged(connection, within, mtime_ns)
+class _Archives:
+    """The archives that inputs lie in, each looked at once."""
+
+    def __init__(self, search: Search, part: Part) -> None:
+        self._search, self._part, self._root = search, part, actual_path(part.root)
+        self._is_there = lru_cache(maxsize=None)(is_there)
+        self._state = lru_cache(maxsize=None)(self._look_at)
+
+    def lost(self, row: Any) -> bool | None:  # noqa: ANN401  (a row)
+        """Whether a member was not met in its archive, which is another one by now and was read to its end.
+
+        None for an input that lies in none that is there.
+        """
+        found = find_archive(os.path.join(self._root, actual_path(row.path)), self._is_there)
+        if found is None:
+            return None
+        version, is_damaged = self._state(found[0])
+        recorded = Version(0, 0, tag=row.version_tag or "").archive_tag
+        return (row.mtime_ns, recorded) != (version.mtime_ns, version.tag) and not is_damaged
+
+    def _look_at(self, archive: str) -> tuple[Version, bool]:
+        """The archive as it is now, and whether it could not be read to its end."""
+        root, _, name = archive.rpartition("/")
+        version = ObjectSource.now(root, name).version if is_url(archive) else version_of(os.stat(archive))
+        prefix = readable_path(f"{archive}{SEPARATOR}/".removeprefix(os.path.join(self._root, "")))
+        with self._search.store.transaction() as connection:
+            return version, absent_inputs.is_damaged(connection, Part(self._part.root, prefix), version)
 
 
 def _is_as_expected(search: Search) -> bool:

@@ -99,7 +99,7 @@ def _find_tree(text: str, recorded: Sequence[str], connection: Connection) -> Tr
         given = address.root if address.is_whole else text
         return Tree(given, Part(readable_path(address.root)), is_whole=address.is_whole)
     if is_url(text):
-        return find_remote_tree(text, recorded, is_object=is_object(text))
+        return find_remote_tree(text, recorded, is_object=not text.endswith(SEPARATOR) and is_object(text))
     return find_tree(text, recorded, partial(is_doubled, connection))
 
 
@@ -117,7 +117,8 @@ def _as_place(given: str) -> str:
         return given
     if is_url(given):
         place = Place.parse(given, option="DICOM_DIR", schemes=INPUT_SCHEMES)
-        return place.text if place.is_remote else str(place.path)
+        is_packed = place.is_remote and is_archive(place.text) and is_object(place.text)
+        return place.text + SEPARATOR * is_packed
     if not Path(given).is_file():
         return given
     return (os.path.realpath(given) if Path(given).is_symlink() else given) + SEPARATOR
@@ -145,11 +146,16 @@ def _search(
 ) -> Iterator[Source | None]:
     if is_dicomweb(tree.given):
         return find_instances(DicomwebAddress.parse(tree.given))
-    if is_url(tree.given):
-        return remote_sources(tree, exclude=exclude, passed_over=passed_over)
     root, within = actual_path(tree.home.root), actual_path(tree.home.prefix.rstrip("/"))
-    if find_archive(os.path.join(root, within).rstrip("/")) is not None:
-        return archive_members(root, within, passed_over, spool=spool) or iter(())
+    place = os.path.join(root, within).rstrip("/")
+    if find_archive(place) is not None:
+        members = archive_members(root, within, passed_over, spool=spool)
+        if members is None and is_url(place):
+            raise ConfigError(f"{place.removesuffix(SEPARATOR)} is not an archive that can be opened.")
+        return members or iter(())
+    if is_url(tree.given):
+        archives = config.archives
+        return remote_sources(tree, exclude=exclude, passed_over=passed_over, archives=archives, spool=spool)
     return discover(
         root,
         within=within,

@@ -8,6 +8,9 @@ from typing import Any
 
 from dicomprep.pipeline.stages.left_out import why_left_out
 from dicomprep.pipeline.stages.listing import folder_order, sort_all
+from dicomprep.pipeline.stages.unpack import unpack
+from dicomprep.storage.archives.kinds import SEPARATOR, is_archive
+from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
 from dicomprep.storage.object_source import ObjectSource, version_of
 from dicomprep.storage.objects import Bucket, ObjectStat
@@ -18,16 +21,19 @@ from dicomprep.storage.source import Version
 __all__ = ["remote_sources"]
 
 
-def remote_sources(tree: Tree, *, exclude: Collection[str], passed_over: Counter[str]) -> Iterator[Source]:
+def remote_sources(
+    tree: Tree, *, exclude: Collection[str], passed_over: Counter[str], archives: bool, spool: Spool | None
+) -> Iterator[Source | None]:
     """The objects of a tree. All are listed before the first is yielded; more than fit a bounded memory wait on disk.
 
-    What lies below an address of `exclude` is not looked at. EnvironmentFault where the store does not list.
+    What lies below an address of `exclude` is not looked at. Of an archive its members are yielded, with `archives`, as
+    `unpack` does it. EnvironmentFault where the store does not list.
     """
     root, prefix = actual_path(tree.home.root), actual_path(tree.home.prefix)
     if prefix and not prefix.endswith("/"):
         return iter([ObjectSource.now(root, prefix)])
     inner = [actual_path(part.root) for part in tree.others]
-    return _Search(root, prefix, inner, exclude, passed_over).sources()
+    return _Search(root, prefix, inner, exclude, passed_over, archives, spool).sources()
 
 
 @dataclass(slots=True)
@@ -38,14 +44,23 @@ class _Search:
     """Roots of other runs below this one: inputs below them are theirs."""
     exclude: Collection[str]
     passed_over: Counter[str]
+    archives: bool
+    spool: Spool | None
     left_out: set[str] = field(default_factory=set)
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[Source | None]:
         """In order."""
         for *_, key, version in sort_all(self._taken()):
             root = self._root_of(key)
             path = f"{self.root}/{key}".removeprefix(f"{root}/")
-            yield ObjectSource(root, path, Version(*version))
+            source = ObjectSource(root, path, Version(*version))
+            inner = self._members(source) if self.archives and is_archive(key) else None
+            yield from inner if inner is not None else (source,)
+
+    def _members(self, source: ObjectSource) -> Iterator[Source | None] | None:
+        place = f"{source.root}/{source.path}{SEPARATOR}"
+        own = place if place in self.inner else ""
+        return unpack(source, root=own, passed_over=self.passed_over, spool=self.spool)
 
     def _taken(self) -> Iterator[tuple[Any, ...]]:
         numbers = count()

@@ -10,7 +10,7 @@ from dicomprep.database.queries.runs import last_options
 from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.errors import ConfigError
 from dicomprep.pipeline.opening import recorded_sources
-from dicomprep.storage.base import Source
+from dicomprep.pipeline.run import Find
 from dicomprep.storage.paths import actual_path
 from dicomprep.workspace import Workspace
 
@@ -19,7 +19,7 @@ __all__ = ["due_runs", "recorded_config", "sources_below"]
 
 def due_runs(
     workspace: Workspace, *, codes: Sequence[str] | None, workers: int, changes: dict[str, Any]
-) -> Iterator[tuple[Config, Iterator[Source], int]]:
+) -> Iterator[tuple[Config, Find, int]]:
     """For every root with failed inputs (of `codes`, if given): a run's configuration, just those, and how many."""
     workspace.require_claimed()
     with workspace.writing() as store:
@@ -34,9 +34,10 @@ def due_runs(
             yield config, sources_below(root, paths, config), len(paths)
 
 
-def sources_below(root: str, paths: Sequence[str], config: Config) -> Iterator[Source]:
+def sources_below(root: str, paths: Sequence[str], config: Config) -> Find:
     """Recorded inputs (readable paths below a readable root) as they are now."""
-    return recorded_sources(actual_path(root), list(map(actual_path, paths)), follow_links=config.follow_links)
+    place, within = actual_path(root), list(map(actual_path, paths))
+    return lambda spool: recorded_sources(place, within, follow_links=config.follow_links, spool=spool)
 
 
 def recorded_config(workspace: Workspace, recorded: str | None, root: str, changes: dict[str, Any]) -> Config:

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 
@@ -40,7 +40,10 @@ from dicomprep.storage.waiting import waiting_for
 from dicomprep.version import VERSION
 from dicomprep.workspace import Workspace
 
-__all__ = ["run"]
+__all__ = ["Find", "run"]
+
+Find = Callable[[Spool], Iterable[Source | None]]
+"""Finds inputs; what can only be read in order goes through the spool."""
 
 
 def run(
@@ -48,10 +51,10 @@ def run(
     config: Config,
     *,
     listener: ProgressListener | None = None,
-    sources: Iterable[Source] | None = None,
+    sources: Find | None = None,
     work: str = PROCESS,
 ) -> Result:
-    """Process all files below `config.dicom_dir`, or `sources`, into a data set; never stop for a bad one.
+    """Process all files below `config.dicom_dir`, or what `sources` finds, into a data set; never stop for a bad one.
 
     Raises ConfigError or EnvironmentFault; what was finished before is recorded all the same.
     """
@@ -83,7 +86,11 @@ def run(
         engine = stack.enter_context(closing(workers.of(cluster) if cluster else workers.of_this_machine(key)))
         listener.on_start(result, config.workers)
         spool = stack.enter_context(Spool.below(images.folder if isinstance(images, LocalImages) else None))
-        found = places.search(config, workspace.own_paths(), result.passed_over, spool) if sources is None else sources
+        found = (
+            places.search(config, workspace.own_paths(), result.passed_over, spool)
+            if sources is None
+            else sources(spool)
+        )
         planner, merger, parts = Planner(store, config, key), FrameRangeMerger(config.workers), places.parts
         RunLoop(result, listener, planner, engine, merger, Recorder(context), spool).run(found)
         if sources is None and not result.interrupted:

@@ -10,7 +10,7 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.storage.file_budget import bytes_on_disk
 from dicomprep.storage.source import SourceFile, Version
 
-__all__ = ["LocalFile", "LocalSource"]
+__all__ = ["LocalFile", "LocalSource", "version_of"]
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -40,7 +40,7 @@ class LocalSource:
     @classmethod
     def found(cls, root: str, path: str, status: os.stat_result, *, linked: bool = False) -> "LocalSource":
         """A file as its folder has it."""
-        return cls(root, path, _version_of(status), linked=linked)
+        return cls(root, path, version_of(status), linked=linked)
 
     @property
     def named_after(self) -> tuple[str, str]:
@@ -60,7 +60,7 @@ class LocalFile(SourceFile):
         if not stat.S_ISREG(status.st_mode):
             raise InputError(ErrorCode.UNREADABLE, "it is not a regular file")
         held_bytes = bytes_on_disk(status, descriptor)
-        super().__init__(path, version=_version_of(status), held_bytes=held_bytes)
+        super().__init__(path, version=version_of(status), held_bytes=held_bytes)
         self._descriptor, self.device = descriptor, status.st_dev
 
     def _read(self, offset: int, length: int) -> bytes:
@@ -77,10 +77,10 @@ class LocalFile(SourceFile):
         except OSError:
             return True
         same_file = (now.st_ino, now.st_dev) == (opened.st_ino, opened.st_dev)
-        return not same_file or not _version_of(opened).has_content_of(self.version)
+        return not same_file or not version_of(opened).has_content_of(self.version)
 
 
-def _version_of(status: os.stat_result) -> Version:
+def version_of(status: os.stat_result) -> Version:
     """As a file's folder tells it; what Windows calls the time of a change is that of the creation."""
     return Version(status.st_size, status.st_mtime_ns, 0 if os.name == "nt" else status.st_ctime_ns)
 

@@ -134,9 +134,9 @@ class ObjectFile(SourceFile):
         last = max(end, start + min(max(STEP_BYTES, 2 * before), PIECE_BYTES))
         if start == 0 and self.size > PART_BYTES:
             last = max(last, FIRST_BYTES)
-        if start == self._expected[0]:
-            last = max(last, self._expected[1])
-        first = start if before or start == self._expected[0] else max(0, start - LEAD_BYTES)
+        is_expected = self._expected[0] <= start < self._expected[1]
+        last = max(last, self._expected[1]) if is_expected else last
+        first = start if before or is_expected else max(0, start - LEAD_BYTES)
         content = self._fetch(first, min(last, self.size))
         if len(content) <= PIECE_BYTES:
             self._windows.append(_Window(first, content))

@@ -34,6 +34,10 @@ PIECE_BYTES = 2**24
 """Read of a stream at a time."""
 
 
+_WITHIN = " in "
+"""Between the tag of a member and that of its archive; no ETag holds a space."""
+
+
 class Version(NamedTuple):
     """Which content a source has, as far as its place says so without reading it."""
 
@@ -44,18 +48,37 @@ class Version(NamedTuple):
     ctime_ns: int = 0
     """When it was last changed in any way, renamed or replaced; 0: not known."""
     tag: str = ""
-    """What its place says of the content itself: a checksum, an ETag. Contents with one are not told apart by time."""
+    """What its place says of the content itself: a checksum, an ETag. Contents with one are not told apart by time.
+
+    Of a member of an archive that has such a tag: both (see `as_member`).
+    """
+
+    def as_member(self, archive: "Version", *, is_outermost: bool) -> "Version":
+        """A member's, of whose content size and tag are known; what changed its archive may have changed it, too."""
+        outermost = archive.tag if is_outermost else archive.archive_tag
+        tag = f"{self.tag}{_WITHIN}{outermost}" if outermost else self.tag
+        return Version(self.size, archive.mtime_ns, archive.ctime_ns, tag)
+
+    @property
+    def content_tag(self) -> str:
+        """What is said of the content, whatever archive it lies in."""
+        return self.tag.partition(_WITHIN)[0]
+
+    @property
+    def archive_tag(self) -> str:
+        """What is said of the archive that it lies in; empty where nothing is."""
+        return self.tag.partition(_WITHIN)[2]
 
     def has_content_of(self, other: "Version") -> bool:
         """Whether size and tag, or else time, of the content are the same; it may have been renamed or copied."""
         if self.tag or other.tag:
-            return (self.size, self.tag) == (other.size, other.tag)
+            return (self.size, self.content_tag) == (other.size, other.content_tag)
         return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
 
     def is_same(self, other: "Version") -> bool:
         """Whether nothing speaks against it that this is the very same file, unchanged."""
         known = self.ctime_ns and other.ctime_ns
-        same = self.has_content_of(other) and self.mtime_ns == other.mtime_ns
+        same = self.has_content_of(other) and (self.mtime_ns, self.tag) == (other.mtime_ns, other.tag)
         return same and (not known or self.ctime_ns == other.ctime_ns)
 
 

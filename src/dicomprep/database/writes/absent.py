@@ -12,6 +12,7 @@ from dicomprep.database.writes.duplicates import Duplicates
 from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.recovery import add_pending_deletions
 from dicomprep.storage.roots import Part
+from dicomprep.storage.source import Version
 
 __all__ = ["count_absent", "forget", "forget_empty_groups", "is_damaged", "mark", "next_inputs"]
 
@@ -29,17 +30,22 @@ def count_absent(connection: Connection, part: Part | None = None) -> int:
 
 
 def next_inputs(connection: Connection, part: Part, *, after: int, limit: int, absent: bool = False) -> Sequence[Any]:
-    """(id, path, absent_since, mtime_ns) of inputs in a part that follow one, by id; `absent`: of the marked alone."""
+    """(id, path, absent_since, mtime_ns, version_tag) of inputs in a part that follow one, by id.
+
+    `absent`: of the marked alone.
+    """
     wanted = lie_in(part) & (files.c.id > after)
-    columns = (files.c.id, files.c.path, files.c.absent_since, files.c.mtime_ns)
+    columns = (files.c.id, files.c.path, files.c.absent_since, files.c.mtime_ns, files.c.version_tag)
     statement = select(*columns).where(wanted & _ABSENT if absent else wanted)
     return connection.execute(statement.order_by(files.c.id).limit(limit)).all()
 
 
-def is_damaged(connection: Connection, archive: Part, mtime_ns: int) -> bool:
+def is_damaged(connection: Connection, archive: Part, version: Version) -> bool:
     """Whether the archive whose members these are could not be read to its end, as it is now."""
     whole = (files.c.path == f"{archive.prefix}.") | files.c.path.endswith("!/.")
-    statement = select(files.c.id).where(lie_in(archive), whole, files.c.mtime_ns == mtime_ns).limit(1)
+    same = files.c.mtime_ns == version.mtime_ns
+    same &= func.coalesce(files.c.version_tag, "").endswith(version.tag, autoescape=True)
+    statement = select(files.c.id).where(lie_in(archive), whole, same).limit(1)
     return connection.execute(statement).first() is not None
 
 

@@ -5,7 +5,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -14,7 +14,7 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pipeline.stages.left_out import why_left_out
 from dicomprep.pipeline.stages.listing import folder_order, sort_all
 from dicomprep.storage.archives.decoding import decode_stream
-from dicomprep.storage.archives.kinds import ArchiveKind, archive_kind, archive_stem, is_archive
+from dicomprep.storage.archives.kinds import SEPARATOR, ArchiveKind, archive_kind, archive_stem, is_archive
 from dicomprep.storage.archives.members import Budget, Member, MemberKind, Packing, safe_path
 from dicomprep.storage.archives.source import MemberSource, RefusedSource
 from dicomprep.storage.archives.spool import Spool
@@ -60,6 +60,7 @@ def unpack(
     root: str = "",
     passed_over: Counter[str] | None = None,
     spool: Spool | None = None,
+    wanted: Collection[str] | None = None,
     depth: int = 1,
 ) -> Iterator[Source | None] | None:
     """The members of an archive; None where it is none that can be read.
@@ -68,7 +69,8 @@ def unpack(
     that there is none for the moment. Without one, each such member can be opened, too, but all before it are read.
 
     They are recorded below the archive's path with a mark (`sub/export.zip!/study_001/IM1`), or below `root` where the
-    archive is one of its own. What is refused is a source that says so when it is opened.
+    archive is one of its own. What is refused is a source that says so when it is opened. Of `wanted` members (paths
+    below the root) no others go through the spool.
     """
     name = os.path.basename(archive.path)
     try:
@@ -79,7 +81,7 @@ def unpack(
     if kind is None:
         return None
     passed_over = Counter() if passed_over is None else passed_over
-    return _Search(archive, _place_of(archive, root, kind), kind, depth, passed_over, spool).sources()
+    return _Search(archive, _place_of(archive, root, kind), kind, depth, passed_over, spool, wanted).sources()
 
 
 def _place_of(archive: Source, root: str, kind: ArchiveKind) -> _Place:
@@ -103,6 +105,7 @@ class _Search:
     depth: int
     passed_over: Counter[str]
     spool: Spool | None
+    wanted: Collection[str] | None
     seen: set[int] = field(default_factory=set)
     left_out: set[str] = field(default_factory=set)
 
@@ -134,8 +137,14 @@ class _Search:
             place, version = self.place, self._version_of(member)
             named = place.name_of(path)
             yield StreamedSource(self.archive, self.kind, place.root, place.prefix + path, version, path, named)
-        else:
+        elif self._is_wanted(path):
             yield from self._spooled(path, member, data, self.spool)
+
+    def _is_wanted(self, path: str) -> bool:
+        """Whether a member, or one of those that it holds, is asked for."""
+        place = self.place.prefix + path
+        inner = f"{place}{SEPARATOR}/"
+        return self.wanted is None or place in self.wanted or any(one.startswith(inner) for one in self.wanted)
 
     def _spooled(self, path: str, member: Member, data: StreamedBytes, spool: Spool) -> Iterator[Source | None]:
         while spool.is_full:
@@ -147,11 +156,13 @@ class _Search:
         if unpacked is None:
             return
         whole = Member(member.name, member.size, Packing(0, member.size), tag=member.tag)
-        for source in self._sources(path, whole, unpacked):
-            if source is not None:
-                spool.hold(unpacked)
-            yield source
-        spool.release(unpacked)
+        try:
+            for source in self._sources(path, whole, unpacked):
+                if source is not None:
+                    spool.hold(unpacked)
+                yield source
+        finally:
+            spool.release(unpacked)
 
     def _members(self, file: SourceFile) -> Iterator[Source | None]:
         faults: list[InputError] = []
@@ -215,7 +226,8 @@ class _Search:
         return False
 
     def _version_of(self, member: Member) -> Version:
-        return Version(member.size, self.archive.version.mtime_ns, self.archive.version.ctime_ns, member.tag)
+        version = Version(member.size, 0, tag=member.tag)
+        return version.as_member(self.archive.version, is_outermost=self.depth == 1)
 
     def _sources(self, path: str, member: Member, archive: Source | None = None) -> Iterator[Source | None]:
         """A member, or what it holds; `archive`: where it lies if not in the archive that is searched."""
@@ -231,7 +243,9 @@ class _Search:
     def _inner(self, source: MemberSource) -> Iterator[Source | None] | None:
         """What an archive in the archive holds."""
         if self.depth < MAX_NESTING:
-            return unpack(source, passed_over=self.passed_over, spool=self.spool, depth=self.depth + 1)
+            return unpack(
+                source, passed_over=self.passed_over, spool=self.spool, wanted=self.wanted, depth=self.depth + 1
+            )
         message = f"archives in archives are opened {MAX_NESTING} deep"
         refused = RefusedSource(
             source.root, source.path, source.version, InputError(ErrorCode.LIMIT_EXCEEDED, message), source.named_after

@@ -2,23 +2,34 @@
 
 import os
 import stat
+from collections.abc import Callable
 
-from dicomprep.storage.archives.kinds import split_member
+from dicomprep.storage.archives.kinds import is_archive, split_member
 from dicomprep.storage.dicomweb_address import is_dicomweb
 from dicomprep.storage.place import is_url
 
-__all__ = ["find_archive", "is_gone"]
+__all__ = ["find_archive", "is_gone", "is_there"]
 
 
-def find_archive(place: str) -> tuple[str, str] | None:
-    """(archive, member) of a path that goes on in an archive which is there; None for any other.
+def is_there(place: str) -> bool:
+    """Whether a file, or an object that is called like an archive, lies at a place. Raises EnvironmentFault."""
+    if not is_url(place):
+        return _is_file(place)
+    from dicomprep.storage.object_source import is_object_gone
 
-    The member is empty for the archive as a whole (`export.zip!`).
+    root, _, key = place.rpartition("/")
+    return is_archive(key) and not is_object_gone(root, key)
+
+
+def find_archive(place: str, is_there: Callable[[str], bool] = is_there) -> tuple[str, str] | None:
+    """(archive, member) of a path or address that goes on in an archive which is there; None for any other.
+
+    The member is empty for the archive as a whole (`export.zip!`). Raises EnvironmentFault where a store fails.
     """
-    cuts = split_member(place)
-    if not cuts or os.path.lexists(place):
+    cuts = [] if is_dicomweb(place) else split_member(place)
+    if not cuts or (not is_url(place) and os.path.lexists(place)):
         return None
-    return next((cut for cut in cuts if _is_file(cut[0])), None)
+    return next((cut for cut in cuts if is_there(cut[0])), None)
 
 
 def is_gone(root: str, path: str) -> bool:
@@ -27,11 +38,11 @@ def is_gone(root: str, path: str) -> bool:
         from dicomprep.storage.dicomweb_source import is_instance_gone
 
         return is_instance_gone(root, path)
+    place = os.path.join(root, path)
     if is_url(root):
         from dicomprep.storage.object_source import is_object_gone
 
-        return is_object_gone(root, path)
-    place = os.path.join(root, path)
+        return find_archive(place) is None and is_object_gone(root, path)
     try:
         os.lstat(place)
     except (FileNotFoundError, NotADirectoryError):

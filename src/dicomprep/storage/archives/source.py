@@ -20,6 +20,9 @@ from dicomprep.storage.source import HEAD_BYTES, WHOLE_FILE_BYTES, SourceFile, V
 
 __all__ = ["MemberSource", "RefusedSource"]
 
+MAX_LOCAL_BYTES = 2**10
+"""Before the data of a member, mostly."""
+
 _DECODE: dict[str, Decode] = {"deflated": inflate, "bzip2": unbzip2, "zstandard": unzstandard}
 
 
@@ -65,6 +68,7 @@ class MemberFile(SourceFile):
         version = member.version  # the archive is the very one by whose times it goes
         super().__init__(os.path.join(member.root, member.path), version=version, held_bytes=version.size)
         self._archive, self._packing = archive, member.packing
+        archive.expect(self._packing.offset, self._packing.length + MAX_LOCAL_BYTES)
         self._begin = local_data(archive, self._packing) if self._packing.is_local else self._packing.offset
         self._spool: BinaryIO | None = None
         self._is_checked = False
@@ -74,6 +78,10 @@ class MemberFile(SourceFile):
     def has_changed(self) -> bool:
         """Whether the archive has."""
         return self._archive.has_changed()
+
+    def changed_while_read(self) -> bool:
+        """Whether the archive did."""
+        return self._archive.changed_while_read()
 
     def head(self) -> bytes:
         """The first bytes; nothing more is unpacked for them."""
@@ -139,7 +147,7 @@ class _HeldArchive:
         Nothing closes it but that nobody holds it any more.
         """
         held = self._opened
-        if held is None or held.source != archive or held.file.has_changed():
+        if held is None or held.source != archive or held.file.changed_while_read():
             self._opened = None
             self._opened = held = _Opened(archive)
         return held
