@@ -340,6 +340,33 @@ def test_a_stream_is_read_once_for_all_that_is_retried_or_made_again(
     assert place.images() == before
 
 
+def test_a_stream_in_which_nothing_is_due_is_not_read_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_files(place.source, "deep/x.dcm", "__MACOSX/y.dcm", seed=60)
+    shutil.make_archive(str(place.source / "inner"), "zip", place.source / "deep")
+    (place.source / "what.7z").write_bytes(b"anything")
+    (place.source / "._z.dcm").write_bytes(b"\0\5\x16\7" + bytes(100))
+    archive = place.base / "more/in.tar.gz"
+    archive.parent.mkdir()
+    pack_gzip(place, archive)
+    given = [archive.parent, place.base / "cut.tar.gz"]
+    given[1].write_bytes(archive.read_bytes()[:-4000])
+    first = place.run(dicom_dir=given)
+    read: list[int] = []
+    decode = unpack.decode_stream
+    monkeypatch.setattr(unpack, "decode_stream", lambda *given: read.append(1) or decode(*given))
+    for _ in range(2):
+        again = place.run(dicom_dir=given, prune=True)
+        assert (again.processed, again.found, len(read), again.pruned) == (0, first.found, 0, 0)
+        assert again.as_dict() == first.as_dict()
+    assert place.run(dicom_dir=given, size=20).processed == first.found
+    assert len(read) == 2
+    place.execute("UPDATE files SET fingerprint = '' WHERE path LIKE '%/s/c.dcm'")
+    assert place.run(dicom_dir=given, size=20).processed > 0
+    archive.touch()
+    assert place.run(dicom_dir=given, size=20).processed == 0
+    assert len(read) in (4, 5)
+
+
 def test_archives_within_a_stream_are_opened(place: Place) -> None:
     place.run()
     other = beside(place, "")

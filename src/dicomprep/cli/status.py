@@ -12,6 +12,7 @@ from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.errors import count_of
 from dicomprep.exchange.cells import neutral_cell
 from dicomprep.pipeline.concerns import concerns, unreachable_roots
+from dicomprep.pipeline.dicomdirs import dicomdir_differences
 from dicomprep.workspace import Workspace
 
 __all__ = ["status"]
@@ -53,7 +54,8 @@ def _print_status(connection: Connection) -> None:
     for kind, count in count_waiting(connection).items():
         if count:
             print(f"{kind.capitalize()}s of {count_of(count, 'image')} wait for a picture that is missing now.")
-    print_notes("Please note", (*concerns(connection), *unreachable_roots(connection)))
+    notes = (*concerns(connection), *dicomdir_differences(connection), *unreachable_roots(connection))
+    print_notes("Please note", notes)
     print("Last runs")
     for run in last_runs(connection, LAST_RUNS):
         state = "interrupted" if run.interrupted else "finished" if run.finished_at else "aborted"

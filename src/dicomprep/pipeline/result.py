@@ -2,15 +2,17 @@
 
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dicomprep.models import Outcome, Status
 from dicomprep.pipeline.timing import Timer
 from dicomprep.storage.archives.kinds import is_archive
 from dicomprep.workspace import Workspace
 
-__all__ = ["APPLE_DOUBLE", "LINK", "ProgressListener", "Result"]
+__all__ = ["APPLE_DOUBLE", "LINK", "Others", "ProgressListener", "Result"]
 
 
 MAX_NAMED_ARCHIVES = 3
@@ -20,8 +22,50 @@ LINK, APPLE_DOUBLE = "symbolic link", "AppleDouble file"
 """What is counted in `passed_over` besides kinds of folders and of special files."""
 
 
+@dataclass(slots=True)
+class Others:
+    """What was found that is no input."""
+
+    other_files: int = 0
+    """Files that are not DICOM."""
+    archives: int = 0
+    """Of those, how many are called like archives, which are not opened."""
+    first_archives: list[str] = field(default_factory=list)
+    """The paths of some of them."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Folders and special files that were not opened, by kind."""
+
+    @classmethod
+    def of(cls, recorded: Mapping[str, Any]) -> "Others":
+        """As `as_dict` gave it."""
+        return cls(**{**recorded, "passed_over": Counter(recorded["passed_over"])})
+
+    def as_dict(self) -> dict[str, Any]:
+        """In plain values."""
+        return {name: getattr(self, name) for name in ("other_files", "archives", "first_archives", "passed_over")}
+
+    def count_other(self, path: str) -> None:
+        """Count a file that is no DICOM."""
+        self.other_files += 1
+        if path.rpartition("/")[2].startswith("._"):
+            self.passed_over[APPLE_DOUBLE] += 1
+        if is_archive(path):
+            self.archives += 1
+            self._name([path])
+
+    def add(self, others: "Others") -> None:
+        """Count what was counted before."""
+        self.other_files += others.other_files
+        self.archives += others.archives
+        self.passed_over.update(others.passed_over)
+        self._name(others.first_archives)
+
+    def _name(self, archives: Sequence[str]) -> None:
+        self.first_archives += archives[: max(0, MAX_NAMED_ARCHIVES - len(self.first_archives))]
+
+
 @dataclass(slots=True, kw_only=True)
-class Result:
+class Result(Others):
     """What a run did, counted as it goes."""
 
     folders: tuple[str, ...]
@@ -39,14 +83,6 @@ class Result:
     """Of those, how many lie elsewhere than before."""
     headers: int = 0
     """Of the unchanged ones, how many had their header read again, for what earlier releases did not record."""
-    other_files: int = 0
-    """Files that are not DICOM."""
-    archives: int = 0
-    """Of those, how many are called like archives, which are not opened."""
-    first_archives: list[str] = field(default_factory=list)
-    """The paths of some of them."""
-    passed_over: Counter[str] = field(default_factory=Counter)
-    """Folders and special files that were not opened, by kind."""
     frames: int = 0
     """Images made by this run."""
     without_preset: int = 0
@@ -81,16 +117,6 @@ class Result:
     concerns: tuple[str, ...] = ()
     """Sentences on the data set as a whole, as `status` and `audit` say them."""
     timers: tuple[Timer, ...] = ()
-
-    def count_other(self, path: str) -> None:
-        """Count a file that is no DICOM."""
-        self.other_files += 1
-        if path.rpartition("/")[2].startswith("._"):
-            self.passed_over[APPLE_DOUBLE] += 1
-        if is_archive(path):
-            self.archives += 1
-            if self.archives <= MAX_NAMED_ARCHIVES:
-                self.first_archives.append(path)
 
     @property
     def root(self) -> str:

@@ -2,9 +2,9 @@
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from dicomprep.config import Config
 from dicomprep.database.connection import read_meta
@@ -19,8 +19,10 @@ from dicomprep.database.writes.store import Store
 from dicomprep.engines.select import count_workers
 from dicomprep.errors import count_of
 from dicomprep.pipeline.absence import Search, count_below, note_absent, prune
+from dicomprep.pipeline.archive_memory import ArchiveMemory
 from dicomprep.pipeline.changed_options import explain_changes
 from dicomprep.pipeline.concerns import concerns
+from dicomprep.pipeline.dicomdirs import Dicomdirs, dicomdir_differences
 from dicomprep.pipeline.frame_ranges import FrameRangeMerger
 from dicomprep.pipeline.places import Places, find_places, require_places
 from dicomprep.pipeline.planner import Planner
@@ -86,18 +88,37 @@ def run(
         engine = stack.enter_context(closing(workers.of(cluster) if cluster else workers.of_this_machine(key)))
         listener.on_start(result, config.workers)
         spool = stack.enter_context(Spool.below(images.folder if isinstance(images, LocalImages) else None))
-        found = (
-            places.search(config, workspace.own_paths(), result.passed_over, spool)
-            if sources is None
-            else sources(spool)
-        )
         planner, merger, parts = Planner(store, config, key), FrameRangeMerger(config.workers), places.parts
+        search = _WholeSearch(places, config, result, ArchiveMemory(planner, config.fingerprint(), result))
+        found = search.sources(spool, workspace.own_paths()) if sources is None else sources(spool)
         RunLoop(result, listener, planner, engine, merger, Recorder(context), spool).run(found)
         if sources is None and not result.interrupted:
-            search = Search(store, places.whole_parts, run_id, result.found, config.archives)
-            _settle_absent(search, config, images, result, listener)
+            search.settle(store, run_id, images, listener)
         _count_all(store, result, run_id, parts)
     return result
+
+
+@dataclass(slots=True)
+class _WholeSearch:
+    """A search of all that a run was given."""
+
+    places: Places
+    config: Config
+    result: Result
+    memory: ArchiveMemory
+    dicomdirs: Dicomdirs = field(default_factory=Dicomdirs)
+
+    def sources(self, spool: Spool, exclude: Collection[str]) -> Iterator[Source | None]:
+        """What is found; `exclude` are paths that are not looked at."""
+        spool.memory = self.memory
+        return self.dicomdirs.watch(self.places.search(self.config, exclude, self.result.passed_over, spool))
+
+    def settle(self, store: Store, run_id: int, images: ImageStore, listener: ProgressListener) -> None:
+        """When all that was found is recorded: what is missing, and what need not be read again."""
+        search = Search(store, self.places.whole_parts, run_id, self.result.found, self.config.archives)
+        _settle_absent(search, self.config, images, self.result, listener)
+        self.memory.keep()
+        self.dicomdirs.record(store)
 
 
 def _settle_absent(
@@ -125,7 +146,7 @@ def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part])
         result.duplicates = counts.count_duplicates(connection)
         result.frames_by_split = counts.count_by(connection, "split")
         result.groups_by_split = counts.count_groups(connection)
-        result.concerns = concerns(connection, of_run=True)
+        result.concerns = (*concerns(connection, of_run=True), *dicomdir_differences(connection))
         result.waiting = count_waiting(connection, run_id=run_id)
         result.unchanged_codes = count_failures(connection, parts) - result.codes
 

@@ -96,6 +96,7 @@ class RunLoop:
         found = self._next_sources(sources)
         if not found and not self.is_paused:
             self.discovery_seconds = time.perf_counter() - self.begun
+            self._report_progress()  # of an archive in which nothing is due nothing is found here
             return False
         tasks = self.planner.plan(found)
         self.ready.extend(tasks)
@@ -171,6 +172,8 @@ class RunLoop:
         self.spool.release(outcome.task.source)
         if outcome.status is None:
             result.count_other(outcome.task.source.path)
+            if self.spool.memory is not None:
+                self.spool.memory.note_other(outcome.task.source)
             self.planner.release([outcome])
             return
         self.unrecorded.append(outcome)

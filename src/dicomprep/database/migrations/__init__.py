@@ -27,6 +27,7 @@ from dicomprep.database.migrations import (
     m0016_counts,
     m0017_kinds,
     m0018_partial_indexes,
+    m0019_sources,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -50,5 +51,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0016_counts.upgrade,
     m0017_kinds.upgrade,
     m0018_partial_indexes.upgrade,
+    m0019_sources.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

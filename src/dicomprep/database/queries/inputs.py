@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, literal_column, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, and_, bindparam, literal_column, or_, select
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files
@@ -20,6 +20,7 @@ __all__ = [
     "find_recorded",
     "find_taken_names",
     "find_up_to_date",
+    "still_holds",
 ]
 
 
@@ -63,11 +64,14 @@ _MAY_BE_GONE: list[ColumnElement[str]] = [
 _VERSION = (files.c.size, files.c.mtime_ns, files.c.ctime_ns, files.c.version_tag)
 
 
+def still_holds(fingerprint: str | BindParameter[str]) -> ColumnElement[bool]:
+    """Whether what is recorded of an input holds while it is the same, with the options of that fingerprint."""
+    failed_for_good = or_(files.c.error_code.is_(None), files.c.error_code.not_in(_MAY_BE_GONE))
+    return and_(files.c.fingerprint == fingerprint, failed_for_good)
+
+
 _UP_TO_DATE = select(files.c.path, files.c.id, files.c.digest, files.c.header_due, *_VERSION).where(
-    _BELOW_ROOT,
-    files.c.fingerprint == bindparam("fingerprint"),
-    or_(files.c.error_code.is_(None), files.c.error_code.not_in(_MAY_BE_GONE)),
-    any_of(files.c.path),
+    _BELOW_ROOT, still_holds(bindparam("fingerprint")), any_of(files.c.path)
 )
 
 

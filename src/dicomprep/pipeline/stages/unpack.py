@@ -110,6 +110,20 @@ class _Search:
     left_out: set[str] = field(default_factory=set)
 
     def sources(self) -> Iterator[Source | None]:
+        """The members; none of a stream in which nothing is due."""
+        memory = self.spool.memory if self.spool is not None and self.kind.is_stream and self.depth == 1 else None
+        if memory is None or self.wanted is not None:
+            yield from self._all()
+            return
+        place, version = self.place, self.archive.version
+        if memory.is_done(place.root, place.prefix, version):
+            return
+        total, self.passed_over = self.passed_over, Counter()
+        yield from self._all()
+        memory.note_end(place.root, place.prefix, version, self.passed_over)
+        total.update(self.passed_over)
+
+    def _all(self) -> Iterator[Source | None]:
         """Good members first where the archive turns out to be damaged."""
         try:
             with self.archive.open() as file:

@@ -3,18 +3,21 @@
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 from dicomprep.errors import disk_fault
 from dicomprep.storage.archives.source import MemberSource
 from dicomprep.storage.base import Source
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.paths import SCRATCH
+from dicomprep.storage.source import Version
 
-__all__ = ["Spool"]
+__all__ = ["Memory", "Spool"]
 
 MAX_BYTES, MAX_FILES = 2**28, 1024
 """Held at a time, but for one file that is larger."""
@@ -22,8 +25,26 @@ MAX_BYTES, MAX_FILES = 2**28, 1024
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+class Memory(Protocol):
+    """Knows which archives hold nothing that is due, so that they need not be read. Their members have a `prefix`."""
+
+    def is_done(self, root: str, prefix: str, version: Version) -> bool:
+        """Whether that is so of an archive of this version; what it holds counts as met."""
+        ...
+
+    def note_end(self, root: str, prefix: str, version: Version, passed_over: Counter[str]) -> None:
+        """Be told that one was read to its end, and what was passed over in it."""
+        ...
+
+    def note_other(self, source: Source) -> None:
+        """Be told that something is no input."""
+        ...
+
+
 class Spool:
     """A folder whose files have no names of anybody's choosing."""
+
+    memory: Memory | None = None
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
