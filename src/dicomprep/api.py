@@ -59,6 +59,8 @@ class PreprocessOptions(DrawOptions, total=False):
     workers: int
     strict: bool
     durable: bool
+    refetch: bool
+    """Fetch again the instances of DICOMweb servers that are recorded already: they may have been corrected."""
     archives: bool
     """Open archives in folders."""
     follow_links: bool

@@ -41,7 +41,7 @@ DEFAULT_DB, DEFAULT_OUTPUT_DIR = "dicomprep.db", Path("thumbnails")
 Places: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A folder or archive, or several of them."""
 
-RUN_OPTIONS = ("workers", "strict", "durable", "archives", "follow_links", "prune", "shared", "jobs")
+RUN_OPTIONS = ("workers", "strict", "durable", "archives", "follow_links", "prune", "shared", "refetch", "jobs")
 """Options of a run as a whole."""
 
 RULES_VERSION = 7
@@ -229,6 +229,8 @@ class Config:
     """Symbolic links are followed whose targets lie below `dicom_dir`."""
     prune: bool = False
     """Images and records of files that no longer exist are removed."""
+    refetch: bool = False
+    """Instances of DICOMweb servers are fetched again though the server says nothing new of them."""
     shared: bool = False
     """A new data set is readable by the user's group, as far as the umask allows."""
     where: EngineOptions = field(default_factory=EngineOptions)

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.conftest import note, thorough
 from tests.pacs import orthanc as server
 from tests.running import Place
+
+__all__ = ["Reference", "note", "orthanc", "reference", "thorough"]
 
 
 @pytest.fixture(autouse=True)

@@ -63,10 +63,10 @@ def data_sets(folder: Path) -> Counter[bytes]:
     return Counter(data_set_of(path) for path in folder.rglob("*.dcm"))
 
 
-def facts(place: Place) -> Counter[tuple[Any, ...]]:
-    """Of every input what became of it, its patient and split, and the bytes of its images; not what it is called."""
+def facts(place: Place, which: str = "TRUE") -> Counter[tuple[Any, ...]]:
+    """Of inputs that meet a condition what became of them, patient, split, bytes of images; not what they are named."""
     names = "sop_instance_uid, status, error_code, frame_count, f.frames, g.key, g.split, duplicate_of IS NULL"
-    rows = place.rows(f"SELECT f.id, {names} FROM files f LEFT JOIN groups g ON g.id = f.group_id")
+    rows = place.rows(f"SELECT f.id, {names} FROM files f LEFT JOIN groups g ON g.id = f.group_id WHERE {which}")
     images = place.images()
     frames: dict[int, list[tuple[int, bytes]]] = {}
     for file_id, number, name in place.rows("SELECT file_id, frame_number, thumbnail_path FROM frames ORDER BY 1, 2"):

@@ -1,11 +1,12 @@
 """`preprocess dicomweb+https://…`: as a folder of the server's files, whatever the server does in between."""
 
 import json
+import shutil
 import signal
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,17 +14,19 @@ from typing import Any
 
 import certifi
 import pytest
+from pydicom import dcmread
 
 from dicomprep.errors import ConfigError, EnvironmentFault, InputError
-from dicomprep.storage import dicomweb, dicomweb_source
+from dicomprep.storage import dicomweb, dicomweb_query
 from dicomprep.storage.dicomweb_address import DicomwebAddress
 from dicomprep.storage.dicomweb_source import DicomwebSource, find_instances
 from dicomprep.storage.waiting import waiting_for
+from tests.building import make_dicom
 from tests.pacs.conftest import Reference
 from tests.pacs.orthanc import PASSWORD, USER, Orthanc
 from tests.pacs.peers import facts, make_certificate
-from tests.running import Place, cli, dicomprep_command, started, wait_until
-from tests.services.faulty_proxy import Proxy, proxying
+from tests.running import Place, cli, dicomprep_command, frames_of, started, wait_until
+from tests.services.faulty_proxy import Answer, Proxy, proxying
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
@@ -85,6 +88,130 @@ def test_faults_in_between_change_nothing(proxy: Proxy, reference: Reference, tm
     place = reference.new_place(tmp_path)
     run(place, web(proxy))
     assert facts(place) == facts(reference.place)
+
+
+def twice(content: bytes) -> bytes:
+    """A multipart answer whose part comes a second time."""
+    first, rest = content.split(b"\r\n", 1)
+    return content.rstrip().removesuffix(b"--") + b"\r\n" + rest if first.startswith(b"--") else content
+
+
+LIES: dict[str, Callable[[Answer], Answer]] = {
+    "html": lambda _answer: (200, b"<html>Sign in, please</html>", {"Content-Type": "text/html"}),
+    "nothing": lambda answer: (200, b"", answer[2]),
+    "boundary": lambda answer: (200, answer[1], answer[2] | {"Content-Type": "multipart/related; boundary=other"}),
+    "parts": lambda answer: (200, twice(answer[1]), answer[2]),
+    "short": lambda answer: (200, answer[1][: len(answer[1]) // 2], answer[2]),
+    "later": lambda _answer: (503, b"", {"Retry-After": "1"}),
+    "forbidden": lambda _answer: (403, b"", {}),
+    "broken": lambda _answer: (500, b"<html>", {}),
+}
+"""What servers and what stands before them do, and call it success, or not."""
+
+
+def test_what_a_server_lies_about_is_not_recorded_and_comes_with_the_next_run(
+    proxy: Proxy, reference: Reference, tmp_path: Path
+) -> None:
+    """Of most of the instances, each time it is asked; among them one that comes with another one's content."""
+    honest, *others = sorted(reference.stored, key=lambda uid: len(reference.stored[uid]))
+    other, liars = reference.stored[honest], dict(zip(others, ["other", *LIES], strict=False))
+
+    def fault(_method: str, path: str, _number: int) -> Callable[[Answer], Answer] | None:
+        lie = liars.get(path.rpartition("/")[2])
+        if lie == "other":
+            return lambda _answer: (200, other, {"Content-Type": "application/dicom"})
+        return LIES[lie] if lie else None
+
+    proxy.fault = fault
+    place = reference.new_place(tmp_path)
+    result = run(place, web(proxy), timeout=3.0)
+    unread = place.rows("SELECT path FROM files WHERE error_code = 'unreadable'")
+    assert {liars[Path(path).stem] for path in unread} == set(liars.values())
+    assert result.codes["unreadable"] == len(liars)
+    assert set(liars.values()) == {"other", *LIES}
+    done = facts(place, "f.error_code IS NOT 'unreadable'")
+    assert done.total() == len(reference.stored) - len(liars)
+    assert done <= facts(reference.place)
+    proxy.fault = lambda _method, _path, _number: None
+    run(place, web(proxy))
+    assert facts(place) == facts(reference.place)
+    place.check()
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 200])
+def test_a_server_that_no_longer_answers_who_asks_ends_the_run(
+    proxy: Proxy, reference: Reference, tmp_path: Path, status: int
+) -> None:
+    """In the midst of it, to everything: as where a session expires. No file is said to be bad."""
+    answer: Answer = (status, b"<html>Sign in, please</html>", {"Content-Type": "text/html"})
+    proxy.fault = lambda _method, _path, number: (lambda _answer: answer) if number > 15 else None
+    place = reference.new_place(tmp_path)
+    with pytest.raises(EnvironmentFault, match="dicom-web"):
+        run(place, web(proxy), timeout=2.0)
+    assert facts(place, "f.error_code = 'unreadable'").total() == 0
+    assert facts(place) <= facts(reference.place)
+    proxy.fault = lambda _method, _path, _number: None
+    run(place, web(proxy))
+    assert facts(place) == facts(reference.place)
+
+
+def test_an_instance_that_is_replaced_while_it_is_read_is_in_the_end_what_it_is(
+    orthanc: Orthanc, proxy: Proxy, tmp_path: Path
+) -> None:
+    """It is listed as one thing, and comes as another."""
+    place, folder, query = Place(tmp_path / "a"), Place(tmp_path / "b"), "?AccessionNumber=A2"
+    place.base.mkdir()
+    folder.base.mkdir()
+    first = make_dicom(tmp_path / "first.dcm", frames_of(1)[0], AccessionNumber="A2")
+    second = dcmread(first)
+    second.PixelData, second.NumberOfFrames, second.PatientID = 2 * second.PixelData, 2, "OTHER"
+    second.save_as(folder.source.with_suffix(".dcm"))
+    with ExitStack() as stack:
+        listed = json.loads(orthanc.ask("/instances", content=first.read_bytes()))["ID"]
+
+        def replace_it(_method: str, path: str, _number: int) -> None:
+            if "/instances/" in path and not replaced:
+                replaced.append(path)
+                orthanc.ask(f"/instances/{listed}", method="DELETE")
+                stack.enter_context(orthanc.having(folder.source.with_suffix(".dcm")))
+
+        replaced: list[str] = []
+        proxy.fault = replace_it
+        run(place, web(proxy, query), size=16)
+        assert replaced
+        run(place, web(proxy, query), size=16)
+        shutil.copy(f"{place.db}.key", f"{folder.db}.key")
+        (folder.source / "x").mkdir(parents=True)
+        folder.source.with_suffix(".dcm").rename(folder.source / "x" / "1.dcm")
+        folder.run(size=16)
+        assert facts(place) == facts(folder)
+        assert run(place, web(proxy, query), size=16).processed == 0
+
+
+def test_what_was_corrected_on_the_server_is_noticed_where_that_is_asked_for(
+    orthanc: Orthanc, proxy: Proxy, tmp_path: Path
+) -> None:
+    """Of its patient, whom the answers of a search are not known by; what is the same is not processed again."""
+    place, query = Place(tmp_path), "?AccessionNumber=A3"
+    files = [
+        make_dicom(tmp_path / f"{n}.dcm", frames_of(2)[n], AccessionNumber="A3", patient_id=f"P{n}") for n in (0, 1)
+    ]
+    groups = "SELECT g.key FROM files f JOIN groups g ON g.id = f.group_id ORDER BY f.path"
+    with orthanc.having(files[0]):
+        with orthanc.having(files[1]):
+            run(place, web(proxy, query))
+            before = place.rows(groups)
+        corrected = dcmread(files[1])
+        corrected.PatientID = "RIGHT"
+        corrected.save_as(files[1])
+        with orthanc.having(files[1]):
+            assert (run(place, web(proxy, query)).trusted, place.rows(groups)) == (2, before)
+            again = run(place, web(proxy, query), refetch=True)
+            assert (again.processed, again.unchanged, again.trusted) == (1, 1, 0)
+            after = place.rows(groups)
+            assert run(place, web(proxy, query), refetch=True).processed == 0
+    assert len(set(before) & set(after)) == 1
+    assert len(set(after)) == 2
 
 
 def test_what_a_server_does_not_give_is_left_for_the_next_run(
@@ -270,12 +397,12 @@ def test_a_server_that_cannot_be_searched_is_one_sentence(answer: Any, message: 
 
 
 def test_a_server_that_counts_on_for_ever_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dicomweb_source, "MAX_STUDIES", 50)
+    monkeypatch.setattr(dicomweb_query, "MAX_STUDIES", 50)
     with (
         stub(lambda path: page(f"1.{path.partition('offset=')[2]}") if "offset" in path else page()) as server,
         pytest.raises(EnvironmentFault, match="more than 50"),
     ):
-        list(dicomweb_source._pages(server.root, "/studies", {}, "0020000D", 50))
+        list(dicomweb_query._pages(server.root, "/studies", {}, "0020000D", 50))
 
 
 def test_the_token_is_that_of_the_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

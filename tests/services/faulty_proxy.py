@@ -12,8 +12,12 @@ from urllib.parse import urlsplit
 
 ERROR = '<?xml version="1.0"?><Error><Code>{code}</Code><Message>canary-message</Message></Error>'
 
-Fault = Callable[[str, str, int], str | None]
-"""fault(method, path, number of this request) → cut, slow, length, a status and code (`503 SlowDown`), or None."""
+Answer = tuple[int, bytes, dict[str, str]]
+"""Status, content and headers."""
+
+Fault = Callable[[str, str, int], str | Callable[[Answer], Answer] | None]
+"""fault(method, path, number of this request) → cut, slow, length, a status and code (`503 SlowDown`), what is made of
+an answer, or None."""
 
 NOT_PASSED_ON = ("content-length", "connection", "date", "transfer-encoding")
 
@@ -48,7 +52,7 @@ def proxying(endpoint: str) -> Iterator[Proxy]:  # noqa: C901
             if "range" in self.headers:
                 proxy.ranges.append(f"{self.path} {self.headers['range']}")
             fault = proxy.fault(self.command, self.path, len(proxy.requests))
-            if fault and fault[0].isdigit():
+            if isinstance(fault, str) and fault[0].isdigit():
                 self.answer(int(fault[:3]), ERROR.format(code=fault[4:]).encode(), {})
                 return
             if fault == "slow":
@@ -62,7 +66,8 @@ def proxying(endpoint: str) -> Iterator[Proxy]:  # noqa: C901
             headers = dict(answer.headers)
             if fault == "length" and content:  # whole by its own account, and yet not all of it
                 content = content[:-1]
-            self.answer(answer.status, content, headers)
+            changed = fault((answer.status, content, headers)) if callable(fault) else None
+            self.answer(*(changed or (answer.status, content, headers)))
 
         do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = handle_one  # noqa: N815
 

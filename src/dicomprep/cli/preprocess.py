@@ -11,6 +11,7 @@ from dicomprep.cli.run import loading_workers, run_and_report
 from dicomprep.config import DEFAULT_DB
 from dicomprep.engines.options import EngineOptions
 from dicomprep.errors import ConfigError
+from dicomprep.storage.dicomweb_address import is_dicomweb, without_query
 from dicomprep.storage.place import is_url
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def preprocess(  # noqa: PLR0913
     archives: bool = True,
     follow_links: Flag = False,
     prune: Flag = False,
+    refetch: Flag = False,
     watch: float | None = None,
     test: Flag = False,
 ) -> int:
@@ -52,6 +54,9 @@ def preprocess(  # noqa: PLR0913
         Follow symbolic links whose targets lie in DICOM_DIR, as in data sets of DataLad and git-annex.
     prune
         Remove images and records of files that no longer exist.
+    refetch
+        Fetch again the instances of a DICOMweb server that are recorded already: it may have corrected them under the
+        same UIDs. Only those that differ are processed.
     watch
         Search again every so many seconds for what has arrived, until interrupted.
     test
@@ -64,6 +69,8 @@ def preprocess(  # noqa: PLR0913
         raise ConfigError(f"--watch {watch:g}: give seconds, up to a day's ({MAX_WATCH_SECONDS}).")
     if not dicom_dir:
         raise ConfigError("Which folder? Give DICOM_DIR, or --test for sample files.")
+    if refetch and not any(map(is_dicomweb, dicom_dir)):
+        raise ConfigError("--refetch is for dicomweb+https://… only: changes of other inputs are always noticed.")
     config = make.config(
         *dicom_dir,
         where=where,
@@ -72,6 +79,7 @@ def preprocess(  # noqa: PLR0913
         archives=archives,
         follow_links=follow_links,
         prune=prune,
+        refetch=refetch,
     )
     with loading_workers(here=where.is_local):
         from dicomprep.workspace import Workspace
@@ -83,7 +91,6 @@ def preprocess(  # noqa: PLR0913
 def _watch(workspace: "Workspace", config: "Config", seconds: float) -> int:
     from dicomprep.cli.console import printable
     from dicomprep.cli.rounds import run_rounds
-    from dicomprep.storage.dicomweb_address import without_query
 
     print(
         f"Watching {printable(', '.join(map(without_query, config.dicom_dir)))} every {seconds:g} s; Ctrl-C ends it.",

@@ -77,6 +77,9 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     if result.unchanged:
         known.append(f"{result.unchanged:,} unchanged{_of_the_unchanged(result)}")
     yield "Files", f"{result.found:,} found: {', '.join(known) or 'none'}"
+    if result.trusted:
+        kept = f"{count_of(result.trusted, 'instance')} not fetched again"
+        yield "", f"{kept}; to find headers corrected under the same UIDs (such as Patient ID): --refetch"
     yield from (("", line) for line in _not_taken(result))
     yield from (("Folder", sentence) for sentence in result.place)
     yield from (("", line) for line in _not_in_images(result))

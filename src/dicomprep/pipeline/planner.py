@@ -45,6 +45,8 @@ class Planner:
     config: Config
     key: bytes
     unchanged: int = 0
+    trusted: int = 0
+    """Of the unchanged, those of which a server says nothing new, and whose content nobody looked at."""
     moved: int = 0
     _any_recorded: bool = False
     """Whether earlier runs recorded anything."""
@@ -72,22 +74,26 @@ class Planner:
         replaced by a renamed file of the same size and time.
         """
         root, due = sources[0].root, {readable_path(source.path): source for source in sources}
+        is_remote = is_dicomweb(root)
         tasks: list[Task] = []
         with self.store.transaction() as connection:
             if self._any_recorded:
                 up_to_date = find_up_to_date(connection, root, list(due), fingerprint=self._fingerprint)
-                same = [path for path, s in due.items() if _is_unchanged(s, up_to_date.get(path))]
+                again = is_remote and self.config.refetch
+                same = [path for path, s in due.items() if not again and _is_unchanged(s, up_to_date.get(path))]
                 tasks += [Task(due.pop(p), "", "", header_only=True) for p in same if up_to_date[p].header_due]
                 due = {path: source for path, source in due.items() if path not in same}
                 self._doubt({path: s for path, s in due.items() if path in up_to_date}, up_to_date)
             self.unchanged += len(sources) - len(due)
+            self.trusted += (len(sources) - len(due)) * is_remote
             given = find_given_names(connection, root, list(due)) if self._any_recorded else {}
             mark_stale(connection, readable_path(root), [p for p in given if (root, due[p].path) not in self._doubted])
             names = {path: names for path, names in given.items() if not self._is_misnamed(names.name)}
             names |= self._name(connection, {path: source for path, source in due.items() if path not in names})
         for path, source in due.items():
-            ask = self._any_recorded and not source.error and not is_dicomweb(root)  # to fetch it once is enough
-            ask = ask and (path not in given or (root, source.path) in self._doubted)
+            is_doubted = (root, source.path) in self._doubted
+            ask = is_doubted or (path not in given and not is_remote)  # to fetch a new one once is enough
+            ask = ask and self._any_recorded and not source.error
             tasks.append(Task(source, *names[path], digest_only=ask, recorded=path in given))
         return tasks
 

@@ -79,8 +79,10 @@ class Result(Others):
     processed: int = 0
     unchanged: int = 0
     """Recorded by an earlier run and still valid."""
+    trusted: int = 0
+    """Of the unchanged, how many were not fetched again, because a DICOMweb server says nothing new of them."""
     moved: int = 0
-    """Of those, how many lie elsewhere than before."""
+    """Of the unchanged, how many lie elsewhere than before."""
     headers: int = 0
     """Of the unchanged ones, how many had their header read again, for what earlier releases did not record."""
     frames: int = 0

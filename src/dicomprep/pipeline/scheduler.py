@@ -204,6 +204,7 @@ class RunLoop:
 
     def _report_progress(self) -> None:
         self.result.unchanged, self.result.moved = self.planner.unchanged, self.planner.moved
+        self.result.trusted = self.planner.trusted
         self.result.found = self.result.unchanged + self.result.processed
         self.listener.on_progress(self.result)
 

@@ -1,21 +1,19 @@
 """A DICOMweb server (DICOM PS3.18): searched by QIDO-RS, read by WADO-RS; asked again while that may help.
 
-Credentials come from the environment and go nowhere but to that server; none is kept, shown or recorded. Nothing that
-it answers is trusted: sizes, UIDs and numbers of answers have bounds, and it leads to no other address.
+Nothing that it answers is trusted: sizes, UIDs and numbers of answers have bounds, and it leads to no other address.
 """
 
 import json
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.errors import EnvironmentFault
 from dicomprep.extras import load_extra
+from dicomprep.storage.dicomweb_session import PURPOSE, open_session, token_header
 from dicomprep.storage.waiting import waiting
 
 __all__ = ["DicomwebServer", "ServerRefusal", "server_at"]
@@ -60,7 +58,7 @@ class DicomwebServer:
     _session: Any = field(default=None)
 
     def search(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        """A page of answers; only what is an object is one."""
+        """A page of answers."""
         return self._ask(lambda: self._get_page(path, query))
 
     def retrieve(self, path: str, into: BinaryIO, *, max_bytes: int, find: Callable[[BinaryIO, str], T | None]) -> T:
@@ -81,7 +79,9 @@ class DicomwebServer:
             answers = json.loads(content) if content.strip() else []
         except (ValueError, RecursionError):
             raise _PassingError("it answers a search with what is not JSON", is_servers=True) from None
-        return [answer for answer in answers if isinstance(answer, dict)] if isinstance(answers, list) else []
+        if not isinstance(answers, list) or not all(isinstance(answer, dict) for answer in answers):
+            raise _PassingError("it answers a search with what is not a list of matches", is_servers=True)
+        return answers
 
     def _download(self, path: str, into: BinaryIO, max_bytes: int, find: Callable[[BinaryIO, str], T | None]) -> T:
         into.seek(0)
@@ -100,10 +100,10 @@ class DicomwebServer:
 
     def _get(self, path: str, accept: str, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
         """A response that is one; the errors of this module where it is none."""
-        requests = load_extra("requests", extra="pacs", purpose="Reading from a DICOMweb server")
+        requests = load_extra("requests", extra="pacs", purpose=PURPOSE)
         if self._session is None:
-            self._session = _open_session()
-        headers = {"Accept": accept, "Accept-Encoding": "identity", **_token_header()}
+            self._session = open_session()
+        headers = {"Accept": accept, "Accept-Encoding": "identity", **token_header()}
         url = self.root.removeprefix("dicomweb+") + path
         timeout = (CONNECT_SECONDS, READ_SECONDS)
         try:
@@ -132,7 +132,7 @@ class DicomwebServer:
             raise EnvironmentFault(f"{self.root} does not accept the credentials ({status}). {remedy}")
         if 300 <= status < 400:
             raise EnvironmentFault(f"{self.root} leads to another address ({status}). Give that one.")
-        if status in _PASSING or status >= 500:
+        if status in _PASSING or status >= 500 or status == 403:  # which some say of a token that has expired
             wait = str(response.headers.get("Retry-After", ""))
             pause = float(wait) if wait.isdecimal() and len(wait) < 4 else 0.0
             raise _PassingError(f"the server answered {status}", is_servers=status not in _PASSING, pause=pause)
@@ -173,7 +173,7 @@ def server_at(root: str) -> DicomwebServer:
 
 def _pieces(response: Any) -> Iterator[bytes]:  # noqa: ANN401
     """What comes, as it comes; _PassingError where it stops, is cut, or is slower than anything that works."""
-    urllib3 = load_extra("urllib3", extra="pacs", purpose="Reading from a DICOMweb server")
+    urllib3 = load_extra("urllib3", extra="pacs", purpose=PURPOSE)
     since, size = time.monotonic(), 0
     try:
         while piece := response.raw.read1(2**16):
@@ -193,36 +193,3 @@ def _sleep(seconds: float) -> None:
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(left, 0.5))
         waiting().heartbeat()
-
-
-def _open_session() -> Any:  # noqa: ANN401
-    """With what the environment says of who asks; files such as ~/.netrc are not asked."""
-    sessions = load_extra("dicomweb_client.session_utils", extra="pacs", purpose="Reading from a DICOMweb server")
-    user, password = os.environ.get("DICOMWEB_USER"), os.environ.get("DICOMWEB_PASSWORD")
-    session = sessions.create_session_from_user_pass(user, password or "") if user else sessions.create_session()
-    if not user:
-        session.auth = lambda request: request
-    certificate, key = _file_of("DICOMWEB_CERT"), _file_of("DICOMWEB_KEY")
-    if certificate:
-        session.cert = (certificate, key) if key else certificate
-    authority = _file_of("DICOMWEB_CA")
-    if authority:
-        session.verify = authority
-    return session
-
-
-def _file_of(variable: str) -> str | None:
-    path = os.environ.get(variable)
-    if path and not Path(path).is_file():
-        raise ConfigError(f"{variable} names no file.")
-    return path
-
-
-def _token_header() -> dict[str, str]:
-    """Read at each request: a token that expires is written anew by whoever got it."""
-    token, path = os.environ.get("DICOMWEB_TOKEN"), _file_of("DICOMWEB_TOKEN_FILE")
-    if path:
-        token = Path(path).read_text("utf-8").strip()
-    if token and not (token.isascii() and token.isprintable()):
-        raise ConfigError("DICOMWEB_TOKEN is not a token: it holds what no header can.")
-    return {"Authorization": f"Bearer {token}"} if token else {}
