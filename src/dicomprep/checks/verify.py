@@ -2,12 +2,12 @@
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
@@ -15,6 +15,8 @@ from dicomprep.checks.orphans import Leftovers
 from dicomprep.database.connection import connect, reading
 from dicomprep.database.queries import counts
 from dicomprep.database.queries import verify as verify_queries
+from dicomprep.database.queries.frames import Choice, select_frames
+from dicomprep.database.queries.versions import LostImage, Version, count_frozen, find_version, lost_images
 from dicomprep.errors import count_of
 from dicomprep.models import Status
 from dicomprep.pipeline.concerns import absent_inputs, unreachable_roots
@@ -23,7 +25,17 @@ from dicomprep.storage.local_images import LocalImages
 from dicomprep.storage.source import digest_bytes
 from dicomprep.workspace import Workspace
 
-__all__ = ["Findings", "Kind", "clear", "contradiction", "look_at", "verify"]
+__all__ = [
+    "Findings",
+    "FrozenFindings",
+    "Kind",
+    "Progress",
+    "clear",
+    "contradiction",
+    "look_at",
+    "verify",
+    "verify_version",
+]
 
 ROWS_PER_QUERY, IMAGES_PER_READER, READERS = 4096, 256, 4
 """Rows read at a time, images that each thread checks at a time, and threads."""
@@ -75,6 +87,33 @@ class Findings:
             self.due.add(file_id)
 
 
+class FrozenRow(NamedTuple):
+    """What is recorded of an image of a version."""
+
+    thumbnail_path: str
+    size: int
+    digest: bytes
+
+
+@dataclass(slots=True)
+class FrozenFindings:
+    """What has become of the images of a version."""
+
+    version: Version
+    forgotten: int
+    """Removed for good, by `forget`."""
+    lost: list[LostImage] = field(default_factory=list)
+    damaged: list[tuple[str, Kind]] = field(default_factory=list)
+    """Images that are recorded as they were frozen, but whose files are missing or damaged."""
+    images: int = 0
+    """That are recorded as they were frozen, all of which were looked at."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every image is there as it was frozen."""
+        return not (self.forgotten or self.lost or self.damaged)
+
+
 Progress = Callable[[int, int], None]
 """progress(looked_at, all)"""
 
@@ -100,6 +139,21 @@ def verify(workspace: Workspace, *, progress: Progress = lambda _done, _all: Non
             findings.foreign = leftovers.foreign
             with reading(engine) as connection:
                 findings.notes = (*absent_inputs(connection), *unreachable_roots(connection))
+        return findings
+
+
+def verify_version(workspace: Workspace, name: str, *, progress: Progress) -> FrozenFindings:
+    """Hold every image of a version against what was frozen. Raises like `verify`."""
+    with _opened(workspace), workspace.reading() as connection:
+        version = find_version(connection, name)
+        findings = FrozenFindings(version, version.images - count_frozen(connection, version))
+        findings.lost += lost_images(connection, name)
+        choice = Choice(version=name, held=True)
+        lists = ([FrozenRow(*row) for row in rows] for rows in select_frames(connection, FrozenRow._fields, choice))
+        for piece in _looked_at(workspace.images, lists):
+            findings.images += len(piece)
+            findings.damaged += [(row.thumbnail_path, kind) for row, kind in piece if kind is not None]
+            progress(findings.images, version.images)
         return findings
 
 
@@ -173,21 +227,27 @@ def _look_at_inputs(engine: Engine, findings: Findings) -> None:
 
 
 def _look_at_images(engine: Engine, images: ImageStore, findings: Findings, progress: Progress) -> None:
-    def look(rows: Sequence[Any]) -> list[Kind | None]:
-        return [look_at(images, row.thumbnail_path, row.size, row.digest) for row in rows]
-
     with reading(engine) as connection:
         total = counts.count_rendered(connection)
+    for piece in _looked_at(images, _frames(engine)):
+        for row, kind in piece:
+            if kind is not None:
+                findings.add(kind, row.thumbnail_path, row.file_id)
+        findings.images += len(piece)
+        progress(findings.images, total)
+
+
+def _looked_at(images: ImageStore, lists: Iterable[Sequence[Any]]) -> Iterator[list[tuple[Any, Kind | None]]]:
+    """Rows of images with what is wrong with each, in their order, some at a time; several threads read the images."""
+
+    def look(rows: Sequence[Any]) -> list[tuple[Any, Kind | None]]:
+        return [(row, look_at(images, row.thumbnail_path, row.size, row.digest)) for row in rows]
+
     count = READERS if isinstance(images, LocalImages) else REMOTE_READERS
     with ThreadPoolExecutor(count, "dicomprep reader") as readers:
-        for rows in _frames(engine):
+        for rows in lists:
             pieces = [rows[start : start + IMAGES_PER_READER] for start in range(0, len(rows), IMAGES_PER_READER)]
-            for piece, kinds in zip(pieces, readers.map(look, pieces), strict=True):
-                for row, kind in zip(piece, kinds, strict=True):
-                    if kind is not None:
-                        findings.add(kind, row.thumbnail_path, row.file_id)
-                findings.images += len(piece)
-                progress(findings.images, total)
+            yield from readers.map(look, pieces)
 
 
 def _frames(engine: Engine) -> Iterator[Sequence[Any]]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from dicomprep.cli.options import Db, Flag, Flat
 from dicomprep.config import DEFAULT_DB
+from dicomprep.database.queries.versions import describe_lost
 from dicomprep.errors import count_of
 from dicomprep.exchange.export import export_frames
 from dicomprep.exchange.options import ExportOptions, Format
@@ -39,4 +40,6 @@ def export(
     done = export_frames(format, out, Workspace.open(db), options=options, shared=shared)
     others = f"{done.changed} updated, {done.removed} removed, {done.kept} unchanged"
     print(f"{count_of(done.images, 'image')} in {out}. Wrote {count_of(done.added, 'new shard')} ({others}).")
+    if done.lost:
+        print(f"{describe_lost(done.lost)} `dicomprep verify --version {options.version}` lists them.")
     return 0

@@ -1,16 +1,21 @@
 """`dicomprep verify`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 
 from dicomprep.checks.repair import Repaired
 from dicomprep.checks.repair import repair as repair_images
-from dicomprep.checks.verify import Findings, Kind, clear
+from dicomprep.checks.verify import Findings, Kind, Progress, clear
 from dicomprep.checks.verify import verify as look
+from dicomprep.checks.verify import verify_version as look_at_version
 from dicomprep.cli.bar import make_bar
 from dicomprep.cli.console import ConsoleListener, print_notes, printable
 from dicomprep.cli.options import DEFAULTS, Db, Flag
 from dicomprep.config import DEFAULT_DB, Config
-from dicomprep.errors import count_of
+from dicomprep.database.queries.versions import Loss
+from dicomprep.errors import ConfigError, count_of
 from dicomprep.pipeline.result import Result
 from dicomprep.workspace import Workspace
 
@@ -28,7 +33,9 @@ MEANINGS = {
 }
 
 
-def verify(*, db: Db = DEFAULT_DB, repair: Flag = False, workers: int = DEFAULTS.workers) -> int:
+def verify(
+    *, db: Db = DEFAULT_DB, repair: Flag = False, workers: int = DEFAULTS.workers, version: str | None = None
+) -> int:
     """Check that every recorded image is there and intact, that there are no others, and that the database is sound.
 
     Exits with 1 when something is wrong, or when not all of it could be repaired.
@@ -39,9 +46,15 @@ def verify(*, db: Db = DEFAULT_DB, repair: Flag = False, workers: int = DEFAULTS
         Regenerate missing and damaged images, and remove orphaned ones, which are not in the database.
     workers
         Number of parallel workers for the repair.
+    version
+        Check the images of this version alone, and name those that are not as `dicomprep freeze` recorded them.
 
     """
     workspace = Workspace.open(db)
+    if version is not None:
+        if repair:
+            raise ConfigError("--repair regenerates images of the whole data set: give it without --version.")
+        return _verify_version(workspace, version)
     findings = _verify(workspace)
     _print_findings(findings)
     if not findings.counts:
@@ -71,10 +84,31 @@ def _repair(workspace: Workspace, findings: Findings, workers: int) -> int:
 
 
 def _verify(workspace: Workspace) -> Findings:
-    console = Console(stderr=True)
-    with make_bar(console) as bar:
+    with _progress() as progress:
+        return look(workspace, progress=progress)
+
+
+def _verify_version(workspace: Workspace, name: str) -> int:
+    with _progress() as progress:
+        findings = look_at_version(workspace, name, progress=progress)
+    intact = findings.images - len(findings.damaged) - sum(image.reason is Loss.HELD for image in findings.lost)
+    print(f"{intact:,} of {count_of(findings.version.images, 'image')} of version {name} are as they were frozen.")
+    if findings.forgotten:
+        print(f"  {findings.forgotten:,} removed by `dicomprep forget`")
+    for image in findings.lost:
+        print(f"  {image.reason:<10}  {image.key}  {printable(image.filename or '')}".rstrip())
+    for place, kind in findings.damaged:
+        print(f"  {kind:<10}  {printable(place)}  {MEANINGS[kind]}")
+    if findings.damaged:
+        print("\nTo repair: dicomprep verify --repair")
+    return int(not findings.is_whole)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    with make_bar(Console(stderr=True)) as bar:
         task = bar.add_task("Images", total=None)
-        return look(workspace, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print_findings(findings: Findings) -> None:

@@ -45,6 +45,7 @@ def describe_export(rows: Rows, kind: Format, options: ExportOptions, *, made: d
         _head(kind, options, splits),
         f"# A data set of {len(rows):,} medical images\n",
         f"Exported by dicomprep {VERSION}. {READING[kind]} `manifest.jsonl` has the SHA-256 of every shard.\n",
+        _version(options, made["version"]),
         "## Contents\n",
         _count_table(rows, splits),
         _list("Labels", rows, "label"),
@@ -59,6 +60,12 @@ def describe_export(rows: Rows, kind: Format, options: ExportOptions, *, made: d
         f"## License\n\nAs stated by the exporter: {_said(options.license)}\n",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _version(options: ExportOptions, digest: str) -> str:
+    if options.version is None:
+        return ""
+    return f"Version {_said(options.version)}, as `dicomprep freeze` recorded it: SHA-256 `{digest}`.\n"
 
 
 def _head(kind: Format, options: ExportOptions, splits: Sequence[str]) -> str:

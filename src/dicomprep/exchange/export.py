@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from sqlalchemy import Connection
 
 from dicomprep.database.queries.frames import image_options
+from dicomprep.database.queries.versions import LostImage, find_version, lost_images
 from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
 from dicomprep.exchange.card import describe_export
 from dicomprep.exchange.formats.registry import LAYOUTS, Layout
@@ -46,6 +48,8 @@ class Exported:
     removed: int
     kept: int
     """Unchanged shards."""
+    lost: tuple[LostImage, ...] = ()
+    """Images of the version that cannot be given any more."""
 
 
 def export_frames(
@@ -61,13 +65,17 @@ def export_frames(
     options.choice()
     _require_folder(out)
     with workspace.reading() as connection:
-        made: dict[str, Any] = {"images": image_options(connection)}
+        made = _made(connection, options.version)
+        lost = () if options.version is None else tuple(lost_images(connection, options.version))
     pseudonyms = Pseudonyms(workspace.key, salt=_salt(out) if options.fresh_pseudonyms else "")
     rows = read_rows(workspace, options, pseudonyms)
     asked = {name: value for name, value in asdict(options).items() if name != "license"}
     asked["where"] = options.where or ""  # as manifests have always said it
     if asked.pop("fresh_pseudonyms"):  # manifests of exports without it do not name it
         asked["fresh_pseudonyms"] = pseudonyms.salt
+    for name in ("kind", "version"):  # nor these
+        if not asked[name]:
+            del asked[name]
     header = _plain({"format": kind.value, "data_set": pseudonyms.check, "options": asked})
     layout = LAYOUTS[kind]
     access = GROUP if shared else OWNER
@@ -80,7 +88,15 @@ def export_frames(
         _carry_out(plan, manifest, layout, rows)
         card = describe_export(rows, kind, options, made=made).encode()
         replace_file(out / CARD, card, mode=0o666 & manifest.access)
-    return Exported(len(rows), len(plan.added), len(plan.changed), len(plan.gone), len(plan.kept))
+    return Exported(len(rows), len(plan.added), len(plan.changed), len(plan.gone), len(plan.kept), lost)
+
+
+def _made(connection: Connection, version: str | None) -> dict[str, Any]:
+    """What shaped the images, and the digest of the version that they are of."""
+    if version is None:
+        return {"images": image_options(connection), "version": ""}
+    frozen = find_version(connection, version)
+    return {"images": frozen.options, "version": frozen.digest}
 
 
 def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...], access: int) -> Manifest:

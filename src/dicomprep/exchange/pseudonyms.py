@@ -6,6 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomprep.database.queries.selection import Selection
 from dicomprep.errors import ConfigError
 from dicomprep.privacy.keys import fingerprint_key, keyed_hash
 from dicomprep.workspace import Workspace
@@ -14,11 +18,15 @@ __all__ = [
     "KEY_LENGTH",
     "Pseudonyms",
     "Shown",
+    "image_keys",
     "new_salt",
 ]
 
 KEY_LENGTH = 20
 """Hexadecimal digits of an image's key: with ten million images, two alike are less likely than one in 10^10."""
+
+BATCH_ROWS = 10_000
+"""Names that are in memory as texts at once."""
 
 
 class Pseudonyms:
@@ -41,6 +49,22 @@ class Pseudonyms:
     def of_key(self, key: str | None) -> str | None:
         """What stands for the key of a group, a study or a series."""
         return keyed_hash(self._secret, "key", key) if self.salt and key is not None else key
+
+
+def image_keys(selection: Selection, pseudonyms: Pseudonyms) -> NDArray[np.bytes_]:
+    """The pseudonyms of all frames, (n,) of `KEY_LENGTH` bytes each, in the order of the selection.
+
+    They are those of a version where the selection has them: an image may be called otherwise now.
+    """
+    keys = np.empty(len(selection), f"S{KEY_LENGTH}")
+    frozen = selection.columns.get("version_key")
+    for first in range(0, len(keys), BATCH_ROWS):
+        rows = np.arange(first, min(first + BATCH_ROWS, len(keys)))
+        if frozen is None:
+            keys[rows] = [pseudonyms.of_image(name) for name in selection.columns["filename"].take(rows)]
+        else:
+            keys[rows] = [key.hex().encode() for key in frozen.take(rows)]
+    return keys
 
 
 def new_salt() -> str:

@@ -16,7 +16,7 @@ from dicomprep.database.queries.frames import COLUMNS, KEYS, POSITIONS
 from dicomprep.database.queries.selection import Selection, read_selection
 from dicomprep.errors import ExportError
 from dicomprep.exchange.options import ExportOptions
-from dicomprep.exchange.pseudonyms import KEY_LENGTH, Pseudonyms
+from dicomprep.exchange.pseudonyms import Pseudonyms, image_keys
 from dicomprep.privacy.allow_list import Tags
 from dicomprep.privacy.keys import withheld_columns
 from dicomprep.storage.base import ImageStore
@@ -31,7 +31,6 @@ PLAIN = (
 )
 UIDS = ("sop_instance_uid", "series_instance_uid", "study_instance_uid")
 PATHS = ("filename", "study_id", "thumbnail_path", "root", "path")
-BATCH_ROWS = 10_000
 NEEDED = ("filename", "thumbnail_path", "digest")
 
 
@@ -123,9 +122,10 @@ def read_rows(workspace: Workspace, options: ExportOptions, pseudonyms: Pseudony
     withheld = withheld_columns(with_uids=options.with_uids, with_paths=options.with_paths)
     shown = [name for name in (*PLAIN, *UIDS, *PATHS) if name not in withheld]
     workspace.require_images()
+    frozen = ("version_key",) if options.version is not None and not pseudonyms.salt else ()
     with workspace.reading() as connection:
-        selection = read_selection(connection, list(dict.fromkeys((*shown, *NEEDED))), options.choice())
-    keys = _keys(selection, pseudonyms)
+        selection = read_selection(connection, list(dict.fromkeys((*shown, *NEEDED, *frozen))), options.choice())
+    keys = image_keys(selection, pseudonyms)
     if "filename" not in shown:
         del selection.columns["filename"]
     order = np.argsort(keys).astype(np.int32)
@@ -133,15 +133,6 @@ def read_rows(workspace: Workspace, options: ExportOptions, pseudonyms: Pseudony
     if pseudonyms.salt:
         columns |= {name: _Salted(columns[name], pseudonyms) for name in ("patient_key", *KEYS)}
     return Rows(selection, keys[order], order, workspace.images, columns)
-
-
-def _keys(selection: Selection, pseudonyms: Pseudonyms) -> NDArray[np.bytes_]:
-    """The pseudonyms of all frames, and no list of their names."""
-    keys = np.empty(len(selection), f"S{KEY_LENGTH}")
-    for first in range(0, len(keys), BATCH_ROWS):
-        rows = np.arange(first, min(first + BATCH_ROWS, len(keys)))
-        keys[rows] = [pseudonyms.of_image(name) for name in selection.columns["filename"].take(rows)]
-    return keys
 
 
 class _Salted:

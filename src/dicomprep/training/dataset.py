@@ -1,5 +1,6 @@
 """A map-style data set for torch's DataLoader, and a plain sequence without torch."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import index as as_index
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.frames import Choice
 from dicomprep.database.queries.selection import Selection, read_selection
+from dicomprep.database.queries.versions import LostImage, describe_lost, lost_images
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
 from dicomprep.training.reading import read_thumbnail, with_channels
@@ -69,6 +71,8 @@ class Dataset:
     is missing is known of it.
     `split` is train, val, test, or several of them. `where` is a condition as for `dicomprep export --where`. `kind` is
     a kind of images or several of them, as for `--kind`: by default original and derived; `all` for any.
+    `version` is the name of one that `dicomprep freeze` recorded: its images, splits, labels and classes, in the order
+    of its keys, whatever has been labeled since. Images that are no longer given are in `lost`; a warning counts them.
 
     The database is read once, here; nothing stays open. The object can be pickled, and is safe in worker processes.
     Raises ConfigError where there is no such database or an option is wrong; reading a missing image, EnvironmentFault.
@@ -85,6 +89,7 @@ class Dataset:
         kind: str | Sequence[str] = (),
         channels: int | None = None,
         multi: bool = False,
+        version: str | None = None,
     ) -> None:
         if channels not in (None, 1, 3):
             raise ConfigError(f"channels={channels}: choose 1, 3 or None.")
@@ -97,11 +102,22 @@ class Dataset:
         splits = (split,) if isinstance(split, str) else tuple(split)
         kinds = (kind,) if isinstance(kind, str) else tuple(kind)
         labeled = labels is not None if multi else labels == "any"
-        choice = Choice(split=splits, label=() if multi else wanted, labeled=labeled, kind=kinds, where=where)
+        choice = Choice(
+            split=splits,
+            label=() if multi else wanted,
+            labeled=labeled,
+            kind=kinds,
+            where=where,
+            version=version,
+        )
         workspace = Workspace.of(db)
         workspace.require_images()
         with workspace.reading() as connection:
             self._selection: Selection = read_selection(connection, Record._fields, choice)
+            self.lost: tuple[LostImage, ...] = () if version is None else tuple(lost_images(connection, version))
+            """Images of the version that are no longer given: the key, the reason and, if it has one, the file name."""
+        if self.lost:
+            warnings.warn(f"{describe_lost(self.lost)} (Dataset.lost)", stacklevel=2)
         self._images = workspace.images
         self.transform, self.channels, self.multi = transform, channels, multi
         self.classes: tuple[str, ...] = wanted or _class_names(self._selection, multi=multi)

@@ -28,6 +28,7 @@ from dicomprep.database.migrations import (
     m0017_kinds,
     m0018_partial_indexes,
     m0019_sources,
+    m0020_versions,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -52,5 +53,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0017_kinds.upgrade,
     m0018_partial_indexes.upgrade,
     m0019_sources.upgrade,
+    m0020_versions.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

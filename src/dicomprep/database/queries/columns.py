@@ -74,9 +74,10 @@ class Digests:
     """Values of one length."""
 
     content: bytes
+    length: int
 
     def __getitem__(self, row: int) -> bytes:
-        return self.content[row * DIGEST_BYTES : (row + 1) * DIGEST_BYTES]
+        return self.content[row * self.length : (row + 1) * self.length]
 
     def take(self, rows: Rows) -> Sequence[bytes]:
         """The values of some rows."""
@@ -151,8 +152,8 @@ class CodedBuilder:
 class DigestsBuilder:
     """For digests."""
 
-    def __init__(self) -> None:
-        self._content = bytearray()
+    def __init__(self, length: int = DIGEST_BYTES) -> None:
+        self._content, self._length = bytearray(), length
 
     def add(self, values: Sequence[bytes]) -> None:
         """Add the next rows."""
@@ -160,7 +161,7 @@ class DigestsBuilder:
 
     def build(self) -> Digests:
         """The column."""
-        return Digests(bytes(self._content))
+        return Digests(bytes(self._content), self._length)
 
 
 class TextsBuilder:

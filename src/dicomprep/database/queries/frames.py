@@ -1,11 +1,11 @@
 """Reads for those who train, export and exchange labels: which frames there are, and what is known of each."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, select, tuple_
 
 from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.bulk import scan
@@ -14,6 +14,7 @@ from dicomprep.database.page_schema import current_labels
 from dicomprep.database.queries.failures import is_failure, is_without_images
 from dicomprep.database.queries.kinds import of_kinds, require_kinds
 from dicomprep.database.queries.releases import may_leave
+from dicomprep.database.queries.versions import find_version, locate
 from dicomprep.database.schema import all_images, files, frames, groups, images, runs
 from dicomprep.errors import ConfigError
 from dicomprep.models import Status
@@ -71,7 +72,7 @@ POSITIONS = ("slice_position_mm", "image_orientation", "stack_position", "tempor
 KEYS = ("study_key", "series_key")
 COLUMNS |= {name: files.c[name] for name in (*KEYS, *Tags._fields)} | {name: frames.c[name] for name in POSITIONS}
 
-_UNCOMPARABLE = ("digest", "transform", "root")
+_UNCOMPARABLE = ("digest", "transform", "root", "version_key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,8 @@ class Choice:
     """Kinds of images of which one must be the frame's; `all` for any."""
     where: str | None = None
     """A condition on the columns of COLUMNS, as `parse_condition` reads it."""
+    version: str | None = None
+    """Of this version, with its splits and labels, in the order of its keys."""
 
     def __post_init__(self) -> None:
         for split in self.split:
@@ -99,24 +102,30 @@ class Choice:
         if self.where is not None:
             self.condition()
 
-    def condition(self) -> ColumnElement[bool] | None:
-        """What `where` says."""
-        comparable = {name: column for name, column in COLUMNS.items() if name not in _UNCOMPARABLE}
+    def condition(self, columns: Mapping[str, ColumnElement[Any]] = COLUMNS) -> ColumnElement[bool] | None:
+        """What `where` says of these columns."""
+        comparable = {name: column for name, column in columns.items() if name not in _UNCOMPARABLE}
         return None if self.where is None else parse_condition(self.where, comparable)
 
 
 def select_frames(connection: Connection, columns: Sequence[str], choice: Choice) -> Iterator[Sequence[Sequence[Any]]]:
-    """The frames that are wanted, in the order of their ids, as lists of rows of `columns`."""
-    statement = _joined(*(COLUMNS[name] for name in columns)).where(of_kinds(choice.kind)).order_by(frames.c.id)
+    """The frames that are wanted, as lists of rows of `columns`.
+
+    They are in the order of their ids, or of the keys of `choice.version`; a version also has a column `version_key`.
+    """
+    known, statement = _all_of(None if choice.version is None else locate(find_version(connection, choice.version)))
+    statement = statement.with_only_columns(*(known[name] for name in columns))
+    if choice.kind or choice.version is None:
+        statement = statement.where(of_kinds(choice.kind))
     if choice.split:
-        statement = statement.where(groups.c.split.in_(choice.split))
+        statement = statement.where(known["split"].in_(choice.split))
     if choice.label:
-        statement = statement.where(_LABEL.in_(choice.label))
+        statement = statement.where(known["label"].in_(choice.label))
     if choice.labeled:
-        statement = statement.where(_LABEL.is_not(None))
+        statement = statement.where(known["label"].is_not(None))
     if not choice.held:
         statement = statement.where(may_leave(connection))
-    condition = choice.condition()
+    condition = choice.condition(known)
     if condition is not None:
         statement = statement.where(condition)
     yield from scan(connection, statement)
@@ -185,6 +194,12 @@ def failed_files_beside(connection: Connection, series_uid: str) -> list[FailedF
     return [FailedFile(*row) for row in connection.execute(statement)]
 
 
-def _joined(*columns: ColumnElement[Any]) -> Select[Any]:
+def _all_of(located: Subquery | None) -> tuple[Mapping[str, ColumnElement[Any]], Select[Any]]:
+    """The columns that frames have, and a query of all frames that are in `images`, or in a version."""
     joined = frames.join(files, files.c.id == frames.c.file_id).join(groups, groups.c.id == files.c.group_id)
-    return select(*columns).select_from(joined).where(files.c.duplicate_of.is_(None))
+    if located is None:
+        shown = select(frames.c.id).select_from(joined).where(files.c.duplicate_of.is_(None))
+        return COLUMNS, shown.order_by(frames.c.id)
+    frozen = {"split": located.c.split, "label": located.c.label, "version_key": located.c.key}
+    joined = joined.join(located, located.c.frame_id == frames.c.id)
+    return COLUMNS | frozen, select(frames.c.id).select_from(joined).order_by(located.c.key)

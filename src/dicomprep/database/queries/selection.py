@@ -6,6 +6,7 @@ share it, for no reference counts lie among its values.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,12 +21,16 @@ from dicomprep.database.queries.columns import (
     TextsBuilder,
 )
 from dicomprep.database.queries.frames import Choice, class_names, select_frames
+from dicomprep.database.queries.versions import find_version
 
 __all__ = ["Selection", "read_selection"]
+
+VERSION_KEY_BYTES = 10
 
 _BUILDERS: dict[str, Callable[[], ColumnBuilder]] = {
     "id": NumbersBuilder,
     "digest": DigestsBuilder,
+    "version_key": partial(DigestsBuilder, VERSION_KEY_BYTES),
     **dict.fromkeys(("filename", "thumbnail_path", "sop_instance_uid", "path"), TextsBuilder),
 }
 """For columns in which hardly a value occurs twice; in the others few values occur often."""
@@ -33,10 +38,10 @@ _BUILDERS: dict[str, Callable[[], ColumnBuilder]] = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Frames in the order of their ids."""
+    """Frames in the order of their ids, or of the keys of a version."""
 
     classes: tuple[str, ...]
-    """The labels that occur in the whole database, whichever frames are selected."""
+    """The labels that occur in the whole database, or in the version, whichever frames are selected."""
     columns: dict[str, Column]
     length: int
 
@@ -60,7 +65,9 @@ def read_selection(connection: Connection, columns: Sequence[str], choice: Choic
     builders = [_builder(name) for name in columns]
     length = _fill(builders, select_frames(connection, columns, choice))
     built = {name: builder.build() for name, builder in zip(columns, builders, strict=True)}
-    return Selection(tuple(class_names(connection)), built, length)
+    version = None if choice.version is None else find_version(connection, choice.version)
+    classes = tuple(class_names(connection)) if version is None else version.classes
+    return Selection(classes, built, length)
 
 
 def _fill(builders: Sequence[ColumnBuilder], lists: Iterable[Sequence[Sequence[Any]]]) -> int:
