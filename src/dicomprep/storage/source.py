@@ -137,6 +137,7 @@ class SourceFile(ABC):
     def read_range(self, offset: int, length: int) -> bytes:
         """The same as `read_at`, but of these bytes alone, also of a small file: for one that holds many."""
         pieces = []
+        length = min(length, self.size - offset)
         while length > 0 and (piece := self._read(offset, min(length, 2**30))):
             pieces.append(piece)
             offset, length = offset + len(piece), length - len(piece)

@@ -151,6 +151,6 @@ def decode_stream(archive: SourceFile, kind: ArchiveKind) -> Iterator[bytes]:
 
 def pieces_of(archive: SourceFile, offset: int, length: int) -> Iterator[bytes]:
     """Bytes of an archive as they lie in it."""
-    end = offset + length
+    end = min(offset + length, archive.size)
     for start in range(offset, end, PIECE):
         yield archive.read_range(start, min(PIECE, end - start))

@@ -14,7 +14,7 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.storage.archives.decoding import Decode, decode_stream, inflate, pieces_of, unbzip2, unzstandard
 from dicomprep.storage.archives.kinds import ArchiveKind
 from dicomprep.storage.archives.members import Packing
-from dicomprep.storage.archives.zip_directory import local_data
+from dicomprep.storage.archives.zip_entries import local_data
 from dicomprep.storage.base import Source
 from dicomprep.storage.source import HEAD_BYTES, WHOLE_FILE_BYTES, SourceFile, Version
 

@@ -15,6 +15,9 @@ _BLOCK = 512
 _MAX_HEADER_BYTES = 2**20
 """Bytes of a long name, or of what pax says of a member."""
 
+_MAX_RECORDS, _MAX_EXTENSIONS, _MAX_DIGITS = 1000, 16, 20
+"""Records of a pax header, headers that say something of one member, digits of a size; bounds time."""
+
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _LINKS = {tarfile.SYMTYPE: MemberKind.LINK, tarfile.LNKTYPE: MemberKind.HARD_LINK}
 _PASSED_OVER = (tarfile.DIRTYPE, b"V", b"D")
@@ -86,13 +89,18 @@ def tar_members(archive: Bytes) -> Iterator[Member]:
     Raises InputError: `corrupt_archive` where a header is damaged or the archive ends too early.
     """
     stated: dict[str, str] = {}
+    extensions = 0
     while (header := archive.read(_BLOCK)).strip(b"\0"):
         info = _parse(header)
         if info.type in (_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK):
+            extensions += 1
+            if extensions > _MAX_EXTENSIONS:
+                raise InputError(ErrorCode.LIMIT_EXCEEDED, f"more than {_MAX_EXTENSIONS} headers are for one member")
             said = _extension(archive, info)
             stated |= said if info.type != _PAX_GLOBAL else {}
             continue
-        size = int(stated["size"]) if stated.get("size", "").isdecimal() else info.size
+        stated_size = stated.get("size", "")
+        size = int(stated_size) if stated_size.isdecimal() and len(stated_size) <= _MAX_DIGITS else info.size
         if size < 0:
             raise _corrupt("it has a member of less than no bytes")
         begin = archive.at
@@ -100,7 +108,7 @@ def tar_members(archive: Bytes) -> Iterator[Member]:
             yield _member(info, stated, size, begin)
         length = size if info.type not in (*_LINKS, tarfile.DIRTYPE) else 0
         archive.skip(begin + length + -length % _BLOCK - archive.at)
-        stated = {}
+        stated, extensions = {}, 0
 
 
 def _corrupt(message: str) -> InputError:
@@ -129,8 +137,10 @@ def _extension(archive: Bytes, info: tarfile.TarInfo) -> dict[str, str]:
 
 def _pax_records(data: bytes) -> dict[str, str]:
     """`LENGTH KEYWORD=VALUE` and a line's end, one after the other, as far as they are sound."""
-    records, at = {}, 0
+    records, at = dict[str, str](), 0
     while (match := re.compile(rb"(\d{1,7}) ").match(data, at)) is not None and int(match[1]):
+        if len(records) >= _MAX_RECORDS:
+            raise InputError(ErrorCode.LIMIT_EXCEEDED, f"it has a header of more than {_MAX_RECORDS:,} records")
         record = data[match.end() : at + int(match[1])]
         key, _, value = record.partition(b"=")
         records[key.decode("utf-8", "replace")] = value.removesuffix(b"\n").decode("utf-8", "surrogateescape")
