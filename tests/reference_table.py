@@ -27,6 +27,7 @@ def done(frames: int = 1) -> Expected:
 
 
 NO_IMAGE = Expected("skipped", "no_pixel_data", 0)
+DESCRIBES_IMAGES = Expected("done", None, 0)
 CORRUPT_HEADER = Expected("failed", "corrupt_header", 0)
 CORRUPT_PIXELS = Expected("failed", "corrupt_pixels", 0)
 NOT_DICOM = Expected("failed", "not_dicom", 0)
@@ -137,8 +138,8 @@ _FILES = {
     "no_meta.dcm": NOT_DICOM,  # neither preamble nor meta, and one stray byte before the data set
     "no_meta_group_length.dcm": NO_IMAGE,
     "priv_SQ.dcm": NO_IMAGE,
-    "reportsi.dcm": NO_IMAGE,
-    "reportsi_with_empty_number_tags.dcm": NO_IMAGE,
+    "reportsi.dcm": DESCRIBES_IMAGES,
+    "reportsi_with_empty_number_tags.dcm": DESCRIBES_IMAGES,
     "rtdose.dcm": done(15),  # 32-bit integers
     "rtdose_1frame.dcm": done(),
     "rtdose_expb.dcm": done(15),
@@ -147,8 +148,8 @@ _FILES = {
     "rtdose_rle_1frame.dcm": done(),
     "rtplan.dcm": NO_IMAGE,
     "rtplan_truncated.dcm": TRUNCATED,  # it ends within a sequence: what it might have held cannot be said
-    "rtstruct.dcm": NO_IMAGE,  # neither preamble nor meta, but whole
-    "test-SR.dcm": NO_IMAGE,
+    "rtstruct.dcm": DESCRIBES_IMAGES,  # neither preamble nor meta, but whole
+    "test-SR.dcm": DESCRIBES_IMAGES,
     "waveform_ecg.dcm": NO_IMAGE,
 }
 

@@ -20,6 +20,7 @@ from dicomprep.pixels.intensity import GrayscaleTransform, ValueRange
 from dicomprep.pixels.transform import DecodedAs, Intensity, Transform
 from dicomprep.privacy.allow_list import Position, Tags
 from dicomprep.privacy.burned_in import Reason
+from dicomprep.privacy.references import NO_REFERENCES, References
 from dicomprep.storage.base import ImageStore, Source
 
 __all__ = [
@@ -132,6 +133,8 @@ class Instance(_Message):
     sop_instance_uid: str | None = None
     study_instance_uid: str | None = None
     series_instance_uid: str | None = None
+    frame_of_reference_key: int | None = None
+    """A hash of the Frame of Reference UID, by which images in one space are found."""
     instance_number: int | None = None
     modality: str | None = None
     group_kind: str = "folder"
@@ -278,6 +281,8 @@ class Outcome(_Message):
     first_failure: FrameFailure | None = None
     without_preset: int = 0
     """Images whose units are not those of the window preset."""
+    references: References = NO_REFERENCES
+    """What it says of images of other files."""
     remaining: FrameRange | None = None
     """Frames that are left to others: what became of the input is known when they are done."""
     patient: PatientIdentity | None = field(default=None, repr=False)

@@ -9,6 +9,7 @@ from dicomprep.config import ImageOptions
 from dicomprep.dicom.grayscale import PRESET_NOT_USED
 from dicomprep.dicom.header import name_syntax
 from dicomprep.dicom.provenance import Provenance
+from dicomprep.errors import count_of
 from dicomprep.models import Frame, Thumbnail
 from dicomprep.pipeline.stages.decode import DicomImage
 from dicomprep.pixels.intensity import (
@@ -20,11 +21,15 @@ from dicomprep.pixels.intensity import (
     draw_grayscale,
     linear_ends,
 )
+from dicomprep.privacy.references import Reference, References
 
-__all__ = ["explain_frame", "explain_image", "explain_thumbnail"]
+__all__ = ["Rows", "explain_frame", "explain_image", "explain_references", "explain_thumbnail"]
 
 Rows = Iterator[tuple[str, str]]
 """(name, value)."""
+
+MAX_STATEMENTS = 100
+"""Of what a file says of images, that are listed."""
 
 SECTIONS = {"LINEAR": "C.11.2.1.2.1", "SIGMOID": "C.11.2.1.3.1", "LINEAR_EXACT": "C.11.2.1.3.2"}
 
@@ -70,6 +75,30 @@ def explain_thumbnail(thumbnail: Thumbnail, aspect: float) -> Rows:
     square = f"; pixel aspect ratio {aspect:g}:1 made square" if aspect != 1 else ""
     yield "Resized", f"{crop[0]}×{crop[1]} to {scaled[0]}×{scaled[1]} ({method}){square}"
     yield "Placed", f"at row {offset[0]}, column {offset[1]} of {geometry.size}×{geometry.size}"
+
+
+def explain_references(found: References) -> Rows:
+    """What the file says of images of others: one line for each statement, with how many images it is made of."""
+    statements: dict[str, set[object]] = {}
+    for row in found.rows:
+        place = (row.target_sop_instance_uid, row.target_frame, row.plane_mm)
+        images = statements.setdefault(_explain_statement(row), set())
+        images.update({place} if any(part is not None for part in place) else ())
+    yield "References", found.explain().removeprefix("describes images: ")
+    for number, (statement, images) in enumerate(statements.items()):
+        if number == MAX_STATEMENTS:
+            yield "", f"and {len(statements) - number:,} others"
+            return
+        yield "", f"{statement}: {count_of(len(images), 'image')}"
+
+
+def _explain_statement(row: Reference) -> str:
+    number = f" {row.number}" if row.number is not None else ""
+    value = f"{row.value:g} {row.unit or ''}".strip() if row.value is not None else row.value_meaning or row.value_code
+    coded = ((row.meaning, row.code), (row.category_meaning, row.category_code), (row.site_meaning, row.site_code))
+    parts = [f"{meaning or ''} ({code})".strip() if code else meaning for meaning, code in coded]
+    told = [part for part in (row.label and f"“{row.label}”", *parts) if part]
+    return f"{row.kind.replace('_', ' ')}{number} {', '.join(told)}{f' = {value}' if value else ''}".strip()
 
 
 def _explain_grayscale(

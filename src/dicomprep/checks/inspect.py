@@ -8,10 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dicomprep.checks.explain import explain_frame, explain_image, explain_thumbnail
+from dicomprep.checks.explain import Rows, explain_frame, explain_image, explain_references, explain_thumbnail
 from dicomprep.config import ImageOptions
+from dicomprep.dicom.references import describes_images, read_references
 from dicomprep.errors import ConfigError, InputError
-from dicomprep.models import Pixels, Thumbnail
+from dicomprep.models import Instance, Pixels, Thumbnail
 from dicomprep.pipeline.opening import source_at
 from dicomprep.pipeline.stages.decode import NoImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
@@ -19,6 +20,7 @@ from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.geometry import resample
 from dicomprep.pixels.png import encode_png
 from dicomprep.storage.place import is_url
+from dicomprep.storage.source import SourceFile
 from dicomprep.storage.sync import drafted
 
 __all__ = ["Inspection", "inspect_file", "render_in_terminal", "save_png"]
@@ -43,6 +45,7 @@ def inspect_file(path: str | Path, options: ImageOptions, *, frame_number: int, 
         try:
             image = decode(file, max_bytes=max_bytes)
             rows += explain_image(image)
+            rows += _explain_references(file, image.instance, max_bytes)
             if not 0 <= frame_number < image.frame_count:
                 raise ConfigError(f"{path} has no frame {frame_number} (valid: 0 to {image.frame_count - 1}).")
             frame = image.frame(frame_number, options)
@@ -51,11 +54,18 @@ def inspect_file(path: str | Path, options: ImageOptions, *, frame_number: int, 
         except NoImage as error:
             modality = error.instance.modality
             rows += [("Modality", modality)] if modality else []
+            rows += _explain_references(file, error.instance, max_bytes)
             return Inspection(tuple(rows), None, error)
         except InputError as error:
             return Inspection(tuple(rows), None, error)
     rows += explain_thumbnail(thumbnail, frame.aspect)
     return Inspection(tuple(rows), thumbnail, None)
+
+
+def _explain_references(file: SourceFile, instance: Instance, max_bytes: int) -> Rows:
+    """What the file says of images of others, if it is of a kind that does."""
+    if describes_images(instance.sop_class_uid):
+        yield from explain_references(read_references(file, instance.sop_class_uid, max_bytes=max_bytes))
 
 
 def save_png(pixels: Pixels, path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from sqlalchemy import Connection
 
-from dicomprep.cli.console import print_notes, print_table, printable
+from dicomprep.cli.console import print_notes, print_section, print_table, printable
 from dicomprep.cli.options import Db, Flag
 from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.counts import count_by, count_groups
 from dicomprep.database.queries.failures import list_failures
+from dicomprep.database.queries.references import count_references
 from dicomprep.database.queries.runs import last_runs
 from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.errors import count_of
@@ -54,6 +55,7 @@ def _print_status(connection: Connection) -> None:
     for kind, count in count_waiting(connection).items():
         if count:
             print(f"{kind.capitalize()}s of {count_of(count, 'image')} wait for a picture that is missing now.")
+    _print_references(connection)
     notes = (*concerns(connection), *dicomdir_differences(connection), *unreachable_roots(connection))
     print_notes("Please note", notes)
     print("Last runs")
@@ -63,6 +65,14 @@ def _print_status(connection: Connection) -> None:
         where = f" on Dask ({printable(run.cluster)})" if run.cluster else ""
         places = printable(run.root.replace("\n", ", "))
         print(f"  {run.started_at[:19].replace('T', ' ')}  {state}{where}: {counts}\n    {places}")
+
+
+def _print_references(connection: Connection) -> None:
+    """What files say of images, and how much of it of images that are here."""
+    counts = count_references(connection)
+    if counts:
+        rows = [(count.kind, count.files, count.references, count.here) for count in counts]
+        print_section("Files that describe images", ("", "files", "references", "to images here"), rows)
 
 
 def _print_failures(workspace: Workspace) -> None:

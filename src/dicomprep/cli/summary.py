@@ -82,9 +82,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         yield "", f"{kept}; to find headers corrected under the same UIDs (such as Patient ID): --refetch"
     yield from (("", line) for line in _not_taken(result))
     yield from (("Folder", sentence) for sentence in result.place)
-    yield from (("", line) for line in _not_in_images(result))
-    if result.without_preset:
-        yield "", f"{count_of(result.without_preset, 'image')} not in Hounsfield units: preset window not applied"
+    yield from (("", line) for line in _about_files(result))
     yield from _facts_of_events(result)
     if result.pruned:
         yield "", f"{count_of(result.pruned, 'missing file')} removed from the database, with their images"
@@ -102,12 +100,17 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     yield from _places(result)
 
 
-def _not_in_images(result: Result) -> Iterable[str]:
+def _about_files(result: Result) -> Iterable[str]:
+    """What is to be known of files that gave no image to train on, or another one than was asked for."""
     if result.duplicates:
         yield f"{count_of(result.duplicates, 'duplicate file')} excluded (not in `images`)"
     if result.set_apart:
         apart = ", ".join(count_of(count, kind.replace("_", " ")) for kind, count in result.set_apart.items())
         yield f"{count_of(sum(result.set_apart.values()), 'image')} set apart by kind (not in `images`): {apart}"
+    if result.described:
+        yield result.described
+    if result.without_preset:
+        yield f"{count_of(result.without_preset, 'image')} not in Hounsfield units: preset window not applied"
 
 
 def _places(result: Result) -> Iterable[tuple[str, str]]:

@@ -37,6 +37,7 @@ PIXEL_KEYWORDS = {0x7FE00010: "PixelData", 0x7FE00009: "DoubleFloatPixelData", 0
 WANTED = (
     # identity and context
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "Modality",
+    "FrameOfReferenceUID",
     "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "SpecificCharacterSet",
     # pixels
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",

@@ -33,7 +33,7 @@ from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Instance
 from dicomprep.pixels.codecs import transfer_syntaxes
 from dicomprep.privacy.allow_list import is_plausible
-from dicomprep.privacy.keys import is_uid
+from dicomprep.privacy.keys import is_uid, uid_key
 from dicomprep.storage.source import HEAD_BYTES, MemoryFile, SourceFile
 
 __all__ = ["Header", "PixelElement", "name_syntax", "read_header"]
@@ -107,6 +107,7 @@ class Header:
             sop_instance_uid=get("SOPInstanceUID"),
             study_instance_uid=get("StudyInstanceUID"),
             series_instance_uid=get("SeriesInstanceUID"),
+            frame_of_reference_key=uid_key(get("FrameOfReferenceUID")),
             is_lossy=is_lossy(self.attributes, self.transfer_syntax),
             instance_number=_instance_number(self.attributes),
             modality=term if (term := self.attributes.code("Modality")) in MODALITIES else None,

@@ -8,7 +8,7 @@ from dicomprep.dicom.numbers import read_numbers, read_offsets, read_whole
 from dicomprep.errors import InputError
 from dicomprep.privacy.allow_list import Position, is_plausible
 
-__all__ = ["read_index", "read_position"]
+__all__ = ["locate", "read_index", "read_plane", "read_position"]
 
 Point = tuple[float, float, float]
 
@@ -24,7 +24,7 @@ def read_position(root: Attributes, frame: FrameAttributes, *, index: int, count
         place = frame.find("PlanePositionSequence", "ImagePositionPatient")
         plane = frame.find("PlaneOrientationSequence", "ImageOrientationPatient")
         content = frame.find("FrameContentSequence", "InStackPositionNumber", "TemporalPositionIndex")
-    orientation, normal = _plane(plane.raw("ImageOrientationPatient"))
+    orientation, normal = read_plane(plane.raw("ImageOrientationPatient"))
     point = read_numbers(place.raw("ImagePositionPatient")) if normal else ()
     if normal and len(point) == 3 and place is root and count > 1:
         offsets = read_offsets(root.raw("GridFrameOffsetVector"))
@@ -32,7 +32,7 @@ def read_position(root: Attributes, frame: FrameAttributes, *, index: int, count
         point = (
             tuple(p + n * (offsets[index] - offsets[0]) for p, n in zip(point, normal, strict=True)) if known else ()
         )
-    slice_mm, text = _place(point, normal)
+    slice_mm, text = locate(point, normal)
     if content is None or content is root:
         time = read_whole(root.raw("TemporalPositionIdentifier"), "temporal_position")
         return Position(slice_mm, orientation, None, time, text)
@@ -51,7 +51,7 @@ def read_index(attributes: Attributes, keyword: str, column: str) -> int | None:
     return value if value is not None and value > 0 and is_plausible(column, value) else None
 
 
-def _place(point: tuple[float, ...], normal: Point | None) -> tuple[float | None, str | None]:
+def locate(point: tuple[float, ...], normal: Point | None) -> tuple[float | None, str | None]:
     """How far a point lies along the normal, and the point as text; neither where one of them cannot be."""
     if normal is None or len(point) != 3 or not all(is_plausible("image_position", part) for part in point):
         return None, None
@@ -62,7 +62,7 @@ def _place(point: tuple[float, ...], normal: Point | None) -> tuple[float | None
 
 
 @lru_cache(maxsize=256)
-def _plane(orientation: bytes) -> tuple[str | None, Point | None]:
+def read_plane(orientation: bytes) -> tuple[str | None, Point | None]:
     """The cosines of an image's rows and columns as text, and the normal of its plane."""
     cosines = read_numbers(orientation)
     if len(cosines) != 6 or not all(is_plausible("image_orientation", cosine) for cosine in cosines):

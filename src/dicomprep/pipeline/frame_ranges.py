@@ -14,13 +14,21 @@ def judge(outcome: Outcome) -> Outcome:
     """The outcome with the state that its frames have earned: done, partial or failed, with the first reason."""
     first = outcome.first_failure
     if first is None:
-        return outcome if outcome.status is Status.DONE else replace(outcome, status=Status.DONE)
+        return _judge_whole(outcome)
     detail = first.detail
     if outcome.frame_count > 1:
         tried = outcome.failures + len(outcome.written)
         detail += f" (frame {first.index}; {outcome.failures:,} of {tried:,} frames failed)"
     status = Status.PARTIAL if outcome.written else Status.FAILED
     return replace(outcome, status=status, error_code=first.code, error_detail=detail)
+
+
+def _judge_whole(outcome: Outcome) -> Outcome:
+    """The outcome where all frames were drawn; partial where not all could be read that the file says of others."""
+    found = outcome.references
+    if found.error_code is not None:
+        return replace(outcome, status=Status.PARTIAL, error_code=found.error_code, error_detail=found.explain())
+    return outcome if outcome.status is Status.DONE else replace(outcome, status=Status.DONE)
 
 
 @dataclass(slots=True)

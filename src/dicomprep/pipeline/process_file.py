@@ -27,6 +27,7 @@ from dicomprep.models import (
     Thumbnail,
     Written,
 )
+from dicomprep.pipeline.describing import add_references
 from dicomprep.pipeline.frame_ranges import judge
 from dicomprep.pipeline.identity import identify_outcome
 from dicomprep.pipeline.stages.decode import DicomImage, NoImage, decode
@@ -77,7 +78,8 @@ def process(task: Task, settings: Settings, heartbeat: Callable[[], None] = lamb
                 return _look_at(task, file, settings)
             digest = b"" if task.frame_range else file.digest()
             try:
-                outcome = replace(_process_open(task, file, settings, heartbeat), digest=digest)
+                outcome = _process_open(task, file, settings, heartbeat)
+                outcome = replace(add_references(outcome, file, max_bytes=settings.max_bytes), digest=digest)
             except Exception:
                 if not file.changed_while_read():
                     raise
@@ -102,7 +104,7 @@ def _look_at(task: Task, file: SourceFile, settings: Settings) -> Outcome:
     instance = read_header(file, max_bytes=settings.max_bytes, extra=settings.tags).instance()
     if file.changed_while_read() or not file.version.has_content_of(task.source.version):
         return _mark_unstable(Outcome(task, None))
-    return Outcome(task, None, instance=instance)
+    return add_references(Outcome(task, None, instance=instance), file, max_bytes=settings.max_bytes)
 
 
 def _mark_unstable(outcome: Outcome) -> Outcome:

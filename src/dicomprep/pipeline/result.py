@@ -108,6 +108,8 @@ class Result(Others):
     """Images of other kinds, such as masks, by kind."""
     duplicates: int = 0
     """Inputs in the database that hold the same image as another one, which alone is among `images`."""
+    described: str = ""
+    """What files say of images, in one sentence."""
     frames_by_split: dict[str, int] = field(default_factory=dict)
     groups_by_split: dict[str, int] = field(default_factory=dict)
     pruned: int = 0

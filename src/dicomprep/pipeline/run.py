@@ -11,6 +11,7 @@ from dicomprep.database.connection import read_meta
 from dicomprep.database.queries import counts
 from dicomprep.database.queries.failures import count_failures
 from dicomprep.database.queries.overview import sample_places
+from dicomprep.database.queries.references import describe_references
 from dicomprep.database.writes.groups import bind_unit
 from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.database.writes.recovery import pending_deletions
@@ -144,6 +145,7 @@ def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part])
         by_kind = counts.count_by(connection, "kind")
         result.set_apart = {kind: count for kind, count in by_kind.items() if kind in SET_APART}
         result.duplicates = counts.count_duplicates(connection)
+        result.described = describe_references(connection, of_run=True)
         result.frames_by_split = counts.count_by(connection, "split")
         result.groups_by_split = counts.count_groups(connection)
         result.concerns = (*concerns(connection, of_run=True), *dicomdir_differences(connection))

@@ -129,6 +129,7 @@ LIMITS: Mapping[str, Limits] = MappingProxyType(
         "study_year": Limits(1901, 2299),  # also years that were shifted into the future
         "slice_position_mm": Limits(-10_000, 10_000),
         "image_position": Limits(-10_000, 10_000),
+        "measured_value": Limits(-999_999_999, 999_999_999),  # volumes in cubic millimeters
         "image_orientation": Limits(-1.001, 1.001),  # cosines, and how they are rounded
     }
 )

@@ -7,6 +7,8 @@ import stat
 from functools import lru_cache
 from pathlib import Path
 
+import xxhash
+
 from dicomprep.errors import ConfigError, disk_fault
 from dicomprep.storage.source import read_small_file
 from dicomprep.storage.sync import replace_file
@@ -23,6 +25,7 @@ __all__ = [
     "load_key",
     "make_key",
     "save_key",
+    "uid_key",
     "valid_uid",
     "withheld_columns",
 ]
@@ -31,7 +34,10 @@ KEY_BYTES = 32
 KEY_FILE_BYTES = 1024
 """Far more than a key file has; what is larger is none, and is not read."""
 
-UID_COLUMNS = frozenset({"sop_instance_uid", "study_instance_uid", "series_instance_uid"})
+UID_COLUMNS = frozenset({
+    "sop_instance_uid", "study_instance_uid", "series_instance_uid",
+    "target_sop_instance_uid", "target_series_instance_uid",
+})  # fmt: skip
 """What joins the data with its sources, and identifies them: leaves the database by `--with-uids` alone."""
 
 PATH_COLUMNS = frozenset(
@@ -44,8 +50,8 @@ PATH_COLUMNS = frozenset(
 def withheld_columns(*, with_uids: bool = False, with_paths: bool = False) -> frozenset[str]:
     """Columns that an export must not hold, by the options given. The key file is never exported.
 
-    >>> sorted(withheld_columns(with_paths=True))
-    ['series_instance_uid', 'sop_instance_uid', 'study_instance_uid']
+    >>> "sop_instance_uid" in withheld_columns(with_paths=True), "path" in withheld_columns(with_paths=True)
+    (True, False)
     """
     return (frozenset() if with_uids else UID_COLUMNS) | (frozenset() if with_paths else PATH_COLUMNS)
 
@@ -59,6 +65,11 @@ def is_uid(text: str) -> bool:
 def valid_uid(text: str | None) -> str | None:
     """A UID as it is; None where it has not the form of one, for it might say anything."""
     return text if text is not None and is_uid(text) else None
+
+
+def uid_key(text: str | None) -> int | None:
+    """A hash of a UID that is only compared, in place of it; None where there is none."""
+    return xxhash.xxh3_64_intdigest(text.encode()) - 2**63 if text is not None and valid_uid(text) else None
 
 
 def explain_exposure(path: Path) -> str | None:

@@ -29,6 +29,7 @@ from dicomprep.database.migrations import (
     m0018_partial_indexes,
     m0019_sources,
     m0020_versions,
+    m0021_references,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -54,5 +55,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0018_partial_indexes.upgrade,
     m0019_sources.upgrade,
     m0020_versions.upgrade,
+    m0021_references.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

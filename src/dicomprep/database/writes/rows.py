@@ -59,6 +59,7 @@ class InputRow:
     sop_instance_uid: str | None
     study_instance_uid: str | None
     series_instance_uid: str | None
+    frame_of_reference_key: int | None
     instance_number: int | None
     modality: str | None
     study_key: str | None
@@ -127,6 +128,7 @@ def input_row(outcome: Outcome, *, group_ids: Mapping[str, int], run_id: int, fi
         sop_instance_uid=valid_uid(instance.sop_instance_uid),
         study_instance_uid=valid_uid(instance.study_instance_uid),
         series_instance_uid=valid_uid(instance.series_instance_uid),
+        frame_of_reference_key=instance.frame_of_reference_key,
         instance_number=instance.instance_number,
         modality=_text(instance.modality, MAX_MODALITY_CHARACTERS),
         study_key=instance.study_key or None,

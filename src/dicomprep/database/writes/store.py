@@ -35,6 +35,7 @@ from dicomprep.database.writes.duplicates import Duplicates
 from dicomprep.database.writes.groups import Move, ensure_groups, join_groups
 from dicomprep.database.writes.pictures import Pictures
 from dicomprep.database.writes.recovery import add_pending_deletions, clear_pending_deletions
+from dicomprep.database.writes.references import replace_references
 from dicomprep.database.writes.rows import frame_rows, input_row, now
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Status
@@ -182,6 +183,7 @@ class Store:
             gone = _remove_frames(connection, before, zip(ids, outcomes, strict=True)) if before else []
             images = frame_rows(zip(ids, outcomes, strict=True), pictures.since, run_id)
             insert(connection, frames, images, key=("file_id", "frame_number"), replace=True)
+            replace_references(connection, before, zip(ids, outcomes, strict=True))
             duplicates.resolve(before)
             pictures.hand_over(zip(ids, outcomes, strict=True), duplicates.surfaced)
             _note_sides(connection, sides, run_id)
