@@ -19,7 +19,7 @@ test: .venv/ready
 	$(BIN)/pytest -n auto -q
 
 faults: .venv/ready
-	$(BIN)/pytest tests/faults tests/hostile -n auto -q --thorough
+	$(BIN)/pytest tests/faults tests/hostile tests/pacs/test_kills.py -n auto -q --thorough
 	$(BIN)/pytest tests/cluster tests/engines/test_dask.py -n 2 -q --thorough
 	$(BIN)/python -m tests.faults.figures
 

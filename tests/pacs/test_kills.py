@@ -27,10 +27,7 @@ from tests.running import Place, Started, dicomprep_command, make_files, started
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
-MOMENTS, QUICK_MOMENTS = 20, 1
-PARTS = 5
-"""In which each test is divided, to be done side by side."""
-
+MOMENTS = 20
 KINDS = ("all", "parent", "worker", "SIGTERM", "cut")
 """Who is killed, who is asked to end; or the connections are cut."""
 
@@ -64,10 +61,16 @@ def disturb(run: Started, kind: str, chance: random.Random, wire: Wire) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def moments(*, thorough: bool, seed: int, part: int) -> Iterator[tuple[str, random.Random]]:
-    """Kind and chance of each disturbance of a part; all kinds are in each."""
-    for number in range(MOMENTS if thorough else QUICK_MOMENTS)[part::PARTS]:
-        yield KINDS[(number + number // PARTS + seed) % len(KINDS)], random.Random(1000 * seed + number)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each moment is a test of its own, so that they are tried side by side; by default one of `fetch` alone."""
+    if "moment" in metafunc.fixturenames:
+        is_quick = not metafunc.config.getoption("--thorough")
+        metafunc.parametrize("moment", range(int("fetched" in metafunc.fixturenames) if is_quick else MOMENTS))
+
+
+def kind_of(moment: int, *, seed: int) -> tuple[str, random.Random]:
+    """What is done at a moment, and when."""
+    return KINDS[(moment + seed) % len(KINDS)], random.Random(1000 * seed + moment)
 
 
 def end(run: Started, kind: str) -> None:
@@ -124,25 +127,23 @@ def fetched(orthanc: Orthanc, reference: Reference, tmp_path_factory: pytest.Tem
     return let_alone(fetch_command(place, orthanc, orthanc.dicom), place, reference)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
 def test_fetch(
     orthanc: Orthanc,
     reference: Reference,
     fetched: Undisturbed,
     tmp_path: Path,
     *,
-    part: int,
-    thorough: bool,
+    moment: int,
     note: Note,
 ) -> None:
-    for number, (kind, chance) in enumerate(moments(thorough=thorough, seed=4, part=part)):
-        place = reference.new_place(tmp_path / str(number))
-        with wired(orthanc.dicom) as wire:
-            disturbed(fetch_command(place, orthanc, wire.port), place, fetched.seconds, kind, chance, wire)
-        run_whole(fetch_command(place, orthanc, orthanc.dicom), place)
-        assert facts(place) == fetched.facts
-        assert data_sets(place.source) == fetched.data_sets
-        place.check()
+    kind, chance = kind_of(moment, seed=4)
+    place = reference.new_place(tmp_path / "a")
+    with wired(orthanc.dicom) as wire:
+        disturbed(fetch_command(place, orthanc, wire.port), place, fetched.seconds, kind, chance, wire)
+    run_whole(fetch_command(place, orthanc, orthanc.dicom), place)
+    assert facts(place) == fetched.facts
+    assert data_sets(place.source) == fetched.data_sets
+    place.check()
     note("fetch (C-GET) killed or cut at random moments, then resumed", moments=MOMENTS, **NOTHING_WRONG)
 
 
@@ -160,18 +161,17 @@ def read(orthanc: Orthanc, reference: Reference, tmp_path_factory: pytest.TempPa
         yield let_alone(web_command(place, orthanc, orthanc.http), place, reference)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
 def test_dicomweb(
-    orthanc: Orthanc, reference: Reference, read: Undisturbed, tmp_path: Path, *, part: int, thorough: bool, note: Note
+    orthanc: Orthanc, reference: Reference, read: Undisturbed, tmp_path: Path, *, moment: int, note: Note
 ) -> None:
-    for number, (kind, chance) in enumerate(moments(thorough=thorough, seed=2, part=part)):
-        place = reference.new_place(tmp_path / str(number))
-        with wired(orthanc.http) as wire:  # in both runs, for the address is the name of the inputs
-            command = web_command(place, orthanc, wire.port)
-            disturbed(command, place, read.seconds, kind, chance, wire)
-            run_whole(command, place)
-        assert facts(place) == read.facts
-        place.check()
+    kind, chance = kind_of(moment, seed=2)
+    place = reference.new_place(tmp_path / "a")
+    with wired(orthanc.http) as wire:  # in both runs, for the address is the name of the inputs
+        command = web_command(place, orthanc, wire.port)
+        disturbed(command, place, read.seconds, kind, chance, wire)
+        run_whole(command, place)
+    assert facts(place) == read.facts
+    place.check()
     note("DICOMweb killed or cut at random moments, then resumed", moments=MOMENTS, **NOTHING_WRONG)
 
 
@@ -210,29 +210,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return place
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_receive(folder: Place, tmp_path: Path, *, part: int, thorough: bool, note: Note) -> None:
+def test_receive(folder: Place, tmp_path: Path, *, moment: int, note: Note) -> None:
     """What was acknowledged is there, whatever happens; when all is sent again, all is as if nothing had happened."""
     files = sorted(folder.source.rglob("*.dcm"))
-    for number, (kind, chance) in enumerate(moments(thorough=thorough, seed=0, part=part)):
-        place = Place(tmp_path / str(number))
-        place.base.mkdir()
-        shutil.copy(f"{folder.db}.key", f"{place.db}.key")
-        with receiving(place, "--every", 0, "--workers", 2) as (run, port):
-            with wired(port) as wire, sending(wire.port, files) as acknowledged:
-                wait_until(lambda acknowledged=acknowledged: acknowledged, 20)
-                time.sleep(chance.uniform(0, SENDING_SECONDS))
-                disturb(run, kind, chance, wire)
-            assert set(acknowledged) <= {path.stem for path in place.source.rglob("*.dcm")}
-            if kind in ("worker", "cut"):
-                run.process.send_signal(signal.SIGTERM)
-            end(run, kind)
-        with receiving(place, "--every", 0, "--workers", 2) as (run, port):
-            assert send(port, folder.source).returncode == 0
-            assert wait_until(lambda place=place: place.recorded("files") == len(files), 60)
+    kind, chance = kind_of(moment, seed=0)
+    place = Place(tmp_path / "a")
+    place.base.mkdir()
+    shutil.copy(f"{folder.db}.key", f"{place.db}.key")
+    with receiving(place, "--every", 0, "--workers", 2) as (run, port):
+        with wired(port) as wire, sending(wire.port, files) as acknowledged:
+            wait_until(lambda: acknowledged, 20)
+            time.sleep(chance.uniform(0, SENDING_SECONDS))
+            disturb(run, kind, chance, wire)
+        assert set(acknowledged) <= {path.stem for path in place.source.rglob("*.dcm")}
+        if kind in ("worker", "cut"):
             run.process.send_signal(signal.SIGTERM)
-            end(run, "SIGTERM")
-        assert facts(place) == facts(folder)
-        assert data_sets(place.source) == data_sets(folder.source)
-        place.check()
+        end(run, kind)
+    with receiving(place, "--every", 0, "--workers", 2) as (run, port):
+        assert send(port, folder.source).returncode == 0
+        assert wait_until(lambda: place.recorded("files") == len(files), 60)
+        run.process.send_signal(signal.SIGTERM)
+        end(run, "SIGTERM")
+    assert facts(place) == facts(folder)
+    assert data_sets(place.source) == data_sets(folder.source)
+    place.check()
     note("receive killed or cut at random moments, then resumed", moments=MOMENTS, **NOTHING_WRONG)
