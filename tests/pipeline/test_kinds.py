@@ -9,7 +9,8 @@ import pytest
 import dicomprep
 from dicomprep import ConfigError
 from dicomprep.cli.summary import print_summary
-from dicomprep.database.connection import connect
+from dicomprep.database.connection import connect, write_meta
+from dicomprep.database.migrations import MIGRATIONS
 from dicomprep.database.queries.counts import count_by, count_frames, count_rendered
 from dicomprep.database.writes.store import Store
 from dicomprep.exchange.options import ExportOptions
@@ -56,6 +57,8 @@ def test_every_kind_has_its_place(place: Place) -> None:
     }
     assert len(dicomprep.Dataset(place.workspace, kind="all")) == len(FILES)
     assert set(frames(place.workspace, kind=("mask", "localizer"))["kind"]) == {"mask", "localizer"}
+    assert set(frames(place.workspace, where="kind IN ('mask', 'mip')")["kind"]) == {"mask"}
+    assert set(frames(place.workspace, where="filename <> 'kind'")["kind"]) == {"original", "derived"}
     with pytest.raises(ConfigError, match="--kind picture: choose from original, localizer"):
         ExportOptions(kind=("picture",)).choice()
 
@@ -84,6 +87,49 @@ def test_the_queue_has_what_is_asked_for(place: Place) -> None:
         store.close()
         reader.dispose()
         assert names(place, "all_images JOIN catalogue ON catalogue.frame_id = all_images.id") == expected
+
+
+def test_a_data_set_of_an_earlier_release_is_upgraded(place: Place) -> None:
+    """As schema 16 had it: what SOP Classes tell is known at once, and the next run reads the headers."""
+    engine = connect(place.address)
+    with engine.begin() as connection:
+        if engine.name == "postgresql":  # these places have the newest tables
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+        for step in MIGRATIONS[:16]:
+            step(connection)
+        write_meta(connection, "schema_version", "16")
+        connection.exec_driver_sql(_EARLIER_RUN)
+        connection.exec_driver_sql("INSERT INTO groups (id, key, kind, split) VALUES (1, 'k', 'patient', 'train')")
+        for number, name in enumerate(FILES, 1):
+            sop_class_uid = FILES[name].get("SOPClassUID", f"{STORAGE}.2")
+            connection.exec_driver_sql(_EARLIER_FILE.format(number=number, name=name, uid=sop_class_uid))
+            connection.exec_driver_sql(_EARLIER_FRAME.format(number=number, name=name, digest=_ZEROS[engine.name]))
+    Store(place.address).close()
+    engine.dispose()
+    assert names(place, "images") == {"picture", "mip", "scout", "label"}
+    assert (names(place, "masks"), names(place, "dose_grids"), names(place, "maps")) == ({"mask"}, {"dose"}, {"map"})
+    assert place.rows("SELECT count(*) FROM files WHERE header_due = 1") == [len(FILES)]
+    with place.workspace.reading() as connection:
+        assert count_by(connection, "kind") == {"dose": 1, "map": 1, "mask": 1}
+        assert (count_frames(connection), count_rendered(connection)) == (4, len(FILES))
+    place.execute("UPDATE files SET kind = 'localizer' WHERE name = 's/scout'")
+    with place.workspace.reading() as connection:
+        assert count_by(connection, "kind") == {"dose": 1, "localizer": 1, "map": 1, "mask": 1}
+        assert count_frames(connection) == 3
+
+
+_EARLIER_RUN = """INSERT INTO runs
+    (id, started_at, version, root, options, interrupted, found, processed, unchanged, other_files, frames, seconds)
+    VALUES (1, 'x', '0', '/in', '{}', 0, 7, 7, 0, 0, 7, 1)"""
+_EARLIER_FILE = """INSERT INTO files
+    (id, root, path, size, mtime_ns, digest, fingerprint, study_id, name, status, frame_count, frames, attempts,
+    run_id, group_id, sop_class_uid, modality)
+    VALUES ({number}, '/in', 's/{name}.dcm', 1, 1, '', 'f', 's', 's/{name}', 'done', 1, 1, 1, 1, 1, '{uid}', 'CT')"""
+_EARLIER_FRAME = """INSERT INTO frames
+    (id, file_id, frame_number, filename, thumbnail_path, width, height, size, digest, transform)
+    VALUES ({number}, {number}, 0, 's/{name}', 's/{name}.png', 1, 1, 1, {digest}, '{{}}')"""
+_ZEROS = {"sqlite": "zeroblob(16)", "postgresql": "decode('00', 'hex')"}
 
 
 def test_nothing_but_masks_is_no_failure(any_place: Place) -> None:

@@ -39,6 +39,7 @@ def explain_image(image: DicomImage) -> Rows:
     instance, layout = image.instance, image.layout
     if instance.modality:
         yield "Modality", instance.modality
+    yield "Kind", f"{instance.tags.kind} ({instance.tags.kind_reason})"
     yield "Transfer syntax", name_syntax(instance.transfer_syntax or "")
     yield "Frames", str(image.frame_count)
     sign = "float" if layout.kind == "float" else "signed" if layout.signed else "unsigned"

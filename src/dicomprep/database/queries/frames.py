@@ -1,6 +1,7 @@
 """Reads for those who train, export and exchange labels: which frames there are, and what is known of each."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from dicomprep.database.bulk import scan
 from dicomprep.database.conditions import parse_condition
 from dicomprep.database.page_schema import current_labels
 from dicomprep.database.queries.failures import is_failure, is_without_images
-from dicomprep.database.queries.kinds import of_kinds, require_kinds
+from dicomprep.database.queries.kinds import ALL, of_kinds, require_kinds
 from dicomprep.database.queries.releases import may_leave
 from dicomprep.database.queries.versions import find_version, locate
 from dicomprep.database.schema import all_images, files, frames, groups, images, runs
@@ -72,6 +73,7 @@ POSITIONS = ("slice_position_mm", "image_orientation", "stack_position", "tempor
 KEYS = ("study_key", "series_key")
 COLUMNS |= {name: files.c[name] for name in (*KEYS, *Tags._fields)} | {name: frames.c[name] for name in POSITIONS}
 
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 _UNCOMPARABLE = ("digest", "transform", "root", "version_key")
 
 
@@ -88,7 +90,7 @@ class Choice:
     held: bool = False
     """Also frames that are held back, for they may show text, until a person has released them."""
     kind: Sequence[str] = ()
-    """Kinds of images of which one must be the frame's; `all` for any."""
+    """Kinds of images of which one must be the frame's; `all` for any. A condition on `kind` asks for kinds as well."""
     where: str | None = None
     """A condition on the columns of COLUMNS, as `parse_condition` reads it."""
     version: str | None = None
@@ -101,6 +103,12 @@ class Choice:
         require_kinds(self.kind)
         if self.where is not None:
             self.condition()
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """`kind`, or all kinds where only `where` speaks of them."""
+        is_asked = not self.kind and re.search(r"\bkind\b", _QUOTED.sub("", self.where or ""), re.IGNORECASE)
+        return (ALL,) if is_asked else self.kind
 
     def condition(self, columns: Mapping[str, ColumnElement[Any]] = COLUMNS) -> ColumnElement[bool] | None:
         """What `where` says of these columns."""
@@ -116,7 +124,7 @@ def select_frames(connection: Connection, columns: Sequence[str], choice: Choice
     known, statement = _all_of(None if choice.version is None else locate(find_version(connection, choice.version)))
     statement = statement.with_only_columns(*(known[name] for name in columns))
     if choice.kind or choice.version is None:
-        statement = statement.where(of_kinds(choice.kind))
+        statement = statement.where(of_kinds(choice.kinds))
     if choice.split:
         statement = statement.where(known["split"].in_(choice.split))
     if choice.label:
