@@ -35,6 +35,7 @@ from tests.describing import (
     make_structure_set,
     save,
 )
+from tests.dicom.test_terms import canaries
 
 PLENTY = 2**30
 
@@ -196,7 +197,7 @@ def test_measurements_are_those_that_highdicom_reads(tmp_path: Path, sources: li
 
 
 def test_key_images(sources: list[Dataset]) -> None:
-    rows = read(make_key_images(sources[1:3], description="Nodule, right lung"))
+    rows = read(make_key_images(sources[1:3], description="Nodule right lung"))
     assert [row.target_sop_instance_uid for row in rows] == [source.SOPInstanceUID for source in sources[1:3]]
     assert {(row.kind, row.code, row.meaning, row.label) for row in rows} == {
         ("key_image", "DCM:113004", "For Teaching", "NODULE RIGHT LUNG")
@@ -299,10 +300,16 @@ def test_meanings_are_those_of_the_standard(stated: dict[str, str], expected: tu
         ("BrainStem", "BRAIN STEM"),
         ("Vertebra L4", "VERTEBRA L4"),
         ("R", None),
+        ("Finger R", None),
     ],
 )
 def test_words_that_people_typed(text: str, expected: str | None) -> None:
     assert clinical_words(text) == expected
+
+
+def test_no_name_of_ten_thousand_passes_as_a_label() -> None:
+    labels = [(text.decode("utf-8", "replace"), word) for text, word in canaries(10_000)]
+    assert [text for text, word in labels if clinical_words(text) not in (None, word)] == []
 
 
 HOSTILE: dict[str, dict[str, Any]] = {
