@@ -84,8 +84,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     yield from (("Folder", sentence) for sentence in result.place)
     yield from (("", line) for line in _about_files(result))
     yield from _facts_of_events(result)
-    if result.pruned:
-        yield "", f"{count_of(result.pruned, 'missing file')} removed from the database, with their images"
+    yield from _facts_of_removal(result)
     codes = result.codes + result.unchanged_codes
     bad = {code: n for code, n in codes.most_common() if code != ErrorCode.NO_PIXEL_DATA}
     if bad:
@@ -124,6 +123,13 @@ def _moved_patients(result: Result) -> Iterable[str]:
     if result.moved_groups:
         moved = f"{count_of(result.moved_groups, 'patient')} of earlier runs moved to another split"
         yield f"{moved}: shared studies, IDs or images show that they are recorded under several IDs. None is labeled."
+
+
+def _facts_of_removal(result: Result) -> Iterable[tuple[str, str]]:
+    if result.pruned:
+        yield "", f"{count_of(result.pruned, 'missing file')} removed from the database, with their images"
+    if result.forgotten:
+        yield "", f"{count_of(result.forgotten, 'file')} left out: forgotten (`dicomprep forget`)"
 
 
 def _facts_of_events(result: Result) -> Iterable[tuple[str, str]]:

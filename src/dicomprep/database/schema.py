@@ -37,6 +37,7 @@ __all__ = [
     "releases",
     "runs",
     "tags",
+    "tombstones",
     "views",
 ]
 
@@ -219,6 +220,14 @@ frames = Table(
     Index("frames_by_picture", "source_digest"),
     _index("frames_by_stream", ("stream_digest",), "stream_digest IS NOT NULL"),
 )
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("owner", String(32), primary_key=True),
+)
+"""Keyed hashes of what was forgotten: of a patient's keys, of the contents of files. `owner` is whom they were of."""
 
 releases = Table(
     "releases",

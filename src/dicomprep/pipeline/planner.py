@@ -20,6 +20,7 @@ from dicomprep.database.writes.recovery import mark_stale
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome, Task
+from dicomprep.pipeline.forgetting import Tombstones
 from dicomprep.pipeline.moving import Moves
 from dicomprep.storage.base import Source
 from dicomprep.storage.dicomweb_address import is_dicomweb
@@ -48,6 +49,8 @@ class Planner:
     trusted: int = 0
     """Of the unchanged, those of which a server says nothing new, and whose content nobody looked at."""
     moved: int = 0
+    tombstones: Tombstones = field(init=False)
+    """Of whom nothing may be recorded."""
     _any_recorded: bool = False
     """Whether earlier runs recorded anything."""
     _fingerprint: str = ""
@@ -61,6 +64,7 @@ class Planner:
         self._fingerprint = self.config.fingerprint()
         with self.store.transaction() as connection:
             self._any_recorded = any_files(connection)
+            self.tombstones = Tombstones.read(connection, self.key)
 
     def plan(self, sources: Sequence[Source]) -> list[Task]:
         """The tasks for a batch of sources."""

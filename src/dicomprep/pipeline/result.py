@@ -114,6 +114,8 @@ class Result(Others):
     groups_by_split: dict[str, int] = field(default_factory=dict)
     pruned: int = 0
     """Missing inputs that were removed from the database, with their images."""
+    forgotten: int = 0
+    """Files of patients that were forgotten, or forgotten themselves: nothing of them is recorded or counted."""
     place: tuple[str, ...] = ()
     """How the folder relates to those of earlier runs, for display."""
     access: str = ""

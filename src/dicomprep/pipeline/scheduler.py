@@ -143,9 +143,10 @@ class RunLoop:
     def _resolve(self) -> None:
         """Plan what turned out not to have moved, when enough has come together or nothing else is left to do."""
         if len(self.digests) >= PLAN_BATCH_FILES or (self.digests and not self.ready):
-            tasks = self.planner.resolve(self.digests)
+            known = [outcome for outcome in self.digests if not self._is_forgotten(outcome)]
+            tasks = self.planner.resolve(known)
             self.ready.extendleft(reversed(tasks))
-            self._release((outcome.task.source for outcome in self.digests), tasks)
+            self._release((outcome.task.source for outcome in known), tasks)
             self.digests = []
             self._report_progress()
 
@@ -176,6 +177,8 @@ class RunLoop:
                 self.spool.memory.note_other(outcome.task.source)
             self.planner.release([outcome])
             return
+        if self._is_forgotten(outcome):
+            return
         self.unrecorded.append(outcome)
         self.unrecorded_frames += len(outcome.written)
         result.processed += 1
@@ -185,6 +188,16 @@ class RunLoop:
         if outcome.error_code is not None:
             result.codes[outcome.error_code] += 1
         self.listener.on_outcome(outcome)
+
+    def _is_forgotten(self, outcome: Outcome) -> bool:
+        """Whether a file must not be recorded; then its images are removed, and it is done with."""
+        if not self.planner.tombstones.cover(outcome):
+            return False
+        self.recorder.context.images.remove([written.thumbnail_path for written in outcome.written])
+        self.spool.release(outcome.task.source)
+        self.planner.release([outcome])
+        self.result.forgotten += 1
+        return True
 
     def _record(self) -> None:
         """Begin to record what has come together."""

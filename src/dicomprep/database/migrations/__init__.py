@@ -30,6 +30,7 @@ from dicomprep.database.migrations import (
     m0019_sources,
     m0020_versions,
     m0021_references,
+    m0022_tombstones,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -56,5 +57,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0019_sources.upgrade,
     m0020_versions.upgrade,
     m0021_references.upgrade,
+    m0022_tombstones.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
