@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 PIECE_BYTES = 2**14
 
+RELEASED = bytes((6, 0, 0, 0, 0, 4, 0, 0, 0, 0))
+"""A-RELEASE-RP: with it an association has ended, and its connection soon will."""
+
 
 @dataclass
 class Wire:
@@ -18,17 +21,21 @@ class Wire:
     cut: Callable[[int], bool] = lambda _total: False
     """cut(bytes that it has carried in all) → whether the connection ends here, without a word."""
     most: int = 0
-    """Connections at one time."""
+    """Connections at one time, without those of associations that have ended."""
     opened: int = 0
     total: int = 0
-    _now: int = 0
+    _open: set[socket.socket] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self, step: int) -> None:
+    def begin(self, near: socket.socket) -> None:
         with self._lock:
-            self._now += step
-            self.opened += step > 0
-            self.most = max(self.most, self._now)
+            self._open.add(near)
+            self.opened += 1
+            self.most = max(self.most, len(self._open))
+
+    def end(self, near: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(near)
 
     def carry(self, source: socket.socket, target: socket.socket) -> None:
         """All that comes, until one of them ends, or it is cut."""
@@ -39,6 +46,8 @@ class Wire:
                     is_cut = self.cut(self.total)
                 if is_cut:
                     break
+                if piece.endswith(RELEASED):
+                    self.end(target)
                 target.sendall(piece)
         for end in (source, target):
             with suppress(OSError):
@@ -56,12 +65,12 @@ def wired(to: int, tls: ssl.SSLContext | None = None) -> Iterator[Wire]:
         with suppress(OSError):
             near = tls.wrap_socket(near, server_side=True) if tls else near
         with near, suppress(OSError), socket.create_connection(("127.0.0.1", to), timeout=30) as far:
-            wire.count(1)
+            wire.begin(near)
             back = threading.Thread(target=wire.carry, args=(far, near), daemon=True)
             back.start()
             wire.carry(near, far)
             back.join()
-            wire.count(-1)
+            wire.end(near)
 
     def listen() -> None:
         with suppress(OSError):
