@@ -20,8 +20,7 @@ from tests.running import Place, cli, make_files, set_labels
 NAMES = [f"Müller Ä/IM {number:02d}.dcm" for number in range(12)]
 
 
-def fill(base: Path) -> Place:
-    place = Place(base)
+def fill(place: Place) -> Place:
     make_files(place.source, *NAMES, "頭部/cine.dcm:4")
     place.run(split="60/20/20")
     set_labels(place, {f"Müller Ä/IM {number:02d}": ("a", "b")[number % 2] for number in range(8)}, annotator="Ann")
@@ -30,13 +29,13 @@ def fill(base: Path) -> Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return fill(tmp_path / "Daten")
+    return fill(Place(tmp_path / "Daten"))
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """One that no test changes but by freezing it."""
-    return fill(tmp_path_factory.mktemp("shared"))
+    return fill(Place(tmp_path_factory.mktemp("shared")))
 
 
 def content(place: Place, version: str | None = None) -> dict[str, tuple[str, str | None, bytes]]:
@@ -50,7 +49,8 @@ def relabel(place: Place, generator: random.Random) -> None:
     set_labels(place, {name: generator.choice(["a", "b", "new", None]) for name in names[::2]}, annotator="Ann")
 
 
-def test_a_version_comes_back_after_rounds_of_changes_or_names_what_is_lost(place: Place) -> None:
+def test_a_version_comes_back_after_rounds_of_changes_or_names_what_is_lost(any_place: Place) -> None:
+    place = fill(any_place)
     generator = random.Random(5)
     version = freeze(place.workspace, "v1")
     frozen = content(place)
