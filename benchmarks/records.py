@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from benchmarks.bench import Bench, Claim, Results, claim_table
 from benchmarks.launching import ROOT, fresh
-from benchmarks.synthetic import SECRET, answer, assign, find_sources, make_database
+from benchmarks.synthetic import RULE, SECRET, answer, find_sources, make_database
 from dicomprep.config import Config
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.writes.store import Store
@@ -59,7 +59,7 @@ def measure_recording(db: str, count: int) -> tuple[float, float]:
         planned += time.process_time() - begun
         outcomes = answer(tasks)
         begun = time.process_time()
-        store.record(outcomes, run_id=run_id, fingerprint="f", assign=assign)
+        store.record(outcomes, run_id=run_id, fingerprint="f", rule=RULE)
         planner.release(outcomes)
         recorded += time.process_time() - begun
     store.close()

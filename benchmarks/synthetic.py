@@ -15,13 +15,13 @@ from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.schema import files, frames, groups
 from dicomprep.database.writes.store import Store
 from dicomprep.models import Instance, Outcome, Status, Task, Written
-from dicomprep.pipeline.splits import assign_split
 from dicomprep.privacy.allow_list import Position, Tags
+from dicomprep.splits import SplitRule
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.place import Place
 from dicomprep.storage.source import Version, digest_bytes
 
-__all__ = ["SECRET", "answer", "assign", "find_sources", "make_database", "record_files"]
+__all__ = ["RULE", "SECRET", "answer", "find_sources", "make_database", "record_files"]
 
 PATIENT, SERIES, BATCH = 100, 50, 256
 """Files of a patient, of a series, and of a batch that is recorded at once."""
@@ -30,6 +30,7 @@ TEMPLATE = 10_000
 """Files that are recorded one by one; a database of millions is made of copies of their rows."""
 
 SECRET = bytes(32)
+RULE = SplitRule(SECRET, Splits(split_seed="benchmark"))
 MODALITIES = ("CT", "MR", "US", "MG", "CR")
 TRANSFORM = (
     '{"geometry":{"source_shape":[512,512],"crop_origin":[0,0],"crop_shape":[512,512],"scaled_shape":[224,224],'
@@ -57,18 +58,13 @@ def answer(tasks: Sequence[Task]) -> list[Outcome]:
     return [_outcome(task, int(task.source.path[-12:-4])) for task in tasks]
 
 
-def assign(kind: str, key: str) -> str:
-    """The split of a group."""
-    return assign_split(SECRET, Splits(), group_kind=kind, group_key=key)
-
-
 def record_files(store: Store, numbers: range, *, run_id: int) -> None:
     """Record such files in batches, as a run does."""
     for start in range(numbers.start, numbers.stop, BATCH):
         piece = range(start, min(start + BATCH, numbers.stop))
         names = [(source.path.rpartition("/")[0], source.path[:-4]) for source in find_sources(piece)]
         tasks = [Task(source, *name) for source, name in zip(find_sources(piece), names, strict=True)]
-        store.record(answer(tasks), run_id=run_id, fingerprint="f", assign=assign)
+        store.record(answer(tasks), run_id=run_id, fingerprint="f", rule=RULE)
 
 
 def make_database(folder: Path, count: int) -> Path:
@@ -106,6 +102,7 @@ def _outcome(task: Task, number: int) -> Outcome:
         modality=MODALITIES[number // PATIENT % len(MODALITIES)],
         group_kind="patient",
         group_key=patient,
+        draw=int(patient[:16], 16),
         study_key=study,
         series_key=_key("series", series),
         tags=_tags(number),

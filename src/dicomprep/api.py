@@ -22,6 +22,7 @@ from dicomprep.pipeline.preload import preload
 from dicomprep.pipeline.process_file import draw
 from dicomprep.pipeline.result import Result
 from dicomprep.pipeline.stages.decode import decode
+from dicomprep.splits import Stratum
 from dicomprep.storage.naming import frame_filename, source_name
 from dicomprep.storage.place import is_url
 from dicomprep.storage.source import MemoryFile, SourceFile, read_stream
@@ -72,6 +73,13 @@ class PreprocessOptions(DrawOptions, total=False):
     """Shares of train, val and test in percent, such as 80/10/10."""
     group_by: GroupBy | Literal["patient", "study", "folder"]
     test_unidentified: bool
+    split_seed: str | None
+    """Decides the splits; random at the first run."""
+    folds: int | None
+    """Number of folds, of the column `fold`."""
+    stratify: Stratum | Literal["label", "manufacturer", "modality", "year", "none"] | None
+    test_where: str | None
+    """Condition by which new patients are in test."""
     tag: str | Sequence[str]
     """DICOM keywords to record as well."""
     hold_burned_in: bool | None

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from dicomprep.engines.options import EngineOptions, JobOptions, choose
 from dicomprep.errors import ConfigError
+from dicomprep.splits import SPLIT_NAMES, TEST, TRAIN, VAL, GroupBy, Splits
 
 __all__ = [
     "DEFAULT_DB",
@@ -32,8 +33,6 @@ __all__ = [
     "Privacy",
     "Splits",
 ]
-
-TRAIN, VAL, TEST = SPLIT_NAMES = ("train", "val", "test")
 
 DEFAULT_DB, DEFAULT_OUTPUT_DIR = "dicomprep.db", Path("thumbnails")
 """Where a data set is by default: in the current folder."""
@@ -81,14 +80,6 @@ class Names(StrEnum):
 
     PATH = "path"
     HASH = "hash"
-
-
-class GroupBy(StrEnum):
-    """The unit kept within one split."""
-
-    PATIENT = "patient"
-    STUDY = "study"
-    FOLDER = "folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,31 +156,6 @@ class Budget:
     def __post_init__(self) -> None:
         _require(0 < self.timeout <= 604_800, f"--timeout {self.timeout:g}: give seconds, up to a week's (604800).")
         _require(64 <= self.max_memory <= 2**24, f"--max-memory {self.max_memory}: give from 64 to 16777216 MB.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Splits:
-    """How patients are assigned to splits."""
-
-    split: str = "80/10/10"
-    """Percentages of train, val and test."""
-    group_by: GroupBy = GroupBy.PATIENT
-    """Unit kept within one split: patient, study or folder."""
-    test_unidentified: bool = False
-    """Allow groups without a usable Patient ID in the test split. They may be patients of train: data leakage."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "group_by", choose(GroupBy, "group-by", self.group_by))
-        _require(abs(sum(self.shares) - 1) < 1e-9, f"--split {self.split}: the three shares must add up to 100.")
-
-    @property
-    def shares(self) -> tuple[float, float, float]:
-        """Shares of train, val and test; they add up to 1."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)", self.split)
-        if match is None:
-            raise ConfigError(f"--split {self.split}: give three shares such as 80/10/10.")
-        train, val, test = (float(share) / 100 for share in match.groups())
-        return train, val, test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,6 +141,10 @@ class Instance(_Message):
     """How the group was identified: patient, study or folder."""
     group_key: str = ""
     """A keyed hash of what must not be divided between splits."""
+    draw: int = 0
+    """What the group drew, by which it is assigned to a split: recorded under the key only."""
+    bare_draw: int | None = None
+    """What the patient would have drawn if no issuer were stated; None without an issuer."""
     former_key: str = ""
     """What earlier releases would have called the group, where that differs."""
     issuerless_key: str = ""

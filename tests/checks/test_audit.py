@@ -20,8 +20,9 @@ from dicomprep.config import Splits
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.models import Instance, Outcome, Status, Task, Written
-from dicomprep.pipeline.splits import assign_split, identify_group
 from dicomprep.pixels.similarity import make_overview, overview_halvings, perceptual_hash, similarity
+from dicomprep.privacy.draws import keyed_draw
+from dicomprep.splits import SplitRule, identify_group
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.source import Version
 from tests.building import make_dicom
@@ -296,7 +297,13 @@ def outcomes(patient: int, visits: int) -> list[Outcome]:
             KEY, Splits(), patient_id=f"ID {patient}", study_instance_uid=f"1.{patient}.{visit}", folder=name
         )
         instance = Instance(sop_instance_uid=f"2.{patient}.{visit}", instance_number=1, modality="CT")
-        instance = replace(instance, study_instance_uid=f"1.{patient}.{visit}", group_kind=kind, group_key=key)
+        instance = replace(
+            instance,
+            study_instance_uid=f"1.{patient}.{visit}",
+            group_kind=kind,
+            group_key=key,
+            draw=keyed_draw(KEY, key),
+        )
         digest = b"%08d%08d" % (patient, visit)
         written = Written(
             0, name, f"{name}.png", 16, 16, 9, digest, source_digest=digest, perceptual_hash=patient * 7919 + visit
@@ -320,7 +327,7 @@ def test_ten_thousand_patients_in_five_runs_stay_apart(place: Place) -> None:
                 batch[start : start + 2000],
                 run_id=run_id,
                 fingerprint="f",
-                assign=lambda kind, key: assign_split(KEY, asked, group_kind=kind, group_key=key),
+                rule=SplitRule(KEY, asked),
             )
 
     before: dict[str, str] = {}

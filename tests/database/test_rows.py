@@ -80,7 +80,7 @@ SQLITE = create_engine("sqlite://").dialect
     [
         (InputRow, files, {"id", "duplicate_of", "absent_since"}),
         (FrameRow, frames, {"id"}),
-        (GroupRow, groups, {"id", "joined_id", "drawn_split"}),
+        (GroupRow, groups, {"id", "joined_id", "drawn_split", "fold"}),
         (AliasRow, aliases, set()),
         (LinkRow, links, set()),
         (PredictionRow, predictions, {"id"}),

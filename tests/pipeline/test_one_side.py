@@ -14,11 +14,10 @@ from dicomprep.database.writes.groups import ensure_groups
 from dicomprep.database.writes.store import Store
 from dicomprep.dicom.patient import decode_identity
 from dicomprep.models import Instance, Outcome, Status, Task, Written
-from dicomprep.pipeline.splits import assign_split, identify_group, key_without_issuer
 from dicomprep.privacy.keys import keyed_hash
+from dicomprep.splits import SplitRule, draw_of, group_identity, key_without_issuer
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.source import Version
-from dicomprep.workspace import Workspace
 from tests.building import make_dicom
 from tests.pipeline.test_duplicates import noise
 from tests.running import Place, frames_of
@@ -93,11 +92,13 @@ def outcome(number: int, file: File) -> Outcome:
     patient = f"P{file.patient}" if file.has_id else None
     study, name = f"1.2.{file.study + 1}", f"s/{number}"
     issued = {"patient_id": patient, "issuer": file.issuer}
-    kind, key = identify_group(KEY, ASKED, **issued, study_instance_uid=study, folder="s")
+    identity = group_identity(ASKED, **issued, study_instance_uid=study, folder="s")
+    key = keyed_hash(KEY, identity.kind, identity.text)
     instance = Instance(
         study_instance_uid=study,
-        group_kind=kind,
+        group_kind=identity.kind,
         group_key=key,
+        draw=draw_of(KEY, ASKED, identity, key),
         issuerless_key=key_without_issuer(KEY, ASKED, **issued),
         study_key=keyed_hash(KEY, "study", study),
     )
@@ -114,7 +115,7 @@ def deliver(store: Store, files: Sequence[File], *, first: int = 0) -> None:
         [outcome(first + number, file) for number, file in enumerate(files)],
         run_id=run_id,
         fingerprint="f",
-        assign=lambda kind, key: assign_split(KEY, ASKED, group_kind=kind, group_key=key),
+        rule=SplitRule(KEY, ASKED),
     )
 
 
@@ -158,11 +159,9 @@ def test_whatever_is_delivered_no_study_is_torn_and_nothing_labeled_moves(
 
 def test_a_run_says_how_many_patients_of_earlier_runs_it_moved(place: Place) -> None:
     """A second delivery has an issuer: the same patients by another key, whose sides were drawn anew."""
-    key = Workspace.create(place.db, place.output).key_path
-    key.write_text("5a" * 32)  # with this one some of them move
     for number in range(12):
         make_dicom(place.source / f"First/P {number}.dcm", frames_of(1, seed=number)[0], patient_id=f"Ä{number}")
-    place.run(split="50/25/25")
+    place.run(split="50/25/25", split_seed="5")
     before = dict(place.rows("SELECT filename, split FROM images"))
     for number in range(12):
         issued = {"patient_id": f"Ä{number}", "IssuerOfPatientID": "HOSP"}
@@ -179,7 +178,7 @@ def test_groups_are_numbered_as_they_came(place: Place) -> None:
     store = Store(place.address)
     met = [Instance(group_kind="patient", group_key=f"key {number}") for number in range(40)]
     with store.transaction() as connection:
-        ensure_groups(connection, met, lambda _kind, _key: "train", 1)
+        ensure_groups(connection, met, SplitRule(KEY, ASKED), 1)
     store.close()
     assert place.rows("SELECT key FROM groups ORDER BY id") == [instance.group_key for instance in met]
 
@@ -206,7 +205,7 @@ def test_a_backslash_and_undecodable_bytes_keep_patients_apart() -> None:
 @pytest.mark.parametrize("variant", ["ＡＢ７", "\ufeffAB7", "A\u200bB\u00ad7", "ab7\\"])
 def test_what_nobody_sees_makes_no_other_patient(variant: str) -> None:
     def key(text: str) -> str:
-        return identify_group(b"k" * 32, Splits(), patient_id=text, study_instance_uid=None, folder="f")[1]
+        return group_identity(Splits(), patient_id=text, study_instance_uid=None, folder="f").text
 
     assert key(variant) == key("AB7")
     assert key("AB\\7") != key("AB7")

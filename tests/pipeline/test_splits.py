@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomprep.config import Splits
-from dicomprep.pipeline.splits import assign_split, identify_group, is_placeholder
+from dicomprep.privacy.draws import hide_draw, keyed_draw, reveal_draw, seeded_draw
+from dicomprep.privacy.patient_ids import is_placeholder
+from dicomprep.splits import SplitRule, identify_group
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 PATIENTS = [f"P{number}" for number in range(10_000)]
@@ -21,8 +23,13 @@ def identify(
     return identify_group(key, splits, patient_id=patient, study_instance_uid=study, folder=folder)
 
 
+def assign(splits: Splits, kind: str, group_key: str, *, key: bytes = KEY) -> str:
+    """By the rule of data sets without a seed."""
+    return SplitRule(key, splits).split(kind, keyed_draw(key, group_key))
+
+
 def splits_of(patients: list[str], splits: Splits, *, key: bytes = KEY) -> dict[str, str]:
-    return {p: assign_split(key, splits, group_kind="patient", group_key=identify(p, key=key)[1]) for p in patients}
+    return {p: assign(splits, "patient", identify(p, key=key)[1], key=key) for p in patients}
 
 
 @pytest.mark.parametrize("shares", ["80/10/10", "70/15/15", "50/0/50", "33.3/33.3/33.4", "100/0/0", "0/0/100"])
@@ -38,7 +45,7 @@ def test_shares_are_kept(shares: str) -> None:
 def test_unidentified_groups_never_enter_test(kind: str) -> None:
     splits = Splits(split="60/20/20")
     keys = [identify(None, study=name if kind == "study" else None, folder=name)[1] for name in PATIENTS]
-    counts = Counter(assign_split(KEY, splits, group_kind=kind, group_key=key) for key in keys)
+    counts = Counter(assign(splits, kind, key) for key in keys)
     assert set(counts) == {"train", "val"}
     assert abs(counts["val"] - 2_500) <= 4 * (10_000 * 0.25 * 0.75) ** 0.5  # 20 of 80
 
@@ -48,7 +55,7 @@ def test_groups_that_were_asked_for_do_enter_test(by: str) -> None:
     splits = Splits(split="50/0/50", group_by=by)  # type: ignore[arg-type]
     keys = [identify("P", study=name, folder=name, by=by) for name in PATIENTS[:200]]
     assert {kind for kind, _ in keys} == {by}
-    assert {assign_split(KEY, splits, group_kind=kind, group_key=key) for kind, key in keys} == {"train", "test"}
+    assert {assign(splits, kind, key) for kind, key in keys} == {"train", "test"}
 
 
 def test_the_order_of_arrival_does_not_matter() -> None:
@@ -61,6 +68,21 @@ def test_splits_do_not_change_with_the_release() -> None:
     """These were assigned by the first release: data sets in the world depend on them."""
     assigned = " ".join(splits_of(PATIENTS[:12], Splits(split="50/25/25")).values())
     assert assigned == "train train train train train val train train train val test train"
+
+
+def test_seeded_splits_do_not_change_with_the_release() -> None:
+    rule = SplitRule(KEY, Splits(split="50/25/25", split_seed="2026"))
+    draws = [seeded_draw("2026", "patient", patient) for patient in PATIENTS[:12]]
+    assigned = " ".join(rule.split("patient", draw) for draw in draws)
+    assert assigned == "train train train val train test val val train train train train"
+
+
+@given(st.integers(0, 2**64 - 1), st.text(min_size=1))
+def test_a_draw_is_recorded_under_the_key(draw: int, group_key: str) -> None:
+    hidden = hide_draw(KEY, group_key, draw)
+    assert -(2**63) <= hidden < 2**63
+    assert reveal_draw(KEY, group_key, hidden) == draw
+    assert reveal_draw(OTHER_KEY, group_key, hidden) != draw
 
 
 def test_another_key_changes_all() -> None:
@@ -147,4 +169,4 @@ def test_the_issuer_makes_another_patient() -> None:
 def test_unidentified_groups_enter_test_when_asked() -> None:
     splits = Splits(split="0/50/50", test_unidentified=True)
     keys = [identify(None, study=name)[1] for name in PATIENTS[:200]]
-    assert {assign_split(KEY, splits, group_kind="study", group_key=key) for key in keys} == {"val", "test"}
+    assert {assign(splits, "study", key) for key in keys} == {"val", "test"}

@@ -10,6 +10,7 @@ from dicomprep.database.queries.failures import list_failures
 from dicomprep.database.queries.references import count_references
 from dicomprep.database.queries.runs import last_runs
 from dicomprep.database.writes.pictures import count_waiting
+from dicomprep.database.writes.splits import recorded_seed
 from dicomprep.errors import count_of
 from dicomprep.exchange.cells import neutral_cell
 from dicomprep.pipeline.concerns import concerns, unreachable_roots
@@ -52,6 +53,9 @@ def _print_status(connection: Connection) -> None:
     for title, what in TABLES:
         print_table(title, count_by(connection, what))
     print_table("Patients by split", count_groups(connection))
+    seed = recorded_seed(connection)
+    if seed is not None:
+        print(f"Splits by --split-seed {printable(seed)}\n")
     for kind, count in count_waiting(connection).items():
         if count:
             print(f"{kind.capitalize()}s of {count_of(count, 'image')} wait for a picture that is missing now.")

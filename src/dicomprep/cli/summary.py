@@ -91,12 +91,18 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         yield "Reasons", ", ".join(f"{count:,} {code}" for code, count in bad.items())
     if ErrorCode.INTERNAL in bad:
         yield "", "internal: a bug in dicomprep; please report it with `dicomprep status --failures`"
+    yield from _splits(result)
+    yield from (("Warning:", sentence) for sentence in (*_moved_patients(result), *result.settled, *result.concerns))
+    yield from _places(result)
+
+
+def _splits(result: Result) -> Iterable[tuple[str, str]]:
     for split in SPLIT_NAMES:
         images, patients = result.frames_by_split.get(split, 0), result.groups_by_split.get(split, 0)
         count = f"{images:>9,} {'image ' if images == 1 else 'images'} of {count_of(patients, 'patient')}"
         yield "Splits" if split == TRAIN else "", f"{split:<5} {count}"
-    yield from (("Warning:", sentence) for sentence in (*_moved_patients(result), *result.concerns))
-    yield from _places(result)
+    if result.split_seed is not None:
+        yield "", f"seed  {result.split_seed} (--split-seed)"
 
 
 def _about_files(result: Result) -> Iterable[str]:

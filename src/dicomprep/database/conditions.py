@@ -60,13 +60,15 @@ _MAX_QUOTED_CHARACTERS = 200
 """Characters of a condition that an error message repeats."""
 
 
-def parse_condition(text: str, columns: Mapping[str, ColumnElement[Any]]) -> ColumnElement[bool]:
-    """The condition that `text` states of `columns`; ConfigError where it is none, with the place.
+def parse_condition(
+    text: str, columns: Mapping[str, ColumnElement[Any]], *, option: str = "--where"
+) -> ColumnElement[bool]:
+    """The condition that `text` states of `columns`; ConfigError where it is none, with the option and the place.
 
     Comparisons (`= != < <= > >=`), `IN (…)`, `LIKE`, `BETWEEN … AND …` and `IS NULL`, all also with `NOT`, joined by
     `AND`, `OR`, `NOT` and parentheses. Texts stand in single or double quotes.
     """
-    return _Parser(text, columns).parse()
+    return _Parser(text, columns, option).parse()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,8 @@ class _Token:
 class _Parser:
     """Recursive descent: one method for each rule of the grammar."""
 
-    def __init__(self, text: str, columns: Mapping[str, ColumnElement[Any]]) -> None:
-        self._text, self._columns = text, columns
+    def __init__(self, text: str, columns: Mapping[str, ColumnElement[Any]], option: str) -> None:
+        self._text, self._columns, self._option = text, columns, option
         self._tokens = list(self._split())
         self._at = 0
         self._depth = 0
@@ -110,7 +112,7 @@ class _Parser:
     @property
     def _quoted(self) -> str:
         cut = "…" if len(self._text) > _MAX_QUOTED_CHARACTERS else ""
-        return f"--where {self._text[:_MAX_QUOTED_CHARACTERS]}{cut}"
+        return f"{self._option} {self._text[:_MAX_QUOTED_CHARACTERS]}{cut}"
 
     @property
     def _now(self) -> _Token:
@@ -140,7 +142,7 @@ class _Parser:
     def _either(self) -> ColumnElement[bool]:
         self._depth += 1
         if self._depth > _MAX_DEPTH:
-            raise ConfigError("--where: there are too many parentheses within each other.")
+            raise ConfigError(f"{self._option}: there are too many parentheses within each other.")
         conditions = [self._both()]
         while self._met("or"):
             conditions.append(self._both())

@@ -30,6 +30,9 @@ class Kin:
     joined_id: int | None
     run_id: int | None
     drawn_split: str | None
+    split_reason: str | None
+    draw: int | None
+    """Hidden under the key; None in data sets without a seed."""
     explained: bool = False
     """It has no ID of its own, but its study has: that of another of the set, for whom it need not stand."""
 
@@ -40,6 +43,7 @@ class Kin:
 
 
 _COLUMNS = [groups.c[name] for name in ("id", "key", "kind", "split", "joined_id", "run_id", "drawn_split")]
+_COLUMNS += [groups.c.split_reason, groups.c.draw]
 _BY_ID = select(*_COLUMNS).where(any_of(groups.c.id))
 _BY_JOINED = select(groups.c.id).where(any_of(groups.c.joined_id))
 _BY_KEY = select(groups.c.key, groups.c.id).where(any_of(groups.c.key))

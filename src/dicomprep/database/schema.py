@@ -93,8 +93,14 @@ groups = Table(
     Column("run_id", Id),
     Column("joined_id", Id),
     Column("drawn_split", String(8)),
+    Column("split_reason", String(8)),
+    Column("draw", BigInteger),
+    Column("bare_draw", BigInteger),
+    Column("fold", Integer),
     Index("groups_by_joined", "joined_id"),
+    _index("groups_unsettled", ("id",), "split_reason = 'new'"),
 )
+"""`split_reason` is empty for what was drawn; draws are hidden under the key of the data set."""
 
 aliases = Table(
     "aliases",
@@ -276,7 +282,7 @@ def _image_view(name: str) -> Table:
         *(Column("id", Id), *_shown(frames, "filename"), *_shown(files, "study_id")),
         *(*_shown(frames, "thumbnail_path", "frame_number"), Column("split", String(8)), *_shown(files, "modality")),
         *(Column("patient_key", String(32)), Column("label", Text), *_shown(frames, "width", "height")),
-        *_shown(files, "kind"),
+        *(*_shown(files, "kind"), Column("group_key", String(32)), *_shown(groups, "fold")),
     )
 
 

@@ -55,6 +55,7 @@ def describe_export(rows: Rows, kind: Format, options: ExportOptions, *, made: d
         _left_out(options),
         "## How it was made\n",
         _shaping(made["images"]),
+        _division(made["split_seed"]),
         "## Limitations\n",
         LIMITS,
         f"## License\n\nAs stated by the exporter: {_said(options.license)}\n",
@@ -120,6 +121,10 @@ def _shaping(options: Sequence[dict[str, Any]]) -> str:
         "one below, and antialiased resampling to square pixels. Options:\n\n"
     )
     return head + "".join(f"- {one}\n" for one in told)
+
+
+def _division(seed: str | None) -> str:
+    return "" if seed is None else f"Splits were drawn with `--split-seed` {_code(seed)}.\n"
 
 
 def _said(value: object) -> str:

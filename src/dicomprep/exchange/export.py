@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from dicomprep.database.queries.frames import image_options
 from dicomprep.database.queries.versions import LostImage, find_version, lost_images
+from dicomprep.database.writes.splits import recorded_seed
 from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
 from dicomprep.exchange.card import describe_export
 from dicomprep.exchange.formats.registry import LAYOUTS, Layout
@@ -77,6 +78,7 @@ def export_frames(
         if not asked[name]:
             del asked[name]
     header = _plain({"format": kind.value, "data_set": pseudonyms.check, "options": asked})
+    header |= {"split_seed": made["split_seed"]} if made["split_seed"] is not None else {}
     layout = LAYOUTS[kind]
     access = GROUP if shared else OWNER
     with _alone(out, access) as unfinished:
@@ -92,11 +94,12 @@ def export_frames(
 
 
 def _made(connection: Connection, version: str | None) -> dict[str, Any]:
-    """What shaped the images, and the digest of the version that they are of."""
+    """What shaped the images and the splits, and the digest of the version that they are of."""
+    seed = recorded_seed(connection)
     if version is None:
-        return {"images": image_options(connection), "version": ""}
+        return {"images": image_options(connection), "version": "", "split_seed": seed}
     frozen = find_version(connection, version)
-    return {"images": frozen.options, "version": frozen.digest}
+    return {"images": frozen.options, "version": frozen.digest, "split_seed": seed}
 
 
 def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...], access: int) -> Manifest:
@@ -106,12 +109,17 @@ def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...], 
         manifest = Manifest(out, {**header, "classes": list(classes)}, access=access)
     else:
         before = known.header.get("classes", [])
-        if {**known.header, "classes": None} != {**header, "classes": None}:
+        if _comparable(known.header) != _comparable(header):
             raise ConfigError(f"The folder {out} contains {_difference(known.header, header)}. Export to a new one.")
         new = [name for name in classes if name not in before]
         manifest = replace(known, header={**header, "classes": [*before, *new]})
     manifest.write()
     return manifest
+
+
+def _comparable(header: dict[str, Any]) -> dict[str, Any]:
+    """What an export that goes on must have in common with the one that is there."""
+    return {name: value for name, value in header.items() if name not in ("classes", "split_seed")}
 
 
 def _require_folder(out: Path) -> None:

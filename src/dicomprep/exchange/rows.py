@@ -27,7 +27,7 @@ __all__ = ["Part", "Rows", "kind_of", "read_rows"]
 
 PLAIN = (
     *("split", "label", "modality", "patient_key", *KEYS, "frame_number", "instance_number", "width", "height"),
-    *(*Tags._fields, *POSITIONS),
+    *(*Tags._fields, *POSITIONS, "group_key", "fold"),
 )
 UIDS = ("sop_instance_uid", "series_instance_uid", "study_instance_uid")
 PATHS = ("filename", "study_id", "thumbnail_path", "root", "path")
@@ -131,7 +131,7 @@ def read_rows(workspace: Workspace, options: ExportOptions, pseudonyms: Pseudony
     order = np.argsort(keys).astype(np.int32)
     columns: dict[str, Column] = {"key": _Keys(keys), **{name: selection.columns[name] for name in shown}}
     if pseudonyms.salt:
-        columns |= {name: _Salted(columns[name], pseudonyms) for name in ("patient_key", *KEYS)}
+        columns |= {name: _Salted(columns[name], pseudonyms) for name in ("patient_key", "group_key", *KEYS)}
     return Rows(selection, keys[order], order, workspace.images, columns)
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
@@ -45,6 +45,7 @@ class Search:
     """What is recorded of the folder."""
     run_id: int
     found: int
+    key: bytes = field(repr=False)
     archives: bool = True
     """Archives were opened."""
 
@@ -74,7 +75,7 @@ def prune(search: Search, images: ImageStore) -> int:
         while ids := _next_gone(search, part):
             with search.store.transaction() as connection:
                 pictures = Pictures(connection, search.run_id)
-                stale = absent_inputs.forget(connection, ids, pictures)
+                stale = absent_inputs.forget(connection, ids, pictures, key=search.key)
             search.store.followed += pictures.moved
             images.remove(stale)
             for folder in {place.rpartition("/")[0] for place in stale}:

@@ -18,8 +18,8 @@ __all__ = ["explain_changes"]
 IMAGE_OPTIONS = (*(field.name for field in fields(ImageOptions)), "tag")
 """Options that images and their records depend on, as the fingerprint has them."""
 
-SPLIT_OPTIONS = ("split", "test_unidentified")
-"""Options that the splits of new patients depend on; `group_by` cannot change."""
+SPLIT_OPTIONS = ("split", "test_unidentified", "stratify", "test_where")
+"""Options that the splits of new patients depend on; the unit, the seed and the folds cannot change."""
 
 
 def explain_changes(connection: Connection, config: Config, parts: Sequence[Part]) -> Iterator[str]:
@@ -47,7 +47,7 @@ def _describe(options: Mapping[str, Any]) -> str:
     words: list[str] = []
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
-        if value == []:
+        if value in ([], None):
             words.append(f"no {option}")
         elif isinstance(value, bool):
             words.append(option if value else f"{option}=false")

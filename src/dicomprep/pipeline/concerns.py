@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from dicomprep.config import SPLIT_NAMES, GroupBy, Splits
+from dicomprep.config import SPLIT_NAMES, TEST, GroupBy, Splits
+from dicomprep.database.connection import read_meta
 from dicomprep.database.queries import counts
 from dicomprep.database.queries.audit import count_by_kind, last_split
 from dicomprep.database.queries.concerns import changed_splits
 from dicomprep.database.queries.roots import count_recorded, recorded_roots
 from dicomprep.database.writes.absent import count_absent
+from dicomprep.database.writes.splits import CLOSED_TEST
 from dicomprep.errors import count_of
 from dicomprep.storage.archives.places import find_archive
 from dicomprep.storage.paths import actual_path
@@ -40,7 +42,7 @@ def concerns(connection: Connection, *, of_run: bool = False) -> tuple[str, ...]
     images = {split: count for split, count in counts.count_by(connection, "split").items() if count}
     known = sum(count for kind, _, count in kinds if kind == options.group_by)
     return (
-        *_division(options, patients, images),
+        *_division(connection, options, patients, images),
         *_unidentified(options, known, patients.total()),
         *_changed_side(*changed_splits(connection), of_run=of_run),
         *absent_inputs(connection),
@@ -88,7 +90,9 @@ def percentages(counts: Sequence[int], *, digits: int = 1) -> list[float]:
     return [number / unit for number in units]
 
 
-def _division(options: Splits, patients: Mapping[str, int], images: Mapping[str, int]) -> Iterator[str]:
+def _division(
+    connection: Connection, options: Splits, patients: Mapping[str, int], images: Mapping[str, int]
+) -> Iterator[str]:
     if len(images) == 1 and sum(images.values()) > 1:
         (only,) = images
         if patients[only] == 1:
@@ -97,8 +101,17 @@ def _division(options: Splits, patients: Mapping[str, int], images: Mapping[str,
             return
         if sum(share > 0 for share in options.shares) > 1:
             yield f"All images (100 %) are in {only}. If the groups are not patients, {_AGAIN}"
-    wanted = [name for name, share in zip(SPLIT_NAMES, options.shares, strict=True) if share]
-    few = [f"{name} {patients.get(name, 0):,}" for name in wanted if patients.get(name, 0) < MIN_PATIENTS]
+    yield from _small_splits(connection, options, patients)
+
+
+def _small_splits(connection: Connection, options: Splits, patients: Mapping[str, int]) -> Iterator[str]:
+    """Splits that were asked for, or that a table or a condition fills, and are empty or nearly so."""
+    asked = {name: f"{100 * share:g} % asked" for name, share in zip(SPLIT_NAMES, options.shares, strict=True) if share}
+    asked |= {TEST: "imported"} if read_meta(connection, CLOSED_TEST) else {}
+    asked |= {TEST: "by --test-where"} if options.test_where else {}
+    total = sum(patients.values())
+    counts = {name: patients.get(name, 0) for name in SPLIT_NAMES if name in asked}
+    few = [f"{name} {n:,} ({100 * n / total:.3g} %, {asked[name]})" for name, n in counts.items() if n < MIN_PATIENTS]
     if few:
         yield f"Splits with fewer than {MIN_PATIENTS} patients: {', '.join(few)}. Metrics on them are not reliable."
 
@@ -109,7 +122,7 @@ _AGAIN = "start again with --group-by folder and another --db."
 def _unidentified(options: Splits, known: int, total: int) -> Iterator[str]:
     if known < total:
         _, share = percentages([known, total - known])
-        out = "" if options.test_unidentified else ", excluded from test"
+        out = "" if options.test_unidentified or options.test_where else ", excluded from test"
         missing = _IDENTIFIERS[options.group_by]
         yield (
             f"{count_of(total - known, 'group')} of {total:,} ({share:g} %) without a usable {missing}: "

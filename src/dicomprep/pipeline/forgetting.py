@@ -25,8 +25,8 @@ from dicomprep.database.writes.forgetting import (
 from dicomprep.database.writes.recovery import add_pending_deletions, clear_pending_deletions, pending_deletions
 from dicomprep.errors import ConfigError
 from dicomprep.models import Outcome
-from dicomprep.pipeline.splits import plain_identity
 from dicomprep.privacy.keys import keyed_hash
+from dicomprep.privacy.patient_ids import plain_identity
 from dicomprep.storage.paths import readable_path
 from dicomprep.workspace import Workspace
 
@@ -121,7 +121,7 @@ def _erase(
     if dry_run:
         return done, []
     add_tombstones(connection, _tombstones(connection, key, group_ids, [digest for digest, _ in found.values()]))
-    stale = [*pending_deletions(connection), *erase_files(connection, list(found), run_id=0)]
+    stale = [*pending_deletions(connection), *erase_files(connection, list(found), run_id=0, key=key)]
     erase_groups(connection, group_ids)
     add_pending_deletions(connection, stale)
     for version in all_versions(connection):

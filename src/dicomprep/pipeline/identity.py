@@ -8,8 +8,8 @@ from functools import partial
 
 from dicomprep.config import Splits
 from dicomprep.models import Instance, Outcome, PatientIdentity, Task
-from dicomprep.pipeline.splits import former_group_key, identify_group, key_without_issuer
 from dicomprep.privacy.keys import keyed_hash
+from dicomprep.splits import bare_draw, draw_of, former_group_key, group_identity, key_without_issuer
 
 __all__ = ["identify_instance", "identify_outcome"]
 
@@ -25,19 +25,23 @@ def identify_outcome(outcome: Outcome, *, key: bytes, splits: Splits) -> Outcome
 def identify_instance(
     instance: Instance, patient: PatientIdentity, task: Task, *, key: bytes, splits: Splits
 ) -> Instance:
-    """An instance with the keys of its group, study and series, and those that earlier releases gave its group."""
+    """An instance with the keys of its group, study and series, those of earlier releases, and what the group drew."""
     study = instance.study_instance_uid
     folder = task.folder or task.study_id
-    identify = partial(identify_group, key, splits, study_instance_uid=study, folder=folder)
-    kind, group = identify(patient_id=patient.patient_id, issuer=patient.issuer)
+    identity = group_identity(
+        splits, patient_id=patient.patient_id, issuer=patient.issuer, study_instance_uid=study, folder=folder
+    )
+    group = keyed_hash(key, identity.kind, identity.text)
     before = patient.former or patient
     formerly = partial(former_group_key, key, splits, study_instance_uid=study, folder=folder)
     former = formerly(patient_id=before.patient_id, issuer=before.issuer)
     series = instance.series_instance_uid
     return replace(
         instance,
-        group_kind=kind,
+        group_kind=identity.kind,
         group_key=group,
+        draw=draw_of(key, splits, identity, group),
+        bare_draw=bare_draw(splits, identity),
         former_key=former if former != group else "",
         issuerless_key=key_without_issuer(key, splits, patient_id=patient.patient_id, issuer=patient.issuer),
         study_key=keyed_hash(key, "study", study) if study else "",

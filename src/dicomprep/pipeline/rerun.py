@@ -45,6 +45,9 @@ def recorded_config(workspace: Workspace, recorded: str | None, root: str, chang
     try:
         options = json.loads(recorded or "")
         flat = {**options["image"], **options["budget"], **options["splits"], **options.get("privacy", {})}
+        flat |= dict.fromkeys(
+            ("stratify", "test_where")
+        )  # the data set has them: other runs may have changed them since
         flat |= {"strict": options["strict"]} | {name: options.get(name, False) for name in ("durable", "follow_links")}
         return Config.of(actual_path(root), **flat | changes)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -112,6 +112,10 @@ class Result(Others):
     """What files say of images, in one sentence."""
     frames_by_split: dict[str, int] = field(default_factory=dict)
     groups_by_split: dict[str, int] = field(default_factory=dict)
+    split_seed: str | None = None
+    """What decides the splits; None where the key of the data set does."""
+    settled: tuple[str, ...] = ()
+    """Sentences on new patients who are not in the split that they drew."""
     pruned: int = 0
     """Missing inputs that were removed from the database, with their images."""
     forgotten: int = 0

@@ -12,10 +12,11 @@ from dicomprep.database.queries import counts
 from dicomprep.database.queries.failures import count_failures
 from dicomprep.database.queries.overview import sample_places
 from dicomprep.database.queries.references import describe_references
-from dicomprep.database.writes.groups import bind_unit
 from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.database.writes.recovery import pending_deletions
 from dicomprep.database.writes.releases import hold_back
+from dicomprep.database.writes.settling import settle
+from dicomprep.database.writes.splits import CLOSED_TEST, bind_splits, bind_unit
 from dicomprep.database.writes.store import Store
 from dicomprep.engines.select import count_workers
 from dicomprep.errors import count_of
@@ -34,6 +35,7 @@ from dicomprep.pipeline.stages.record import RecordContext, Recorder
 from dicomprep.pipeline.workers import Workers, cluster_of
 from dicomprep.privacy.allow_list import SET_APART
 from dicomprep.privacy.keys import explain_exposure, fingerprint_key
+from dicomprep.splits import SplitRule
 from dicomprep.storage.access import OWNER
 from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import ImageStore, Source
@@ -80,22 +82,22 @@ def run(
             place=tuple(places.sentences()) if sources is None else (),
         )
         stack.callback(listener.on_end, result)
-        key = _bind(workspace, config, store, access, result)
+        config, rule = _bind(workspace, config, store, access, result)
         _apply_privacy(workspace, config, store, listener)
         images = stack.enter_context(_images(workspace, store, listener))
         run_id = _begin(workspace, config, places, store, listener)
-        context = RecordContext(store, run_id, config.fingerprint(), config.splits, key, images, durable=config.durable)
+        context = RecordContext(store, run_id, config.fingerprint(), rule, images, durable=config.durable)
         workers = Workers(config, images, listener, work)
-        engine = stack.enter_context(closing(workers.of(cluster) if cluster else workers.of_this_machine(key)))
+        engine = stack.enter_context(closing(workers.of(cluster) if cluster else workers.of_this_machine(rule.key)))
         listener.on_start(result, config.workers)
         spool = stack.enter_context(Spool.below(images.folder if isinstance(images, LocalImages) else None))
-        planner, merger, parts = Planner(store, config, key), FrameRangeMerger(config.workers), places.parts
+        planner, merger, parts = Planner(store, config, rule.key), FrameRangeMerger(config.workers), places.parts
         search = _WholeSearch(places, config, result, ArchiveMemory(planner, config.fingerprint(), result))
         found = search.sources(spool, workspace.own_paths()) if sources is None else sources(spool)
         RunLoop(result, listener, planner, engine, merger, Recorder(context), spool).run(found)
         if sources is None and not result.interrupted:
-            search.settle(store, run_id, images, listener)
-        _count_all(store, result, run_id, parts)
+            search.settle(store, rule.key, run_id, images, listener)
+        _settle_and_count(store, rule, result, run_id, parts)
     return result
 
 
@@ -114,9 +116,9 @@ class _WholeSearch:
         spool.memory = self.memory
         return self.dicomdirs.watch(self.places.search(self.config, exclude, self.result.passed_over, spool))
 
-    def settle(self, store: Store, run_id: int, images: ImageStore, listener: ProgressListener) -> None:
+    def settle(self, store: Store, key: bytes, run_id: int, images: ImageStore, listener: ProgressListener) -> None:
         """When all that was found is recorded: what is missing, and what need not be read again."""
-        search = Search(store, self.places.whole_parts, run_id, self.result.found, self.config.archives)
+        search = Search(store, self.places.whole_parts, run_id, self.result.found, key, self.config.archives)
         _settle_absent(search, self.config, images, self.result, listener)
         self.memory.keep()
         self.dicomdirs.record(store)
@@ -137,10 +139,15 @@ def _settle_absent(
         result.pruned = prune(search, images)
 
 
-def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part]) -> None:
-    """What the database holds now, and what became of labels."""
+def _settle_and_count(store: Store, rule: SplitRule, result: Result, run_id: int, parts: Sequence[Part]) -> None:
+    """Settle the splits of a delivery that is complete; what the database holds now, and what became of labels.
+
+    A run that goes on with an interrupted one settles the patients of both.
+    """
     result.followed, result.returned, result.moved_groups = store.followed, store.returned, store.moved_groups
     with store.transaction() as connection:
+        if not result.interrupted:
+            result.settled = settle(connection, rule)
         result.total_frames = counts.count_frames(connection)
         by_kind = counts.count_by(connection, "kind")
         result.set_apart = {kind: count for kind, count in by_kind.items() if kind in SET_APART}
@@ -153,18 +160,22 @@ def _count_all(store: Store, result: Result, run_id: int, parts: Sequence[Part])
         result.unchanged_codes = count_failures(connection, parts) - result.codes
 
 
-def _bind(workspace: Workspace, config: Config, store: Store, access: int, result: Result) -> bytes:
-    """Hold the database to this output folder and this unit of splits; its key."""
+def _bind(workspace: Workspace, config: Config, store: Store, access: int, result: Result) -> tuple[Config, SplitRule]:
+    """Hold the database to this output folder, and the run to the data set's rule for splits, which has its key."""
     store.bind_output(workspace.output)
     with store.transaction() as connection:
-        bind_unit(connection, config.splits.group_by)
+        bind_unit(connection, config.splits)
         is_new = read_meta(connection, "key_check") is None
     if is_new:  # the key that lies there may be that of another database, whose images these are
         workspace.require_own_output(data_set="")
     key = store.open_key(workspace.key_path, workspace.former_key_path)
     workspace.claim(data_set=fingerprint_key(key), access=access)
     result.access = _explain_access(workspace, access, shared=config.shared, is_new=is_new)
-    return key
+    with store.transaction() as connection:
+        splits = bind_splits(connection, config.splits, key)
+        is_closed = read_meta(connection, CLOSED_TEST) is not None
+    result.split_seed = splits.split_seed
+    return replace(config, splits=splits), SplitRule(key, splits, is_closed)
 
 
 def _explain_access(workspace: Workspace, access: int, *, shared: bool, is_new: bool) -> str:

@@ -24,6 +24,10 @@ UNLABELED = -1
 """The target of a frame that has no label."""
 
 
+NO_FOLD = -1
+"""The fold of a frame that is in none."""
+
+
 class Record(NamedTuple):
     """What the database says of a frame. Texts are empty where nothing is known, so that any loader can batch them."""
 
@@ -40,6 +44,10 @@ class Record(NamedTuple):
     width: int
     height: int
     series_instance_uid: str
+    group_key: str
+    """The same for all images of a patient, also of one who is known by several IDs."""
+    fold: int
+    """From 0; -1 without a fold, as in test."""
 
 
 Labels = str | Sequence[str] | Mapping[str, float] | None
@@ -157,7 +165,8 @@ class Dataset:
     def record(self, index: int) -> Record:
         """What the database says of one frame, without reading its image."""
         values = self._selection.row(self._number(index), Record._fields)
-        return Record._make("" if value is None else value for value in values)
+        known = Record._make("" if value is None else value for value in values)
+        return known if known.fold != "" else known._replace(fold=NO_FOLD)  # type: ignore[comparison-overlap]
 
     def path(self, index: int) -> str:
         """Where the image of one frame lies."""

@@ -8,7 +8,11 @@ from sqlalchemy import Connection
 from dicomprep.checks.audit.section import Section
 from dicomprep.database.queries import audit as queries
 from dicomprep.database.writes.groups import Move, join_groups, take_back
+from dicomprep.database.writes.settling import settle_folds
+from dicomprep.database.writes.splits import recorded_splits
 from dicomprep.errors import ConfigError, count_of
+from dicomprep.pipeline.concerns import last_splits
+from dicomprep.splits import SplitRule
 from dicomprep.workspace import Workspace
 
 __all__ = ["Joining", "MovedPatient", "join", "unjoin"]
@@ -60,11 +64,12 @@ def join(
     be left without images.
     """
     pairs = [pair for section in sections for pair in section.pairs]
+    key = workspace.key
 
     def change(connection: Connection) -> Joining:
         images = queries.count_images(connection)
         wanted = _across(pairs, queries.splits_of(connection, {number for pair in pairs for number in pair}))
-        moves = join_groups(connection, wanted, run_id=None, reason=REASON)
+        moves = join_groups(connection, wanted, key=key, run_id=None, reason=REASON)
         involved = {number for pair in wanted for number in pair}
         splits = queries.splits_of(connection, involved)
         divided = sum(splits[one] != splits[other] for one, other in wanted)
@@ -78,9 +83,10 @@ def join(
 
 def unjoin(workspace: Workspace, *, dry_run: bool = False) -> Joining:
     """Undo `join`: patients that are in another split because of it alone go back. Labeled ones stay."""
+    key = workspace.key
 
     def change(connection: Connection) -> Joining:
-        pairs, moves = take_back(connection, reason=REASON)
+        pairs, moves = take_back(connection, key=key, reason=REASON)
         drawn = queries.away_from_drawn(connection, {number for pair in pairs for number in pair})
         return Joining(_moved(connection, moves), divided=drawn)
 
@@ -92,6 +98,7 @@ def _run(workspace: Workspace, change: Callable[[Connection], Joining], *, dry_r
     try:
         with workspace.writing() as store, store.transaction() as connection:
             tried = change(connection)
+            settle_folds(connection, SplitRule(workspace.key, recorded_splits(connection, last_splits(connection))))
             if dry_run:
                 raise _Tried
     except _Tried:

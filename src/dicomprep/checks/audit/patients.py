@@ -1,12 +1,22 @@
 """Patients by split, actual against target percentages, and classes by split."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+
+from sqlalchemy import Connection
 
 from dicomprep.checks.audit.section import AuditContext, Section
-from dicomprep.config import SPLIT_NAMES
+from dicomprep.config import SPLIT_NAMES, TEST, Splits
+from dicomprep.database.connection import read_meta
 from dicomprep.database.kinship import MAX_CROWD_GROUPS, MAX_STUDY_GROUPS
 from dicomprep.database.queries import audit as queries
+from dicomprep.database.queries.strata import groups_where
+from dicomprep.database.writes.groups import IMPORTED, PINNED, WHERE
+from dicomprep.database.writes.settling import FILLED
+from dicomprep.database.writes.splits import CLOSED_TEST
+from dicomprep.errors import count_of
 from dicomprep.pipeline.concerns import concerns, last_splits, percentages, unreachable_roots
+from dicomprep.splits import drawn_shares
 
 __all__ = ["classes", "patients", "shares"]
 
@@ -29,6 +39,11 @@ def patients(context: AuditContext) -> Section:
         known = f"Patients recorded under several IDs, as their images show: {sets:,}"
         notes.append(f"{known} (up to {largest:,} IDs each); each is kept within one split.")
     notes += (*concerns(connection), *unreachable_roots(connection))
+    between_folds = queries.count_divided_folds(connection)
+    if between_folds:
+        notes.append(
+            f"Patients in more than one fold: {between_folds:,}. The next run of `dicomprep preprocess` joins them."
+        )
     sizes = queries.divided_studies(connection)
     torn = sum(size <= MAX_STUDY_GROUPS for size in sizes)
     if torn:
@@ -48,28 +63,72 @@ def patients(context: AuditContext) -> Section:
         )
     rows = [(name, by_split[name], images.get(name, 0)) for name in SPLIT_NAMES]
     return Section(
-        "patients", "Patients by split", ("split", "patients", "images"), rows, divided + torn + crowded, tuple(notes)
+        "patients",
+        "Patients by split",
+        ("split", "patients", "images"),
+        rows,
+        divided + between_folds + torn + crowded,
+        tuple(notes),
     )
 
 
 def shares(context: AuditContext) -> Section:
-    """Target and actual percentages of identified groups, and whether chance explains the difference."""
-    options = last_splits(context.connection)
+    """Target and actual percentages of groups that were drawn, and whether chance explains the difference."""
+    connection = context.connection
+    options = last_splits(connection)
+    reasons = queries.count_by_reason(connection, options.group_by)
     counts: Counter[str] = Counter()
-    for kind, split, count in queries.count_by_kind(context.connection):
-        if kind == options.group_by:
-            counts[split] += count
+    for (split, why), count in reasons.items():
+        counts[split] += count if why not in PINNED else 0
+    closed = bool(options.test_where) or read_meta(connection, CLOSED_TEST) is not None
+    counts[TEST] *= not closed  # who was drawn before that is in test all the same
+    filled = sum(n for (_, why), n in reasons.items() if why == FILLED)
     total, rows, outside = counts.total(), [], []
     actual = percentages([counts[name] for name in SPLIT_NAMES], digits=2)
-    for name, share, part in zip(SPLIT_NAMES, options.shares, actual, strict=True):
-        tolerance = TOLERANCE_SD * (total * share * (1 - share)) ** 0.5
-        difference = counts[name] - total * share
-        if abs(difference) > tolerance + 0.5:
+    targets = drawn_shares(options, closed=closed)
+    for name, part in zip(SPLIT_NAMES, actual, strict=True):
+        share = targets[name]
+        tolerance = TOLERANCE_SD * (total * share * (1 - share)) ** 0.5 + filled
+        if abs(counts[name] - total * share) > tolerance + 0.5:
             outside.append(name)
         rows.append((name, round(100 * share, 2), part, round(100 * tolerance / total, 2) if total else 0.0))
-    notes = (f"Outside the tolerance: {', '.join(outside)}. Did earlier runs use another --split?",) if outside else ()
+    notes = [f"Outside the tolerance: {', '.join(outside)}. Did earlier runs use another --split?"] if outside else []
     columns = ("split", "target %", "actual %", f"tolerance % ({TOLERANCE_SD:g} SD)")
-    return Section("shares", "Percentages of patients against the last --split", columns, rows, notes=notes)
+    title = "Percentages of patients against the last --split"
+    return Section(
+        "shares",
+        title,
+        columns,
+        rows,
+        notes=(*notes, *_other_rules(options, reasons), *_outside_test(connection, options)),
+    )
+
+
+def _other_rules(options: Splits, reasons: Mapping[tuple[str, str], int]) -> Iterator[str]:
+    """Who is in a split for another reason than its draw."""
+    by_reason: Counter[str] = Counter()
+    for (_, why), count in reasons.items():
+        by_reason[why] += count
+    for why, sentence in _REASONS.items():
+        if by_reason[why]:
+            yield f"{count_of(by_reason[why], 'patient')} {sentence}"
+    if options.stratify is not None:
+        yield f"New patients are balanced by {options.stratify} (--stratify)."
+
+
+def _outside_test(connection: Connection, options: Splits) -> Iterator[str]:
+    """Who has an image that fulfills `--test-where` and is not in test."""
+    matching = groups_where(connection, options.test_where) if options.test_where else set()
+    outside = sum(split != TEST for split in queries.splits_of(connection, matching).values())
+    if outside:
+        yield f"{count_of(outside, 'patient')} with images that fulfill --test-where not in test, as recorded before."
+
+
+_REASONS = {
+    IMPORTED: "in the split that an imported table names: not counted here.",
+    WHERE: "in test by --test-where: not counted here.",
+    FILLED: "assigned to a split that would have been empty: counted, and added to the tolerance.",
+}
 
 
 def classes(context: AuditContext) -> Section:

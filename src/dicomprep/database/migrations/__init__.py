@@ -31,6 +31,7 @@ from dicomprep.database.migrations import (
     m0020_versions,
     m0021_references,
     m0022_tombstones,
+    m0023_splits,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -58,5 +59,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0020_versions.upgrade,
     m0021_references.upgrade,
     m0022_tombstones.upgrade,
+    m0023_splits.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

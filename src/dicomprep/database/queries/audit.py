@@ -16,7 +16,9 @@ __all__ = [
     "DuplicatePair",
     "away_from_drawn",
     "count_by_kind",
+    "count_by_reason",
     "count_classes",
+    "count_divided_folds",
     "count_duplicates_within_groups",
     "count_images",
     "divided_joined_groups",
@@ -67,6 +69,14 @@ def count_by_kind(connection: Connection) -> list[tuple[str, str, int]]:
     return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
 
 
+def count_by_reason(connection: Connection, kind: str) -> dict[tuple[str, str], int]:
+    """Groups of a kind by split and why they are in it; "" for what was drawn."""
+    why = func.coalesce(groups.c.split_reason, "").label("why")
+    counted = select(groups.c.split, why, groups.c.id).where(groups.c.kind == kind).subquery()
+    statement = select(counted.c.split, counted.c.why, func.count()).group_by(counted.c.split, counted.c.why)
+    return {(row[0], row[1]): row[2] for row in connection.execute(statement)}
+
+
 def count_images(connection: Connection) -> dict[str, int]:
     """Images by split."""
     return counts.count_by(connection, "split")
@@ -82,6 +92,12 @@ def divided_joined_groups(connection: Connection) -> int:
     """Sets of groups that were found to be one patient and lie in two splits."""
     joined = select(groups.c.joined_id).where(groups.c.joined_id.is_not(None)).group_by(groups.c.joined_id)
     return _count(connection, joined.having(func.count(groups.c.split.distinct()) > 1))
+
+
+def count_divided_folds(connection: Connection) -> int:
+    """Sets of groups that were found to be one patient and lie in two folds."""
+    joined = select(groups.c.joined_id).where(groups.c.joined_id.is_not(None)).group_by(groups.c.joined_id)
+    return _count(connection, joined.having(func.count(groups.c.fold.distinct()) > 1))
 
 
 def joined_sets(connection: Connection) -> tuple[int, int]:

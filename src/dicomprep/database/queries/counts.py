@@ -7,6 +7,7 @@ from dicomprep.database.schema import groups
 from dicomprep.privacy.allow_list import SET_APART
 
 __all__ = ["count_by", "count_duplicates", "count_frames", "count_groups", "count_rendered"]
+__all__ += ["groups_with_images"]
 
 _IS_RENDERED = counted.c.is_duplicate == 0
 _IS_IMAGE = _IS_RENDERED & counted.c.kind.not_in(SET_APART)
@@ -31,6 +32,12 @@ def count_groups(connection: Connection) -> dict[str, int]:
     """How many groups (patients, mostly) each split has."""
     statement = select(groups.c.split, func.count()).group_by(groups.c.split)
     return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def groups_with_images(connection: Connection) -> set[int]:
+    """The groups that have images in `images`."""
+    statement = select(counted.c.group_id).where(_IS_IMAGE).group_by(counted.c.group_id)
+    return set(connection.execute(statement.having(func.sum(counted.c.frames) > 0)).scalars())
 
 
 def count_frames(connection: Connection) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, select, tuple_
 
 from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.bulk import scan
@@ -25,6 +25,7 @@ __all__ = [
     "COLUMNS",
     "KEYS",
     "POSITIONS",
+    "UNCOMPARABLE",
     "Choice",
     "FailedFile",
     "RecordedFrame",
@@ -46,6 +47,15 @@ _LABEL: ColumnElement[Any] = (
 )
 """As the view `images` has it."""
 
+_heads = groups.alias("heads")
+_GROUP_KEY: ColumnElement[Any] = (
+    select(_heads.c.key)
+    .where(_heads.c.id == func.coalesce(groups.c.joined_id, groups.c.id))
+    .correlate(groups)
+    .scalar_subquery()
+)
+"""One for all groups that are one patient; as the view `images` has it."""
+
 COLUMNS: dict[str, ColumnElement[Any]] = {
     **{column.name: column for column in images.columns},
     **{column.name: frames.c[column.name] for column in images.columns if column.name in frames.c},
@@ -54,6 +64,8 @@ COLUMNS: dict[str, ColumnElement[Any]] = {
     "split": groups.c.split,
     "patient_key": groups.c.key,
     "label": _LABEL,
+    "group_key": _GROUP_KEY,
+    "fold": groups.c.fold,
     "instance_number": files.c.instance_number,
     "series_instance_uid": files.c.series_instance_uid,
     "study_instance_uid": files.c.study_instance_uid,
@@ -74,7 +86,8 @@ KEYS = ("study_key", "series_key")
 COLUMNS |= {name: files.c[name] for name in (*KEYS, *Tags._fields)} | {name: frames.c[name] for name in POSITIONS}
 
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
-_UNCOMPARABLE = ("digest", "transform", "root", "version_key")
+UNCOMPARABLE = ("digest", "transform", "root", "version_key")
+"""Columns that no condition names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +125,7 @@ class Choice:
 
     def condition(self, columns: Mapping[str, ColumnElement[Any]] = COLUMNS) -> ColumnElement[bool] | None:
         """What `where` says of these columns."""
-        comparable = {name: column for name, column in columns.items() if name not in _UNCOMPARABLE}
+        comparable = {name: column for name, column in columns.items() if name not in UNCOMPARABLE}
         return None if self.where is None else parse_condition(self.where, comparable)
 
 

@@ -55,14 +55,14 @@ def mark(connection: Connection, file_ids: Sequence[int], run_id: int | None) ->
         connection.execute(_MARK, [{"file_id": file_id, "since": run_id} for file_id in file_ids])
 
 
-def forget(connection: Connection, file_ids: Sequence[int], pictures: Pictures) -> list[str]:
+def forget(connection: Connection, file_ids: Sequence[int], pictures: Pictures, *, key: bytes) -> list[str]:
     """Remove the rows of inputs and of their images; the images' paths, which are noted until they are removed.
 
     What annotators did waits for its picture. A duplicate takes the place of an original, with what was its own.
     """
     pictures.set_aside_all(file_ids)
     stale = [row[0] for row in look_up(connection, _IMAGES, file_ids)]
-    duplicates = Duplicates(connection, pictures.run_id)
+    duplicates = Duplicates(connection, pictures.run_id, key)
     duplicates.release_duplicates_of(file_ids)
     gone = [{"gone": file_id} for file_id in file_ids]
     connection.execute(_WITHOUT_IMAGES, gone)

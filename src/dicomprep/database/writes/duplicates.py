@@ -97,6 +97,8 @@ class Duplicates:
 
     connection: Connection
     run_id: int
+    key: bytes = field(repr=False)
+    """Of the data set, by which groups of one patient find their split."""
     pixels: set[bytes] = field(default_factory=set)
     """Keys that more than one file has."""
     instances: set[int] = field(default_factory=set)
@@ -220,6 +222,7 @@ class Duplicates:
                 for duplicate, original in self._pairs
                 if len(names[original.id]) <= MAX_GROUPS_PER_IMAGE
             ],
+            key=self.key,
             run_id=self.run_id,
         )
 

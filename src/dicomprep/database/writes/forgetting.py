@@ -55,7 +55,7 @@ class TombstoneRow:
     owner: str
 
 
-def erase_files(connection: Connection, file_ids: Sequence[int], run_id: int) -> list[str]:
+def erase_files(connection: Connection, file_ids: Sequence[int], run_id: int, *, key: bytes) -> list[str]:
     """Remove inputs with their images and all that was ever said of these; the images' paths.
 
     A duplicate in the hands of another patient takes the place of an original.
@@ -65,7 +65,7 @@ def erase_files(connection: Connection, file_ids: Sequence[int], run_id: int) ->
     contents = {digest for (digest,) in look_up(connection, _DIGESTS, file_ids) if digest}
     for query, values in zip(_WAITING_BY, (file_ids, contents, pictures, pictures), strict=True):
         _erase_waiting(connection, [row[0] for row in look_up(connection, query, list(values))])
-    duplicates = Duplicates(connection, run_id)
+    duplicates = Duplicates(connection, run_id, key)
     duplicates.release_duplicates_of(file_ids)
     for table in OF_FRAMES:
         _delete(connection, table, table.c.frame_id, [row[0] for row in known])

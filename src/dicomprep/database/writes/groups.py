@@ -1,19 +1,27 @@
 """Groups that turn out to be one patient: assigned to one split, unless labeled."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, bindparam, delete, or_, select, update
 
-from dicomprep.config import TEST, GroupBy
+from dicomprep.config import TEST
 from dicomprep.database.bulk import any_of, insert, look_up
-from dicomprep.database.connection import read_meta, write_meta
+from dicomprep.database.connection import read_meta
 from dicomprep.database.kinship import Kin, find_kin
 from dicomprep.database.schema import aliases, files, frames, groups, labels, links
-from dicomprep.errors import ConfigError
 from dicomprep.models import Instance
+from dicomprep.privacy.draws import reveal_draw
+from dicomprep.splits import SplitRule
 
-__all__ = ["Move", "bind_unit", "ensure_groups", "forget_lost_kin", "join_groups", "resolve", "take_back"]
+__all__ = ["IMPORTED", "NEW", "PINNED", "WHERE", "Move"]
+__all__ += ["ensure_groups", "forget_lost_kin", "join_groups", "resolve", "take_back"]
+
+IMPORTED, WHERE = PINNED = ("imported", "where")
+"""Why a group is in its split: a table or a condition says so, for all that are one with it, too."""
+
+NEW = "new"
+"""Why a group is in its split while its delivery is still under way: it was drawn, and is yet to be settled."""
 
 _GROUPS = select(groups.c.key, groups.c.id).where(any_of(groups.c.key))
 _ALIASES = select(aliases.c.key, aliases.c.kind, aliases.c.group_id).where(any_of(aliases.c.key))
@@ -37,6 +45,9 @@ class GroupRow:
     key: str
     kind: str
     split: str
+    split_reason: str
+    draw: int | None
+    bare_draw: int | None
     run_id: int
 
 
@@ -69,18 +80,8 @@ class Move:
     """Recorded first by this run."""
 
 
-def bind_unit(connection: Connection, group_by: GroupBy) -> None:
-    """Record the unit of splits; ConfigError if the data set has another one."""
-    known = read_meta(connection, "group_by")
-    if known is not None and known != group_by:
-        message = f"This data set is divided by {known}: --group-by {group_by} would put old and new files of one"
-        raise ConfigError(f"{message} patient into two splits. Give --group-by {known}, or another --db.")
-    if known is None:
-        write_meta(connection, "group_by", group_by.value)
-
-
 def ensure_groups(
-    connection: Connection, instances: Iterable[Instance], assign: Callable[[str, str], str], run_id: int
+    connection: Connection, instances: Sequence[Instance], rule: SplitRule, run_id: int
 ) -> tuple[dict[str, int], list[Move]]:
     """The ids of all groups among the instances, by `Instance.group_key`; groups that share a study are joined.
 
@@ -94,7 +95,8 @@ def ensure_groups(
     kinds = {key: kind for key, kind, *_ in distinct if key not in former}
     ids = dict(look_up(connection, _GROUPS, list(kinds)))
     new = [key for key in kinds if key not in ids]
-    rows = [GroupRow(key=key, kind=kinds[key], split=assign(kinds[key], key), run_id=run_id) for key in new]
+    first = {i.group_key: i for i in reversed(instances)} if new else {}
+    rows = [_new_row(first[key], rule, run_id) for key in new]
     insert(connection, groups, rows, key=("key",), replace=False)
     ids |= former | dict(look_up(connection, _GROUPS, new))
     known_as = {(key, "key", ids[key]) for key in former}
@@ -104,11 +106,24 @@ def ensure_groups(
     added = [AliasRow(key=key, kind=kind, group_id=group_id) for key, kind, group_id in sorted(known_as)]
     insert(connection, aliases, added, key=("key", "kind", "group_id"), replace=False)
     changed = {ids[key] for key in new} | {row[2] for row in known_as}
-    return ids, resolve(connection, changed, run_id=run_id)
+    return ids, resolve(connection, changed, key=rule.key, run_id=run_id)
+
+
+def _new_row(instance: Instance, rule: SplitRule, run_id: int) -> GroupRow:
+    key, bare = instance.group_key, instance.bare_draw
+    return GroupRow(
+        key=key,
+        kind=instance.group_kind,
+        split=rule.split(instance.group_kind, instance.draw),
+        split_reason=NEW,
+        draw=rule.hide_draw(key, instance.draw),
+        bare_draw=None if bare is None else rule.hide_draw(key, bare),
+        run_id=run_id,
+    )
 
 
 def join_groups(
-    connection: Connection, pairs: Iterable[tuple[int, int]], *, run_id: int | None, reason: str = "image"
+    connection: Connection, pairs: Iterable[tuple[int, int]], *, key: bytes, run_id: int | None, reason: str = "image"
 ) -> list[Move]:
     """Assign groups that are one patient (pairs of their ids) to one split; returns those that changed theirs.
 
@@ -117,7 +132,7 @@ def join_groups(
     found = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1] and all(pair)})
     rows = [LinkRow(group_id=one, other_id=other, reason=reason) for one, other in found]
     insert(connection, links, rows, key=("group_id", "other_id", "reason"), replace=False)
-    return resolve(connection, {number for pair in found for number in pair}, run_id=run_id)
+    return resolve(connection, {number for pair in found for number in pair}, key=key, run_id=run_id)
 
 
 def forget_lost_kin(connection: Connection) -> None:
@@ -128,20 +143,20 @@ def forget_lost_kin(connection: Connection) -> None:
     connection.execute(update(groups).where(groups.c.joined_id.not_in(known)).values(joined_id=None))
 
 
-def take_back(connection: Connection, *, reason: str) -> tuple[list[tuple[int, int]], list[Move]]:
+def take_back(connection: Connection, *, key: bytes, reason: str) -> tuple[list[tuple[int, int]], list[Move]]:
     """Separate groups joined only for this reason; returns their pairs, and those that changed their split."""
     of_reason = links.c.reason == reason
     pairs = [
         (row[0], row[1]) for row in connection.execute(select(links.c.group_id, links.c.other_id).where(of_reason))
     ]
     connection.execute(delete(links).where(of_reason))
-    return pairs, resolve(connection, {number for pair in pairs for number in pair}, run_id=None)
+    return pairs, resolve(connection, {number for pair in pairs for number in pair}, key=key, run_id=None)
 
 
-def resolve(connection: Connection, changed: Collection[int], *, run_id: int | None) -> list[Move]:
+def resolve(connection: Connection, changed: Collection[int], *, key: bytes, run_id: int | None) -> list[Move]:
     """Assign each set of groups that are one patient, among those connected with `changed`, to one split.
 
-    A set has the split of one of its groups: the one with the smallest key, of those outside of test if there are any.
+    A set has the split of one of its groups: the one with the smallest draw, of those outside of test if there are any.
     That is the split it was drawn for, so nothing depends on the order of arrival. If any of them is labeled, no
     group that an earlier run recorded changes its split.
     """
@@ -155,8 +170,8 @@ def resolve(connection: Connection, changed: Collection[int], *, run_id: int | N
     rows: list[dict[str, object]] = []
     moves: list[Move] = []
     for members in sets:
-        head = min([group for group in members if not group.explained] or members, key=_standing)
-        for group, side in _sides(members, head, labeled, run_id).items():
+        head = _head(members, key)
+        for group, side in _sides(members, head, labeled, run_id, key).items():
             joined = head.id if len(members) > 1 else None
             drawn = None if side == group.drawn else group.drawn
             if (joined, side, drawn) != (group.joined_id, group.split, group.drawn_split):
@@ -168,17 +183,25 @@ def resolve(connection: Connection, changed: Collection[int], *, run_id: int | N
     return moves
 
 
-def _sides(members: Sequence[Kin], head: Kin, labeled: set[int], run_id: int | None) -> Mapping[Kin, str]:
+def _head(members: Sequence[Kin], key: bytes) -> Kin:
+    """The group whose split a set has."""
+    pinned = [group for group in members if group.split_reason in PINNED]
+    candidates = pinned or [group for group in members if not group.explained] or members
+    return min(candidates, key=lambda group: (group.drawn == TEST, _rank(group, key)))
+
+
+def _sides(members: Sequence[Kin], head: Kin, labeled: set[int], run_id: int | None, key: bytes) -> Mapping[Kin, str]:
     """The split of each group of a set."""
     if labeled.isdisjoint(group.id for group in members):
         return dict.fromkeys(members, head.drawn)
     fixed = [group for group in members if group.run_id != run_id or run_id is None or group.id in labeled]
-    side = min(fixed, key=lambda group: (group.split == TEST, group.key)).split
+    side = min(fixed, key=lambda group: (group.split == TEST, _rank(group, key))).split
     return {group: group.split if group in fixed else side for group in members}
 
 
-def _standing(group: Kin) -> tuple[bool, str]:
-    return group.drawn == TEST, group.key
+def _rank(group: Kin, key: bytes) -> tuple[int, str]:
+    """Which group of a set comes first: by its draw; in data sets without a seed by its key, as ever."""
+    return 0 if group.draw is None else reveal_draw(key, group.key, group.draw), group.key
 
 
 def _find_former(connection: Connection, former_keys: Mapping[str, str]) -> dict[str, int]:

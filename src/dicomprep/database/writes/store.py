@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from dicomprep.database.writes.rows import frame_rows, input_row, now
 from dicomprep.errors import ConfigError, ErrorCode, disk_fault
 from dicomprep.models import Outcome, Status
 from dicomprep.privacy.keys import find_key, fingerprint_key, load_key, make_key, save_key
+from dicomprep.splits import SplitRule
 from dicomprep.storage.access import OWNER, make_file, make_folder
 from dicomprep.storage.base import Source
 from dicomprep.storage.images import holds_images
@@ -147,17 +148,17 @@ class Store:
         *,
         run_id: int,
         fingerprint: str,
-        assign: Callable[[str, str], str],
+        rule: SplitRule,
         unnamed: Iterable[str] = (),
     ) -> set[str]:
         """Record what became of inputs below one root, all or none; the thumbnails that no row names any more.
 
-        They and `unnamed` are noted, so that a later run removes them if this one cannot. `assign` gives the split of
-        a group that is new, from its kind and key; one recorded before stays.
+        They and `unnamed` are noted, so that a later run removes them if this one cannot. `rule` gives the split of
+        a group that is new; one recorded before stays.
         """
         with self.transaction() as connection:
-            group_ids, moves = ensure_groups(connection, [o.instance for o in outcomes], assign, run_id)
-            kept = _keep_labeled(connection, outcomes, group_ids, run_id)
+            group_ids, moves = ensure_groups(connection, [o.instance for o in outcomes], rule, run_id)
+            kept = _keep_labeled(connection, outcomes, group_ids, run_id, rule.key)
             rows = [
                 input_row(
                     o,
@@ -172,7 +173,7 @@ class Store:
             pictures.note_known(root, paths)
             again = [row.path for row, o in zip(rows, outcomes, strict=True) if o.task.recorded]
             sides = splits_of_labeled(connection, root, again)
-            duplicates = Duplicates(connection, run_id)
+            duplicates = Duplicates(connection, run_id, rule.key)
             duplicates.find_duplicates(rows)
             insert(connection, files, rows, key=("root", "path"), replace=True)
             recorded = look_up(connection, _RECORDED, paths, root)
@@ -224,7 +225,7 @@ class Store:
 
 
 def _keep_labeled(
-    connection: Connection, outcomes: Sequence[Outcome], group_ids: Mapping[str, int], run_id: int
+    connection: Connection, outcomes: Sequence[Outcome], group_ids: Mapping[str, int], run_id: int, secret: bytes
 ) -> dict[str, dict[str, int]]:
     """The group that labeled files of unchanged content keep (by path and key), though their header now names another.
 
@@ -243,7 +244,7 @@ def _keep_labeled(
         if digest == outcome.digest and group_ids[key] != group_id:
             kept[outcome.task.source.path] = {key: group_id}
             pairs.append((group_id, group_ids[key]))
-    join_groups(connection, pairs, run_id=run_id, reason="rules")
+    join_groups(connection, pairs, key=secret, run_id=run_id, reason="rules")
     return kept
 
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from dicomprep.config import Splits
 from dicomprep.database.writes.headers import record_headers
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome
-from dicomprep.pipeline.splits import assign_split
+from dicomprep.splits import SplitRule
 from dicomprep.storage.base import ImageStore
 
 __all__ = ["RecordContext", "Recorder", "record"]
@@ -27,8 +26,7 @@ class RecordContext:
     store: Store
     run_id: int
     fingerprint: str
-    splits: Splits
-    key: bytes
+    rule: SplitRule
     images: ImageStore
     durable: bool = False
     """Images are synced to disk (fsync) before the rows that name them are committed."""
@@ -46,17 +44,13 @@ def record(outcomes: Sequence[Outcome], context: RecordContext) -> None:
 
 def _record_below_root(outcomes: Sequence[Outcome], context: RecordContext) -> None:
     whole = [replace(o, written=()) if o.written and not o.keeps_images else o for o in outcomes]
-
-    def assign(kind: str, key: str) -> str:
-        return assign_split(context.key, context.splits, group_kind=kind, group_key=key)
-
     context.images.require_in_place()
     unnamed = [written.thumbnail_path for o in outcomes if not o.keeps_images for written in o.written]
     unnamed += [path for o in whole if not o.written for path in _leftovers(o, context.images)]
     if context.durable:
         context.images.sync(written.thumbnail_path for o in whole for written in o.written)
     stale = context.store.record(
-        whole, run_id=context.run_id, fingerprint=context.fingerprint, assign=assign, unnamed=unnamed
+        whole, run_id=context.run_id, fingerprint=context.fingerprint, rule=context.rule, unnamed=unnamed
     )
     context.images.remove(stale)
 
