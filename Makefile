@@ -20,7 +20,7 @@ test: .venv/ready
 
 faults: .venv/ready
 	$(BIN)/pytest tests/faults tests/hostile tests/pacs/test_kills.py -n auto -q --thorough
-	$(BIN)/pytest tests/cluster tests/engines/test_dask.py -n 2 -q --thorough
+	$(BIN)/pytest tests/cluster tests/engines/test_dask.py -n 2 -q --thorough -o faulthandler_timeout=1800
 	$(BIN)/python -m tests.faults.figures
 
 bench: .venv/bench-ready .venv/torch-ready
