@@ -29,7 +29,7 @@ AWAY_SECONDS = 20.0
 """How long a server is away."""
 
 FILES, FILE_SECONDS = 120, 0.1
-LONG_FILES, LONG_FILE_SECONDS = 700, 0.5
+LONG_FILES, LONG_FILE_SECONDS = 800, 0.5
 """Of four slots: three seconds; more than a walltime of a minute."""
 
 GONE_SECONDS = 90.0

@@ -17,6 +17,7 @@ from dicomprep.engines.base import Limits
 from dicomprep.errors import ConfigError, EnvironmentFault, ErrorCode
 from tests import faulty
 from tests.engines.contract import GOOD, AnyEngine, EngineContract, failures, feed, results
+from tests.faults.figures import keep
 from tests.running import Place, cli, make_files
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
@@ -136,6 +137,8 @@ def test_a_thousand_files_of_which_twenty_are_killers(tmp_path: Path, request: p
     assert failed == {path: codes.get(Path(path).stem, "worker_crashed") for path in bad}
     assert len(place.images()) == 980
     place.check()
+    title = "Cluster: 1,000 files of which 20 crash, hang or exhaust memory"
+    keep(title, done=980, named_with_the_right_code=len(bad), Dask_workers_lost=0)
 
 
 def test_a_run_on_a_cluster_is_the_same_byte_for_byte(tmp_path: Path) -> None:

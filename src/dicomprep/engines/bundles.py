@@ -1,4 +1,4 @@
-"""Tasks in bundles of about a second: one by one, handing them out over a network would cost more than they do."""
+"""Tasks in bundles of about two seconds: one by one, handing them out over a network would cost more than they do."""
 
 import time
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from typing import Any
 
 __all__ = ["Bundle", "Bundler"]
 
-TARGET_SECONDS = 1.0
-"""What a bundle is to take. Below 0.2 s handing it out costs more than 5 % of it."""
+TARGET_SECONDS = 2.0
+"""What a bundle is to take: handing it out costs some 10 ms."""
 
 FIRST_TASKS = 16
 """In a bundle while nothing is known of how long tasks take."""
@@ -102,7 +102,9 @@ class Bundler:
         return bundle
 
     def learn(self, bundle: Bundle, seconds: float) -> None:
-        """Note what a bundle took, the last ones counting most."""
+        """Note what a bundle took, the last ones counting most; 0 where that is not known."""
+        if seconds <= 0:
+            return
         measured = seconds / bundle.weight
         known = self._seconds_per_byte
         self._seconds_per_byte = measured if known is None else known + (measured - known) / 4

@@ -20,6 +20,7 @@ DASK_SETTINGS: dict[str, Any] = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
+    "distributed.client.scheduler-info-interval": "60s",  # a description of all workers, which nobody reads
     "distributed.admin.tick.interval": "1s",  # to wake up fifty times a second costs a percent of a core
     "distributed.admin.tick.limit": "60s",
     "distributed.admin.system-monitor.interval": "5s",

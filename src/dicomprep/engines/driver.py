@@ -1,5 +1,6 @@
 """One thread that drives an engine for many: each hands in a bundle of tasks and waits for what comes of it."""
 
+import math
 import queue
 import threading
 import time
@@ -18,6 +19,9 @@ POLL_SECONDS, BUSY_SECONDS = 0.02, 0.2
 IDLE_SECONDS = 60.0
 """Without a bundle; then the engine is closed, for whoever wanted it may be gone."""
 
+MEASURED_SECONDS = 0.2
+"""Of a bundle that came before the engine had started; of less than that nothing can be said."""
+
 WATCH_SECONDS = 1.0
 """How often who waits looks whether the thread is still there."""
 
@@ -35,6 +39,7 @@ class BundleResult:
     fault: str | None = None
     """What ended the work, as EnvironmentFault says it."""
     seconds: float = 0.0
+    """What it took without the start of the engine; 0 where that is not known."""
     finished: threading.Event = field(default_factory=threading.Event)
 
 
@@ -49,6 +54,8 @@ class Driver:
         self._owners: dict[int, list[tuple[BundleResult, int]]] = {}
         """Whose a task at work is, and its places there, by its identity: equal tasks may be one object."""
         self._engine: Engine[Any, Any] | None = None
+        self._answering_since = math.inf
+        """When this engine gave its first answer: until then it loads what it needs, which is no bundle's cost."""
         self._is_stopped = self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="dicomprep engine", daemon=True)
         self._thread.start()
@@ -60,8 +67,12 @@ class Driver:
         self._arriving.put(bundle)
         while not bundle.finished.wait(WATCH_SECONDS) and self._thread.is_alive():
             pass
-        bundle.seconds = time.monotonic() - began
+        bundle.seconds = self._seconds_since(began)
         return bundle
+
+    def _seconds_since(self, began: float) -> float:
+        seconds = time.monotonic() - max(began, self._answering_since)
+        return seconds if began >= self._answering_since or seconds > MEASURED_SECONDS else 0.0
 
     def stop(self) -> None:
         """Let what is at work be finished, for some seconds; nothing more is begun."""
@@ -94,6 +105,7 @@ class Driver:
             self._drop_waiting(self._engine)
         self._begin(self._engine)
         for answer in self._engine.poll(self._patience(self._engine)):
+            self._answering_since = min(self._answering_since, time.monotonic())
             self._keep(answer.task, answer.result)
         if self._is_stopped and self._engine.idle:
             self._finish_all()
@@ -165,7 +177,7 @@ class Driver:
     def _close_engine(self) -> None:
         if self._engine is not None:
             self._engine.close()
-            self._engine = None
+            self._engine, self._answering_since = None, math.inf
 
 
 def _finish(bundles: list[BundleResult]) -> None:
