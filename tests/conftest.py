@@ -80,8 +80,9 @@ def running_gateway() -> Iterator["Gateway"]:
 
 
 @pytest.fixture
-def gateway(running_gateway: "Gateway", monkeypatch: pytest.MonkeyPatch) -> "Gateway":
-    """The same, with its address and its keys in the environment."""
+def gateway(running_gateway: "Gateway", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "Gateway":
+    """The same, with its address and its keys in the environment; what is read of it is kept for the test alone."""
+    monkeypatch.setenv("DICOMPREP_CACHE", str(tmp_path.parent / "cache"))
     for name, value in running_gateway.environment.items():
         monkeypatch.setenv(name, value)
     return running_gateway

@@ -44,3 +44,23 @@ def test_digests_come_back() -> None:
     builder.add(digests[:2])
     builder.add(digests[2:])
     assert list(builder.build().take(np.array([4, 0, 2]))) == [digests[4], digests[0], digests[2]]
+
+
+@pytest.mark.parametrize("before", [0, 5000])
+def test_a_column_of_one_value_takes_nothing_until_there_are_two(before: int) -> None:
+    builder = CodedBuilder()
+    builder.add(["CT"] * before + ["CT"])
+    assert builder.build().codes.strides == (0,)
+    builder.add(["CT", None, "MR", "CT"])
+    column = builder.build()
+    assert column.take(np.arange(before + 5)) == ["CT"] * (before + 2) + [None, "MR", "CT"]
+
+
+def test_lengths_of_texts_take_as_many_bytes_as_they_need() -> None:
+    builder = TextsBuilder()
+    texts = ["a", "b" * 255, "c" * 300, "d" * 70_000, *("e" * number for number in range(1, 40))]
+    for text in texts:
+        builder.add([text])
+    column = builder.build()
+    assert column.own.itemsize == 4
+    assert [column[number] for number in range(len(texts))] == column.take(np.arange(len(texts))) == texts

@@ -20,6 +20,7 @@ from dicomprep.exchange.pseudonyms import Pseudonyms, image_keys
 from dicomprep.privacy.allow_list import Tags
 from dicomprep.privacy.keys import withheld_columns
 from dicomprep.storage.base import ImageStore
+from dicomprep.storage.image_cache import read_image
 from dicomprep.storage.source import digest_bytes
 from dicomprep.workspace import Workspace
 
@@ -72,7 +73,7 @@ class Rows:
         columns, row = self.selection.columns, int(self.order[number])
         path = columns["thumbnail_path"][row]
         try:
-            content = self.images.read(path)
+            content = read_image(self.images, path, columns["digest"][row])
         except OSError as error:
             raise ExportError(
                 f"The image {self.images.where(path)} cannot be read: {error.strerror}. {_REPAIR}"
@@ -129,10 +130,11 @@ def read_rows(workspace: Workspace, options: ExportOptions, pseudonyms: Pseudony
     if "filename" not in shown:
         del selection.columns["filename"]
     order = np.argsort(keys).astype(np.int32)
-    columns: dict[str, Column] = {"key": _Keys(keys), **{name: selection.columns[name] for name in shown}}
+    keys.sort()  # in its place: of ten million keys there is no second list
+    columns: dict[str, Column] = {"key": _Keys(keys, order), **{name: selection.columns[name] for name in shown}}
     if pseudonyms.salt:
         columns |= {name: _Salted(columns[name], pseudonyms) for name in ("patient_key", "group_key", *KEYS)}
-    return Rows(selection, keys[order], order, workspace.images, columns)
+    return Rows(selection, keys, order, workspace.images, columns)
 
 
 class _Salted:
@@ -150,12 +152,15 @@ class _Salted:
 
 
 class _Keys:
-    def __init__(self, keys: NDArray[np.bytes_]) -> None:
+    def __init__(self, keys: NDArray[np.bytes_], order: NDArray[np.int32]) -> None:
+        """Ascending keys, and the row of each."""
         self._keys = keys
+        self._places = np.empty_like(order)
+        self._places[order] = np.arange(len(order), dtype=np.int32)
 
     def __getitem__(self, row: int) -> str:
-        return bytes(self._keys[row]).decode()
+        return bytes(self._keys[self._places[row]]).decode()
 
     def take(self, rows: RowNumbers) -> Sequence[str]:
         """The values of some rows."""
-        return [key.decode() for key in self._keys[rows].tolist()]
+        return [key.decode() for key in self._keys[self._places[rows]].tolist()]

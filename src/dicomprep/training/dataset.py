@@ -121,7 +121,8 @@ class Dataset:
         workspace = Workspace.of(db)
         workspace.require_images()
         with workspace.reading() as connection:
-            self._selection: Selection = read_selection(connection, Record._fields, choice)
+            columns = (*Record._fields, "digest") if workspace.output.is_remote else Record._fields
+            self._selection: Selection = read_selection(connection, columns, choice)
             self.lost: tuple[LostImage, ...] = () if version is None else tuple(lost_images(connection, version))
             """Images of the version that are no longer given: the key, the reason and, if it has one, the file name."""
         if self.lost:
@@ -142,7 +143,9 @@ class Dataset:
         """(array, target, record) of one frame; IndexError beyond the last."""
         number = self._number(index)
         record = self.record(number)
-        pixels = with_channels(read_thumbnail(self._images, record.thumbnail_path), self.channels)
+        digests = self._selection.columns.get("digest")
+        digest = digests[number] if digests else None
+        pixels = with_channels(read_thumbnail(self._images, record.thumbnail_path, digest), self.channels)
         array = pixels if self.transform is None else self.transform(pixels)
         target = self.targets[number]
         return array, target.copy() if self.multi else target.item(), record

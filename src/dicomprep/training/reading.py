@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from dicomprep.errors import ConfigError, EnvironmentFault
 from dicomprep.pixels.png import decode_png
 from dicomprep.storage.base import ImageStore
+from dicomprep.storage.image_cache import read_image
 
 __all__ = ["read_thumbnail", "with_channels"]
 
@@ -15,13 +16,14 @@ LUMA = np.array([299, 587, 114], np.uint32)
 """Thousandths of red, green and blue in a gray (ITU-R BT.601)."""
 
 
-def read_thumbnail(images: ImageStore, name: str) -> NDArray[Any]:
+def read_thumbnail(images: ImageStore, name: str, digest: bytes | None = None) -> NDArray[Any]:
     """Read a thumbnail. Returns (rows, columns) grayscale or (rows, columns, 3) RGB, uint8 or uint16.
 
+    With the `digest` that is recorded of it, an object store is asked for it only once (`storage.image_cache`).
     Raises EnvironmentFault where it is missing or damaged.
     """
     try:
-        content = images.read(name)
+        content = images.read(name) if digest is None else read_image(images, name, digest)
     except OSError as error:
         raise EnvironmentFault(f"The image {images.where(name)} cannot be read: {error.strerror}. {_REPAIR}") from error
     try:

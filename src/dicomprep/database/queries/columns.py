@@ -73,11 +73,11 @@ class Numbers:
 class Digests:
     """Values of one length."""
 
-    content: bytes
+    content: bytearray
     length: int
 
     def __getitem__(self, row: int) -> bytes:
-        return self.content[row * self.length : (row + 1) * self.length]
+        return bytes(self.content[row * self.length : (row + 1) * self.length])
 
     def take(self, rows: Rows) -> Sequence[bytes]:
         """The values of some rows."""
@@ -88,11 +88,11 @@ class Digests:
 class Texts:
     """Texts that resemble their neighbors, as UTF-8."""
 
-    content: bytes
+    content: bytearray
     """What each does not share with the one before, end to end."""
     shared: NDArray[np.uint8]
     """How many bytes each begins with that the one before begins with, too."""
-    own: NDArray[np.uint32]
+    own: NDArray[Any]
     """How many bytes of `content` each has."""
     starts: NDArray[np.int64]
     """Where each block begins in `content`."""
@@ -127,26 +127,38 @@ class NumbersBuilder:
 
 
 class CodedBuilder:
-    """For few values; codes take one byte until there are more than 256 values, then two, then four."""
-
-    _WIDER = {2**8: "H", 2**16: "I"}  # noqa: RUF012  (a constant)
+    """For few values; codes take no byte while there is one value, one up to 256 values, then two, then four."""
 
     def __init__(self) -> None:
         self._codes, self._known = array("B"), dict[Any, int]()
+        self._alike = 0
+        """Rows before the first that has another value than all before."""
 
     def add(self, values: Sequence[Any]) -> None:
         """Add the next rows."""
         known = self._known
         for value in dict.fromkeys(values):
             known.setdefault(value, len(known))
-        for limit, wider in self._WIDER.items():
-            if len(known) > limit and self._codes.itemsize < array(wider).itemsize:
-                self._codes = array(wider, self._codes)
+        if len(known) <= 1:
+            self._alike += len(values)
+            return
+        if self._alike:
+            self._codes, self._alike = array("B", bytes(self._alike)), 0
+        self._codes = _wide_enough(self._codes, len(known) - 1)
         self._codes.extend(map(known.__getitem__, values))
 
     def build(self) -> Coded:
         """The column."""
-        return Coded(np.frombuffer(self._codes, self._codes.typecode), list(self._known))
+        codes = np.frombuffer(self._codes, self._codes.typecode)
+        return Coded(np.broadcast_to(np.uint8(0), self._alike) if self._alike else codes, list(self._known))
+
+
+def _wide_enough(numbers: "array[int]", greatest: int) -> "array[int]":
+    """The same numbers, in an array that can also hold the greatest."""
+    for wider, limit in (("H", 2**8), ("I", 2**16)):
+        if greatest >= limit and numbers.itemsize < array(wider).itemsize:
+            numbers = array(wider, numbers)
+    return numbers
 
 
 class DigestsBuilder:
@@ -161,14 +173,14 @@ class DigestsBuilder:
 
     def build(self) -> Digests:
         """The column."""
-        return Digests(bytes(self._content), self._length)
+        return Digests(self._content, self._length)
 
 
 class TextsBuilder:
     """For texts of which hardly two are the same; no value is an empty text."""
 
     def __init__(self) -> None:
-        self._content, self._shared, self._own = bytearray(), array("B"), array("I")
+        self._content, self._shared, self._own = bytearray(), array("B"), array("B")
 
     def add(self, values: Sequence[str | None]) -> None:
         """Add the next rows."""
@@ -179,15 +191,16 @@ class TextsBuilder:
         own = [value[count:] for value, count in zip(encoded, shared.tolist(), strict=True)]
         self._content += b"".join(own)
         self._shared.frombytes(shared.tobytes())
+        self._own = _wide_enough(self._own, max(map(len, own)))
         self._own.extend(map(len, own))
 
     def build(self) -> Texts:
         """The column."""
-        own = np.frombuffer(self._own, np.uint32)
-        ends = np.zeros(len(own) + 1, np.int64)
-        np.cumsum(own, out=ends[1:])
-        starts = ends[:-1:BLOCK].copy()
-        return Texts(bytes(self._content), np.frombuffer(self._shared, np.uint8), own, starts)
+        own = np.frombuffer(self._own, self._own.typecode)
+        starts = np.zeros(-(-len(own) // BLOCK), np.int64)
+        if len(own):
+            np.cumsum(np.add.reduceat(own, np.arange(0, len(own), BLOCK), dtype=np.int64)[:-1], out=starts[1:])
+        return Texts(self._content, np.frombuffer(self._shared, np.uint8), own, starts)
 
 
 def _shared_with_last(values: Sequence[bytes]) -> NDArray[np.uint8]:
