@@ -35,7 +35,7 @@ def make_database(folder: Path, frames: int) -> Path:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("INSERT INTO meta VALUES ('output_dir', 'thumbnails')")
         connection.execute(
-            "INSERT INTO runs VALUES (1, '2026-01-01', '2026-01-01', '0', '/in', '{}', 0, 0, 0, 0, 0, 0, 1)"
+            "INSERT INTO runs VALUES (1, '2026-01-01', '2026-01-01', '0', '/in', '{}', 0, 0, 0, 0, 0, 0, 1, 0)"
         )
         for table, rows in (("groups", _groups(frames)), ("files", _files(frames)), ("frames", _frames(frames))):
             first = next(rows)

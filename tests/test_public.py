@@ -32,6 +32,7 @@ PUBLIC = [
     "Result",
     "StoredFrame",
     "Timer",
+    "UnitRecord",
     "Volume",
     "collate",
     "decode_png",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dicomprep.pipeline.result import Result
     from dicomprep.pipeline.timing import Timer
     from dicomprep.pixels.png import decode_png
-    from dicomprep.training.dataset import Batch, Dataset, Record, collate
+    from dicomprep.training.dataset import Batch, Dataset, Record, UnitRecord, collate
     from dicomprep.training.frame import StoredFrame, frame
     from dicomprep.training.tables import frames, to_fastai
     from dicomprep.training.volumes import Volume, volume
@@ -36,6 +36,7 @@ __all__ = [
     "Result",
     "StoredFrame",
     "Timer",
+    "UnitRecord",
     "Volume",
     "collate",
     "decode_png",
@@ -58,6 +59,7 @@ _HOMES = {
     "Dataset": "training.dataset",
     "collate": "training.dataset",
     "Record": "training.dataset",
+    "UnitRecord": "training.dataset",
     "StoredFrame": "training.frame",
     "frame": "training.frame",
     "frames": "training.tables",

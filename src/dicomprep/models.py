@@ -152,6 +152,9 @@ class Instance(_Message):
     study_key: str = ""
     """A keyed hash of the Study Instance UID, which is given on in its place."""
     series_key: str = ""
+    accession_key: str = ""
+    study_number_key: str = ""
+    """Keyed hashes of Accession Number and Study ID (0020,0010), by which tables of labels name studies."""
     tags: Tags = Tags()  # noqa: RUF009  (a tuple)
     extra_tags: str | None = None
     """Attributes recorded by `--tag`: a JSON object by keyword."""
@@ -170,6 +173,8 @@ class PatientIdentity(_Message):
     """Issuer of Patient ID, else the Universal Entity ID that stands for it; None where neither is stated."""
     former: "PatientIdentity | None" = None
     """How releases before 0006 read it, where that differs: data sets of theirs go on under their keys."""
+    accession_number: str | None = None
+    study_number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

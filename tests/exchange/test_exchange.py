@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dicomprep.errors import ConfigError
-from dicomprep.exchange.labels import export_labels, import_labels
+from dicomprep.exchange.label_export import export_labels
+from dicomprep.exchange.labels import import_labels
 from dicomprep.exchange.predictions import Unit, aggregate, export_predictions, import_predictions
 from dicomprep.exchange.pseudonyms import Pseudonyms, Shown
 from dicomprep.exchange.tables import read_table, write_table
@@ -98,7 +99,7 @@ def test_labels_come_back_as_they_went(place: Place, tmp_path: Path, ending: str
     assert "cine" not in out.read_bytes().decode("latin-1")
     for name in labels:
         import_labels(place.workspace, table(tmp_path / "x.csv", "filename,label", f"{name},other"), annotator="a")
-    assert import_labels(place.workspace, out, annotator="b").recorded == 3
+    assert import_labels(place.workspace, out, annotator="a").recorded == 3
     assert labels_of(place) == labels
     export_labels(place.workspace, out, shown=Shown(with_paths=True, with_uids=True), history=True)
     history = read_table(out)

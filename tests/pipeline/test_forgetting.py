@@ -55,7 +55,15 @@ def test_nothing_of_a_patient_stays(place: Place) -> None:
     key, others = key_of(place, "Müller/IM0"), place.rows("SELECT * FROM images WHERE filename LIKE 'others%'")
     keys = place.rows("SELECT key FROM aliases WHERE group_id IN (SELECT id FROM groups WHERE key = ?)", key)
     digests = place.rows("SELECT hex(digest) FROM files WHERE path LIKE 'Müller%'")
+    place.execute(
+        "INSERT INTO unit_labels (level, unit_key, label, annotator, created_at, adjudicated) "
+        "SELECT DISTINCT 'study', study_key, path, 'Ann', '', 0 FROM files "
+        "UNION SELECT 'patient', ?, 'ill', 'Ann', '', 0",
+        key,
+    )
+    keys += place.rows("SELECT study_key FROM files WHERE path LIKE 'Müller%'")
     done = forget(place.workspace, patients=[key])
+    assert place.rows("SELECT count(*) FROM unit_labels") == [6]
     assert (done.patients, done.images, len(done.sources)) == (1, 4, 4)
     said = everything(place)
     assert not [word for word in ("Müller", PATIENT, key, *keys, *digests) if word in said]

@@ -29,6 +29,7 @@ def label(  # noqa: PLR0913
     random_share: str = "0%",
     overlap: str = "0%",
     raters: int = 2,
+    adjudicate: Flag = False,
     kind: tuple[str, ...] = (),
     host: str = "127.0.0.1",
     port: int = 5001,
@@ -54,6 +55,8 @@ def label(  # noqa: PLR0913
         Share of images assigned to several annotators, such as 20%.
     raters
         Annotators per overlapping image.
+    adjudicate
+        Show the images on which annotators disagree; labels given now decide.
     kind
         Kind of images: original and derived by default; localizer, mask, …, or all; repeatable.
     host
@@ -70,6 +73,8 @@ def label(  # noqa: PLR0913
     ordering, _, of_class = order.partition(":")
     if ordering not in ORDERINGS or (ordering == "confident") != bool(of_class):
         raise ConfigError(f"--order {order}: choose {', '.join(ORDERS)}.")
+    if adjudicate and ordering != "shuffled":
+        raise ConfigError("--adjudicate: has an order of its own; omit --order.")
     if not 2 <= raters <= 20:
         raise ConfigError(f"--raters {raters}: choose from 2 to 20.")
     if token is not None and len(token) < 16:
@@ -77,10 +82,11 @@ def label(  # noqa: PLR0913
     settings = LabelSettings(
         annotator=annotator,
         multi=multi,
-        order=Order(ordering, of_class, model),
+        order=Order("disputed" if adjudicate else ordering, of_class, model),
         random_share=_share("random-share", random_share),
         overlap=_share("overlap", overlap),
         raters=raters,
+        adjudicates=adjudicate,
         kinds=kind,
     )
     names = [name.strip() for name in classes.split(",")] if classes else []

@@ -10,6 +10,7 @@ from dicomprep.cli.options import Db, Flat, IdentifyOptions
 from dicomprep.config import DEFAULT_DB
 from dicomprep.errors import count_of
 from dicomprep.exchange.predictions import Unit, export_predictions, import_predictions
+from dicomprep.exchange.row_report import report_rows
 from dicomprep.exchange.tables import require_table_place
 from dicomprep.workspace import Workspace
 
@@ -42,7 +43,7 @@ def import_(file: Path, *, db: Db = DEFAULT_DB, model: str = "", unmatched: Path
     if done.left_out:
         lines.append(f"Columns skipped, not classes: {', '.join(done.left_out)}.")
     lines += [done.matched.table.note] if done.matched.table.note else []
-    for line in (*lines, *done.matched.report(unmatched).split("\n")):
+    for line in (*lines, *report_rows(done.matched, unmatched).split("\n")):
         print(printable(line))
     return int(done.matched.has_no_match)
 

@@ -19,7 +19,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["any_of", "copy_rows", "insert", "look_up", "scan"]
+__all__ = ["any_of", "append", "copy_rows", "insert", "look_up", "scan"]
 
 BATCH_VALUES = 256
 """Values that SQLite looks up by one statement: always as many, so that it prepares it once."""
@@ -104,6 +104,18 @@ def insert(
         connection.exec_driver_sql(insertion.prepare)
         connection.exec_driver_sql(insertion.copy, [insertion.values(row) for row in distinct])
         connection.exec_driver_sql(insertion.statement)
+
+
+def append(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+    """Append rows to a log; `names` are the columns of their values. The database numbers them in their order."""
+    if not rows:
+        return
+    columns = ", ".join(names)
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(names))
+        connection.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", list(rows))  # noqa: S608
+    else:
+        connection.exec_driver_sql(f"COPY {table.name} ({columns}) FROM STDIN", list(rows))
 
 
 def _rounds(

@@ -24,6 +24,7 @@ current_labels = Table(
     Column("annotator", Text, primary_key=True),
     Column("label", Text, nullable=False),
     Column("event_id", Id, nullable=False),
+    Column("adjudicated", Integer, nullable=False, server_default=text("0")),
 )
 """What each annotator's newest event says of an image; a trigger keeps it."""
 
@@ -76,6 +77,7 @@ catalogue = Table(
         sqlite_where=text("label IS NOT NULL"),
         postgresql_where=text("label IS NOT NULL"),
     ),
+    Index("catalogue_rated", "frame_id", sqlite_where=text("votes > 1"), postgresql_where=text("votes > 1")),
 )
 """One row for each image, for the pages: its place in the order of labeling, in its series, what it is labeled.
 

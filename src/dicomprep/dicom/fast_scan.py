@@ -39,6 +39,7 @@ WANTED = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "Modality",
     "FrameOfReferenceUID",
     "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "SpecificCharacterSet",
+    "AccessionNumber", "StudyID",
     # pixels
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelDataProviderURL",

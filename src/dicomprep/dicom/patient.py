@@ -1,4 +1,4 @@
-"""Who the patient is, by Patient ID and its issuer (PS3.3 C.7.1.1)."""
+"""Who the patient is, by Patient ID and its issuer (PS3.3 C.7.1.1); by which numbers people call the study."""
 
 from contextlib import suppress
 from functools import lru_cache
@@ -21,14 +21,16 @@ def read_patient(attributes: Attributes) -> PatientIdentity:
     if issuer is None:
         qualifiers = attributes.item("IssuerOfPatientIDQualifiersSequence")
         issuer = _read(qualifiers, "UniversalEntityID", character_set) if qualifiers is not None else None
+    accession = _read_number(attributes, "AccessionNumber", character_set)
+    number = _read_number(attributes, "StudyID", character_set)
     if _is_plain(patient_id) and _is_plain(issuer):
-        return PatientIdentity(patient_id, issuer)
+        return PatientIdentity(patient_id, issuer, None, accession, number)
     try:
         formerly = attributes.text("IssuerOfPatientID") or (qualifiers and qualifiers.text("UniversalEntityID"))
         former = PatientIdentity(attributes.text("PatientID"), formerly or None)
     except InputError:
         former = None
-    return PatientIdentity(patient_id, issuer, former)
+    return PatientIdentity(patient_id, issuer, former, accession, number)
 
 
 @lru_cache(maxsize=1024)
@@ -63,6 +65,13 @@ def _read(attributes: Attributes, keyword: str, character_set: bytes) -> str | N
         raise InputError(ErrorCode.CORRUPT_HEADER, f"{label(keyword)} has {len(content):,} bytes")
     text = content if isinstance(content, str) else decode_identity(content, character_set)
     return text.strip(" \0") or None
+
+
+def _read_number(attributes: Attributes, keyword: str, character_set: bytes) -> str | None:
+    """A number that names a study for people; what cannot be one is left out, for the image does not depend on it."""
+    with suppress(InputError):
+        return _read(attributes, keyword, character_set)
+    return None
 
 
 def _is_plain(text: str | None) -> bool:

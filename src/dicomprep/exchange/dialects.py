@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
+from typing import Any, BinaryIO
 
 __all__ = ["Dialect", "normalized_heading", "read_delimited"]
 
@@ -34,6 +35,9 @@ _END = "\x1fend of the table"
 """A record of our own behind the last one: where it does not come, a quotation mark was not closed."""
 EXAMINED_RECORDS = 20
 """Records from which the separator is detected."""
+HEAD_LINES = 8
+"""Lines among which `sep=` is looked for."""
+PIECE_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +46,45 @@ class Dialect:
 
     encoding: str = "UTF-8"
     separator: str = ","
+    row_names: str = ""
+    """That rows have one cell more than the head, in a sentence."""
 
     @property
     def note(self) -> str:
         """How the table was read, in a sentence; empty where it is plain UTF-8 with commas."""
         if (self.encoding, self.separator) == ("UTF-8", ","):
-            return ""
+            return self.row_names
         separator = SEPARATORS.get(self.separator, f"the separator {self.separator}")
-        return f"Read as {self.encoding}, separated by {separator}."
+        return f"Read as {self.encoding}, separated by {separator}. {self.row_names}".strip()
 
 
-def read_delimited(content: bytes, telling: frozenset[str]) -> tuple[list[str], list[tuple[int, list[str]]], Dialect]:
+def read_delimited(
+    file: BinaryIO, telling: frozenset[str]
+) -> tuple[list[str], Iterator[tuple[int, list[str]]], Dialect]:
     """The head and the records, each with the number of its first line, without those whose cells are all empty.
 
     Of several separators the right one is that which makes of the head a column that is among `telling`. Raises
-    ValueError where the encoding is not known, csv.Error where quotation marks do not match.
+    ValueError where the encoding is not known, csv.Error (also as the records are read) where quotation marks do not
+    match.
     """
-    text, encoding = _decode(content)
-    start, lines = 0, 0
-    stated = _SEP_LINE.match(text)
-    if stated is not None:
-        start, lines = stated.end(), len(stated[0].splitlines())
+    text = _Text.of(file)
+    stated = _SEP_LINE.match("".join(islice(text.lines(), HEAD_LINES)))
+    skipped = len(stated[0].splitlines()) if stated is not None else 0
     separator = stated[1] if stated is not None else _find_separator(text, telling)
-    names, rows = list[str](), list[tuple[int, list[str]]]()
-    for line, cells in _records(text[start:], separator):
-        if not any(map(str.strip, cells)):
-            continue
-        if names:
-            rows.append((line + lines, cells))
-        else:
-            names = cells
-    return names, rows, Dialect(encoding, separator)
+    records = ((line, cells) for line, cells in _records(text, separator, skipped) if any(map(str.strip, cells)))
+    _, names = next(records, (0, list[str]()))
+    first = next(records, None)
+    if first is None:
+        return names, iter(()), Dialect(text.encoding, separator)
+    names, note = _with_row_names(names, first[1])
+    return names, chain([first], records), Dialect(text.encoding, separator, note)
+
+
+def _with_row_names(names: list[str], first: list[str]) -> tuple[list[str], str]:
+    """The head, with one more column where rows begin with a number that it has no name for, as R writes them."""
+    if len(first) == len(names) + 1 and first[0].strip() in ("0", "1") and first[-1].strip():
+        return ["", *names], "The first column, which has no heading, is taken for row numbers."
+    return names, ""
 
 
 def normalized_heading(name: str) -> str:
@@ -84,38 +96,88 @@ def normalized_heading(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold()))
 
 
-def _decode(content: bytes) -> tuple[str, str]:
-    kind = next((kind for start, kind in _OTHERS if content.startswith(start)), None)
-    if kind is not None:
-        raise ValueError(f"the file is {kind}, not CSV. Save it as CSV (UTF-8).")
-    mark, codec, name = next((m for m in _MARKS if content.startswith(m[0])), (b"", _unmarked(content), ""))
-    name = name or {"utf-16-le": "UTF-16 (little endian)", "utf-16-be": "UTF-16 (big endian)"}.get(codec, "UTF-8")
-    try:
-        text = content[len(mark) :].decode(codec)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        other = "Windows-1252, Latin-1 or another encoding" if codec == "utf-8" else "cut off or another encoding"
-        found = f"line {line} is not {name} (byte 0x{content[len(mark) + error.start]:02X})"
-        raise ValueError(f"{found}: the file may be {other}. Save it as CSV (UTF-8).") from error
-    if "\0" in text:
-        raise ValueError("the file contains NUL characters: it is damaged, or not CSV.")
-    return text, name
+class _Lent(io.RawIOBase):
+    """A file that stays open when its reader is closed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401
+        content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
 
 
-def _unmarked(content: bytes) -> str:
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A file as text, a line at a time, as often as it takes."""
+
+    file: BinaryIO
+    start: int
+    """Bytes of its mark."""
+    codec: str
+    encoding: str
+
+    @classmethod
+    def of(cls, file: BinaryIO) -> "_Text":
+        """ValueError where it is no text in an encoding that is known, or another kind of file."""
+        head = file.read(64)
+        kind = next((kind for start, kind in _OTHERS if head.startswith(start)), None)
+        if kind is not None:
+            raise ValueError(f"the file is {kind}, not CSV. Save it as CSV (UTF-8).")
+        mark, codec, name = next((m for m in _MARKS if head.startswith(m[0])), (b"", _unmarked(head), ""))
+        names = {"utf-16-le": "UTF-16 (little endian)", "utf-16-be": "UTF-16 (big endian)"}
+        text = cls(file, len(mark), codec, name or names.get(codec, "UTF-8"))
+        text._require_decodable()
+        return text
+
+    def lines(self) -> Iterator[str]:
+        """Its lines with their ends, as they are."""
+        self.file.seek(self.start)
+        yield from io.TextIOWrapper(io.BufferedReader(_Lent(self.file)), self.codec, newline="")
+
+    def _require_decodable(self) -> None:
+        decoder, lines, position = codecs.getincrementaldecoder(self.codec)(), 1, self.start
+        self.file.seek(self.start)
+        while True:
+            piece = self.file.read(PIECE_BYTES)
+            pending = len(decoder.getstate()[0])
+            try:
+                text = decoder.decode(piece, final=not piece)
+            except UnicodeDecodeError as error:
+                lines += error.object[: error.start].count(b"\n")
+                raise ValueError(self._explain(error, lines, position - pending)) from error
+            if "\0" in text:
+                raise ValueError("the file contains NUL characters: it is damaged, or not CSV.")
+            if not piece:
+                return
+            lines += text.count("\n")
+            position += len(piece)
+
+    def _explain(self, error: UnicodeDecodeError, line: int, position: int) -> str:
+        self.file.seek(position + error.start)
+        byte = self.file.read(1)[0]
+        other = "Windows-1252, Latin-1 or another encoding" if self.codec == "utf-8" else "cut off or another encoding"
+        found = f"line {line} is not {self.encoding} (byte 0x{byte:02X})"
+        return f"{found}: the file may be {other}. Save it as CSV (UTF-8)."
+
+
+def _unmarked(head: bytes) -> str:
     """UTF-16 without its mark: in ASCII characters, which heads have, every other byte is zero."""
-    head = content[:64]
     if len(head) >= 4 and head[0] and head[2] and not head[1] and not head[3]:
         return "utf-16-le"
     return "utf-16-be" if len(head) >= 4 and head[1] and head[3] and not head[0] and not head[2] else "utf-8"
 
 
-def _find_separator(text: str, telling: frozenset[str]) -> str:
+def _find_separator(text: _Text, telling: frozenset[str]) -> str:
     found = {separator: _judge(text, separator, telling) for separator in SEPARATORS}
     return max(found, key=lambda separator: found[separator])
 
 
-def _judge(text: str, separator: str, telling: frozenset[str]) -> tuple[bool, bool, int]:
+def _judge(text: _Text, separator: str, telling: frozenset[str]) -> tuple[bool, bool, int]:
     """Whether a telling column comes about, whether rows are as long as the head, and how many columns there are."""
     head: list[list[str]] = []
     with suppress(csv.Error):  # whoever reads all of it says so
@@ -126,13 +188,14 @@ def _judge(text: str, separator: str, telling: frozenset[str]) -> tuple[bool, bo
     return tells, all(len(row) == len(names) for row in rows), len(names)
 
 
-def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _records(text: _Text, separator: str, skipped: int = 0) -> Iterator[tuple[int, list[str]]]:
     """Records with the numbers of their first lines; csv.Error where a quotation mark swallows all that follows."""
-    reader = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=separator, skipinitialspace=True)
-    line = 1
+    lines = chain(islice(text.lines(), skipped, None), ["\n", _END])
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+    line = skipped + 1
     for cells in reader:
         if cells == [_END]:
             return
         yield line, cells
-        unclosed, line = line, reader.line_num + 1
+        unclosed, line = line, skipped + reader.line_num + 1
     raise csv.Error(f"line {unclosed}: a quotation mark is not closed")

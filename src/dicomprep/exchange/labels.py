@@ -1,28 +1,49 @@
-"""Import and export of labels."""
+"""Import of labels: of images, series, studies or patients, from a table of any shape."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from dicomprep.database.consensus import Consensus, count_undecided, set_consensus
 from dicomprep.database.queries import labeling
-from dicomprep.database.queries.exchange import label_events
-from dicomprep.database.queries.frames import Choice, class_names, select_frames
-from dicomprep.database.queries.kinds import ALL
+from dicomprep.database.queries.frames import class_names
+from dicomprep.database.queries.units import count_images, count_units
 from dicomprep.database.writes.exchange import GivenLabel, LabelsAdded, add_labels
-from dicomprep.errors import ConfigError, count_of
+from dicomprep.database.writes.labels import add_classes
+from dicomprep.errors import count_of
+from dicomprep.exchange.agreeing import Kept, Rule, Votes, keep_one_each
 from dicomprep.exchange.classes import Spelling, same_classes
-from dicomprep.exchange.matching import IDENTITIES, MAX_SHOWN_ROWS, MatchResult, match_frames
-from dicomprep.exchange.pseudonyms import Shown
-from dicomprep.exchange.tables import ReadTable, read_table, write_table
+from dicomprep.exchange.kinds import IDENTITIES, Level
+from dicomprep.exchange.label_columns import ANNOTATORS, Said, Uncertain, read_labels, read_one_hot
+from dicomprep.exchange.matching import MatchResult, match_rows
+from dicomprep.exchange.row_report import MAX_SHOWN_ROWS, find_candidates
+from dicomprep.exchange.tables import ReadTable, read_table
 from dicomprep.workspace import Workspace
 
-__all__ = ["LabelsExported", "LabelsImported", "export_labels", "import_labels"]
+__all__ = ["ImportOptions", "LabelsImported", "import_labels"]
 
-NOTHING = ("", "nan")
-"""What a cell without a label holds, in small letters: pandas writes nan where it turns everything into text."""
-TRUE = ("1", "1.0", "true", "yes")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """How a table of labels is read."""
+
+    annotator: str = "imported"
+    """Who gave the labels of rows that do not say so."""
+    by: str | None = None
+    """Which column names what the rows are about, or what it names: `match_rows`."""
+    label: Sequence[str] = ()
+    """Columns of labels or classes."""
+    rule: Rule = field(default_factory=Rule)
+    uncertain: Uncertain = Uncertain.KEEP
+    adjudicated: bool = False
+    """The labels decide where readers differ."""
+    consensus: Consensus | None = None
+    """The data set's rule from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,84 +58,103 @@ class LabelsImported:
     matched: MatchResult
     changes: tuple[str, ...] = ()
     """Labels that were replaced or are older than the current ones, in lines for a person."""
+    candidates: dict[int, str] | None = None
+    """How rows that match nothing come nearest to something."""
+    left_out: int = 0
+    """Images or units of the database that no row of the table names."""
+    undecided: int = 0
+    """Images whose readers differ, so that they have no label."""
 
 
-def import_labels(workspace: Workspace, file: Path, *, annotator: str) -> LabelsImported:
-    """Append the labels of a table to the log; a row's own `annotator` goes before the one given here.
+def import_labels(
+    workspace: Workspace, file: Path, *, annotator: str = "imported", options: ImportOptions | None = None
+) -> LabelsImported:
+    """Append the labels of a table to the log; a row's own annotator goes before the one given.
 
-    All of it or nothing. Raises ConfigError where the table is none, does not say which images are meant, or has two
+    All of it or nothing. Raises ConfigError where the table is none, does not say what its rows are about, or has two
     rows that say different things of one image in the name of one annotator. Of a history (with `created_at`) the
     newest row counts, and only where it is newer than what stands.
     """
+    options = options or ImportOptions(annotator=annotator)
     table = read_table(file, (*IDENTITIES, "label"))
-    names = table.column("label")
-    if names is None:
-        there = ", ".join(name for name in table.names if name)
-        raise ConfigError(f"{file}: no column `label`. Columns found: {there}.")
+    said = read_labels(table, options.label, uncertain=options.uncertain, multi=options.rule.multi)
     with workspace.reading() as connection:
-        matched = match_frames(connection, workspace, table)
-        spelling = Spelling(labeling.class_names(connection), class_names(connection))
-    labels = [_said(name, negative, spelling) for name, negative in zip(names, _negatives(table), strict=True)]
-    rows = list(_rows(table, matched, labels, annotator))
-    is_history = bool(rows) and all(row.said_at for row in rows)
-    kept = _newest(rows) if is_history else _agreeing(table, [row for row in rows if row.label is not None])
+        said, matched = _match(connection, workspace, said, options)
+        known = dict.fromkeys([*labeling.class_names(connection), *said.classes])
+        spelling = Spelling(list(known), class_names(connection))
+        candidates = find_candidates(connection, workspace, matched)
+        left_out = _count_left_out(connection, matched)
+    said = said.mapped(spelling.of)
+    votes = _votes(said, matched, options.annotator)
+    kept = keep_one_each(said, votes, options.rule, what=matched.level)
     with workspace.writing() as store, store.transaction() as connection:
-        added = add_labels(connection, [row for row in kept if row.label is not None], same=same_classes)
-    again = 0 if is_history else sum(row.label is not None for row in rows) - len(kept)
-    changes = tuple(_changes(table, added))
-    return LabelsImported(added.recorded, added.unchanged + again, labels.count(None), matched, changes)
+        if options.consensus is not None:
+            set_consensus(connection, options.consensus)
+        add_classes(connection, said.classes if len(kept.votes) else ())
+        given = _given(said, matched, votes, kept)
+        added = add_labels(connection, given, level=matched.level, adjudicated=options.adjudicated, same=same_classes)
+        undecided = count_undecided(connection)
+    empty = int(np.count_nonzero(_is_empty(said)))
+    return LabelsImported(
+        added.recorded,
+        added.unchanged + kept.repeated,
+        empty,
+        replace(matched, notes=(*said.notes, *matched.notes, *([kept.note] if kept.note else []))),
+        tuple(_changes(table, added)),
+        candidates,
+        left_out,
+        undecided,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class LabelsExported:
-    """The result of an export."""
-
-    rows: int
-    by_id: bool
-    """Whether ids name the images, for the data set's key file is lost."""
-
-
-def export_labels(workspace: Workspace, file: Path, *, shown: Shown, history: bool) -> LabelsExported:
-    """Write the label of every frame that has one, or all events of the log.
-
-    Of labels with several classes one may name none: a column `negative` tells that from no label.
-    """
-    with workspace.reading() as connection:
-        shown = shown.readable(workspace)
-        identify = shown.opened(workspace)
-        choice = Choice(labeled=not history, held=True, kind=(ALL,))
-        found = list(chain.from_iterable(select_frames(connection, [*shown.sources, "label"], choice)))
-        if history:
-            ids = {row[0]: identify(row) for row in found}
-            events = [(ids[name], *event) for name, *event in label_events(connection) if name in ids]
-        else:
-            events = [(identify(row), row[-1]) for row in found]
-    more = {"label": "text"} | ({"annotator": "text", "created_at": "text"} if history else {})
-    if any(event[1] == "" for event in events):
-        more["negative"] = "integer"
-        events = [(*event, int(event[1] == "")) for event in events]
-    write_table(file, shown.columns | more, [(*names, *event) for names, *event in events])
-    return LabelsExported(len(events), shown.by_id)
+def _match(
+    connection: Connection, workspace: Workspace, said: Said, options: ImportOptions
+) -> tuple[Said, MatchResult]:
+    """What rows are about; ids are taken apart into an image and a class where they name nothing as they stand."""
+    matched = match_rows(connection, workspace, said.table, by=options.by, without=said.headings)
+    one_hot = read_one_hot(said.table, uncertain=options.uncertain) if matched.has_no_match else None
+    if one_hot is None:
+        return said, matched
+    parted = match_rows(connection, workspace, one_hot.table, by=options.by, without=one_hot.headings)
+    return (said, matched) if parted.has_no_match else (one_hot, parted)
 
 
-def _said(cell: str, negative: str, spelling: Spelling) -> str | None:
-    """The label of a row; None where it has none, empty where it has none of the classes."""
-    if cell.lower() not in NOTHING:
-        return spelling.of(cell)
-    return "" if negative.lower() in TRUE else None
+def _count_left_out(connection: Connection, matched: MatchResult) -> int:
+    """How many images, or units of the level, no row names."""
+    of_units = {unit for units in matched.several.values() for unit in units}
+    named = len(np.union1d(matched.ids[matched.ids > 0], np.array(sorted(of_units), np.int64)))
+    every = count_images(connection) if matched.level is Level.FRAME else count_units(connection, matched.level)
+    return max(0, every - named)
 
 
-def _negatives(table: ReadTable) -> list[str]:
-    return table.column("negative") or [""] * len(table.rows)
+def _is_empty(said: Said) -> NDArray[np.bool_]:
+    return np.array([value is None for value in said.values], bool)[said.codes]
 
 
-def _rows(table: ReadTable, matched: MatchResult, labels: Sequence[str | None], annotator: str) -> Iterator[GivenLabel]:
-    """Labels of images in the database."""
-    nobody = [""] * len(labels)
-    annotators, times = table.column("annotator") or nobody, table.column("created_at") or nobody
-    for row, (frame_id, label) in enumerate(zip(matched.frame_ids, labels, strict=True)):
-        if frame_id is not None:
-            yield GivenLabel(frame_id, label, annotators[row] or annotator, row, _time(times[row]))
+def _votes(said: Said, matched: MatchResult, annotator: str) -> Votes:
+    """The rows with a label of something that is there, and who gave it when."""
+    table = said.table
+    heading = table.heading(*ANNOTATORS)
+    given = [annotator] * len(table) if heading is None else [one or annotator for one in table.values(heading)]
+    names = {name: number for number, name in enumerate(dict.fromkeys(given))}
+    who = np.fromiter(map(names.__getitem__, given), np.int32, len(given))
+    created = table.column("created_at")
+    times = created.mapped(_time) if created is not None else None
+    there = np.flatnonzero(matched.ids)
+    is_history = times is not None and len(there) > 0 and all(times[row] for row in there.tolist())
+    rows = np.flatnonzero((matched.ids > 0) & ~_is_empty(said))
+    return Votes(rows, matched.ids[rows], who[rows], tuple(names), times if is_history else None)
+
+
+def _given(said: Said, matched: MatchResult, votes: Votes, kept: Kept) -> Iterator[GivenLabel]:
+    """The labels that count, in the order of their rows; an order's of all its studies."""
+    for vote in kept.votes.tolist():
+        row, target = int(votes.rows[vote]), int(votes.targets[vote])
+        label = kept.united.get(row, said.values[said.codes[row]])
+        annotator, time = votes.names[votes.annotators[vote]], votes.times[row] if votes.times is not None else ""
+        for unit in matched.several.get(row, (target,)):
+            name = unit if matched.level is Level.FRAME else matched.key(unit)
+            yield GivenLabel(name, label or "", annotator, row, time)
 
 
 def _time(text: str) -> str:
@@ -125,27 +165,6 @@ def _time(text: str) -> str:
         return ""
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC).isoformat(timespec="seconds")
-
-
-def _newest(rows: Sequence[GivenLabel]) -> list[GivenLabel]:
-    """Of a history what each annotator said last of each image."""
-    ordered = sorted(rows, key=lambda row: (row.said_at, row.row))
-    return list({(row.frame_id, row.annotator): row for row in ordered}.values())
-
-
-def _agreeing(table: ReadTable, rows: Sequence[GivenLabel]) -> list[GivenLabel]:
-    """One row for each image and annotator; ConfigError where two say different things."""
-    first: dict[tuple[int, str], GivenLabel] = {}
-    for row in rows:
-        known = first.setdefault((row.frame_id, row.annotator), row)
-        if not same_classes(known.label or "", row.label or ""):
-            lines = f"rows {table.lines[known.row]} and {table.lines[row.row]}"
-            raise ConfigError(
-                f"{table.path}: {lines} contradict each other: the same image is {_named(known.label)} and "
-                f"{_named(row.label)} for the same annotator. Give one row per image and annotator; "
-                "separate several classes in one cell by commas. Nothing was imported."
-            )
-    return list(first.values())
 
 
 def _changes(table: ReadTable, added: LabelsAdded) -> Iterator[str]:
@@ -161,5 +180,5 @@ def _changes(table: ReadTable, added: LabelsAdded) -> Iterator[str]:
             yield f"  and {len(rows) - MAX_SHOWN_ROWS:,} more"
 
 
-def _named(label: str | None) -> str:
+def _named(label: str) -> str:
     return label or "none of the classes"

@@ -126,14 +126,14 @@ def aggregate(
 
 def _models(table: ReadTable, model: str | None) -> list[str]:
     """Whose scores each row has."""
-    named = table.column("model") or [""] * len(table.rows)
+    named: Sequence[str] = table.column("model") or [""] * len(table)
     several = sorted(set(filter(None, named)))
     if model is None:
         return [name or table.path.stem for name in named]
     if len(several) > 1:
         said = ", ".join(several[:5])
         raise ConfigError(f"{table.path}: scores of several models ({said}). Omit --model to keep them separate.")
-    return [model] * len(table.rows)
+    return [model] * len(table)
 
 
 def _agreeing(

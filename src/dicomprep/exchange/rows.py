@@ -1,7 +1,7 @@
 """What an export contains of each frame: its metadata columns and the image itself."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Float, Integer
 
-from dicomprep.database.queries.columns import Column
+from dicomprep.database.queries.columns import Coded, Column
 from dicomprep.database.queries.columns import Rows as RowNumbers
 from dicomprep.database.queries.frames import COLUMNS, KEYS, POSITIONS
 from dicomprep.database.queries.selection import Selection, read_selection
+from dicomprep.database.queries.units import decided_units
 from dicomprep.errors import ExportError
 from dicomprep.exchange.options import ExportOptions
 from dicomprep.exchange.pseudonyms import Pseudonyms, image_keys
@@ -126,15 +127,25 @@ def read_rows(workspace: Workspace, options: ExportOptions, pseudonyms: Pseudony
     frozen = ("version_key",) if options.version is not None and not pseudonyms.salt else ()
     with workspace.reading() as connection:
         selection = read_selection(connection, list(dict.fromkeys((*shown, *NEEDED, *frozen))), options.choice())
+        of_units = {level: decided_units(connection, level) for level in ("series", "study", "patient")}
     keys = image_keys(selection, pseudonyms)
     if "filename" not in shown:
         del selection.columns["filename"]
     order = np.argsort(keys).astype(np.int32)
     keys.sort()  # in its place: of ten million keys there is no second list
     columns: dict[str, Column] = {"key": _Keys(keys, order), **{name: selection.columns[name] for name in shown}}
+    columns |= {
+        f"{level}_label": _labels_of(selection, level, decided) for level, decided in of_units.items() if decided
+    }
     if pseudonyms.salt:
         columns |= {name: _Salted(columns[name], pseudonyms) for name in ("patient_key", "group_key", *KEYS)}
     return Rows(selection, keys, order, workspace.images, columns)
+
+
+def _labels_of(selection: Selection, level: str, decided: Mapping[str, str]) -> Column:
+    """The label of each frame's series, study or patient, which is not the frame's own."""
+    keys = selection.coded(f"{level}_key")
+    return Coded(keys.codes, [decided.get(key) for key in keys.values])
 
 
 class _Salted:

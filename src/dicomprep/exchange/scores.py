@@ -5,7 +5,7 @@ something else, and all its numbers lie in 0…1.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dicomprep.database.queries.frames import COLUMNS
 from dicomprep.errors import ConfigError
@@ -45,7 +45,7 @@ def read_scores(table: ReadTable) -> tuple[list[Scored], tuple[str, ...]]:
     for place, name in enumerate(table.names):
         if normalized_heading(name) in _identifying(table):
             continue
-        cells = [row[place] for row in table.rows]
+        cells = table.columns[place]
         if _is_no_class(name, cells):
             left_out.append(name or f"column {place + 1} (unnamed)")
             continue
@@ -63,11 +63,12 @@ def _texts(table: ReadTable) -> Iterator[tuple[int, str, str]]:
     """What stands in columns whose names would do for a class."""
     for place, name in enumerate(table.names):
         if name and normalized_heading(name) not in _NO_CLASSES:
-            yield from ((row, name, cells[place]) for row, cells in enumerate(table.rows) if cells[place])
+            yield from ((row, name, text) for row, text in enumerate(table.columns[place]) if text)
 
 
 def _long(table: ReadTable) -> Iterator[Scored]:
-    labels, given = table.column("label") or [], table.column("score") or []
+    labels: Sequence[str] = table.column("label") or []
+    given: Sequence[str] = table.column("score") or []
     for row, (label, text) in enumerate(zip(labels, given, strict=True)):
         if not label:
             raise ConfigError(f"{table.path}, row {table.lines[row]}: label missing; {WANTED}.")
@@ -79,7 +80,7 @@ def _identifying(table: ReadTable) -> frozenset[str]:
     return frozenset(map(normalized_heading, (*IDENTITIES, "model")))
 
 
-def _is_no_class(name: str, cells: list[str]) -> bool:
+def _is_no_class(name: str, cells: Sequence[str]) -> bool:
     """By its name, for it holds no number at all, or for it counts: whole numbers of which some are not 0 or 1."""
     heading = normalized_heading(name)
     if not name or heading in _NO_CLASSES or _UNNAMED.fullmatch(heading):

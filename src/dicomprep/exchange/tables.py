@@ -1,15 +1,16 @@
 """Tables of others, CSV or Parquet, read and written by what their names end in."""
 
 import csv
-import math
-import unicodedata
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from dicomprep.errors import ConfigError, place_fault
 from dicomprep.exchange.cells import neutral_cell
+from dicomprep.exchange.columns import Cells, CellsBuilder, as_text
 from dicomprep.exchange.dialects import normalized_heading, read_delimited
 from dicomprep.exchange.formats.csv import write_csv
 from dicomprep.exchange.formats.parquet import write_parquet
@@ -23,6 +24,9 @@ TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt")
 """Of what is read as CSV; the separator is found in the content."""
 
 
+BATCH_ROWS = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class ReadTable:
     """A table that somebody gave."""
@@ -30,12 +34,29 @@ class ReadTable:
     path: Path
     names: tuple[str, ...]
     """Of its columns, as they are written, without space around them; a name may be empty."""
-    rows: list[tuple[str, ...]]
+    columns: tuple[Cells, ...]
     """Texts without space around them; empty where there is no value."""
-    lines: list[int]
+    lines: "array[int]"
     """Where each row begins in the file, from 1; of Parquet its number, the head counted as the first."""
     note: str = ""
     """How the table was read, where it is not plain UTF-8 with commas."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The cells of all rows."""
+        return list(zip(*self.columns, strict=True))
+
+    def row(self, number: int) -> tuple[str, ...]:
+        """The cells of one row, counted from 0."""
+        return tuple(column[number] for column in self.columns)
+
+    def head(self, count: int) -> "ReadTable":
+        """The same table, but only its first rows."""
+        columns = tuple(Cells(column[:count]) for column in self.columns)
+        return ReadTable(self.path, self.names, columns, self.lines[:count], self.note)
 
     def heading(self, *names: str) -> str | None:
         """The first of these columns that is there, as the table writes its name; capitals, spaces, `_` do not count.
@@ -51,15 +72,14 @@ class ReadTable:
                 return self.names[known.index(name)]
         return None
 
-    def column(self, name: str) -> list[str] | None:
+    def column(self, name: str) -> Cells | None:
         """The values of one column, whose name is found as by `heading`; None where there is none of this name."""
         heading = self.heading(name)
         return None if heading is None else self.values(heading)
 
-    def values(self, heading: str) -> list[str]:
+    def values(self, heading: str) -> Cells:
         """The values of the column with exactly this heading."""
-        place = self.names.index(heading)
-        return [row[place] for row in self.rows]
+        return self.columns[self.names.index(heading)]
 
     def cell(self, row: int, heading: str) -> str:
         """How messages name a place: file, line and column."""
@@ -71,22 +91,23 @@ def read_table(path: Path, telling: Collection[str] = ()) -> ReadTable:
 
     `telling` are names of columns by which the separator is recognized.
     """
+    if path.suffix.lower() not in TEXT_ENDINGS:
+        _ending(path)
     try:
-        names, numbered, note = _read(path, frozenset(map(normalized_heading, telling)))
+        with path.open("rb") as file:
+            heads, columns, lines, note = _read(path, file, frozenset(map(normalized_heading, telling)))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read as a table: {error}") from error
-    heads = tuple(_text(name).strip("\ufeff") for name in names)
-    while heads and not heads[-1] and not any(_text(cell) for _, row in numbered for cell in row[len(heads) - 1 :]):
-        heads = heads[:-1]
+    while heads and not heads[-1] and columns[-1].is_empty:
+        heads, columns = heads[:-1], columns[:-1]
     named = [head for head in heads if head]
     if len(set(named)) < len(named) or not named:
         twice = sorted({head for head in named if named.count(head) > 1})
         what = f" Repeated: {', '.join(twice)}." if twice else ""
         raise ConfigError(f"{path}: the first line must contain the column names, each once.{what}")
-    rows = [tuple(map(_text, _fitted(path, line, row, len(heads)))) for line, row in numbered]
-    return ReadTable(path, heads, rows, [line for line, _ in numbered], note)
+    return ReadTable(path, tuple(heads), tuple(column.build() for column in columns), lines, note)
 
 
 def write_table(path: Path, columns: dict[str, str], rows: Iterable[Sequence[Any]]) -> int:
@@ -133,39 +154,44 @@ def _ending(path: Path) -> str:
     return path.suffix.lower()
 
 
-def _read(path: Path, telling: frozenset[str]) -> tuple[Sequence[str], list[tuple[int, Sequence[Any]]], str]:
-    """Headings, numbered rows, and how they were read."""
-    if path.suffix.lower() not in (*TEXT_ENDINGS, ".parquet"):
-        _ending(path)
+_Read = tuple[list[str], list[CellsBuilder], "array[int]", str]
+"""Headings, columns, where rows begin, and how they were read."""
+
+
+def _read(path: Path, file: BinaryIO, telling: frozenset[str]) -> _Read:
     if path.suffix.lower() == ".parquet":
-        names, rows = _read_parquet(path)
-        return names, list(enumerate(rows, start=2)), ""
-    names, records, dialect = read_delimited(path.read_bytes(), telling)
-    return names, [(line, [_unneutralized(cell) for cell in row]) for line, row in records], dialect.note
+        return _read_parquet(path)
+    names, records, dialect = read_delimited(file, telling)
+    heads = [as_text(name).strip("\ufeff") for name in names]
+    width = max((place for place, head in enumerate(heads, 1) if head), default=0)
+    columns, lines = [CellsBuilder(_unneutralized) for _ in heads], array("L")
+    while batch := list(islice(records, BATCH_ROWS)):
+        lines.extend(line for line, _ in batch)
+        rows = [row if len(row) == len(heads) else _fitted(path, line, row, width, heads) for line, row in batch]
+        for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
+            column.add(cells)
+    return heads, columns, lines, dialect.note
 
 
-def _fitted(path: Path, line: int, row: Sequence[Any], width: int) -> Sequence[Any]:
-    """A row without the empty cells that separators at its end make."""
-    if len(row) > width and not any(_text(cell) for cell in row[width:]):
-        return row[:width]
-    if len(row) != width:
+def _fitted(path: Path, line: int, row: list[str], width: int, heads: Sequence[str]) -> list[str]:
+    """A row of another length than the head, but for empty cells that separators at its end make."""
+    if len(row) < width or any(map(str.strip, row[len(heads) :])):
         raise ConfigError(f"{path}, row {line}: {len(row)} cells, but the header has {width}.")
-    return row
+    return (row + [""] * len(heads))[: len(heads)]
 
 
-def _read_parquet(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
-    table = load_extra("pyarrow.parquet", extra="parquet", purpose="Parquet").read_table(path)
-    return table.column_names, list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+def _read_parquet(path: Path) -> _Read:
+    table = load_extra("pyarrow.parquet", extra="parquet", purpose="Parquet").ParquetFile(path)
+    heads = [as_text(name) for name in table.schema_arrow.names]
+    columns, count = [CellsBuilder(as_text) for _ in heads], 0
+    for batch in table.iter_batches(batch_size=BATCH_ROWS):
+        count += batch.num_rows
+        for column, cells in zip(columns, batch.columns, strict=True):
+            column.add([str(cell) if isinstance(cell, list) else cell for cell in cells.to_pylist()])
+    return heads, columns, array("L", range(2, count + 2)), ""
 
 
 def _unneutralized(cell: str) -> str:
-    """A cell without the apostrophe that `neutral_cell` gave it."""
-    text = cell.strip()
+    """A cell as text, without the apostrophe that `neutral_cell` gave it."""
+    text = as_text(cell)
     return text[1:] if text.startswith("'") and neutral_cell(text[1:]) == text else text
-
-
-def _text(value: Any) -> str:  # noqa: ANN401
-    """A cell as text: NFC, stripped; empty for the missing values of pandas."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return unicodedata.normalize("NFC", str(value)).strip()

@@ -1,4 +1,4 @@
-"""The keyed hashes that stand for a patient, a study and a series: made by whoever has the key of the data set.
+"""The keyed hashes that stand for patient, study, series and order: made by whoever has the data set's key.
 
 That is a worker of this machine; where workers are on others the key stays here, and they say what is to be hashed.
 """
@@ -8,6 +8,7 @@ from functools import partial
 
 from dicomprep.config import Splits
 from dicomprep.models import Instance, Outcome, PatientIdentity, Task
+from dicomprep.privacy.identities import ACCESSION, STUDY_NUMBER, hash_number
 from dicomprep.privacy.keys import keyed_hash
 from dicomprep.splits import bare_draw, draw_of, former_group_key, group_identity, key_without_issuer
 
@@ -25,7 +26,7 @@ def identify_outcome(outcome: Outcome, *, key: bytes, splits: Splits) -> Outcome
 def identify_instance(
     instance: Instance, patient: PatientIdentity, task: Task, *, key: bytes, splits: Splits
 ) -> Instance:
-    """An instance with the keys of its group, study and series, those of earlier releases, and what the group drew."""
+    """An instance with the keys of its group, study, series and order, earlier ones, and what the group drew."""
     study = instance.study_instance_uid
     folder = task.folder or task.study_id
     identity = group_identity(
@@ -46,4 +47,6 @@ def identify_instance(
         issuerless_key=key_without_issuer(key, splits, patient_id=patient.patient_id, issuer=patient.issuer),
         study_key=keyed_hash(key, "study", study) if study else "",
         series_key=keyed_hash(key, "series", series) if series else "",
+        accession_key=hash_number(key, ACCESSION, patient.accession_number),
+        study_number_key=hash_number(key, STUDY_NUMBER, patient.study_number),
     )

@@ -13,6 +13,7 @@ from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.grayscale import PRESET_NOT_USED
 from dicomprep.dicom.header import read_header
 from dicomprep.dicom.non_dicom import is_apple_double, is_pointer_to_dicom
+from dicomprep.dicom.patient import read_patient
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, read_series_uids, sniff
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import (
@@ -101,10 +102,10 @@ def _look_at(task: Task, file: SourceFile, settings: Settings) -> Outcome:
     """The digest, or what the header of a known file says; `unstable` where it is not the known one any more."""
     if task.digest_only:
         return Outcome(task, None, digest=file.digest())
-    instance = read_header(file, max_bytes=settings.max_bytes, extra=settings.tags).instance()
-    if file.changed_while_read() or not file.version.has_content_of(task.source.version):
-        return _mark_unstable(Outcome(task, None))
-    return add_references(Outcome(task, None, instance=instance), file, max_bytes=settings.max_bytes)
+    header = read_header(file, max_bytes=settings.max_bytes, extra=settings.tags)
+    known = Outcome(task, None, instance=header.instance(), patient=read_patient(header.attributes))
+    changed = file.changed_while_read() or not file.version.has_content_of(task.source.version)
+    return _mark_unstable(Outcome(task, None)) if changed else add_references(known, file, max_bytes=settings.max_bytes)
 
 
 def _mark_unstable(outcome: Outcome) -> Outcome:

@@ -1,7 +1,7 @@
 """A map-style data set for torch's DataLoader, and a plain sequence without torch."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import index as as_index
 from typing import Any, NamedTuple
 
@@ -9,19 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.config import DEFAULT_DB
-from dicomprep.database.queries.frames import Choice
+from dicomprep.database.queries.frames import KEYS, Choice
 from dicomprep.database.queries.selection import Selection, read_selection
 from dicomprep.database.queries.versions import LostImage, describe_lost, lost_images
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
 from dicomprep.training.reading import read_thumbnail, with_channels
 from dicomprep.training.sampling import BalancedSampler, class_weights, positive_weights
+from dicomprep.training.targets import UNLABELED, Labels, Wanted
+from dicomprep.training.units import IMAGE, label_units, require_unit
 from dicomprep.workspace import Database, Workspace
 
-__all__ = ["UNLABELED", "Batch", "Dataset", "Record", "collate"]
-
-UNLABELED = -1
-"""The target of a frame that has no label."""
+__all__ = ["UNLABELED", "Batch", "Dataset", "Record", "UnitRecord", "collate"]
 
 
 NO_FOLD = -1
@@ -50,9 +49,22 @@ class Record(NamedTuple):
     """From 0; -1 without a fold, as in test."""
 
 
-Labels = str | Sequence[str] | Mapping[str, float] | None
+class UnitRecord(NamedTuple):
+    """What the database says of a series, a study or a patient."""
+
+    unit: str
+    patient_key: str
+    split: str
+    label: str
+    records: tuple[Record, ...]
+    """Of its images, in the order of their ids."""
+
+
 Transform = Callable[[Any], Any]
-Sample = tuple[Any, Any, Record]
+Sample = tuple[Any, Any, Any]
+
+
+_PLURALS = {"image": "images", "series": "series", "study": "studies", "patient": "patients"}
 
 
 class Batch(NamedTuple):
@@ -77,6 +89,12 @@ class Dataset:
     With `multi` an image may have several, as `dicomprep label --multi` gives them: a target is then (classes,) float32
     of 0 and 1, all -1 without a label; a sequence names the columns, and any labeled frame is taken, for that a name
     is missing is known of it.
+    `labels="number"` takes what is labeled with a number, float32; `labels="text"` gives labels as texts.
+
+    `unit` is what has a target: "image", "series", "study" or "patient", by labels of that level. A sample of a larger
+    unit is (list of arrays, target, `UnitRecord`). With `inherit` a unit without a label of its own has that of the
+    nearest wider one: an image that of its series, study or patient.
+
     `split` is train, val, test, or several of them. `where` is a condition as for `dicomprep export --where`. `kind` is
     a kind of images or several of them, as for `--kind`: by default original and derived; `all` for any.
     `version` is the name of one that `dicomprep freeze` recorded: its images, splits, labels and classes, in the order
@@ -97,63 +115,56 @@ class Dataset:
         kind: str | Sequence[str] = (),
         channels: int | None = None,
         multi: bool = False,
+        unit: str = IMAGE,
+        inherit: bool = False,
         version: str | None = None,
     ) -> None:
         if channels not in (None, 1, 3):
             raise ConfigError(f"channels={channels}: choose 1, 3 or None.")
-        named = labels if isinstance(labels, str) and labels != "any" else None
-        if named is not None:
-            raise ConfigError(f'labels="{named}": give names in a list, or "any".')
-        if multi and isinstance(labels, Mapping):
-            raise ConfigError("labels: a mapping gives one target per image; with multi=True, give names in a list.")
-        wanted = () if labels is None or isinstance(labels, str) else tuple(labels)
+        require_unit(unit)
+        wanted = Wanted(labels, multi)
         splits = (split,) if isinstance(split, str) else tuple(split)
         kinds = (kind,) if isinstance(kind, str) else tuple(kind)
-        labeled = labels is not None if multi else labels == "any"
-        choice = Choice(
-            split=splits,
-            label=() if multi else wanted,
-            labeled=labeled,
-            kind=kinds,
-            where=where,
-            version=version,
-        )
+        if version is not None and (unit != IMAGE or inherit):
+            raise ConfigError("version: a version holds the labels of images; omit unit and inherit.")
+        plain = unit == IMAGE and not inherit  # what is not chosen need not be read
+        named, labeled = (wanted.names if not multi else (), wanted.needs_label) if plain else ((), False)
+        choice = Choice(split=splits, label=named, labeled=labeled, kind=kinds, where=where, version=version)
         workspace = Workspace.of(db)
         workspace.require_images()
         with workspace.reading() as connection:
-            columns = (*Record._fields, "digest") if workspace.output.is_remote else Record._fields
+            columns = (*Record._fields, *(("digest",) if workspace.output.is_remote else ()), *(() if plain else KEYS))
             self._selection: Selection = read_selection(connection, columns, choice)
+            units = label_units(connection, self._selection, unit, inherit=inherit)
             self.lost: tuple[LostImage, ...] = () if version is None else tuple(lost_images(connection, version))
             """Images of the version that are no longer given: the key, the reason and, if it has one, the file name."""
         if self.lost:
             warnings.warn(f"{describe_lost(self.lost)} (Dataset.lost)", stacklevel=2)
+        self._units = units.subset(wanted.choose(units.label))
         self._images = workspace.images
-        self.transform, self.channels, self.multi = transform, channels, multi
-        self.classes: tuple[str, ...] = wanted or _class_names(self._selection, multi=multi)
+        self.transform, self.channels, self.multi, self.unit = transform, channels, multi, unit
+        self.classes: tuple[str, ...] = wanted.classes(units.known)
         """The names of the labels; a target is an index into them, unless labels were mapped."""
-        self.targets: NDArray[Any] = (
-            _marks(self._selection, self.classes) if multi else _targets(self._selection, self.classes, labels)
-        )
-        """The target of every frame."""
+        self.targets: NDArray[Any] = wanted.targets(self._units.label, self.classes)
+        """The target of every image or unit."""
 
     def __len__(self) -> int:
-        return len(self._selection)
+        return len(self._units)
 
     def __getitem__(self, index: int) -> Sample:
-        """(array, target, record) of one frame; IndexError beyond the last."""
+        """(array, target, record) of one frame, or (arrays, target, record) of a unit; IndexError beyond the last."""
         number = self._number(index)
-        record = self.record(number)
-        digests = self._selection.columns.get("digest")
-        digest = digests[number] if digests else None
-        pixels = with_channels(read_thumbnail(self._images, record.thumbnail_path, digest), self.channels)
-        array = pixels if self.transform is None else self.transform(pixels)
         target = self.targets[number]
-        return array, target.copy() if self.multi else target.item(), record
+        said = target.copy() if self.multi else target if isinstance(target, str) else target.item()
+        arrays = list(map(self._array, self._units.of(number).tolist()))
+        return (
+            (arrays[0], said, self.record(number)) if self.unit == IMAGE else (arrays, said, self.unit_record(number))
+        )
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """The samples of one batch: what torch asks for, and where mixed images are noticed."""
         samples = [self[index] for index in indices]
-        if self.transform is None:
+        if self.transform is None and self.unit == IMAGE:
             _require_alike(samples)
         return samples
 
@@ -161,22 +172,27 @@ class Dataset:
         return (self[index] for index in range(len(self)))
 
     def __repr__(self) -> str:
-        return (
-            f"Dataset({len(self):,} images, classes {', '.join(self.classes) or 'none'}, below {self._images.address})"
-        )
+        count, classes = f"{len(self):,} {_PLURALS[self.unit]}", ", ".join(self.classes) or "none"
+        return f"Dataset({count}, classes {classes}, below {self._images.address})"
 
     def record(self, index: int) -> Record:
-        """What the database says of one frame, without reading its image."""
-        values = self._selection.row(self._number(index), Record._fields)
-        known = Record._make("" if value is None else value for value in values)
-        return known if known.fold != "" else known._replace(fold=NO_FOLD)  # type: ignore[comparison-overlap]
+        """What the database says of one frame, without reading its image; of a unit, of its first one."""
+        return self._record(int(self._units.of(self._number(index))[0]))
+
+    def unit_record(self, index: int) -> UnitRecord:
+        """What the database says of one unit and its images, without reading these."""
+        number = self._number(index)
+        records = tuple(map(self._record, self._units.of(number).tolist()))
+        return UnitRecord(self.unit, records[0].patient_key, records[0].split, self._units.label[number] or "", records)
 
     def path(self, index: int) -> str:
         """Where the image of one frame lies."""
-        return self._images.where(self._selection.columns["thumbnail_path"][self._number(index)])
+        return self._images.where(self.record(index).thumbnail_path)
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """Some frames as arrays, ready for a network; ConfigError where gray and color are mixed."""
+        if self.unit != IMAGE:
+            raise ConfigError(f'unit="{self.unit}": a {self.unit} may have any number of images; stack them yourself.')
         samples = self.__getitems__(indices)
         return Batch(_stack(samples), _numbers([target for _, target, _ in samples]), tuple(s[2] for s in samples))
 
@@ -200,7 +216,8 @@ class Dataset:
         if by not in ("patient", "class"):
             raise ConfigError(f'by="{by}": choose patient or class.')
         if by == "patient":
-            return BalancedSampler(self._selection.coded("patient_key").codes, length=length, seed=seed)
+            codes = self._selection.coded("patient_key").codes[self._units.rows[self._units.starts[:-1]]]
+            return BalancedSampler(codes, length=length, seed=seed)
         if not self.multi:
             return BalancedSampler(self._class_numbers(), length=length, seed=seed)
         none = (self.targets == 0).all(axis=1, keepdims=True)
@@ -210,11 +227,21 @@ class Dataset:
     def _number(self, index: int) -> int:
         number = as_index(index)
         if not -len(self) <= number < len(self):
-            raise IndexError(f"index {number} is out of range for {len(self)} images")
+            raise IndexError(f"index {number} is out of range for {len(self)} {_PLURALS[self.unit]}")
         return number % len(self)
 
+    def _array(self, row: int) -> Any:  # noqa: ANN401
+        columns = self._selection.columns
+        digest = columns["digest"][row] if "digest" in columns else None
+        pixels = with_channels(read_thumbnail(self._images, columns["thumbnail_path"][row], digest), self.channels)
+        return pixels if self.transform is None else self.transform(pixels)
+
+    def _record(self, row: int) -> Record:
+        known = Record._make("" if v is None else v for v in self._selection.row(row, Record._fields))
+        return known if known.fold != "" else known._replace(fold=NO_FOLD)  # type: ignore[comparison-overlap]
+
     def _class_numbers(self) -> NDArray[np.int64]:
-        return _by_label(self._selection, {name: number for number, name in enumerate(self.classes)}, np.int64)
+        return Wanted(self.classes, multi=False).targets(self._units.label, self.classes)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -222,36 +249,6 @@ def collate(samples: Sequence[Sample]) -> Batch:
     torch = load_extra("torch", extra="torch", purpose="collate")
     targets = torch.from_numpy(_numbers([target for _, target, _ in samples]))
     return Batch(torch.from_numpy(_stack(samples)), targets, tuple(record for _, _, record in samples))
-
-
-def _targets(selection: Selection, classes: Sequence[str], labels: Labels) -> NDArray[Any]:
-    if isinstance(labels, Mapping):
-        whole = all(isinstance(value, int) for value in labels.values())
-        return _by_label(selection, labels, np.int64 if whole else np.float32)
-    return _by_label(selection, {name: number for number, name in enumerate(classes)}, np.int64)
-
-
-def _class_names(selection: Selection, *, multi: bool) -> tuple[str, ...]:
-    """The labels that occur; with several to an image, what they are made of."""
-    if not multi:
-        return selection.classes
-    return tuple(sorted({name for label in selection.classes for name in label.split(",") if name}))
-
-
-def _marks(selection: Selection, classes: Sequence[str]) -> NDArray[np.float32]:
-    """(n, classes): 1 where a frame's label has the class, else 0; -1 without a label."""
-    label = selection.coded("label")
-    known = np.zeros((len(label.values), len(classes)), np.float32)
-    for row, value in zip(known, label.values, strict=True):
-        row[:] = UNLABELED if value is None else np.isin(classes, value.split(","))
-    return known[label.codes]
-
-
-def _by_label(selection: Selection, numbers: Mapping[str, float], dtype: type[Any]) -> NDArray[Any]:
-    """The number of each frame's label."""
-    label = selection.coded("label")
-    known = np.array([numbers.get(value, UNLABELED) for value in label.values], dtype)
-    return known[label.codes] if len(selection) else np.zeros(0, dtype)
 
 
 def _numbers(targets: Sequence[Any]) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from dicomprep.database.queries.gallery import Filter, find_origin, find_transfo
 from dicomprep.database.queries.labeling import describe, neighbors
 from dicomprep.database.queries.predictions import find_predictions
 from dicomprep.database.queries.thumbnails import find_digests
+from dicomprep.database.queries.units import unit_events_of
 from dicomprep.web.bodies import query_number
 from dicomprep.web.census import Censuses
 from dicomprep.web.site import PageContext, image_not_found
@@ -81,6 +82,7 @@ class Gallery:
                 "origin": origin,
                 "transform": list(_flatten(find_transform(connection, frame_id))),
                 "events": label_events(connection, frame_id),
+                "unit_events": unit_events_of(connection, frame_id),
                 "prediction": find_predictions(connection, [frame_id], model=model).get(frame_id),
                 "strip": strip,
                 "siblings": kin,

@@ -182,7 +182,7 @@ class Labeling:
             before = labeling.current_label(connection, frame_id)
             if settings.overlap:
                 ask_for_more(connection, frame_id, share=settings.overlap, raters=settings.raters)
-            add_label(connection, frame_id, label, annotator=annotator)
+            add_label(connection, frame_id, label, annotator=annotator, adjudicated=settings.adjudicates)
             if settings.order.kind == "disagreement":  # it has been looked at: that may be the end of it
                 pass_image(connection, frame_id, annotator=annotator)
             note_command(connection, Command("label", frame_id), annotator=annotator, key=key)

@@ -109,6 +109,6 @@ def _choose_model(workspace: Workspace, order: labeling.Order) -> labeling.Order
         known = model_names(connection)
     if order.model and order.model not in known:
         raise ConfigError(f"--model {order.model}: choose from the imported models ({', '.join(known) or 'none yet'}).")
-    if order.kind != "shuffled" and not known:
+    if order.kind not in ("shuffled", "disputed") and not known:
         raise ConfigError(f"--order {order.kind} needs predictions; run `dicomprep predictions import FILE` first.")
     return replace(order, model=order.model or (known[0] if known else ""))

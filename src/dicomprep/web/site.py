@@ -43,6 +43,8 @@ class LabelSettings:
     overlap: float = 0.0
     """Share of the images (0…1) that are assigned to several annotators."""
     raters: int = 2
+    adjudicates: bool = False
+    """The labels that are given decide where annotators differ."""
     kinds: tuple[str, ...] = ()
     """Kinds of images in the queue and the gallery; none: those to train on."""
     classes: tuple[str, ...] = ()

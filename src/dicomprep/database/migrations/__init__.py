@@ -32,6 +32,7 @@ from dicomprep.database.migrations import (
     m0021_references,
     m0022_tombstones,
     m0023_splits,
+    m0024_units,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -60,5 +61,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0021_references.upgrade,
     m0022_tombstones.upgrade,
     m0023_splits.upgrade,
+    m0024_units.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -169,7 +169,7 @@ def find_frames(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[s
 
 def count_classes(connection: Connection) -> list[tuple[str, str, int]]:
     """(label, split, images) of what is labeled."""
-    labeled = images.c.id.in_(select(current_labels.c.frame_id))
+    labeled = images.c.id.in_(select(current_labels.c.frame_id)) & images.c.label.is_not(None)
     statement = select(images.c.label, images.c.split, func.count()).where(labeled)
     rows = connection.execute(statement.group_by(images.c.label, images.c.split))
     return [(row[0], row[1], row[2]) for row in rows]

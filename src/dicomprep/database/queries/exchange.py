@@ -41,8 +41,8 @@ def named_frames(connection: Connection) -> Iterator[NamedFrame]:
 
 
 def label_events(connection: Connection) -> Iterator[Sequence[Any]]:
-    """(filename, label, annotator, created_at) of every event of the log, in its order."""
-    columns = (frames.c.filename, labels.c.label, labels.c.annotator, labels.c.created_at)
+    """(filename, label, annotator, created_at, adjudicated) of every event of the log, in its order."""
+    columns = (frames.c.filename, labels.c.label, labels.c.annotator, labels.c.created_at, labels.c.adjudicated)
     joined = labels.join(frames, frames.c.id == labels.c.frame_id)
     yield from connection.execute(select(*columns).select_from(joined).order_by(labels.c.id))
 

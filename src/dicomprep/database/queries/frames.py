@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, Text, func, literal_column, null, select, tuple_
 
 from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.bulk import scan
 from dicomprep.database.conditions import parse_condition
+from dicomprep.database.consensus import decided_label
 from dicomprep.database.page_schema import current_labels
 from dicomprep.database.queries.failures import is_failure, is_without_images
 from dicomprep.database.queries.kinds import ALL, of_kinds, require_kinds
@@ -37,15 +38,8 @@ __all__ = [
     "select_frames",
 ]
 
-_LABEL: ColumnElement[Any] = (
-    select(current_labels.c.label)
-    .where(current_labels.c.frame_id == frames.c.id)
-    .order_by(current_labels.c.event_id.desc())
-    .limit(1)
-    .correlate(frames)
-    .scalar_subquery()
-)
-"""As the view `images` has it."""
+_LABEL: ColumnElement[Any] = func.coalesce(literal_column(decided_label("frames.id"), Text()), null())
+"""As the view `images` has it; a function, as SQLAlchemy names the parameters of `IN` after a plain expression."""
 
 _heads = groups.alias("heads")
 _GROUP_KEY: ColumnElement[Any] = (
@@ -155,7 +149,7 @@ def select_frames(connection: Connection, columns: Sequence[str], choice: Choice
 def class_names(connection: Connection) -> list[str]:
     """The labels that frames have now, in alphabetical order, whatever their split."""
     labeled = all_images.c.id.in_(select(current_labels.c.frame_id))
-    statement = select(all_images.c.label).where(labeled).distinct()
+    statement = select(all_images.c.label).where(labeled, all_images.c.label.is_not(None)).distinct()
     return sorted(connection.execute(statement).scalars())
 
 

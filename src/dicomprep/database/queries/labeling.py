@@ -83,7 +83,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """In which order images come: shuffled, uncertainty, disagreement or confident (then of which class)."""
+    """In which order images come: shuffled, disputed, uncertainty, disagreement or confident (then of which class)."""
 
     kind: str = "shuffled"
     of_class: str = ""
@@ -207,7 +207,7 @@ def newest_event(connection: Connection, annotator: str) -> Event | None:
 
 
 def current_label(connection: Connection, frame_id: int) -> str | None:
-    """The newest label of an image that stands, whoever gave it."""
+    """The label of an image that counts, whoever gave it."""
     statement = select(catalogue.c.label).where(catalogue.c.frame_id == frame_id)
     return connection.execute(statement).scalar()
 
@@ -231,7 +231,7 @@ def count_own_labels(connection: Connection, annotator: str) -> int:
 
 def ratings(connection: Connection, *, after: int, limit: int) -> dict[int, dict[str, str]]:
     """Of images with labels of several annotators, those with the next ids: who says what."""
-    several = select(catalogue.c.frame_id).where(catalogue.c.label.is_not(None), catalogue.c.votes > 1)
+    several = select(catalogue.c.frame_id).where(catalogue.c.votes > _ONE)
     several = several.where(catalogue.c.frame_id > after).order_by(catalogue.c.frame_id).limit(limit)
     statement = select(current_labels.c.frame_id, current_labels.c.annotator, current_labels.c.label)
     statement = statement.where(current_labels.c.frame_id.in_(several)).order_by(current_labels.c.frame_id)
@@ -242,6 +242,12 @@ def ratings(connection: Connection, *, after: int, limit: int) -> dict[int, dict
 
 
 def _by_prediction(order: Order) -> Select[Any]:
+    if order.kind == "disputed":
+        decided = exists().where(
+            current_labels.c.frame_id == catalogue.c.frame_id, current_labels.c.adjudicated == _ONE
+        )
+        disputed = (catalogue.c.votes > _ONE) & (catalogue.c.disputed > _ONE) & ~decided
+        return select(catalogue.c.frame_id).where(disputed).order_by(catalogue.c.frame_id)
     statement = select(prediction_summary.c.frame_id).join(
         catalogue, catalogue.c.frame_id == prediction_summary.c.frame_id
     )

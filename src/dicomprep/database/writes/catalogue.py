@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, exists, func, not_, or_, select, text
 
 from dicomprep.database.bulk import any_of, insert, look_up
+from dicomprep.database.consensus import decided_label
 from dicomprep.database.page_schema import catalogue, catalogue_counts
 from dicomprep.database.queries.kinds import of_kinds
 from dicomprep.database.schema import files, frames, groups
@@ -72,14 +73,14 @@ _IN_CATALOGUE = exists().where(catalogue.c.frame_id == frames.c.id)
 _FRAMES = select(frames.c.id).select_from(frames.join(files))
 _COUNTS = select(catalogue_counts.c.group_id, catalogue_counts.c.frames).where(any_of(catalogue_counts.c.group_id))
 
-_REFRESH_LABELS = text("""
+_REFRESH_LABELS = text(f"""
 UPDATE catalogue SET
     votes = (SELECT count(*) FROM standing WHERE standing.frame_id = catalogue.frame_id),
     disputed = (SELECT count(DISTINCT label) FROM standing WHERE standing.frame_id = catalogue.frame_id),
     first_by = (SELECT annotator FROM standing WHERE standing.frame_id = catalogue.frame_id ORDER BY event_id LIMIT 1),
-    label = (SELECT label FROM standing WHERE standing.frame_id = catalogue.frame_id ORDER BY event_id DESC LIMIT 1)
+    label = {decided_label("catalogue.frame_id")}
 WHERE frame_id BETWEEN :first AND :last AND frame_id IN (SELECT frame_id FROM standing)
-""")
+""")  # noqa: S608
 
 
 def refresh_labels(connection: Connection, frame_ids: Sequence[int]) -> None:

@@ -27,6 +27,7 @@ from dicomprep.database.schema import (
     releases,
     tombstones,
 )
+from dicomprep.database.unit_schema import unit_labels
 from dicomprep.database.version_schema import version_images
 from dicomprep.database.writes.duplicates import Duplicates
 from dicomprep.database.writes.pictures import Pictures
@@ -40,6 +41,9 @@ OF_FRAMES = (*EVENTS, current_labels, reservations, skips, prediction_summary, c
 _FRAMES = select(frames.c.id, frames.c.thumbnail_path, frames.c.source_digest, frames.c.stream_digest).where(
     any_of(frames.c.file_id)
 )
+_OF_FILES = files.join(groups, groups.c.id == files.c.group_id)
+_UNITS = select(files.c.series_key, files.c.study_key, groups.c.key).select_from(_OF_FILES).where(any_of(files.c.id))
+_LEVELS = {"series": files.c.series_key, "study": files.c.study_key, "patient": groups.c.key}
 _DIGESTS = select(files.c.digest).where(any_of(files.c.id))
 _WAITING_BY = [
     select(waiting.c.id).where(any_of(column))
@@ -60,7 +64,7 @@ def erase_files(connection: Connection, file_ids: Sequence[int], run_id: int, *,
 
     A duplicate in the hands of another patient takes the place of an original.
     """
-    known = list(look_up(connection, _FRAMES, file_ids))
+    known, units = list(look_up(connection, _FRAMES, file_ids)), list(look_up(connection, _UNITS, file_ids))
     pictures = {digest for row in known for digest in row[2:] if digest}
     contents = {digest for (digest,) in look_up(connection, _DIGESTS, file_ids) if digest}
     for query, values in zip(_WAITING_BY, (file_ids, contents, pictures, pictures), strict=True):
@@ -71,6 +75,7 @@ def erase_files(connection: Connection, file_ids: Sequence[int], run_id: int, *,
         _delete(connection, table, table.c.frame_id, [row[0] for row in known])
     _delete(connection, frames, frames.c.file_id, file_ids)
     _delete(connection, files, files.c.id, file_ids)
+    _erase_unit_labels(connection, units)
     duplicates.resolve(())
     Pictures(connection, run_id).hand_over((), duplicates.surfaced)
     return [row[1] for row in known]
@@ -98,6 +103,17 @@ def known_tombstones(connection: Connection) -> set[str]:
 def remove_tombstones(connection: Connection, owners: Collection[str]) -> int:
     """Let those come back; how many tombstones that were."""
     return connection.execute(delete(tombstones).where(tombstones.c.owner.in_(owners))).rowcount
+
+
+def _erase_unit_labels(connection: Connection, units: Sequence[tuple[str | None, ...]]) -> None:
+    """Remove what was said of series, studies and patients of which no input is left."""
+    for place, (level, column) in enumerate(_LEVELS.items()):
+        keys = {unit[place] for unit in units} - {None}
+        left = look_up(connection, select(column).select_from(_OF_FILES).where(any_of(column)), list(keys))
+        rows = [{"value": key} for key in keys - {row[0] for row in left}]
+        if rows:
+            mine = (unit_labels.c.level == level) & (unit_labels.c.unit_key == bindparam("value"))
+            connection.execute(delete(unit_labels).where(mine), rows)
 
 
 def _erase_waiting(connection: Connection, ids: Sequence[int]) -> None:

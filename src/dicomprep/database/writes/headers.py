@@ -15,16 +15,17 @@ from dicomprep.storage.paths import readable_path
 
 __all__ = ["record_headers"]
 
+_KEYS = ("accession_key", "study_number_key", "frame_of_reference_key")
 _READ = (
     update(files)
     .where(files.c.root == bindparam("of_root"), files.c.path == bindparam("of_path"))
-    .values({name: bindparam(name) for name in (*Tags._fields, "frame_of_reference_key")} | {"header_due": null()})
+    .values({name: bindparam(name) for name in (*Tags._fields, *_KEYS)} | {"header_due": null()})
 )
 _RECORDED = select(files.c.path, files.c.id).where(files.c.root == bindparam("root"), any_of(files.c.path))
 
 
 def record_headers(store: Store, outcomes: Sequence[Outcome]) -> None:
-    """Replace the tags of these files and what they say of images, and nothing else."""
+    """Replace the tags and keys of these files and what they say of images, and nothing else."""
     rows = [_row(outcome) for outcome in outcomes]
     if rows:
         with store.transaction() as connection:
@@ -42,5 +43,5 @@ def _record_references(connection: Connection, outcomes: Sequence[Outcome]) -> N
 def _row(outcome: Outcome) -> dict[str, Any]:
     source = outcome.task.source
     place = {"of_root": readable_path(source.root), "of_path": readable_path(source.path)}
-    space = {"frame_of_reference_key": outcome.instance.frame_of_reference_key}
-    return place | space | outcome.instance.tags._asdict()
+    keys = {name: getattr(outcome.instance, name) or None for name in _KEYS}
+    return place | outcome.instance.tags._asdict() | keys

@@ -45,16 +45,23 @@ class AnnotatorRow:
 
 
 def add_label(
-    connection: Connection, frame_id: int, label: str | None, *, annotator: str, undoes: int | None = None
+    connection: Connection,
+    frame_id: int,
+    label: str | None,
+    *,
+    annotator: str,
+    undoes: int | None = None,
+    adjudicated: bool = False,
 ) -> None:
     """Append to the log of labels; None takes the annotator's label back. Nothing is ever overwritten.
 
-    Raises LabelError where there is no such image.
+    An `adjudicated` label decides where annotators differ. Raises LabelError where there is no such image.
     """
     if connection.execute(select(frames.c.id).where(frames.c.id == frame_id)).first() is None:
         raise LabelError(f"There is no image {frame_id}.")
     enter_annotator(connection, annotator)
     row = {"frame_id": frame_id, "label": label, "annotator": annotator, "created_at": now(), "undoes": undoes}
+    row["adjudicated"] = int(adjudicated)
     connection.execute(labels.insert().values(row))
     held = (reservations.c.frame_id == frame_id) & (reservations.c.annotator == annotator)
     connection.execute(delete(reservations).where(held))
@@ -63,9 +70,10 @@ def add_label(
 def undo_label(connection: Connection, event: Event) -> str | None:
     """Take back what an annotator did last; the label of his that stands again, if there was one."""
     mine = (labels.c.annotator == event.annotator) & (labels.c.frame_id == event.frame_id)
-    earlier = select(labels.c.label).where(mine, labels.c.id < event.id).order_by(labels.c.id.desc())
-    before = connection.execute(earlier.limit(1)).scalar()
-    add_label(connection, event.frame_id, before, annotator=event.annotator, undoes=event.id)
+    earlier = select(labels.c.label, labels.c.adjudicated).where(mine, labels.c.id < event.id)
+    row = connection.execute(earlier.order_by(labels.c.id.desc()).limit(1)).first()
+    before, decides = (None, 0) if row is None else (row[0], row[1])
+    add_label(connection, event.frame_id, before, annotator=event.annotator, undoes=event.id, adjudicated=bool(decides))
     return before
 
 

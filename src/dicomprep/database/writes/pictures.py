@@ -59,8 +59,8 @@ _HAND_OVER = {
 }
 _MODELS_OF = select(predictions.c.model).where(any_of(predictions.c.frame_id)).distinct()
 _RESTORE_CURRENT_LABELS = text("""
-INSERT INTO standing (frame_id, annotator, label, event_id)
-SELECT frame_id, annotator, label, id FROM labels WHERE label IS NOT NULL AND id IN (
+INSERT INTO standing (frame_id, annotator, label, event_id, adjudicated)
+SELECT frame_id, annotator, label, id, adjudicated FROM labels WHERE label IS NOT NULL AND id IN (
     SELECT max(id) FROM labels WHERE frame_id = :frame_id GROUP BY annotator
 )
 """)

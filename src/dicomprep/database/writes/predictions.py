@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, func, select, text
 
 from dicomprep.database.bulk import insert
+from dicomprep.database.consensus import decided_label
 from dicomprep.database.page_schema import models, prediction_summary
 from dicomprep.database.schema import predictions
 from dicomprep.database.writes.rows import now
@@ -58,16 +59,15 @@ JOIN frames ON frames.id = ranked.frame_id JOIN files ON files.id = frames.file_
 JOIN groups ON groups.id = files.group_id
 WHERE ranked.place = 1 AND groups.split <> 'test'
 """)
-_COMPARE = """
+_COMPARE = f"""
 UPDATE predicted SET
     votes = (SELECT count(*) FROM standing WHERE standing.frame_id = predicted.frame_id),
     disagrees = (
-        SELECT count(*) FROM (
-            SELECT label FROM standing WHERE standing.frame_id = predicted.frame_id ORDER BY event_id DESC LIMIT 1
-        ) AS newest WHERE {find}(',' || newest.label || ',', ',' || predicted.label || ',') = 0
+        SELECT count(*) FROM (SELECT {decided_label("predicted.frame_id")} AS label) AS decided
+        WHERE {{find}}(',' || decided.label || ',', ',' || predicted.label || ',') = 0
     )
-WHERE {which} AND frame_id IN (SELECT frame_id FROM standing)
-"""
+WHERE {{which}} AND frame_id IN (SELECT frame_id FROM standing)
+"""  # noqa: S608
 
 
 def add_scores(connection: Connection, model: str, scores: Sequence[Score]) -> None:

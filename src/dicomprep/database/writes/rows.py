@@ -64,6 +64,8 @@ class InputRow:
     modality: str | None
     study_key: str | None
     series_key: str | None
+    accession_key: str | None
+    study_number_key: str | None
     tags: Tags
     extra_tags: str | None
     is_lossy: int
@@ -133,6 +135,8 @@ def input_row(outcome: Outcome, *, group_ids: Mapping[str, int], run_id: int, fi
         modality=_text(instance.modality, MAX_MODALITY_CHARACTERS),
         study_key=instance.study_key or None,
         series_key=instance.series_key or None,
+        accession_key=instance.accession_key or None,
+        study_number_key=instance.study_number_key or None,
         tags=instance.tags,
         extra_tags=instance.extra_tags,
         is_lossy=int(instance.is_lossy),
