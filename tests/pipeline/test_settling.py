@@ -100,6 +100,14 @@ def test_folds_are_as_large_in_each_stratum_and_in_all() -> None:
     assert max(sizes) - min(sizes) <= 1
 
 
+def test_who_has_no_image_takes_no_place() -> None:
+    patients = drawn(20, seed=1)
+    alone = deal_folds(patients, (), 5)
+    empty = [Patient((n + 100,), "train", n << 50, has_images=False) for n in range(50)]
+    both = deal_folds([*patients, *empty], empty, 5)
+    assert Counter(both[patient] for patient in patients) == Counter(alone.values()) == dict.fromkeys(range(5), 4)
+
+
 def record(store: Store, files: list[tuple[int, File]], rule: SplitRule) -> None:
     run_id = store.begin_run(version="x", root="/in", options={"splits": {"split": "80/10/10"}})
     store.record([outcome(n, f) for n, f in files], run_id=run_id, fingerprint="f", rule=rule)

@@ -37,10 +37,13 @@ COST, BLOCK = 2**15, 8
 SECONDS_A_PATIENT = 0.1
 """About what one hash takes a core, to say how long it will be."""
 
-MAX_COST = 2**20
+MAX_COST = 2**17
 """Of files that others made: they could ask for any amount of memory."""
 
-MAX_FILE_BYTES = 1 << 30
+MAX_MEMORY = 1 << 30
+"""Bytes that all hashes that are made at once may take."""
+
+MAX_FILE_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class Commitments:
     def hash_all(self, draws: Iterable[int], code: bytes) -> dict[int, str]:
         """Of many, on all cores."""
         distinct = sorted(set(draws))
-        with ThreadPoolExecutor(os.cpu_count(), "dicomprep hashing") as cores:
+        most = max(1, MAX_MEMORY // (128 * self.cost * BLOCK))
+        with ThreadPoolExecutor(min(most, os.cpu_count() or 1), "dicomprep hashing") as cores:
             return dict(zip(distinct, cores.map(lambda draw: self.hash(draw, code), distinct), strict=True))
 
 

@@ -1,6 +1,5 @@
 """Import of an official split, and export of splits under pseudonyms."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +8,14 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dicomprep.database.connection import read_meta
-from dicomprep.database.queries.audit import last_split
+from dicomprep.database.queries.options import last_splits
 from dicomprep.database.queries.patients import RecordedGroup, heads_of, recorded_groups
 from dicomprep.database.writes.imported import Assigned, assign_splits, decide
 from dicomprep.database.writes.splits import close_test, recorded_seed, recorded_splits
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.patients import HEADINGS, MatchedPatients, RowUnit, match_patients
 from dicomprep.exchange.tables import ReadTable, read_table, write_table
-from dicomprep.splits import SPLIT_NAMES, TEST, TRAIN, VAL, GroupBy, SplitRule, Splits
+from dicomprep.splits import SPLIT_NAMES, TEST, TRAIN, VAL, GroupBy, SplitRule
 from dicomprep.workspace import Workspace
 
 __all__ = ["MAX_SHOWN_ROWS", "SplitsImported", "committable_groups", "export_splits", "import_splits", "require_splits"]
@@ -142,7 +141,7 @@ def _import(
     closes_test = TEST in splits and not new_in_test
     if TEST in splits:
         close_test(connection, closed=closes_test)
-    rule = SplitRule(key, recorded_splits(connection, _recorded_options(connection)), closes_test)
+    rule = SplitRule(key, recorded_splits(connection, last_splits(connection)), closes_test)
     assigned = assign_splits(connection, {g: decide(s) for g, s in wanted.items()}, rule, closes_test=closes_test)
     empty = splits.count(None)
     missing = [table.lines[n] for n, found in enumerate(matched.groups) if not found and splits[n] is not None]
@@ -156,12 +155,6 @@ def _import(
         assigned=assigned,
         closed_test=closes_test,
     )
-
-
-def _recorded_options(connection: Connection) -> Splits:
-    """The options of the newest run."""
-    recorded = last_split(connection)
-    return Splits(**json.loads(recorded)["splits"]) if recorded else Splits()
 
 
 def _read_splits(table: ReadTable) -> list[str | None]:

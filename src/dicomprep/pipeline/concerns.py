@@ -1,6 +1,5 @@
 """Concerns about a data set, to be known before training on it: the same sentences in runs, `status` and `audit`."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +9,9 @@ from sqlalchemy import Connection
 from dicomprep.config import SPLIT_NAMES, TEST, GroupBy, Splits
 from dicomprep.database.connection import read_meta
 from dicomprep.database.queries import counts
-from dicomprep.database.queries.audit import count_by_kind, last_split
+from dicomprep.database.queries.audit import count_by_kind
 from dicomprep.database.queries.concerns import changed_splits
+from dicomprep.database.queries.options import last_splits
 from dicomprep.database.queries.roots import count_recorded, recorded_roots
 from dicomprep.database.writes.absent import count_absent
 from dicomprep.database.writes.splits import CLOSED_TEST
@@ -21,7 +21,7 @@ from dicomprep.storage.paths import actual_path
 from dicomprep.storage.place import is_url
 from dicomprep.storage.roots import Part
 
-__all__ = ["absent_inputs", "concerns", "last_splits", "percentages", "unreachable_roots"]
+__all__ = ["absent_inputs", "concerns", "percentages", "unreachable_roots"]
 
 MIN_PATIENTS = 5
 """Patients in a split, below which its metrics are not reliable."""
@@ -66,12 +66,6 @@ def unreachable_roots(connection: Connection) -> Iterator[str]:
         count = count_recorded(connection, Part(root)) if state else 0
         if count:
             yield f"The source folder {root} of {count_of(count, 'recorded file')} is {state}. Is its disk mounted?"
-
-
-def last_splits(connection: Connection) -> Splits:
-    """The options of the newest run for splits."""
-    recorded = last_split(connection)
-    return Splits(**json.loads(recorded)["splits"]) if recorded else Splits()
 
 
 def percentages(counts: Sequence[int], *, digits: int = 1) -> list[float]:

@@ -7,11 +7,11 @@ from sqlalchemy import Connection
 
 from dicomprep.checks.audit.section import Section
 from dicomprep.database.queries import audit as queries
+from dicomprep.database.queries.options import last_splits
 from dicomprep.database.writes.groups import Move, join_groups, take_back
 from dicomprep.database.writes.settling import settle_folds
 from dicomprep.database.writes.splits import recorded_splits
 from dicomprep.errors import ConfigError, count_of
-from dicomprep.pipeline.concerns import last_splits
 from dicomprep.splits import SplitRule
 from dicomprep.workspace import Workspace
 

@@ -10,12 +10,13 @@ from dicomprep.config import SPLIT_NAMES, TEST, Splits
 from dicomprep.database.connection import read_meta
 from dicomprep.database.kinship import MAX_CROWD_GROUPS, MAX_STUDY_GROUPS
 from dicomprep.database.queries import audit as queries
+from dicomprep.database.queries.options import last_splits
 from dicomprep.database.queries.strata import groups_where
 from dicomprep.database.writes.groups import IMPORTED, PINNED, WHERE
 from dicomprep.database.writes.settling import FILLED
 from dicomprep.database.writes.splits import CLOSED_TEST
 from dicomprep.errors import count_of
-from dicomprep.pipeline.concerns import concerns, last_splits, percentages, unreachable_roots
+from dicomprep.pipeline.concerns import concerns, percentages, unreachable_roots
 from dicomprep.splits import drawn_shares
 
 __all__ = ["classes", "patients", "shares"]

@@ -10,7 +10,7 @@ from dicomprep.database.count_schema import input_counts as counted
 from dicomprep.database.page_schema import current_labels
 from dicomprep.database.queries import counts
 from dicomprep.database.queries.kinds import is_in_images
-from dicomprep.database.schema import files, frames, groups, images, runs
+from dicomprep.database.schema import files, frames, groups, images
 
 __all__ = [
     "DuplicatePair",
@@ -30,7 +30,6 @@ __all__ = [
     "joined_sets",
     "keys_and_images",
     "largest_set",
-    "last_split",
     "splits_of",
 ]
 
@@ -173,11 +172,6 @@ def count_classes(connection: Connection) -> list[tuple[str, str, int]]:
     statement = select(images.c.label, images.c.split, func.count()).where(labeled)
     rows = connection.execute(statement.group_by(images.c.label, images.c.split))
     return [(row[0], row[1], row[2]) for row in rows]
-
-
-def last_split(connection: Connection) -> str | None:
-    """The options of the newest run, as JSON."""
-    return connection.execute(select(runs.c.options).order_by(runs.c.id.desc()).limit(1)).scalar()
 
 
 def _count(connection: Connection, statement: object) -> int:

@@ -24,6 +24,7 @@ class Patient:
     is_free: bool = True
     """New in this delivery, not labeled, and drawn: may still be in any split."""
     has_images: bool = True
+    """Who has none is dealt like the others, and counts for nothing."""
     stratum: str = ""
     fold: int | None = None
 
@@ -35,14 +36,14 @@ def deal_splits(
 
     The draw chooses among the splits that are behind their share in the stratum, the likelier the more they are.
     """
-    counts = Counter((patient.stratum, patient.split) for patient in known)
+    counts = Counter((patient.stratum, patient.split) for patient in known if patient.has_images)
     dealt: dict[Patient, str] = {}
     for patient in _shuffled(patients):
         stratum, own = patient.stratum, _shares_of(patient, shares)
         total = sum(counts[stratum, name] for name in SPLIT_NAMES) + 1
         missing = {name: max(0.0, share * total - counts[stratum, name]) for name, share in own.items()}
         dealt[patient] = _pick(missing, patient.draw)
-        counts[stratum, dealt[patient]] += 1
+        counts[stratum, dealt[patient]] += patient.has_images
     return dealt
 
 
@@ -66,15 +67,16 @@ def fill_splits(patients: Sequence[Patient], shares: Mapping[str, float]) -> dic
 
 def deal_folds(patients: Iterable[Patient], known: Iterable[Patient], folds: int) -> dict[Patient, int]:
     """Give each patient the fold with the fewest of his stratum, then of all; the draw decides between equal ones."""
-    in_stratum = Counter((patient.stratum, patient.fold) for patient in known)
-    in_fold = Counter(patient.fold for patient in known)
+    shown = [patient for patient in known if patient.has_images]
+    in_stratum = Counter((patient.stratum, patient.fold) for patient in shown)
+    in_fold = Counter(patient.fold for patient in shown)
     dealt: dict[Patient, int] = {}
     for patient in _shuffled(patients):
         first = patient.draw % folds
         turns = [(first + step) % folds for step in range(folds)]
         *_, fold = min((in_stratum[patient.stratum, t], in_fold[t], place, t) for place, t in enumerate(turns))
-        in_stratum[patient.stratum, fold] += 1
-        in_fold[fold] += 1
+        in_stratum[patient.stratum, fold] += patient.has_images
+        in_fold[fold] += patient.has_images
         dealt[patient] = fold
     return dealt
 
