@@ -157,7 +157,7 @@ def _run(place: Path, files: int, scheduler: int) -> None:
     config = Config.of("/", scheduler=str(place / "scheduler.json"))
     sources = (source for start in range(0, files, PIECE) for source in find_sources(range(start, start + PIECE)))
     workspace = Workspace.create(place / "x.db", place / "images")
-    run(workspace, config, listener=sampler, sources=sources, work="benchmarks.enduring:say")
+    run(workspace, config, listener=sampler, sources=lambda _spool: sources, work="benchmarks.enduring:say")
     print(json.dumps([asdict(sample) for sample in sampler.samples]))
 
 

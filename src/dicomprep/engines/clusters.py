@@ -56,7 +56,10 @@ def open_cluster(options: EngineOptions, jobs: JobOptions | None, *, workers: in
     Raises ConfigError where Dask is not installed, EnvironmentFault where the cluster cannot be reached or started.
     """
     distributed = load_extra("distributed", extra="dask", purpose="--engine dask")
+    import dask
+
     with ExitStack() as stack, warnings.catch_warnings(action="ignore"), launching():
+        stack.enter_context(dask.config.set(DASK_SETTINGS))  # to the end: a worker that was killed is started again
         stack.enter_context(_silenced())
         if options.scheduler is not None:
             cluster = _connect(distributed, options.scheduler, tls=options.tls)
@@ -97,9 +100,6 @@ def _is_here(address: str) -> bool:
 
 
 def _start_local(distributed: Any, workers: int, *, tls: bool, stack: ExitStack) -> Cluster:  # noqa: ANN401
-    import dask
-
-    stack.enter_context(dask.config.set(DASK_SETTINGS))  # to the end: a worker that was killed is started again
     with _explained("Dask cannot be started"):
         cluster = distributed.LocalCluster(
             n_workers=1,
@@ -123,8 +123,6 @@ def _start_jobs(
     tls: bool,
     stack: ExitStack,
 ) -> Cluster:
-    import dask
-
     with keep_handlers():
         jobqueue = load_extra("dask_jobqueue", extra="dask", purpose=f"--cluster {kind}")
     start = getattr(jobqueue, CLUSTER_CLASSES[kind])
@@ -132,7 +130,6 @@ def _start_jobs(
     if shutil.which(submit) is None:
         raise EnvironmentFault(f"--cluster {kind}: there is no command {submit} here. Run it where jobs are submitted.")
     secured, refusals, folder = tls or not is_loopback(jobs.interface), list[str](), str(Path.cwd())
-    stack.enter_context(dask.config.set(DASK_SETTINGS))
     with _explained(f"The {kind} cluster cannot be started"):
         cluster = start(
             **job_arguments(kind, jobs),

@@ -20,6 +20,7 @@ DASK_SETTINGS: dict[str, Any] = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
+    "distributed.admin.low-level-log-length": 10,  # of messages: each connection would keep the last thousand bundles
     "distributed.client.scheduler-info-interval": "60s",  # a description of all workers, which nobody reads
     "distributed.admin.tick.interval": "1s",  # to wake up fifty times a second costs a percent of a core
     "distributed.admin.tick.limit": "60s",
