@@ -182,6 +182,14 @@ files = Table(
     Column("header_due", Integer),
     Column("frame_of_reference_key", BigInteger),
     *(Column(name, String(32)) for name in ("accession_key", "study_number_key")),
+    *(
+        Column(f"{name}{ending}", type_)
+        for name in ("plane", "kernel", "contrast", "weighting")
+        for ending, type_ in (("", String(16)), ("_reason", Text))
+    ),
+    Column("inversion_time_ms", Float),
+    Column("b_values", Text),
+    *(Column(name, Float) for name in ("trigger_time_ms", "cardiac_phase_percent")),
     Index("files_by_path", "root", "path", unique=True),
     Index("files_by_folded_name", "folded_name"),
     Index("files_by_digest", "digest"),

@@ -118,7 +118,11 @@ class Attributes:
 
     def raw(self, keyword: str) -> bytes:
         """The value as it is written, numbers as text; empty if there is none or it is too long."""
-        element = self._raw.get(_tag(keyword))
+        return self.raw_of(_tag(keyword))
+
+    def raw_of(self, tag: BaseTag) -> bytes:
+        """The same of a private element, which has no keyword."""
+        element = self._raw.get(tag)
         if element is None:
             return b""
         value = element.value

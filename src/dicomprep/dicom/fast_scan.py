@@ -21,6 +21,7 @@ __all__ = [
     "MAX_CHARACTER_SET_BYTES",
     "OVERLAY_ROWS",
     "PIXEL_KEYWORDS",
+    "PRIVATE_B_VALUES",
     "SCANNED_BYTES",
     "TAGS",
     "WANTED",
@@ -70,6 +71,10 @@ WANTED = (
     "SequenceOfUltrasoundRegions", "SeriesDescription", "ProtocolName", "StudyDescription",
     "ViewCodeSequence", "AnatomicRegionSequence", "SpecimenLabelInImage", "RecognizableVisualFeatures",
     "PresentationIntentType",
+    # what a series is: kernel, contrast, weighting, b-values
+    "ConvolutionKernel", "ContrastBolusAgent", "ContrastBolusAgentSequence", "ContrastBolusVolume",
+    "ScanningSequence", "SequenceVariant", "SequenceName", "PulseSequenceName", "EchoPulseSequence", "InversionTime",
+    "FlipAngle", "AcquisitionContrast", "DiffusionBValue", "TriggerTime", "NominalPercentageOfCardiacPhase",
 )  # fmt: skip
 TAGS = {keyword: BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None}
 """The very objects under which scanned elements are kept: they are found without being compared."""
@@ -79,6 +84,13 @@ OVERLAY_ROWS = BaseTag(0x60000010)
 
 OVERLAY_BIT_POSITIONS = tuple(BaseTag(0x60000102 + (number << 17)) for number in range(16))
 """Of each overlay (60xx,0102): not zero where the plane lies in unused bits of the pixels."""
+
+PRIVATE_B_VALUES = {
+    b"SIEMENS MR HEADER": (BaseTag(0x00190010), BaseTag(0x0019100C)),
+    b"GEMS_PARM_01": (BaseTag(0x00430010), BaseTag(0x00431039)),
+    b"Philips Imaging DD 001": (BaseTag(0x20010010), BaseTag(0x20011003)),
+}
+"""By private creator: where it stands, and the element of its block that has the b-value."""
 
 CHARACTER_SET = BaseTag(0x00080005)
 MAX_CHARACTER_SET_BYTES = 4096
@@ -95,7 +107,9 @@ _Elements = dict[BaseTag, RawDataElement]
 def wanted_tags(extra: tuple[str, ...] = ()) -> list[BaseTag]:
     """What is picked out of a data set, with `extra` keywords beyond the usual."""
     more = (tag_for_keyword(keyword) for keyword in extra if keyword not in TAGS)
-    return [*TAGS.values(), OVERLAY_ROWS, *OVERLAY_BIT_POSITIONS, *(BaseTag(tag) for tag in more if tag is not None)]
+    others = (BaseTag(tag) for tag in more if tag is not None)
+    private = (tag for tags in PRIVATE_B_VALUES.values() for tag in tags)
+    return [*TAGS.values(), OVERLAY_ROWS, *OVERLAY_BIT_POSITIONS, *private, *others]
 
 
 def scan_dataset(

@@ -4,13 +4,13 @@ Words count as whole tokens, and only those listed here. A reason names the attr
 recorded: it quotes nothing of anyone.
 """
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.frame_types import end_groups, has_groups, read_frame_types
+from dicomprep.dicom.phrases import find_phrase, plain_words
 from dicomprep.dicom.vocabulary import LABEL_MAP, SECONDARY_CAPTURE, SLIDE_COORDINATES, WHOLE_SLIDE
 from dicomprep.errors import InputError
 from dicomprep.privacy.allow_list import Kind
@@ -128,7 +128,7 @@ def read_kind(root: Attributes) -> tuple[Kind, str]:
 @lru_cache(maxsize=1024)
 def _decide(said: _Said) -> tuple[Kind, str]:
     """The first rule that holds; the gravest mistakes are guarded against first."""
-    types, described = _types(said), _words(said.description)
+    types, described = _types(said), plain_words(said.description)
     found = _by_object(said) or _by_slide(said, types) or _by_pattern(types, described, said)
     found = found or _by_screen(said, types, described) or _by_scout(said, types, described)
     return found or _by_derivation(said, types, described)
@@ -159,9 +159,9 @@ def _by_slide(said: _Said, types: tuple[str, ...]) -> tuple[Kind, str] | None:
 def _by_pattern(types: tuple[str, ...], described: str, said: _Said) -> tuple[Kind, str] | None:
     if word := _first(_PATTERNS, types):
         return Kind.TEST_PATTERN, f"Image Type {word}"
-    if word := _phrase(_PATTERNS, described):
+    if word := find_phrase(_PATTERNS, described):
         return Kind.TEST_PATTERN, f"Series Description {word}"
-    word = _phrase(_PATTERNS, _words(said.protocol))
+    word = find_phrase(_PATTERNS, plain_words(said.protocol))
     return (Kind.TEST_PATTERN, f"Protocol Name {word}") if word else None
 
 
@@ -169,12 +169,12 @@ def _by_screen(said: _Said, types: tuple[str, ...], described: str) -> tuple[Kin
     """Pages of doses and protocols, screenshots, scanned documents."""
     if word := _first(_SCREEN_TYPES, types):
         return Kind.SCREEN, f"Image Type {word}"
-    if word := _phrase(_SCREEN_PHRASES, described):
+    if word := find_phrase(_SCREEN_PHRASES, described):
         return Kind.SCREEN, f"Series Description {word}"
     if said.conversion in _SCREEN_CONVERSIONS:
         return Kind.SCREEN, f"Conversion Type {said.conversion} ({_SCREEN_CONVERSIONS[said.conversion]})"
     is_color_capture = _is_capture(said) and said.is_color and said.modality in _SECTIONS
-    if is_color_capture and not _first(_DERIVED_TYPES, types) and not _phrase(_DERIVED_PHRASES, described):
+    if is_color_capture and not _first(_DERIVED_TYPES, types) and not find_phrase(_DERIVED_PHRASES, described):
         return Kind.SCREEN, f"color Secondary Capture of Modality {said.modality}"
     return None
 
@@ -186,9 +186,9 @@ def _by_scout(said: _Said, types: tuple[str, ...], described: str) -> tuple[Kind
     if said.modality not in _SECTIONS or (said.is_axial and "AXIAL" in types):
         return None
     words = (*_SCOUT_WORDS, *_MR_SCOUT_PHRASES) if said.modality == "MR" else _SCOUT_WORDS
-    sayings = (("Series Description", described), ("Protocol Name", "" if described else _words(said.protocol)))
+    sayings = (("Series Description", described), ("Protocol Name", "" if described else plain_words(said.protocol)))
     for name, text in sayings:
-        if (word := _phrase(words, text)) and not _phrase(_NOT_SCOUTS, text):
+        if (word := find_phrase(words, text)) and not find_phrase(_NOT_SCOUTS, text):
             return Kind.LOCALIZER, f"{name} {word}"
     return None
 
@@ -200,7 +200,7 @@ def _by_derivation(said: _Said, types: tuple[str, ...], described: str) -> tuple
         return _explain_derived(said, is_secondary="SECONDARY" in types)
     if "SECONDARY" in types and types[:1] != ("ORIGINAL",):
         return Kind.DERIVED, "Image Type SECONDARY"
-    if not types and (word := _phrase(_DERIVED_PHRASES, described)):
+    if not types and (word := find_phrase(_DERIVED_PHRASES, described)):
         return Kind.DERIVED, f"Series Description {word}"
     return Kind.ORIGINAL, "Image Type ORIGINAL" if "ORIGINAL" in types else "nothing says otherwise"
 
@@ -223,30 +223,13 @@ def _types(said: _Said) -> tuple[str, ...]:
 
 
 def _values(raw: bytes) -> list[str]:
-    values = (_words(value) for value in raw.split(b"\\")[:16])
+    values = (plain_words(value) for value in raw.split(b"\\")[:16])
     return [value for value in values if value]
 
 
 def _first(wanted: Iterable[str], values: tuple[str, ...]) -> str:
     """The first of the wanted values that is there."""
     return next((word for word in wanted if word in values), "")
-
-
-def _phrase(wanted: Iterable[str], text: str) -> str:
-    """The first of the wanted phrases that a text has as whole words."""
-    padded = f" {text} "
-    return next((phrase for phrase in wanted if f" {phrase} " in padded), "") if text else ""
-
-
-@lru_cache(maxsize=4096)
-def _words(raw: bytes) -> str:
-    """Words in capitals with a space between, without their accents: `3-Plane_Loc` is `3 PLANE LOC`."""
-    text = raw.decode("latin-1").upper().translate(_PLAIN)
-    return " ".join(_WORD.findall(text))
-
-
-_WORD = re.compile(r"[A-Z0-9]+")
-_PLAIN = str.maketrans({"Ä": "A", "Ö": "O", "Ü": "UE", "É": "E", "È": "E", "Á": "A", "Í": "I", "Ó": "O", "Ã": "A"})
 
 
 def _is_capture(said: _Said) -> bool:

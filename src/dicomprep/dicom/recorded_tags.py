@@ -14,13 +14,18 @@ from functools import lru_cache
 from dicomprep.dicom import vocabulary
 from dicomprep.dicom.attributes import Attributes, read_code
 from dicomprep.dicom.codes import REGIONS, VIEWS, read_coded, read_modifiers
+from dicomprep.dicom.contrast import read_contrast
+from dicomprep.dicom.diffusion import read_b_values
 from dicomprep.dicom.grayscale import FrameAttributes
+from dicomprep.dicom.kernels import read_kernel
 from dicomprep.dicom.kinds import read_kind
 from dicomprep.dicom.mammograms import read_view
 from dicomprep.dicom.numbers import read_number, read_whole
+from dicomprep.dicom.planes import read_plane_name
 from dicomprep.dicom.positions import read_index
 from dicomprep.dicom.spacing import read_spacing
 from dicomprep.dicom.terms import clinical_terms
+from dicomprep.dicom.weighting import Timing, read_timing, read_weighting
 from dicomprep.errors import InputError
 from dicomprep.privacy.allow_list import AGE_CAP, Tags, is_plausible
 
@@ -76,7 +81,35 @@ def read_tags(root: Attributes) -> Tags:
         kind_reason=reason,
         view_modifiers=read_modifiers(root) or None,
     )
+    tags = _with_series(tags, root)
     return _with_labels(tags, root) if root.code("Modality") == "MG" else tags
+
+
+def _with_series(tags: Tags, root: Attributes) -> Tags:
+    """What says which series of an examination this is."""
+    plane, kernel, contrast = read_plane_name(root), read_kernel(root), read_contrast(root)
+    is_mr = root.code("Modality") == "MR"
+    timing = read_timing(root) if is_mr else Timing(None, None, None, None)
+    b_values = read_b_values(root) if is_mr else ()
+    weighting = read_weighting(root, timing, b_values)
+    return tags._replace(
+        plane=plane[0],
+        plane_reason=plane[1],
+        kernel=kernel[0],
+        kernel_reason=kernel[1],
+        contrast=contrast[0],
+        contrast_reason=contrast[1],
+        weighting=weighting[0],
+        weighting_reason=weighting[1],
+        inversion_time_ms=_plausible("inversion_time_ms", timing.inversion),
+        b_values="\\".join(f"{value:g}" for value in b_values) or None,
+        trigger_time_ms=read_number(root.raw("TriggerTime"), "trigger_time_ms"),
+        cardiac_phase_percent=read_number(root.raw("NominalPercentageOfCardiacPhase"), "cardiac_phase_percent"),
+    )
+
+
+def _plausible(column: str, number: float | None) -> float | None:
+    return number if number is not None and is_plausible(column, number) else None
 
 
 def _with_labels(tags: Tags, root: Attributes) -> Tags:

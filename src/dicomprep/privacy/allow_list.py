@@ -80,6 +80,24 @@ class Tags(NamedTuple):
     """FOR PRESENTATION or FOR PROCESSING, of MG, DX and IO."""
     description_terms: str | None = None
     """Clinical words of the descriptions, with spaces between; all others are left out."""
+    plane: str | None = None
+    """axial, coronal, sagittal, oblique or unknown."""
+    plane_reason: str | None = None
+    kernel: str | None = None
+    """Of CT: soft, bone, lung or unknown."""
+    kernel_reason: str | None = None
+    contrast: str | None = None
+    """yes, no or unknown."""
+    contrast_reason: str | None = None
+    weighting: str | None = None
+    """Of MR: T1, T2, FLAIR … or unknown."""
+    weighting_reason: str | None = None
+    inversion_time_ms: float | None = None
+    b_values: str | None = None
+    """In s/mm², ascending, with backslashes between them."""
+    trigger_time_ms: float | None = None
+    cardiac_phase_percent: float | None = None
+    """Of the cycle from one heartbeat to the next."""
 
 
 class Position(NamedTuple):
@@ -121,6 +139,10 @@ LIMITS: Mapping[str, Limits] = MappingProxyType(
         "magnetic_field_t": Limits(0, 30),
         "repetition_time_ms": Limits(0, 99_999),
         "echo_time_ms": Limits(0, 9_999),
+        "inversion_time_ms": Limits(0, 99_999),
+        "trigger_time_ms": Limits(0, 99_999),
+        "cardiac_phase_percent": Limits(0, 100),
+        "b_values": Limits(0, 50_000),
         "rows": _SIZE,
         "columns": _SIZE,
         "row_spacing_mm": _LENGTH,

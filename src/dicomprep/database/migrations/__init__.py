@@ -33,6 +33,7 @@ from dicomprep.database.migrations import (
     m0022_tombstones,
     m0023_splits,
     m0024_units,
+    m0025_series_tags,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -62,5 +63,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0022_tombstones.upgrade,
     m0023_splits.upgrade,
     m0024_units.upgrade,
+    m0025_series_tags.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -1,10 +1,12 @@
 """What each image is: masks, dose grids, maps, scouts and screens leave `images`, and have views of their own."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection
 
 from dicomprep.database.migrations.m0002_tags import TAGS_VIEW
 
-__all__ = ["upgrade"]
+__all__ = ["tags_view", "upgrade"]
 
 _COLUMNS = """
 ALTER TABLE files ADD COLUMN kind VARCHAR(16);
@@ -112,7 +114,7 @@ def upgrade(connection: Connection) -> None:
         connection.exec_driver_sql(f"DROP VIEW {name}")
     for name, condition in _VIEWS.items():
         connection.exec_driver_sql(_IMAGES.format(name=name) + condition)
-    connection.exec_driver_sql(_tags_view())
+    connection.exec_driver_sql(tags_view())
 
 
 def _count_anew(connection: Connection, *, is_sqlite: bool) -> None:
@@ -126,12 +128,12 @@ def _count_anew(connection: Connection, *, is_sqlite: bool) -> None:
     connection.exec_driver_sql("ALTER TABLE files ENABLE TRIGGER USER")
 
 
-def _tags_view() -> str:
-    """As m0013 left it, with the new columns."""
+def tags_view(later: Iterable[str] = ()) -> str:
+    """As m0013 left it, with the new columns, and those of a later migration."""
     view = TAGS_VIEW.replace("frames.slice_position_mm,", "frames.slice_position_mm, frames.image_orientation,")
     seen = "CASE WHEN releases.digest = frames.digest THEN releases.released ELSE 0 END"
     view = view.replace(seen, "releases.released")
-    new = ("kind", "kind_reason", "view_modifiers", "presentation_intent", "description_terms")
+    new = ("kind", "kind_reason", "view_modifiers", "presentation_intent", "description_terms", *later)
     view = view.replace("files.extra_tags,", f"{', '.join(f'files.{name}' for name in new)}, files.extra_tags,")
     risk = ", ".join(_RISK.format(column=column) for column in ("burned_in", "burned_in_reasons"))
     view = view.replace("frames.burned_in, frames.burned_in_reasons", risk)
