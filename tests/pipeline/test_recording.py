@@ -20,6 +20,7 @@ from dicomprep.errors import ErrorCode
 from dicomprep.models import Instance, Outcome, Status, Task, Written
 from dicomprep.privacy.allow_list import Position, Tags
 from dicomprep.privacy.burned_in import Reason
+from dicomprep.splits import SplitRule, Splits
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.source import Version
 from tests.running import Place
@@ -31,7 +32,22 @@ def value_for(name: str, number: int) -> Any:
     return chr(64 + number)[: kind.length] if isinstance(kind, String) else number
 
 
-INSTANCE = Instance("1.2", "1.3", "1.4", "1.5", "1.6", 7, "CT", "patient", "key of P")
+INSTANCE = Instance(
+    transfer_syntax="1.2",
+    sop_class_uid="1.3",
+    sop_instance_uid="1.4",
+    study_instance_uid="1.5",
+    series_instance_uid="1.6",
+    frame_of_reference_key=5,
+    instance_number=7,
+    modality="CT",
+    group_kind="patient",
+    group_key="key of P",
+    accession_key="a" * 32,
+)
+
+KEY = b"k" * 32
+RULE = SplitRule(KEY, Splits(split="100/0/0"))
 
 TAGS = Tags(**{name: value_for(name, number) for number, name in enumerate(Tags._fields, 2)})
 
@@ -63,7 +79,7 @@ def outcome(number: int, frame_count: int = 1, *, instance: Instance = INSTANCE)
 
 
 def record(store: Store, *outcomes: Outcome, run_id: int = 1) -> set[str]:
-    return store.record(outcomes, run_id=run_id, fingerprint="f1", assign=lambda kind, key: f"{kind[:3]}-{len(key)}")
+    return store.record(outcomes, run_id=run_id, fingerprint="f1", rule=RULE)
 
 
 def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
@@ -111,8 +127,11 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "sop_instance_uid": "1.4",
         "study_instance_uid": "1.5",
         "series_instance_uid": "1.6",
+        "frame_of_reference_key": 5,
         "instance_number": 7,
         "modality": "CT",
+        "accession_key": "a" * 32,
+        "study_number_key": None,
         "study_key": None,
         "series_key": "k" * 32,
         **TAGS._asdict(),
@@ -151,7 +170,7 @@ def test_every_value_is_in_its_column(place: Place, store: Store) -> None:
         "since_run": 1,
         "image_position": "4.0\\5.0\\1.5",
     }
-    assert place.rows("SELECT key, kind, split FROM groups") == [("key of P", "patient", "pat-8")]
+    assert place.rows("SELECT key, kind, split FROM groups") == [("key of P", "patient", "train")]
 
 
 def test_what_is_recorded_again_keeps_its_ids_and_loses_what_it_had(place: Place, store: Store) -> None:
@@ -191,15 +210,9 @@ def test_each_frame_keeps_its_own_transform(place: Place, store: Store) -> None:
 def test_a_split_that_was_assigned_stays(place: Place, store: Store) -> None:
     record(store, outcome(1))
     other = replace(INSTANCE, group_key="another")
-    new: list[str] = []
-
-    def assign(_kind: str, key: str) -> str:
-        new.append(key)
-        return "new"
-
-    store.record([outcome(2), outcome(3, instance=other)], run_id=1, fingerprint="f1", assign=assign)
-    assert new == ["another"]
-    assert place.rows("SELECT key, split FROM groups ORDER BY id") == [("key of P", "pat-8"), ("another", "new")]
+    only_test = SplitRule(KEY, Splits(split="0/0/100"))
+    store.record([outcome(2), outcome(3, instance=other)], run_id=1, fingerprint="f1", rule=only_test)
+    assert place.rows("SELECT key, split FROM groups ORDER BY id") == [("key of P", "train"), ("another", "test")]
     assert place.rows("SELECT group_id FROM files ORDER BY id") == [1, 1, 2]
 
 

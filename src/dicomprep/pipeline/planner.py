@@ -1,6 +1,7 @@
 """Which of the files found need processing, and the names of their images."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -39,6 +40,32 @@ __all__ = ["Planner"]
 
 
 @dataclass(slots=True)
+class Claims:
+    """Folded names that are assigned but not yet recorded, with the stems of those that could be a frame's."""
+
+    _stems: dict[str, str | None] = field(default_factory=dict)
+    _counts: Counter[str | None] = field(default_factory=Counter)
+    """How many names have a stem."""
+
+    def conflict(self, name: str, stem: str | None) -> bool:
+        """Whether an image of this name could be one of a name that is claimed, or the reverse."""
+        return name in self._stems or stem in self._stems or name in self._counts
+
+    def add(self, name: str, stem: str | None) -> None:
+        """Claim a name."""
+        self._stems[name] = stem
+        self._counts[stem] += 1
+
+    def release(self, name: str) -> None:
+        """Give a name back, if it was claimed: it is recorded, or nobody wants it."""
+        if name in self._stems:
+            stem = self._stems.pop(name)
+            self._counts[stem] -= 1
+            if not self._counts[stem]:
+                del self._counts[stem]
+
+
+@dataclass(slots=True)
 class Planner:
     """Compares found files with recorded ones, in batches."""
 
@@ -57,8 +84,7 @@ class Planner:
     _doubted: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
     """Recorded (id, digest) of files whose change time alone differs, by root and path."""
     _moves: Moves = field(default_factory=Moves)
-    _claimed: dict[str, str | None] = field(default_factory=dict)
-    """Folded names assigned but not yet recorded, with the stems of those that could be a frame's."""
+    _claims: Claims = field(default_factory=Claims)
 
     def __post_init__(self) -> None:
         self._fingerprint = self.config.fingerprint()
@@ -159,7 +185,7 @@ class Planner:
     def release(self, outcomes: Iterable[Outcome]) -> None:
         """Release the names of recorded outcomes: the database has them now."""
         for outcome in outcomes:
-            self._claimed.pop(folded_name(outcome.task.name), None)
+            self._claims.release(folded_name(outcome.task.name))
 
     def _is_misnamed(self, name: str) -> bool:
         """Whether a name is hashed while path names are requested, or the reverse."""
@@ -182,15 +208,11 @@ class Planner:
         folded = {path: folded_name(name) for path, name in wanted.items()}
         stems = {name: frame_stem(name) for name in folded.values()}
         used, used_stems = find_taken_names(connection, list(stems), [stem for stem in stems.values() if stem])
-        used |= self._claimed.keys()
-        used_stems |= {stem for stem in self._claimed.values() if stem}
         for path, name in folded.items():
             stem = stems[name]
-            if name in used or stem in used or name in used_stems:
+            if name in used or stem in used or name in used_stems or self._claims.conflict(name, stem):
                 continue
-            used.add(name)
-            used_stems.add(stem or "")
-            self._claimed[name] = stem
+            self._claims.add(name, stem)
             yield path, wanted[path]
 
     def _wish(self, source: Source) -> GivenName:
