@@ -28,7 +28,8 @@ LIMITS = """\
   are still those of patients: an image of a head can show a recognizable face, and an image may have burned-in text.
   Treat the data set as personal data.
 - Splits are patient-level: all images of a patient are in one split. Do not split the images again (data leakage).
-- Labels are the newest ones that annotators gave in dicomprep.
+- Labels were given in dicomprep or imported. Where annotators differ, a rule of the data set decides; where it cannot,
+  an image has no label.
 """
 
 _MARKUP = re.compile(r"[\\`*\[\]()|#~!$:@<>&]|(?<!\w)_|_(?!\w)|(?<=www)[.]", re.IGNORECASE)

@@ -221,7 +221,9 @@ def _between(column: ColumnElement[int], start: int, end: int | None) -> Iterato
 def _in_state(state: str) -> ColumnElement[bool]:
     if state == "disputed":
         return (catalogue.c.votes > literal_column("1")) & (catalogue.c.disputed > literal_column("1"))
-    return catalogue.c.label.is_(None) if state == "unlabelled" else catalogue.c.label.is_not(None)
+    if state == "unlabelled":
+        return catalogue.c.label.is_(None) & (catalogue.c.votes < literal_column("2"))
+    return catalogue.c.label.is_not(None) | (catalogue.c.votes > literal_column("1"))  # several may differ
 
 
 def _group_of(connection: Connection, frame_id: str) -> int:
