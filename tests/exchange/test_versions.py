@@ -161,6 +161,33 @@ def table(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
+def test_labels_of_studies_and_folds_are_frozen(tmp_path: Path) -> None:
+    place = Place(tmp_path / "Daten")
+    make_files(place.source, *NAMES)
+    place.run(split="60/20/20", folds=3)
+    table = place.base / "studies.csv"
+    studies = place.rows("SELECT DISTINCT study_instance_uid FROM files ORDER BY 1")
+    table.write_text("StudyInstanceUID,label\n" + "".join(f"{uid},{'ab'[n % 2]}\n" for n, uid in enumerate(studies)))
+    assert cli(place.base, "labels", "import", table, "--db", place.db).returncode == 0
+    freeze(place.workspace, "v1")
+    before = units(place)
+    assert {label for _, label in before} == {"a", "b"}
+    table.write_text(f"StudyInstanceUID,label\n{studies[0]},b\n")
+    assert cli(place.base, "labels", "import", table, "--db", place.db).returncode == 0
+    place.execute("UPDATE groups SET fold = 0")
+    assert units(place) == before
+    difference = compare(place.workspace, "v1", None)
+    assert [(old, new) for key, old, new in difference.relabeled if key.startswith("study ")] == [("a", "b")]
+    assert difference.moved
+    folds = {r.fold for _, _, r in dicomprep.Dataset(place.db, version="v1")}
+    assert folds - {-1, 0}
+
+
+def units(place: Place) -> list[tuple[str, str]]:
+    data = dicomprep.Dataset(place.db, version="v1", unit="study")
+    return [(record.records[0].filename, record.label) for _, _, record in data]
+
+
 def test_differences_are_named(place: Place) -> None:
     freeze(place.workspace, "v1")
     set_labels(place, {"Müller Ä/IM 00": "b", "Müller Ä/IM 08": "a"}, annotator="Ann")

@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Table, 
 
 from dicomprep.database.schema import Id, metadata
 
-__all__ = ["version_facts", "version_images", "versions"]
+__all__ = ["version_facts", "version_images", "version_units", "versions"]
 
 versions = Table(
     "versions",
@@ -25,9 +25,20 @@ version_facts = Table(
     Column("version_id", Id, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("split", String(8), nullable=False),
+    Column("fold", Integer),
     Column("label", Text),
 )
-"""The splits and labels that occur together in a version: an image has the number of its own."""
+"""The splits, folds and labels that occur together in a version: an image has the number of its own."""
+
+version_units = Table(
+    "version_units",
+    metadata,
+    Column("version_id", Id, primary_key=True),
+    Column("level", String(8), primary_key=True),
+    Column("unit_key", String(32), primary_key=True),
+    Column("label", Text, nullable=False),
+)
+"""The labels of series, studies and patients in a version."""
 
 version_images = Table(
     "version_images",

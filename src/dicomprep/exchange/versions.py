@@ -1,16 +1,18 @@
 """Versions of a data set: `freeze` records which images, labels and splits there are; `compare` tells two apart."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from dicomprep.database.queries.frames import Choice, image_options
 from dicomprep.database.queries.selection import Selection, read_selection
-from dicomprep.database.queries.versions import FrozenImage, Version, find_version, frozen_images
-from dicomprep.database.writes.versions import add_version
+from dicomprep.database.queries.units import decided_units
+from dicomprep.database.queries.versions import FrozenImage, Version, find_version, frozen_images, frozen_units
+from dicomprep.database.writes.versions import Fact, add_version
 from dicomprep.errors import ConfigError
 from dicomprep.exchange.pseudonyms import Pseudonyms, image_keys
 from dicomprep.workspace import Workspace
@@ -18,7 +20,11 @@ from dicomprep.workspace import Workspace
 __all__ = ["Difference", "compare", "freeze"]
 
 MAX_NAME_CHARACTERS = 100
-COLUMNS = ("id", "filename", "digest", "split", "label")
+LEVELS = ("series", "study", "patient")
+"""Of labels beyond those of images."""
+
+Units = Mapping[str, Mapping[str, str]]
+"""Labels of series, studies and patients: by level, by key."""
 
 
 @dataclass(slots=True)
@@ -30,9 +36,9 @@ class Difference:
     rendered: list[str] = field(default_factory=list)
     """Of another content: their files or the options of the run have changed."""
     moved: list[tuple[str, str, str]] = field(default_factory=list)
-    """(key, split before, split after)"""
+    """(key, split before, split after); with its fold, where there is one."""
     relabeled: list[tuple[str, str | None, str | None]] = field(default_factory=list)
-    """(key, label before, label after)"""
+    """(key, label before, label after); of a series, study or patient with that word before the key."""
     same: int = 0
     """Images of which nothing has changed."""
 
@@ -42,34 +48,46 @@ class Difference:
         return bool(self.added or self.removed or self.rendered or self.moved or self.relabeled)
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What there is now."""
+
+    selection: Selection
+    keys: NDArray[np.bytes_]
+    """Of the images, (n,), in the order of the selection."""
+    order: NDArray[np.int64]
+    """Rows of the selection in the order of their keys."""
+    units: Units
+
+
 def freeze(workspace: Workspace, name: str, *, kind: Sequence[str] = (), where: str | None = None) -> Version:
-    """Record the images that a `Dataset` would give now, with their labels and splits, under a name.
+    """Record the images that a `Dataset` would give now, with their labels, splits and folds, under a name.
 
     Raises ConfigError where the name is taken or no name, `where` is wrong, or no image is selected.
     """
     _require_name(name)
-    workspace.require_images()
-    pseudonyms = Pseudonyms(workspace.key)
-    with workspace.reading() as connection:
-        selection = read_selection(connection, COLUMNS, Choice(kind=kind, where=where))
-        options = image_options(connection)
-    if not len(selection):
+    state = _read_state(workspace, Choice(kind=kind, where=where))
+    if not len(state.selection):
         raise ConfigError("No image is selected: a version of nothing is not frozen.")
-    keys = image_keys(selection, pseudonyms)
-    order = np.argsort(keys)
-    facts, numbers = _facts(selection)
-    ids, digests = selection.columns["id"], selection.columns["digest"]
-    images = ((ids[row], bytes.fromhex(keys[row].decode()), digests[row], int(numbers[row])) for row in order.tolist())
+    facts, numbers = _facts(state.selection)
+    ids, digests = state.selection.columns["id"], state.selection.columns["digest"]
+    images = (
+        (ids[row], bytes.fromhex(state.keys[row].decode()), digests[row], int(numbers[row]))
+        for row in state.order.tolist()
+    )
+    with workspace.reading() as connection:
+        options = image_options(connection)
     with workspace.writing() as store:
         add_version(
             store,
             name,
             options=options,
-            classes=selection.classes,
-            digest=_digest(selection, keys, order, facts, numbers),
+            classes=state.selection.classes,
+            digest=_digest(state, facts, numbers),
             facts=facts,
+            units=state.units,
             images=images,
-            count=len(selection),
+            count=len(state.selection),
         )
     with workspace.reading() as connection:
         return find_version(connection, name)
@@ -79,13 +97,28 @@ def compare(workspace: Workspace, before: str, after: str | None) -> Difference:
     """What has changed from one version to another, or to what is there now; ConfigError where there is no such one."""
     difference = Difference()
     with workspace.reading() as connection:
-        earlier = frozen_images(connection, find_version(connection, before))
-        later = frozen_images(connection, find_version(connection, after)) if after is not None else None
-        old = {image.key: image for images in earlier for image in images}
-        for image in _flat(later) if later is not None else _current(workspace):
+        earlier = find_version(connection, before)
+        old = {image.key: image for images in frozen_images(connection, earlier) for image in images}
+        if after is None:
+            state = _read_state(workspace, Choice())
+            images, units = _current(state), state.units
+        else:
+            later = find_version(connection, after)
+            images, units = _flat(frozen_images(connection, later)), _units_of(connection, later)
+        for image in images:
             _note(difference, old.pop(image.key, None), image)
+        _note_units(difference, _units_of(connection, earlier), units)
     difference.removed = [key.hex() for key in old]
     return difference
+
+
+def _read_state(workspace: Workspace, choice: Choice) -> _State:
+    workspace.require_images()
+    with workspace.reading() as connection:
+        selection = read_selection(connection, ("id", "filename", "digest", *Fact._fields), choice)
+        units = {level: decided_units(connection, level) for level in LEVELS}
+    keys = image_keys(selection, Pseudonyms(workspace.key))
+    return _State(selection, keys, np.argsort(keys), units)
 
 
 def _note(difference: Difference, old: FrozenImage | None, new: FrozenImage) -> None:
@@ -95,11 +128,29 @@ def _note(difference: Difference, old: FrozenImage | None, new: FrozenImage) -> 
         return
     if old.digest != new.digest:
         difference.rendered.append(key)
-    if old.split != new.split:
-        difference.moved.append((key, old.split, new.split))
+    if (old.split, old.fold) != (new.split, new.fold):
+        difference.moved.append((key, _side(old), _side(new)))
     if old.label != new.label:
         difference.relabeled.append((key, old.label, new.label))
     difference.same += old == new
+
+
+def _note_units(difference: Difference, old: Units, new: Units) -> None:
+    for level in LEVELS:
+        before, after = old[level], new[level]
+        difference.relabeled += [
+            (f"{level} {key}", before.get(key), after.get(key))
+            for key in sorted({*before, *after})
+            if before.get(key) != after.get(key)
+        ]
+
+
+def _side(image: FrozenImage) -> str:
+    return image.split if image.fold is None else f"{image.split}, fold {image.fold}"
+
+
+def _units_of(connection: Connection, version: Version) -> Units:
+    return {level: frozen_units(connection, version, level) for level in LEVELS}
 
 
 def _flat(lists: Iterator[Sequence[FrozenImage]]) -> Iterator[FrozenImage]:
@@ -107,38 +158,31 @@ def _flat(lists: Iterator[Sequence[FrozenImage]]) -> Iterator[FrozenImage]:
         yield from images
 
 
-def _current(workspace: Workspace) -> Iterator[FrozenImage]:
+def _current(state: _State) -> Iterator[FrozenImage]:
     """What would be frozen now, in the order of its keys."""
-    with workspace.reading() as connection:
-        selection = read_selection(connection, COLUMNS, Choice())
-    keys = image_keys(selection, Pseudonyms(workspace.key))
-    for row in np.argsort(keys).tolist():
-        digest, split, label = selection.row(row, ("digest", "split", "label"))
-        yield FrozenImage(bytes.fromhex(keys[row].decode()), digest, split, label)
+    for row in state.order.tolist():
+        yield FrozenImage(bytes.fromhex(state.keys[row].decode()), *state.selection.row(row, ("digest", *Fact._fields)))
 
 
-def _facts(selection: Selection) -> tuple[list[tuple[str, str | None]], NDArray[np.int64]]:
-    """The splits and labels that occur together, and which of them each image has."""
-    split, label = selection.coded("split"), selection.coded("label")
-    pairs = split.codes.astype(np.int64) * len(label.values) + label.codes
-    known, numbers = np.unique(pairs, return_inverse=True)
-    divided = [divmod(pair, len(label.values)) for pair in known.tolist()]
-    return [(split.values[s], label.values[one]) for s, one in divided], numbers
+def _facts(selection: Selection) -> tuple[list[Fact], NDArray[np.int64]]:
+    """The splits, folds and labels that occur together, and which of them each image has."""
+    columns = [selection.coded(name) for name in Fact._fields]
+    together = np.zeros(len(selection), np.int64)
+    for column in columns:
+        together = together * len(column.values) + column.codes
+    _, first, numbers = np.unique(together, return_index=True, return_inverse=True)
+    return [Fact(*(column[row] for column in columns)) for row in first.tolist()], numbers
 
 
-def _digest(
-    selection: Selection,
-    keys: NDArray[np.bytes_],
-    order: NDArray[np.int64],
-    facts: Sequence[tuple[str, str | None]],
-    numbers: NDArray[np.int64],
-) -> str:
-    """The same for the same images, labels and splits, whatever ids they have."""
-    state = hashlib.sha256()
-    digests, said = selection.columns["digest"], [repr(fact).encode() for fact in facts]
-    for row in order.tolist():
-        state.update(keys[row] + digests[row] + said[numbers[row]])
-    return state.hexdigest()
+def _digest(state: _State, facts: Sequence[Fact], numbers: NDArray[np.int64]) -> str:
+    """The same for the same images, labels, splits and folds, whatever ids they have."""
+    hashed = hashlib.sha256()
+    digests, said = state.selection.columns["digest"], [repr(tuple(fact)).encode() for fact in facts]
+    for row in state.order.tolist():
+        hashed.update(state.keys[row] + digests[row] + said[numbers[row]])
+    for level in LEVELS:
+        hashed.update(repr(sorted(state.units[level].items())).encode())
+    return hashed.hexdigest()
 
 
 def _require_name(name: str) -> None:

@@ -125,8 +125,6 @@ class Dataset:
         wanted = Wanted(labels, multi)
         splits = (split,) if isinstance(split, str) else tuple(split)
         kinds = (kind,) if isinstance(kind, str) else tuple(kind)
-        if version is not None and (unit != IMAGE or inherit):
-            raise ConfigError("version: a version holds the labels of images; omit unit and inherit.")
         plain = unit == IMAGE and not inherit  # what is not chosen need not be read
         named, labeled = (wanted.names if not multi else (), wanted.needs_label) if plain else ((), False)
         choice = Choice(split=splits, label=named, labeled=labeled, kind=kinds, where=where, version=version)
@@ -135,7 +133,7 @@ class Dataset:
         with workspace.reading() as connection:
             columns = (*Record._fields, *(("digest",) if workspace.output.is_remote else ()), *(() if plain else KEYS))
             self._selection: Selection = read_selection(connection, columns, choice)
-            units = label_units(connection, self._selection, unit, inherit=inherit)
+            units = label_units(connection, self._selection, unit, inherit=inherit, version=version)
             self.lost: tuple[LostImage, ...] = () if version is None else tuple(lost_images(connection, version))
             """Images of the version that are no longer given: the key, the reason and, if it has one, the file name."""
         if self.lost:

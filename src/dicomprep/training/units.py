@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from dicomprep.database.queries.columns import Coded, CodedBuilder
 from dicomprep.database.queries.selection import Selection
 from dicomprep.database.queries.units import decided_units, patient_heads
+from dicomprep.database.queries.versions import find_version, frozen_units
 from dicomprep.errors import ConfigError
 
 __all__ = ["IMAGE", "UNITS", "Units", "label_units", "require_unit"]
@@ -52,13 +53,18 @@ def require_unit(unit: str) -> None:
         raise ConfigError(f'unit="{unit}": choose from {", ".join(UNITS)}.')
 
 
-def label_units(connection: Connection, selection: Selection, unit: str, *, inherit: bool) -> Units:
+def label_units(
+    connection: Connection, selection: Selection, unit: str, *, inherit: bool, version: str | None = None
+) -> Units:
     """Group the frames, and give each unit its label: with `inherit` that of the nearest wider one, if it has none.
+
+    Labels are those of today, or of a version.
 
     A frame whose header names no series or study is a unit by itself.
     """
     rows, starts = _group(selection, _keys(connection, selection, unit))
     levels = UNITS[UNITS.index(unit) :] if inherit else (unit,)
+    frozen = None if version is None else find_version(connection, version)
     label: list[str | None] = [None] * (len(starts) - 1)
     known: dict[str, None] = {}
     for level in levels:
@@ -66,7 +72,7 @@ def label_units(connection: Connection, selection: Selection, unit: str, *, inhe
         if level == IMAGE:
             known.update(dict.fromkeys(selection.classes))
         else:
-            decided = decided_units(connection, level)
+            decided = frozen_units(connection, frozen, level) if frozen else decided_units(connection, level)
             known.update(dict.fromkeys(sorted(decided.values())))
             given = [decided.get(key) for key in selection.coded(f"{level}_key").take(rows[starts[:-1]])]
         label = [mine if mine is not None else wider for mine, wider in zip(label, given, strict=True)]

@@ -19,8 +19,16 @@ CREATE TABLE version_facts (
     version_id BIGINT NOT NULL,
     number INTEGER NOT NULL,
     split VARCHAR(8) NOT NULL,
+    fold INTEGER,
     label TEXT,
     PRIMARY KEY (version_id, number)
+);
+CREATE TABLE version_units (
+    version_id BIGINT NOT NULL,
+    level VARCHAR(8) NOT NULL,
+    unit_key VARCHAR(32) NOT NULL,
+    label TEXT NOT NULL,
+    PRIMARY KEY (version_id, level, unit_key)
 );
 CREATE TABLE version_images (
     version_id BIGINT NOT NULL,

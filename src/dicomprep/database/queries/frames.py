@@ -215,6 +215,7 @@ def _all_of(located: Subquery | None) -> tuple[Mapping[str, ColumnElement[Any]],
     if located is None:
         shown = select(frames.c.id).select_from(joined).where(files.c.duplicate_of.is_(None))
         return COLUMNS, shown.order_by(frames.c.id)
-    frozen = {"split": located.c.split, "label": located.c.label, "version_key": located.c.key}
+    frozen = {"split": located.c.split, "label": located.c.label, "fold": located.c.fold}
+    frozen["version_key"] = located.c.key
     joined = joined.join(located, located.c.frame_id == frames.c.id)
     return COLUMNS | frozen, select(frames.c.id).select_from(joined).order_by(located.c.key)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Subquery, exists, func
 from dicomprep.database.bulk import scan
 from dicomprep.database.queries.releases import may_leave
 from dicomprep.database.schema import files, frames
-from dicomprep.database.version_schema import version_facts, version_images, versions
+from dicomprep.database.version_schema import version_facts, version_images, version_units, versions
 from dicomprep.errors import ConfigError, count_of
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "describe_lost",
     "find_version",
     "frozen_images",
+    "frozen_units",
     "locate",
     "lost_images",
 ]
@@ -53,6 +54,7 @@ class FrozenImage(NamedTuple):
     key: bytes
     digest: bytes
     split: str
+    fold: int | None
     label: str | None
 
 
@@ -91,16 +93,15 @@ def find_version(connection: Connection, name: str) -> Version:
 def frozen_images(connection: Connection, version: Version) -> Iterator[Sequence[FrozenImage]]:
     """The images of a version as they were frozen, in the order of their keys, a list at a time."""
     of_version = version_images.join(version_facts, _has_fact())
-    statement = select(
-        version_images.c.key, version_images.c.digest, version_facts.c.split, version_facts.c.label
-    ).select_from(of_version)
+    facts = (version_facts.c.split, version_facts.c.fold, version_facts.c.label)
+    statement = select(version_images.c.key, version_images.c.digest, *facts).select_from(of_version)
     ordered = statement.where(version_images.c.version_id == version.id).order_by(version_images.c.key)
     for rows in scan(connection, ordered):
         yield [FrozenImage(*row) for row in rows]
 
 
 def locate(version: Version) -> Subquery:
-    """Where the images of a version are: frame_id, key, split, label.
+    """Where the images of a version are: frame_id, key, split, fold, label.
 
     A frame is the same image while it has the digest that was frozen. One that is gone may be there under another id:
     a file came back, or a duplicate has taken the place of its original.
@@ -118,7 +119,15 @@ def locate(version: Version) -> Subquery:
     ).subquery("found")
     facts = version_facts.c
     joined = found.join(version_facts, (facts.version_id == version.id) & (facts.number == found.c.fact))
-    return select(found.c.frame_id, found.c.key, facts.split, facts.label).select_from(joined).subquery("located")
+    columns = (found.c.frame_id, found.c.key, facts.split, facts.fold, facts.label)
+    return select(*columns).select_from(joined).subquery("located")
+
+
+def frozen_units(connection: Connection, version: Version, level: str) -> dict[str, str]:
+    """The labels that series, studies or patients have in a version, by their keys."""
+    mine = (version_units.c.version_id == version.id) & (version_units.c.level == level)
+    rows = connection.execute(select(version_units.c.unit_key, version_units.c.label).where(mine))
+    return {row[0]: row[1] for row in rows}
 
 
 def lost_images(connection: Connection, name: str) -> Iterator[LostImage]:

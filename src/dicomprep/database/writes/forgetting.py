@@ -28,7 +28,7 @@ from dicomprep.database.schema import (
     tombstones,
 )
 from dicomprep.database.unit_schema import unit_labels
-from dicomprep.database.version_schema import version_images
+from dicomprep.database.version_schema import version_images, version_units
 from dicomprep.database.writes.duplicates import Duplicates
 from dicomprep.database.writes.pictures import Pictures
 
@@ -112,8 +112,9 @@ def _erase_unit_labels(connection: Connection, units: Sequence[tuple[str | None,
         left = look_up(connection, select(column).select_from(_OF_FILES).where(any_of(column)), list(keys))
         rows = [{"value": key} for key in keys - {row[0] for row in left}]
         if rows:
-            mine = (unit_labels.c.level == level) & (unit_labels.c.unit_key == bindparam("value"))
-            connection.execute(delete(unit_labels).where(mine), rows)
+            for table in (unit_labels, version_units):
+                mine = (table.c.level == level) & (table.c.unit_key == bindparam("value"))
+                connection.execute(delete(table).where(mine), rows)
 
 
 def _erase_waiting(connection: Connection, ids: Sequence[int]) -> None:

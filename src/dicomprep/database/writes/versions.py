@@ -1,23 +1,31 @@
 """Freezing a version: its rows are added together, and none of them is changed later."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import insert, select
 
 from dicomprep.database import bulk
-from dicomprep.database.version_schema import version_facts, version_images, versions
+from dicomprep.database.version_schema import version_facts, version_images, version_units, versions
 from dicomprep.database.writes.rows import now
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError
 from dicomprep.version import VERSION
 
-__all__ = ["VersionImage", "add_version"]
+__all__ = ["Fact", "VersionImage", "add_version"]
 
 BATCH_ROWS = 20_000
 """Rows that are made at a time; they are recorded in one transaction."""
+
+
+class Fact(NamedTuple):
+    """What images of a version have in common."""
+
+    split: str
+    fold: int | None
+    label: str | None
 
 
 @dataclass(slots=True)
@@ -38,13 +46,14 @@ def add_version(  # noqa: PLR0913  (the columns of a version)
     options: Sequence[dict[str, Any]],
     classes: Sequence[str],
     digest: str,
-    facts: Sequence[tuple[str, str | None]],
+    facts: Sequence[Fact],
+    units: Mapping[str, Mapping[str, str]],
     images: Iterable[tuple[int, bytes, bytes, int]],
     count: int,
 ) -> None:
     """Record a version of `count` images (frame id, key, digest, number of the fact); ConfigError if the name is taken.
 
-    A fact is a split and a label.
+    `units` has the labels of series, studies and patients: by level, by key.
     """
     row = {"name": name, "created_at": now(), "program": VERSION, "images": count, "digest": digest}
     texts = {"options": json.dumps(list(options), sort_keys=True), "classes": json.dumps(list(classes))}
@@ -52,12 +61,16 @@ def add_version(  # noqa: PLR0913  (the columns of a version)
         if connection.execute(select(versions.c.id).where(versions.c.name == name)).first() is not None:
             raise ConfigError(f"There is a version {name} already, and versions do not change. Choose another name.")
         version_id = connection.execute(insert(versions).values(**row, **texts).returning(versions.c.id)).scalar_one()
-        numbered = [
-            {"version_id": version_id, "number": number, "split": split, "label": label}
-            for number, (split, label) in enumerate(facts)
-        ]
+        numbered = [{"version_id": version_id, "number": number, **fact._asdict()} for number, fact in enumerate(facts)]
         if numbered:
             connection.execute(insert(version_facts), numbered)
+        labeled = [
+            {"version_id": version_id, "level": level, "unit_key": key, "label": label}
+            for level, labels in units.items()
+            for key, label in labels.items()
+        ]
+        if labeled:
+            connection.execute(insert(version_units), labeled)
         for rows in _batches(VersionImage(version_id, *image) for image in images):
             bulk.insert(connection, version_images, rows, key=("version_id", "frame_id"), replace=False)
 
