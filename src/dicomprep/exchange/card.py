@@ -1,12 +1,15 @@
 """README.md of an export, its data card: contents, processing, limitations, license."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from dicomprep.config import SPLIT_NAMES
+from dicomprep.exchange.formats.registry import Layout
+from dicomprep.exchange.hub_card import describe_for_hub
+from dicomprep.exchange.manifest import Shard
 from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.exchange.rows import Rows
 from dicomprep.version import VERSION
@@ -14,13 +17,15 @@ from dicomprep.version import VERSION
 __all__ = ["describe_export"]
 
 READING = {
-    Format.CSV: "Read `frames-*.csv` with `pandas.read_csv`: one row per image, without the images.",
-    Format.PARQUET: "Read `frames-*.parquet` with `pandas.read_parquet`: one row per image, without the images.",
-    Format.WEBDATASET: 'Read it with `webdataset.WebDataset("train-{000000..000012}.tar")`: `KEY.png`, `KEY.json` and,'
-    " for labeled images, the class number in `KEY.cls`.",
+    Format.CSV: "Read `{tables}` with `pandas.read_csv`: one row per image, without the images, {named}",
+    Format.PARQUET: "Read `{tables}` with `pandas.read_parquet`: one row per image, without the images, {named}",
+    Format.WEBDATASET: "Read a split with `webdataset.WebDataset`: `KEY.png`, `KEY.json` and, for labeled images, the"
+    " class number in `KEY.cls`.",
     Format.HUGGINGFACE: 'Read it with `datasets.load_dataset("FOLDER")`, which decodes the images.',
-    Format.FOLDER: "Read a split's folder with `torchvision.datasets.ImageFolder`; metadata is in `frames-*.csv`.",
+    Format.FOLDER: "Read a split's folder with `torchvision.datasets.ImageFolder`; metadata is in `{tables}`.",
 }
+
+NAMED = "with the name that it has in exports with images in `file_name`."
 
 LIMITS = """\
 - The images are thumbnails for training and labeling, **not for diagnosis**.
@@ -39,13 +44,19 @@ _JOINERS = "\u200c\u200d"
 """Scripts and emoji need them."""
 
 
-def describe_export(rows: Rows, kind: Format, options: ExportOptions, *, made: dict[str, Any]) -> str:
+def describe_export(
+    rows: Rows, kind: Format, layout: Layout, *, options: ExportOptions, made: dict[str, Any], shards: Sequence[Shard]
+) -> str:
     """The card, with the head that Hugging Face reads; `made` has the classes and what shaped the images."""
     splits = [split for split in SPLIT_NAMES if split in set(_values(rows, "split"))]
+    tables = "`, `".join(dict.fromkeys(map(layout.shard_pattern, splits)))
+    reading = READING[kind].format(tables=tables, named=NAMED)
     parts = [
-        _head(kind, options, splits),
+        describe_for_hub(rows, kind, layout, options=options, classes=made["classes"], splits=splits),
         f"# A data set of {len(rows):,} medical images\n",
-        f"Exported by dicomprep {VERSION}. {READING[kind]} `manifest.jsonl` has the SHA-256 of every shard.\n",
+        f"Exported by dicomprep {VERSION}. {reading} `manifest.jsonl` has the SHA-256 of every shard,"
+        " `croissant.json` the same for programs that read Croissant.\n",
+        "".join(_archives(shards, split) for split in splits) if kind is Format.WEBDATASET else "",
         _version(options, made["version"]),
         "## Contents\n",
         _count_table(rows, splits),
@@ -70,14 +81,23 @@ def _version(options: ExportOptions, digest: str) -> str:
     return f"Version {_said(options.version)}, as `dicomprep freeze` recorded it: SHA-256 `{digest}`.\n"
 
 
-def _head(kind: Format, options: ExportOptions, splits: Sequence[str]) -> str:
-    lines = ["---", f"license: {json.dumps(options.license, ensure_ascii=False)}"]
-    lines += ["task_categories:", "- image-classification", "tags:", "- medical"]
-    if kind is Format.HUGGINGFACE and splits:
-        lines += ["configs:", "- config_name: default", "  data_files:"]
-        for split in splits:
-            lines += [f"  - split: {split}", f"    path: data/{split}-*.parquet"]
-    return "\n".join([*lines, "---", ""])
+def _archives(shards: Sequence[Shard], split: str) -> str:
+    """How the archives of a split are named, all of them and no others."""
+    files = sorted(shard.file for shard in shards if shard.split == split)
+    return f'- {split}: `webdataset.WebDataset("{"::".join(_ranges(files))}")`\n'
+
+
+def _ranges(files: Sequence[str]) -> Iterable[str]:
+    """Names of numbered archives, those that follow each other as one.
+
+    >>> list(_ranges(["a-000000.tar", "a-000001.tar", "a-000003.tar"]))
+    ['a-{000000..000001}.tar', 'a-000003.tar']
+    """
+    numbered = [(file.rpartition("-")[2].removesuffix(".tar"), file) for file in files]
+    for _, group in groupby(enumerate(numbered), key=lambda item: int(item[1][0]) - item[0]):
+        run = [file for _, file in group]
+        (first, name), (last, _) = run[0], run[-1]
+        yield name if first == last else name.replace(first, f"{{{first}..{last}}}")
 
 
 def _values(rows: Rows, name: str) -> Iterable[Any]:

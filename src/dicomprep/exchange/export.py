@@ -12,12 +12,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection
 
-from dicomprep.database.queries.frames import image_options
+from dicomprep.database.queries.frames import image_options, newest_run_day
 from dicomprep.database.queries.versions import LostImage, find_version, lost_images
 from dicomprep.database.writes.splits import recorded_seed
 from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
 from dicomprep.exchange.card import describe_export
-from dicomprep.exchange.formats.registry import LAYOUTS, Layout
+from dicomprep.exchange.croissant import CROISSANT, describe_croissant
+from dicomprep.exchange.formats.registry import LAYOUT, TABLES, Layout, layout_of
 from dicomprep.exchange.manifest import MANIFEST, Manifest, Shard, load_manifest
 from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.exchange.pseudonyms import Pseudonyms, new_salt
@@ -70,6 +71,8 @@ def export_frames(
         lost = () if options.version is None else tuple(lost_images(connection, options.version))
     pseudonyms = Pseudonyms(workspace.key, salt=_salt(out) if options.fresh_pseudonyms else "")
     rows = read_rows(workspace, options, pseudonyms)
+    if kind in TABLES:
+        rows = rows.with_file_names()
     asked = {name: value for name, value in asdict(options).items() if name != "license"}
     asked["where"] = options.where or ""  # as manifests have always said it
     if asked.pop("fresh_pseudonyms"):  # manifests of exports without it do not name it
@@ -79,47 +82,52 @@ def export_frames(
             del asked[name]
     header = _plain({"format": kind.value, "data_set": pseudonyms.check, "options": asked})
     header |= {"split_seed": made["split_seed"]} if made["split_seed"] is not None else {}
-    layout = LAYOUTS[kind]
     access = GROUP if shared else OWNER
     with _alone(out, access) as unfinished:
         manifest = _open_manifest(out, header, rows.selection.classes, access)
         made["classes"] = manifest.header["classes"]
+        layout = layout_of(kind, manifest.header.get("layout", 1))
         if unfinished:
             layout.tidy(out, [out / shard.file for shard in manifest.shards])
-        plan = plan_shards(rows, manifest.shards, folder=out, pattern=layout.pattern, size=options.shard_size)
-        _carry_out(plan, manifest, layout, rows)
-        card = describe_export(rows, kind, options, made=made).encode()
-        replace_file(out / CARD, card, mode=0o666 & manifest.access)
+        plan = plan_shards(rows, manifest.shards, folder=out, layout=layout, size=options.shard_size)
+        manifest = _carry_out(plan, manifest, layout, rows)
+        layout.index(rows, made["classes"], out, manifest.access)
+        for name, describe in ((CROISSANT, describe_croissant), (CARD, describe_export)):
+            text = describe(rows, kind, layout, options=options, made=made, shards=manifest.shards)
+            replace_file(out / name, text.encode(), mode=0o666 & manifest.access)
     return Exported(len(rows), len(plan.added), len(plan.changed), len(plan.gone), len(plan.kept), lost)
 
 
 def _made(connection: Connection, version: str | None) -> dict[str, Any]:
-    """What shaped the images and the splits, and the digest of the version that they are of."""
-    seed = recorded_seed(connection)
+    """What shaped the images and the splits, and which version they are of: its digest, number and day."""
+    made = {"split_seed": recorded_seed(connection)}
     if version is None:
-        return {"images": image_options(connection), "version": "", "split_seed": seed}
+        day = newest_run_day(connection)
+        return made | {"images": image_options(connection), "version": "", "number": 0, "date": day}
     frozen = find_version(connection, version)
-    return {"images": frozen.options, "version": frozen.digest, "split_seed": seed}
+    shaped = {"images": frozen.options, "version": frozen.digest}
+    return made | shaped | {"number": frozen.id, "date": frozen.created_at[:10]}
 
 
 def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...], access: int) -> Manifest:
     """The manifest to go on with; classes keep the numbers that they had."""
     known = load_manifest(out)
     if known is None:
-        manifest = Manifest(out, {**header, "classes": list(classes)}, access=access)
+        manifest = Manifest(out, {**header, "layout": LAYOUT, "classes": list(classes)}, access=access)
     else:
         before = known.header.get("classes", [])
         if _comparable(known.header) != _comparable(header):
             raise ConfigError(f"The folder {out} contains {_difference(known.header, header)}. Export to a new one.")
         new = [name for name in classes if name not in before]
-        manifest = replace(known, header={**header, "classes": [*before, *new]})
+        layout = {name: value for name, value in known.header.items() if name == "layout"}
+        manifest = replace(known, header={**header, **layout, "classes": [*before, *new]})
     manifest.write()
     return manifest
 
 
 def _comparable(header: dict[str, Any]) -> dict[str, Any]:
     """What an export that goes on must have in common with the one that is there."""
-    return {name: value for name, value in header.items() if name not in ("classes", "split_seed")}
+    return {name: value for name, value in header.items() if name not in ("classes", "layout", "split_seed")}
 
 
 def _require_folder(out: Path) -> None:
@@ -152,7 +160,7 @@ def _difference(known: dict[str, Any], asked: dict[str, Any]) -> str:
     return f"an export with another --{', --'.join(other).replace('_', '-')}"
 
 
-def _carry_out(plan: Plan, manifest: Manifest, layout: Layout, rows: Rows) -> None:
+def _carry_out(plan: Plan, manifest: Manifest, layout: Layout, rows: Rows) -> Manifest:
     """Write what is to be written. A shard is in its place before the manifest says so."""
     stale = {shard.file for shard in plan.gone} | {planned.shard.file for planned in plan.changed}
     if stale:
@@ -163,9 +171,11 @@ def _carry_out(plan: Plan, manifest: Manifest, layout: Layout, rows: Rows) -> No
         written = _write(planned, manifest, layout, rows)
         manifest = replace(manifest, shards=(*manifest.shards, written))
     if stale:
-        replace(manifest, shards=tuple(sorted(manifest.shards, key=lambda shard: shard.file))).write()
+        manifest = replace(manifest, shards=tuple(sorted(manifest.shards, key=lambda shard: shard.file)))
+        manifest.write()
     for planned in plan.added:
         manifest = manifest.append(_write(planned, manifest, layout, rows))
+    return manifest
 
 
 def _write(planned: Planned, manifest: Manifest, layout: Layout, rows: Rows) -> Shard:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from dicomprep.storage.image_cache import read_image
 from dicomprep.storage.source import digest_bytes
 from dicomprep.workspace import Workspace
 
-__all__ = ["Part", "Rows", "kind_of", "read_rows"]
+__all__ = ["Numbers", "Part", "Rows", "kind_of", "read_rows"]
 
 PLAIN = (
     *("split", "label", "modality", "patient_key", *KEYS, "frame_number", "instance_number", "width", "height"),
@@ -64,6 +64,17 @@ class Rows:
     def value(self, name: str, number: int) -> Any:  # noqa: ANN401
         """One attribute of one frame."""
         return self.columns[name][int(self.order[number])]
+
+    def of_split(self, split: str) -> Numbers:
+        """The frames of one split."""
+        column = self.selection.coded("split")
+        codes = [code for code, value in enumerate(column.values) if value == split]
+        return np.flatnonzero(np.isin(column.codes[self.order], codes))
+
+    def with_file_names(self) -> "Rows":
+        """The same, with a column of the names that the images have in exports with images."""
+        key = self.columns["key"]
+        return replace(self, columns={"key": key, "file_name": _FileNames(key), **self.columns})
 
     def key(self, number: int) -> str:
         """The pseudonym of one frame."""
@@ -175,3 +186,15 @@ class _Keys:
     def take(self, rows: RowNumbers) -> Sequence[str]:
         """The values of some rows."""
         return [key.decode() for key in self._keys[self._places[rows]].tolist()]
+
+
+class _FileNames:
+    def __init__(self, keys: Column) -> None:
+        self._keys = keys
+
+    def __getitem__(self, row: int) -> str:
+        return f"{self._keys[row]}.png"
+
+    def take(self, rows: RowNumbers) -> Sequence[str]:
+        """The values of some rows."""
+        return [f"{key}.png" for key in self._keys.take(rows)]

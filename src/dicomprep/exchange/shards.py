@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomprep.exchange.formats.registry import Layout
 from dicomprep.exchange.manifest import Shard
 from dicomprep.exchange.rows import Rows
 
@@ -38,20 +39,19 @@ class Plan:
     """None of their frames is wanted any more."""
 
 
-def plan_shards(rows: Rows, known: Sequence[Shard], *, folder: Path, pattern: str, size: int) -> Plan:
-    """Plan an export; `pattern` names a shard from `split` and `number`, and is for one split where it has its name."""
+def plan_shards(rows: Rows, known: Sequence[Shard], *, folder: Path, layout: Layout, size: int) -> Plan:
+    """Plan an export."""
     plan = Plan()
     free = np.ones(len(rows), bool)
     for shard in known:
         numbers = _numbers(rows, shard.keys, split=shard.split)
         free[numbers] = False
         _judge(plan, rows, shard, numbers, is_whole=_is_whole(folder, shard))
-    by_split = "{split}" in pattern
     last = _last_numbers(known)
-    for split, numbers in _by_split(rows, np.flatnonzero(free), by_split=by_split):
+    for split, numbers in _by_split(rows, np.flatnonzero(free), by_split=layout.is_by_split):
         for start in range(0, len(numbers), size):
             piece = numbers[start : start + size]
-            name = pattern.format(split=split, number=last[split])
+            name = layout.shard_name(split, last[split])
             last[split] += 1
             plan.added.append(Planned(_described(rows, Shard(name, split, "", ""), piece), piece))
     return plan

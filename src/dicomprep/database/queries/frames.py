@@ -35,6 +35,7 @@ __all__ = [
     "failed_files_beside",
     "find_frame",
     "image_options",
+    "newest_run_day",
     "select_frames",
 ]
 
@@ -158,6 +159,11 @@ def image_options(connection: Connection) -> list[dict[str, Any]]:
     statement = select(runs.c.options).where(runs.c.processed > 0).order_by(runs.c.id.desc())
     different = {json.dumps(json.loads(text)["image"]): None for text in connection.execute(statement).scalars()}
     return [json.loads(text) for text in different]
+
+
+def newest_run_day(connection: Connection) -> str:
+    """The day on which the last run began."""
+    return str(connection.execute(select(func.max(runs.c.started_at))).scalar_one())[:10]
 
 
 class RecordedFrame(NamedTuple):

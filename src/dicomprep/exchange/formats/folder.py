@@ -9,14 +9,18 @@ from pathlib import Path
 
 from dicomprep.config import SPLIT_NAMES
 from dicomprep.exchange.formats.csv import write_csv
-from dicomprep.exchange.rows import Part
+from dicomprep.exchange.rows import Numbers, Part, Rows
 from dicomprep.storage.access import make_folder
 from dicomprep.storage.naming import fit_for_any_system, folded_name
-from dicomprep.storage.sync import replace_file
+from dicomprep.storage.sync import new_file, replace_file
 
-__all__ = ["UNLABELED", "class_folders", "remove_files", "remove_strays", "write_files"]
+__all__ = ["UNLABELED", "class_folders", "remove_files", "remove_strays", "write_files", "write_metadata"]
 
 UNLABELED = "unlabelled"
+METADATA = "metadata.csv"
+LISTED = ("file_name", "label", "key", "patient_key")
+NO_CLASS = -1
+"""In place of a class number, as `datasets` and `dicomprep.Dataset` have it."""
 
 
 def write_files(part: Part, path: Path) -> None:
@@ -45,6 +49,31 @@ def remove_strays(folder: Path, tables: Sequence[Path]) -> None:
     named = set().union(*map(_files, tables))
     strays = {path.relative_to(folder).as_posix() for split in SPLIT_NAMES for path in (folder / split).glob("*/*")}
     _remove(folder, strays - named)
+
+
+def write_metadata(rows: Rows, classes: Sequence[str], folder: Path, access: int) -> None:
+    """For each split, `metadata.csv` as Hugging Face's `imagefolder` wants it, of columns that are never empty.
+
+    From an empty column it would guess another type in one split than in another, and refuse both.
+    """
+    for split in SPLIT_NAMES:
+        place, numbers = folder / split / METADATA, rows.of_split(split)
+        if len(numbers):
+            with new_file(place, mode=0o666 & access) as draft:
+                write_csv(
+                    Path(draft.name), ["file_name", "label", "key", "patient_key"], _listed(rows, classes, numbers)
+                )
+        else:
+            place.unlink(missing_ok=True)
+            with suppress(OSError):  # there is no such split, or something of somebody else's in it
+                place.parent.rmdir()
+
+
+def _listed(rows: Rows, classes: Sequence[str], numbers: Numbers) -> Iterable[tuple[str, int, str, str]]:
+    folders, places = class_folders(classes), {name: number for number, name in enumerate(classes)}
+    said = (rows.columns[name].take(rows.order[numbers]) for name in ("label", "key", "patient_key"))
+    for label, key, patient in zip(*said, strict=True):
+        yield f"{folders[label]}/{key}.png", places.get(label, NO_CLASS), key, patient
 
 
 def class_folders(classes: Iterable[str]) -> dict[str | None, str]:

@@ -9,12 +9,13 @@ from typing import Any
 from dicomprep.exchange.rows import Part, kind_of
 from dicomprep.extras import load_extra
 
-__all__ = ["write_images", "write_parquet", "write_table"]
+__all__ = ["FEATURES", "write_images", "write_parquet", "write_table"]
 
 ROWS_AT_ONCE, IMAGES_AT_ONCE = 100_000, 100
 """Of one row group: what a reader must load to see one row."""
 
-_FEATURES = {"integer": "int64", "real": "float64", "text": "string"}
+FEATURES = {"integer": "int64", "real": "float64", "text": "string"}
+"""How Hugging Face's `datasets` calls what a column holds."""
 
 
 def write_table(part: Part, path: Path) -> None:
@@ -34,24 +35,35 @@ def write_parquet(path: Path, names: Sequence[str], kinds: Sequence[str], rows: 
             writer.write_table(pyarrow.table(dict(zip(names, columns, strict=True)), schema))
 
 
-def write_images(part: Part, path: Path) -> None:
-    """Images with their metadata, and the features that `load_dataset` looks for."""
+def write_images(part: Part, path: Path, *, as_classes: bool = True) -> None:
+    """Images with their metadata, and the features that `load_dataset` looks for.
+
+    Labels are numbers of classes, or with `as_classes=False`, as exports of an earlier release have them, names.
+    """
     pyarrow, parquet = _libraries()
     names = list(part.rows.columns)
     image = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
-    features = {"image": {"_type": "Image"}} | {
-        name: {"dtype": _FEATURES[kind_of(name)], "_type": "Value"} for name in names
-    }
+    kinds = {name: kind_of(name) for name in names} | ({"label": "integer"} if as_classes else {})
+    features = {"image": {"_type": "Image"}, **{name: _value(kind) for name, kind in kinds.items()}}
+    if as_classes:
+        features["label"] = {"names": list(part.classes), "_type": "ClassLabel"}
     schema = pyarrow.schema(
-        [("image", image), *((name, _type(pyarrow, kind_of(name))) for name in names)],
+        [("image", image), *((name, _type(pyarrow, kind)) for name, kind in kinds.items())],
         metadata={"huggingface": json.dumps({"info": {"features": features}})},
     )
+    numbers = {name: number for number, name in enumerate(part.classes)}
     with parquet.ParquetWriter(path, schema, use_dictionary=names) as writer:
         for first in range(0, len(part.numbers), IMAGES_AT_ONCE):
             piece = part.numbers[first : first + IMAGES_AT_ONCE]
             images = [{"bytes": part.rows.image(n), "path": f"{part.rows.key(n)}.png"} for n in piece]
             columns = dict(zip(names, zip(*part.rows.values(piece), strict=True), strict=True))
+            if as_classes:
+                columns["label"] = tuple(None if name is None else numbers[name] for name in columns["label"])
             writer.write_table(pyarrow.table({"image": images, **columns}, schema))
+
+
+def _value(kind: str) -> dict[str, Any]:
+    return {"dtype": FEATURES[kind], "_type": "Value"}
 
 
 def _type(pyarrow: Any, kind: str) -> Any:  # noqa: ANN401
