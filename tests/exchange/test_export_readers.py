@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import tarfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,22 @@ def keys_of(place: Place, tmp_path: Path) -> dict[str, str]:
     export(place, "csv", tmp_path / "keys", with_paths=True)
     texts = [path.read_text().splitlines() for path in (tmp_path / "keys").glob("*.csv")]
     return {row["filename"]: row["key"] for text in texts for row in csv.DictReader(text)}
+
+
+def test_images_labeled_with_none_of_the_classes_are_not_unlabeled(tmp_path: Path) -> None:
+    place = fill(Place(tmp_path / "place"), ("a,b", "", "a"))
+    for kind in ("csv", "folder"):
+        export(place, kind, tmp_path / kind)
+        texts = [path.read_text().splitlines() for path in (tmp_path / kind).glob("*.csv")]
+        rows = [row for text in texts for row in csv.DictReader(text)]
+        assert Counter((row["label"], row["negative"]) for row in rows) == {
+            ("a,b", "0"): 4, ("", "1"): 4, ("a", "0"): 4, ("", ""): 8
+        }  # fmt: skip
+    folders = Counter(path.parent.name for path in (tmp_path / "folder").rglob("*.png"))
+    assert folders == {"a,b": 4, "negative": 4, "a": 4, "unlabelled": 8}
+    card = (tmp_path / "csv/README.md").read_text()
+    assert "Labels: none 8, a 4, a,b 4, negative 4." in card
+    assert "Class numbers: 0 negative, 1 a, 2 a,b." in card
 
 
 @pytest.mark.parametrize(("kind", "pattern"), [("csv", "frames-*.csv"), ("parquet", "frames-*.parquet")])

@@ -116,7 +116,7 @@ def _count_table(rows: Rows, splits: Sequence[str]) -> str:
 
 
 def _list(title: str, rows: Rows, name: str) -> str:
-    counts = Counter(value or "none" for value in _values(rows, name))
+    counts = Counter("none" if value is None else value or "negative" for value in _values(rows, name))
     told = ", ".join(
         f"{_said(value)} {count:,}" for value, count in sorted(counts.items(), key=lambda item: (-item[1], item))
     )
@@ -124,7 +124,7 @@ def _list(title: str, rows: Rows, name: str) -> str:
 
 
 def _classes(classes: Sequence[str]) -> str:
-    return ", ".join(f"{number} {_said(name)}" for number, name in enumerate(classes)) or "none"
+    return ", ".join(f"{number} {_said(name or 'negative')}" for number, name in enumerate(classes)) or "none"
 
 
 def _left_out(options: ExportOptions) -> str:

@@ -18,7 +18,7 @@ from dicomprep.database.writes.splits import recorded_seed
 from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
 from dicomprep.exchange.card import describe_export
 from dicomprep.exchange.croissant import CROISSANT, describe_croissant
-from dicomprep.exchange.formats.registry import LAYOUT, TABLES, Layout, layout_of
+from dicomprep.exchange.formats.registry import CELLS, LAYOUT, TABLES, Layout, layout_of
 from dicomprep.exchange.manifest import MANIFEST, Manifest, Shard, load_manifest
 from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.exchange.pseudonyms import Pseudonyms, new_salt
@@ -70,9 +70,7 @@ def export_frames(
         made = _made(connection, options.version)
         lost = () if options.version is None else tuple(lost_images(connection, options.version))
     pseudonyms = Pseudonyms(workspace.key, salt=_salt(out) if options.fresh_pseudonyms else "")
-    rows = read_rows(workspace, options, pseudonyms)
-    if kind in TABLES:
-        rows = rows.with_file_names()
+    rows = _complete(read_rows(workspace, options, pseudonyms), kind)
     asked = {name: value for name, value in asdict(options).items() if name != "license"}
     asked["where"] = options.where or ""  # as manifests have always said it
     if asked.pop("fresh_pseudonyms"):  # manifests of exports without it do not name it
@@ -96,6 +94,13 @@ def export_frames(
             text = describe(rows, kind, layout, options=options, made=made, shards=manifest.shards)
             replace_file(out / name, text.encode(), mode=0o666 & manifest.access)
     return Exported(len(rows), len(plan.added), len(plan.changed), len(plan.gone), len(plan.kept), lost)
+
+
+def _complete(rows: Rows, kind: Format) -> Rows:
+    """With the columns that only some formats need."""
+    if kind in TABLES:
+        rows = rows.with_file_names()
+    return rows.with_negatives() if kind in CELLS else rows
 
 
 def _made(connection: Connection, version: str | None) -> dict[str, Any]:

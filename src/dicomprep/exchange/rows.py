@@ -34,6 +34,8 @@ PLAIN = (
 UIDS = ("sop_instance_uid", "series_instance_uid", "study_instance_uid")
 PATHS = ("filename", "study_id", "thumbnail_path", "root", "path")
 NEEDED = ("filename", "thumbnail_path", "digest")
+NEGATIVE = "negative"
+"""1 where an image is labeled and none of the classes applies, 0 where one does."""
 
 
 Numbers = NDArray[np.int64]
@@ -75,6 +77,14 @@ class Rows:
         """The same, with a column of the names that the images have in exports with images."""
         key = self.columns["key"]
         return replace(self, columns={"key": key, "file_name": _FileNames(key), **self.columns})
+
+    def with_negatives(self) -> "Rows":
+        """The same, with a column that tells labels without a class from no labels, if there are any such."""
+        label = self.selection.coded("label")
+        if "" not in label.values:
+            return self
+        negative = Coded(label.codes, [None if value is None else int(value == "") for value in label.values])
+        return replace(self, columns={**self.columns, NEGATIVE: negative})
 
     def key(self, number: int) -> str:
         """The pseudonym of one frame."""
@@ -126,7 +136,7 @@ def kind_of(name: str) -> str:
     """integer, real or text: what a column holds."""
     column = COLUMNS.get(name)
     if column is None:
-        return "text"
+        return "integer" if name == NEGATIVE else "text"
     return "integer" if isinstance(column.type, Integer) else "real" if isinstance(column.type, Float) else "text"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dicomprep.config import SPLIT_NAMES
 from dicomprep.exchange.formats.csv import write_csv
-from dicomprep.exchange.rows import Numbers, Part, Rows
+from dicomprep.exchange.rows import NEGATIVE, Numbers, Part, Rows
 from dicomprep.storage.access import make_folder
 from dicomprep.storage.naming import fit_for_any_system, folded_name
 from dicomprep.storage.sync import new_file, replace_file
@@ -79,7 +79,8 @@ def _listed(rows: Rows, classes: Sequence[str], numbers: Numbers) -> Iterable[tu
 def class_folders(classes: Iterable[str]) -> dict[str | None, str]:
     """The folder of each class: its name where that is fit for any file system and no other's, else made so.
 
-    Of classes that differ in capitals alone the first one keeps its name: on many a disk they would be one.
+    Of classes that differ in capitals alone the first one keeps its name: on many a disk they would be one. Images that
+    were labeled with no class, the empty one, are in `negative`.
 
     >>> list(class_folders(["mag view", "../a", "Nul", "Mag View"]).values())
     ['unlabelled', 'mag view', '%2E%2E%2Fa', '%4Eul', 'Mag View%df248870cea22a13']
@@ -87,7 +88,7 @@ def class_folders(classes: Iterable[str]) -> dict[str | None, str]:
     folders: dict[str | None, str] = {None: UNLABELED}
     taken = {UNLABELED}
     for label in classes:
-        folder = _class_folder(label)
+        folder = _class_folder(label) or NEGATIVE
         if folded_name(folder) in taken:
             folder += _short_hash(label)
         taken.add(folded_name(folder))

@@ -13,12 +13,15 @@ from dicomprep.exchange.formats.webdataset import write_archive
 from dicomprep.exchange.options import Format
 from dicomprep.exchange.rows import Part, Rows
 
-__all__ = ["LAYOUT", "TABLES", "Layout", "layout_of"]
+__all__ = ["CELLS", "LAYOUT", "TABLES", "Layout", "layout_of"]
 
 LAYOUT = 2
 """Number of the layout that new exports have; their manifests state it. One of an earlier release keeps its own."""
 TABLES = (Format.CSV, Format.PARQUET)
 """Formats without images: a column of theirs has the names that images have in other exports."""
+
+CELLS = (Format.CSV, Format.FOLDER)
+"""Formats whose tables cannot tell an empty label from none."""
 
 
 def _nothing(_folder: Path, _shards: Sequence[Path]) -> None:
