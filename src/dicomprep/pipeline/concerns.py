@@ -54,7 +54,7 @@ def absent_inputs(connection: Connection) -> Iterator[str]:
     count = count_absent(connection)
     if count:
         yield (
-            f"{count_of(count, 'recorded file')} no longer on disk, but still in exports. "
+            f"Gone since an earlier run: {count_of(count, 'recorded file')}, still in exports. "
             "`dicomprep preprocess` of the same folder with --prune removes their images and records."
         )
 
