@@ -126,7 +126,7 @@ def test_the_manifest_has_the_digest_of_every_shard(place: Place, tmp_path: Path
     assert sorted(keys) == sorted(str(row["key"]) for row in rows_of(out, kind))
     named = {str(shard["file"]) for shard in shards(out)} | {"README.md", "manifest.jsonl", "croissant.json"}
     images = {str(row["file_name"]) for row in rows_of(out, kind)} if kind == "folder" else set()
-    lists = {f"{name.partition('/')[0]}/metadata.csv" for name in images}
+    lists = {f"{name.partition('/')[0]}/metadata.csv" for name in images} | ({"classes.txt"} if images else set())
     assert set(tree(out)) == named | images | lists
 
 

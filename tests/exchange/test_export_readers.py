@@ -217,6 +217,15 @@ def test_each_split_of_a_folder_lists_its_files(exports: Path) -> None:
         }
 
 
+def test_a_class_of_a_folder_has_its_number_whichever_splits_have_it(exports: Path) -> None:
+    folder = exports / "as folder"
+    names = (folder / "classes.txt").read_text("utf-8").splitlines()
+    assert names == ["%2E%2E%2Fb", "%3D2+3", "None"]
+    for split in PUBLIC:
+        for row in csv.DictReader((folder / split / "metadata.csv").read_text().splitlines()):
+            assert [*names, "unlabelled"][int(row["label"])] == row["file_name"].partition("/")[0]
+
+
 def test_a_split_that_left_a_folder_leaves_no_list(tmp_path: Path) -> None:
     place = fill(Place(tmp_path / "place"), ("a", "b"))
     export(place, "folder", tmp_path / "out", label=("a", "b"))

@@ -22,7 +22,8 @@ READING = {
     Format.WEBDATASET: "Read a split with `webdataset.WebDataset`: `KEY.png`, `KEY.json` and, for labeled images, the"
     " class number in `KEY.cls`.",
     Format.HUGGINGFACE: 'Read it with `datasets.load_dataset("FOLDER")`, which decodes the images.',
-    Format.FOLDER: "Read a split's folder with `torchvision.datasets.ImageFolder`; metadata is in `{tables}`.",
+    Format.FOLDER: "Read a split's folder with `torchvision.datasets.ImageFolder`; metadata is in `{tables}`."
+    " `classes.txt` has the folders in the order of class numbers: by itself, ImageFolder numbers those of one split.",
 }
 
 NAMED = "with the name that it has in exports with images in `file_name`."

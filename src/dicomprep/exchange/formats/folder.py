@@ -18,6 +18,8 @@ __all__ = ["UNLABELED", "class_folders", "remove_files", "remove_strays", "write
 
 UNLABELED = "unlabelled"
 METADATA = "metadata.csv"
+CLASSES = "classes.txt"
+"""ImageFolder numbers the folders that one split has: with this list a class has its number in all of them."""
 LISTED = ("file_name", "label", "key", "patient_key")
 NO_CLASS = -1
 """In place of a class number, as `datasets` and `dicomprep.Dataset` have it."""
@@ -52,10 +54,13 @@ def remove_strays(folder: Path, tables: Sequence[Path]) -> None:
 
 
 def write_metadata(rows: Rows, classes: Sequence[str], folder: Path, access: int) -> None:
-    """For each split, `metadata.csv` as Hugging Face's `imagefolder` wants it, of columns that are never empty.
+    """For each split, `metadata.csv` as Hugging Face's `imagefolder` wants it; for all, the order of the classes.
 
-    From an empty column it would guess another type in one split than in another, and refuse both.
+    No column of `metadata.csv` is ever empty: from one that is, `imagefolder` would guess another type in one split
+    than in another, and refuse both.
     """
+    names = [name for label, name in class_folders(classes).items() if label is not None]
+    replace_file(folder / CLASSES, "".join(f"{name}\n" for name in names).encode(), mode=0o666 & access)
     for split in SPLIT_NAMES:
         place, numbers = folder / split / METADATA, rows.of_split(split)
         if len(numbers):
