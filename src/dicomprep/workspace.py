@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, open_for_reading, read_meta
+from dicomprep.database.queries.series_list import has_stale_series
 from dicomprep.errors import ConfigError, EnvironmentFault, disk_fault
 from dicomprep.privacy.keys import find_key
 from dicomprep.storage.access import ANYONE, GROUP, OWNER, access_like, make_file, make_folder
@@ -159,6 +160,25 @@ class Workspace:
             yield store
         finally:
             store.close()
+
+    def refresh_series(self) -> bool:
+        """Bring the view `series` up to date with what changed since the last run; whether it is.
+
+        During a run, which does so at its end, and where the database cannot be written to, it stays as it is.
+        """
+        from dicomprep.database.writes.series import refresh_series
+
+        with self.reading() as connection:
+            if not has_stale_series(connection):
+                return True
+        if self.is_locked():
+            return False
+        try:
+            with self.writing() as store:
+                refresh_series(store)
+        except EnvironmentFault:
+            return False
+        return True
 
     @contextmanager
     def lock(self, *, shared: bool = False) -> Iterator[int]:

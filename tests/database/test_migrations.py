@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect
 
 from dicomprep import ConfigError, EnvironmentFault
-from dicomprep.database import connection, migrations, page_schema, schema, sqlite, version_schema
+from dicomprep.database import connection, migrations, page_schema, schema, series_schema, sqlite, version_schema
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, migrate, read_meta
 from dicomprep.database.migrations import SCHEMA_VERSION
@@ -63,7 +63,7 @@ def describe(engine: Engine) -> dict[str, Any]:
 def test_migrations_make_what_the_schema_says(tmp_path: Path) -> None:
     migrated, created = connect(DatabaseAddress.parse(tmp_path / "x.db")), create_engine(f"sqlite:///{tmp_path}/y.db")
     migrate(migrated)
-    assert page_schema.metadata is version_schema.metadata is schema.metadata
+    assert page_schema.metadata is series_schema.metadata is version_schema.metadata is schema.metadata
     schema.metadata.create_all(created)
     assert describe(migrated) == describe(created)
     views = {

@@ -12,6 +12,7 @@ from dicomprep.cli.summary import print_summary
 from dicomprep.database.connection import connect, write_meta
 from dicomprep.database.migrations import MIGRATIONS
 from dicomprep.database.queries.counts import count_by, count_frames, count_rendered
+from dicomprep.database.queries.frames import Choice
 from dicomprep.database.writes.store import Store
 from dicomprep.exchange.options import ExportOptions
 from dicomprep.training.tables import frames
@@ -22,7 +23,7 @@ from tests.running import Place
 STORAGE = "1.2.840.10008.5.1.4.1.1"
 FILES: dict[str, dict[str, Any]] = {
     "picture": {"Modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"]},
-    "mip": {"Modality": "CT", "ImageType": ["DERIVED", "SECONDARY", "MIP"]},
+    "mip": {"Modality": "CT", "SeriesInstanceUID": "1.2.3.4", "ImageType": ["DERIVED", "SECONDARY", "MIP"]},
     "scout": {"Modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
     "mask": {"Modality": "SEG", "SOPClassUID": f"{STORAGE}.66.4"},
     "dose": {"Modality": "RTDOSE", "SOPClassUID": f"{STORAGE}.481.2"},
@@ -76,14 +77,16 @@ def test_every_kind_has_its_place(place: Place) -> None:
 
 def test_the_queue_has_what_is_asked_for(place: Place) -> None:
     place.run()
-    for kinds, expected in (
-        ((), {"picture", "mip"}),
-        (("mask",), {"mask"}),
-        (("all",), set(FILES)),
-        ((), {"picture", "mip"}),
+    for wanted, expected in (
+        (Choice(), {"picture", "mip"}),
+        (Choice(kind=("mask",)), {"mask"}),
+        (Choice(kind=("all",)), set(FILES)),
+        (Choice(where="kind = 'original' AND split <> ''"), {"picture"}),
+        (Choice(series="modality = 'CT' AND kind = 'derived'"), {"mip"}),
+        (Choice(), {"picture", "mip"}),
     ):
         store, reader = Store(place.address), connect(place.address, must_exist=True)
-        CatalogueUpdater(store, reader, kinds).catch_up()
+        CatalogueUpdater(store, reader, wanted).catch_up()
         store.close()
         reader.dispose()
         assert names(place, "all_images JOIN catalogue ON catalogue.frame_id = all_images.id") == expected

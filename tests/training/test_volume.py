@@ -11,7 +11,7 @@ import dicomprep
 from dicomprep.exchange.options import ExportOptions
 from dicomprep.exchange.pseudonyms import Pseudonyms
 from dicomprep.exchange.rows import read_rows
-from dicomprep.training.stacking import find_odd_step, is_even
+from dicomprep.pixels.stacking import find_odd_step, is_even
 from tests.building import make_dicom
 from tests.running import SIZE, Place
 

@@ -4,7 +4,7 @@ import re
 
 from dicomprep.cli.options import Db, Flag
 from dicomprep.config import DEFAULT_DB
-from dicomprep.database.queries.kinds import require_kinds
+from dicomprep.database.queries.frames import Choice
 from dicomprep.database.queries.labeling import Order
 from dicomprep.errors import ConfigError
 from dicomprep.web.guard import ServerAddress
@@ -31,6 +31,8 @@ def label(  # noqa: PLR0913
     raters: int = 2,
     adjudicate: Flag = False,
     kind: tuple[str, ...] = (),
+    where: str | None = None,
+    series: str | None = None,
     host: str = "127.0.0.1",
     port: int = 5001,
     token: str | None = None,
@@ -59,6 +61,10 @@ def label(  # noqa: PLR0913
         Show the images on which annotators disagree; labels given now decide.
     kind
         Kind of images: original and derived by default; localizer, mask, …, or all; repeatable.
+    where
+        Only images that meet this condition, such as "weighting = 'FLAIR' AND plane = 'axial'".
+    series
+        Only images of series that meet this condition, such as "volume = 'yes' AND slices > 20".
     host
         Address to listen on. Other machines need the token that is printed.
     port
@@ -69,7 +75,7 @@ def label(  # noqa: PLR0913
     """
     if not 1 <= port <= 65535:
         raise ConfigError(f"--port {port}: choose from 1 to 65535.")
-    require_kinds(kind)
+    wanted = Choice(kind=kind, where=where, series=series or ())
     ordering, _, of_class = order.partition(":")
     if ordering not in ORDERINGS or (ordering == "confident") != bool(of_class):
         raise ConfigError(f"--order {order}: choose {', '.join(ORDERS)}.")
@@ -87,10 +93,13 @@ def label(  # noqa: PLR0913
         overlap=_share("overlap", overlap),
         raters=raters,
         adjudicates=adjudicate,
-        kinds=kind,
+        wanted=wanted,
     )
     names = [name.strip() for name in classes.split(",")] if classes else []
-    serve_pages(Workspace.open(db), settings, ServerAddress(host.strip("[]").lower(), port, token), classes=names)
+    workspace = Workspace.open(db)
+    if series:
+        workspace.refresh_series()
+    serve_pages(workspace, settings, ServerAddress(host.strip("[]").lower(), port, token), classes=names)
     return 0
 
 

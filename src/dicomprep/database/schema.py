@@ -200,6 +200,7 @@ files = Table(
     _index("files_by_pixels", ("pixel_key",), "pixel_key IS NOT NULL AND duplicate_of IS NULL"),
     _index("files_by_instance", ("instance_key",), "instance_key IS NOT NULL AND duplicate_of IS NULL"),
     _index("files_by_absence", ("root", "id"), "absent_since IS NOT NULL"),
+    Index("files_by_series", "series_key"),
     _index("files_by_header", ("root", "path"), "header_due IS NOT NULL"),
     _index("files_by_original", ("duplicate_of", "group_id"), "duplicate_of IS NOT NULL"),
 )

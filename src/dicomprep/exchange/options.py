@@ -34,6 +34,8 @@ class ExportOptions:
     """Kind of images: original and derived by default; localizer, mask, …, or all; repeatable."""
     where: str | None = None
     """Only images that meet this condition, such as "modality = 'CT' AND width >= 100"."""
+    series: str | None = None
+    """Only images of series that meet this condition, such as "plane = 'axial' AND volume = 'yes'"."""
     version: str | None = None
     """Images, labels and splits of this version, as `dicomprep freeze` recorded them."""
     shard_size: int = 10_000
@@ -59,4 +61,11 @@ class ExportOptions:
         """Which frames are selected; ConfigError where the selection is invalid."""
         from dicomprep.database.queries.frames import Choice
 
-        return Choice(split=self.split, label=self.label, kind=self.kind, where=self.where, version=self.version)
+        return Choice(
+            split=self.split,
+            label=self.label,
+            kind=self.kind,
+            where=self.where,
+            version=self.version,
+            series=self.series or (),
+        )

@@ -145,6 +145,8 @@ def read_rows(workspace: Workspace, options: ExportOptions, pseudonyms: Pseudony
     withheld = withheld_columns(with_uids=options.with_uids, with_paths=options.with_paths)
     shown = [name for name in (*PLAIN, *UIDS, *PATHS) if name not in withheld]
     workspace.require_images()
+    if options.series:
+        workspace.refresh_series()
     frozen = ("version_key",) if options.version is not None and not pseudonyms.salt else ()
     with workspace.reading() as connection:
         selection = read_selection(connection, list(dict.fromkeys((*shown, *NEEDED, *frozen))), options.choice())

@@ -15,6 +15,7 @@ from dicomprep.database.queries.references import describe_references
 from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.database.writes.recovery import pending_deletions
 from dicomprep.database.writes.releases import hold_back
+from dicomprep.database.writes.series import refresh_series
 from dicomprep.database.writes.settling import settle
 from dicomprep.database.writes.splits import CLOSED_TEST, bind_splits, bind_unit
 from dicomprep.database.writes.store import Store
@@ -140,7 +141,7 @@ def _settle_absent(
 
 
 def _settle_and_count(store: Store, rule: SplitRule, result: Result, run_id: int, parts: Sequence[Part]) -> None:
-    """Settle the splits of a delivery that is complete; what the database holds now, and what became of labels.
+    """Settle the splits of a delivery that is complete; what the database and its series are now, and labels became.
 
     A run that goes on with an interrupted one settles the patients of both.
     """
@@ -158,6 +159,7 @@ def _settle_and_count(store: Store, rule: SplitRule, result: Result, run_id: int
         result.concerns = (*concerns(connection, of_run=True), *dicomdir_differences(connection))
         result.waiting = count_waiting(connection, run_id=run_id)
         result.unchanged_codes = count_failures(connection, parts) - result.codes
+    refresh_series(store)
 
 
 def _bind(workspace: Workspace, config: Config, store: Store, access: int, result: Result) -> tuple[Config, SplitRule]:

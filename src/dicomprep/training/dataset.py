@@ -97,6 +97,7 @@ class Dataset:
 
     `split` is train, val, test, or several of them. `where` is a condition as for `dicomprep export --where`. `kind` is
     a kind of images or several of them, as for `--kind`: by default original and derived; `all` for any.
+    `series` are keys of series, or a condition on the view `series`: `series="plane = 'axial' AND volume = 'yes'"`.
     `version` is the name of one that `dicomprep freeze` recorded: its images, splits, labels and classes, in the order
     of its keys, whatever has been labeled since. Images that are no longer given are in `lost`; a warning counts them.
 
@@ -118,6 +119,7 @@ class Dataset:
         unit: str = IMAGE,
         inherit: bool = False,
         version: str | None = None,
+        series: str | Sequence[str] = (),
     ) -> None:
         if channels not in (None, 1, 3):
             raise ConfigError(f"channels={channels}: choose 1, 3 or None.")
@@ -127,9 +129,13 @@ class Dataset:
         kinds = (kind,) if isinstance(kind, str) else tuple(kind)
         plain = unit == IMAGE and not inherit  # what is not chosen need not be read
         named, labeled = (wanted.names if not multi else (), wanted.needs_label) if plain else ((), False)
-        choice = Choice(split=splits, label=named, labeled=labeled, kind=kinds, where=where, version=version)
+        choice = Choice(
+            split=splits, label=named, labeled=labeled, kind=kinds, where=where, version=version, series=series
+        )
         workspace = Workspace.of(db)
         workspace.require_images()
+        if series:
+            workspace.refresh_series()
         with workspace.reading() as connection:
             columns = (*Record._fields, *(("digest",) if workspace.output.is_remote else ()), *(() if plain else KEYS))
             self._selection: Selection = read_selection(connection, columns, choice)

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Engine
 
 from dicomprep.database.connection import reading
+from dicomprep.database.queries.frames import Choice
 from dicomprep.database.queries.labeling import any_new, count_catalogue, count_labels
-from dicomprep.database.writes.catalogue import add_images, reconcile
+from dicomprep.database.writes.catalogue import TRAINABLE, add_images, reconcile
 from dicomprep.database.writes.labels import release
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import EnvironmentFault
@@ -57,8 +58,8 @@ class LabelCounts:
 class CatalogueUpdater:
     """A thread that looks every second whether there is something to do."""
 
-    def __init__(self, store: Store, reader: Engine, kinds: Sequence[str] = ()) -> None:
-        self._store, self._reader, self._kinds = store, reader, kinds
+    def __init__(self, store: Store, reader: Engine, wanted: Choice = TRAINABLE) -> None:
+        self._store, self._reader, self._wanted = store, reader, wanted
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._counts = LabelCounts()
@@ -115,14 +116,14 @@ class CatalogueUpdater:
 
     def _revise(self) -> None:
         with self._store.transaction() as connection:
-            reconcile(connection, self._kinds)
+            reconcile(connection, self._wanted)
 
     def _enrol(self) -> int:
         with reading(self._reader) as connection:
-            if not any_new(connection, self._kinds):  # no need to keep a run from recording
+            if not any_new(connection, self._wanted):  # no need to keep a run from recording
                 return 0
         with self._store.transaction() as connection:
-            added = add_images(connection, self._kinds)
+            added = add_images(connection, self._wanted)
         with self._lock:
             self._counts.total += added
         return added

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from dicomprep.checks.viewer import Viewer
 from dicomprep.database.connection import connect, read_meta, reading
+from dicomprep.database.queries.frames import Choice
 from dicomprep.database.queries.labeling import Order, class_names
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import LabelError, count_of
@@ -45,8 +46,8 @@ class LabelSettings:
     raters: int = 2
     adjudicates: bool = False
     """The labels that are given decide where annotators differ."""
-    kinds: tuple[str, ...] = ()
-    """Kinds of images in the queue and the gallery; none: those to train on."""
+    wanted: Choice = field(default_factory=Choice)
+    """Images in the queue and the gallery."""
     classes: tuple[str, ...] = ()
     """Those that are not stored yet: they are with the first label."""
 
@@ -80,7 +81,7 @@ class PageContext:
         self.store = Store(workspace.address)
         self.images = workspace.images
         self.reader = connect(workspace.address, must_exist=True)
-        self.catalogue = CatalogueUpdater(self.store, self.reader, settings.kinds)
+        self.catalogue = CatalogueUpdater(self.store, self.reader, settings.wanted)
         self.viewer = Viewer()
         self.dataset = self._name_dataset()
         self._templates = Environment(

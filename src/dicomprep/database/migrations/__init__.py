@@ -34,6 +34,7 @@ from dicomprep.database.migrations import (
     m0023_splits,
     m0024_units,
     m0025_series_tags,
+    m0026_series,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -64,5 +65,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0023_splits.upgrade,
     m0024_units.upgrade,
     m0025_series_tags.upgrade,
+    m0026_series.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

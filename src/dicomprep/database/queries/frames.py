@@ -6,7 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, Text, func, literal_column, null, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    Text,
+    and_,
+    func,
+    literal_column,
+    null,
+    select,
+    tuple_,
+)
 
 from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.bulk import scan
@@ -16,6 +28,7 @@ from dicomprep.database.page_schema import current_labels
 from dicomprep.database.queries.failures import is_failure, is_without_images
 from dicomprep.database.queries.kinds import ALL, of_kinds, require_kinds
 from dicomprep.database.queries.releases import may_leave
+from dicomprep.database.queries.series_list import in_series
 from dicomprep.database.queries.versions import find_version, locate
 from dicomprep.database.schema import all_images, files, frames, groups, images, runs
 from dicomprep.errors import ConfigError
@@ -35,6 +48,7 @@ __all__ = [
     "failed_files_beside",
     "find_frame",
     "image_options",
+    "is_chosen",
     "newest_run_day",
     "select_frames",
 ]
@@ -101,6 +115,8 @@ class Choice:
     """Kinds of images of which one must be the frame's; `all` for any. A condition on `kind` asks for kinds as well."""
     where: str | None = None
     """A condition on the columns of COLUMNS, as `parse_condition` reads it."""
+    series: str | Sequence[str] = ()
+    """Of series that meet this condition on the view `series`, or that have these keys."""
     version: str | None = None
     """Of this version, with its splits and labels, in the order of its keys."""
 
@@ -111,6 +127,8 @@ class Choice:
         require_kinds(self.kind)
         if self.where is not None:
             self.condition()
+        if self.series:
+            in_series(self.series)
 
     @property
     def kinds(self) -> Sequence[str]:
@@ -124,6 +142,13 @@ class Choice:
         return None if self.where is None else parse_condition(self.where, comparable)
 
 
+def is_chosen(choice: Choice) -> ColumnElement[bool]:
+    """The condition on frames, files and groups of what is wanted by kind, series and `where`."""
+    conditions = [of_kinds(choice.kinds), *([in_series(choice.series)] if choice.series else [])]
+    stated = choice.condition()
+    return and_(*conditions, *([] if stated is None else [stated]))
+
+
 def select_frames(connection: Connection, columns: Sequence[str], choice: Choice) -> Iterator[Sequence[Sequence[Any]]]:
     """The frames that are wanted, as lists of rows of `columns`.
 
@@ -133,6 +158,8 @@ def select_frames(connection: Connection, columns: Sequence[str], choice: Choice
     statement = statement.with_only_columns(*(known[name] for name in columns))
     if choice.kind or choice.version is None:
         statement = statement.where(of_kinds(choice.kinds))
+    if choice.series:
+        statement = statement.where(in_series(choice.series))
     if choice.split:
         statement = statement.where(known["split"].in_(choice.split))
     if choice.label:

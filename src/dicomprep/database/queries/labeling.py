@@ -16,7 +16,7 @@ from dicomprep.database.page_schema import (
     reservations,
     skips,
 )
-from dicomprep.database.queries.kinds import of_kinds
+from dicomprep.database.queries.frames import Choice, is_chosen
 from dicomprep.database.schema import files, frames, groups, labels
 
 __all__ = [
@@ -189,11 +189,11 @@ def own_history(connection: Connection, annotator: str, *, limit: int) -> list[i
     return [frame_id for frame_id, _ in sorted(rows, key=lambda row: -row[1])]
 
 
-def any_new(connection: Connection, kinds: Sequence[str] = ()) -> bool:
-    """Whether there are images of these kinds that the catalogue has not yet."""
+def any_new(connection: Connection, wanted: Choice) -> bool:
+    """Whether there are wanted images that the catalogue has not yet."""
     newest = connection.execute(select(func.max(catalogue.c.frame_id))).scalar() or 0
-    new = select(frames.c.id).select_from(frames.join(files)).where(frames.c.id > newest)
-    return connection.execute(new.where(files.c.duplicate_of.is_(None), of_kinds(kinds)).limit(1)).first() is not None
+    new = select(frames.c.id).select_from(frames.join(files).join(groups)).where(frames.c.id > newest)
+    return connection.execute(new.where(files.c.duplicate_of.is_(None), is_chosen(wanted)).limit(1)).first() is not None
 
 
 def newest_event(connection: Connection, annotator: str) -> Event | None:

@@ -3,16 +3,17 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, FromClause, Select, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal, or_, select
 
 from dicomprep.database.queries.frames import COLUMNS
 from dicomprep.database.queries.releases import holds, is_held
 from dicomprep.database.schema import files, frames, groups, predictions
 
-__all__ = ["HiddenScore", "hidden_scores", "series_frames"]
+__all__ = ["HiddenScore", "frames_of_series", "hidden_scores", "series_frames"]
 
 _OF_FRAMES = ("filename", "thumbnail_path", "frame_number")
 _COLUMNS = COLUMNS | {name: frames.c[name] for name in _OF_FRAMES}
+_COLUMNS |= {"group_id": files.c.group_id, "duplicate_of": files.c.duplicate_of}
 
 _shown_files, _shown_frames = files.alias("shown_files"), frames.alias("shown_frames")
 
@@ -34,21 +35,34 @@ def series_frames(connection: Connection, series: str, columns: Sequence[str]) -
 
     Of copies of one picture at one place of the series there is one: what is shown, else the first by its path.
     """
+    of_series = or_(files.c.series_key == series, files.c.series_instance_uid == series)
+    return ((is_kept_back, values) for _, is_kept_back, values in _frames(connection, of_series, columns))
+
+
+def frames_of_series(
+    connection: Connection, keys: Sequence[str], columns: Sequence[str]
+) -> Iterator[tuple[str, bool, Sequence[Any]]]:
+    """The same of several series by their keys, with the key of each; one series after the other."""
+    return _frames(connection, files.c.series_key.in_(keys), columns)
+
+
+def _frames(
+    connection: Connection, condition: ColumnElement[bool], columns: Sequence[str]
+) -> Iterator[tuple[str, bool, Sequence[Any]]]:
     wanted = [_COLUMNS[name] for name in columns]
     held = is_held(_shown_frames) if holds(connection) else literal(value=False)
     same = _shown_frames.c.file_id == func.coalesce(files.c.duplicate_of, files.c.id)
     same &= _shown_frames.c.frame_number == frames.c.frame_number
     joined = frames.join(files, files.c.id == frames.c.file_id).join(_shown_frames, same)
-    statement = select(files.c.id, files.c.duplicate_of, held, *_PLACE, *wanted).select_from(joined)
-    of_series = or_(files.c.series_key == series, files.c.series_instance_uid == series)
-    order = (files.c.duplicate_of.is_not(None), files.c.root, files.c.path, frames.c.id)
-    statement = statement.where(of_series).order_by(*order)
+    known = (files.c.series_key, files.c.id, files.c.duplicate_of, held)
+    statement = select(*known, *_PLACE, *wanted).select_from(joined).where(condition)
+    order = (files.c.series_key, files.c.duplicate_of.is_not(None), files.c.root, files.c.path, frames.c.id)
     seen = set[tuple[Any, ...]]()
-    for file_id, original, is_kept_back, *values in connection.execute(statement):
-        picture = (original or file_id, *values[: len(_PLACE)])
+    for key, file_id, original, is_kept_back, *values in connection.execute(statement.order_by(*order)):
+        picture = (key, original or file_id, *values[: len(_PLACE)])
         if picture not in seen:
             seen.add(picture)
-            yield bool(is_kept_back), values[len(_PLACE) :]
+            yield key, bool(is_kept_back), values[len(_PLACE) :]
 
 
 class HiddenScore(NamedTuple):

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, exists, func, not_, or_, select, text
+from sqlalchemy import Connection, delete, exists, func, or_, select, text, true
 
 from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.consensus import decided_label
 from dicomprep.database.page_schema import catalogue, catalogue_counts
-from dicomprep.database.queries.kinds import of_kinds
+from dicomprep.database.queries.frames import Choice, is_chosen
 from dicomprep.database.schema import files, frames, groups
 
-__all__ = ["BATCH_IMAGES", "add_images", "reconcile", "refresh_labels"]
+__all__ = ["BATCH_IMAGES", "TRAINABLE", "add_images", "reconcile", "refresh_labels"]
 
 BATCH_IMAGES = 20_000
 """Images added in one transaction; bounds how long a run that is recording waits."""
@@ -23,6 +23,9 @@ SERIES_SLOTS = 2**21
 """Positions of an instance for its frames within its series; bounds the frames of an instance."""
 
 DRAWS = 1_000_000
+
+TRAINABLE = Choice()
+"""What is labeled unless something else is asked for."""
 
 
 class _NewImage(NamedTuple):
@@ -70,7 +73,7 @@ _NEW = (
     .order_by(frames.c.id)
 )
 _IN_CATALOGUE = exists().where(catalogue.c.frame_id == frames.c.id)
-_FRAMES = select(frames.c.id).select_from(frames.join(files))
+_FRAMES = select(frames.c.id).select_from(frames.join(files).join(groups))
 _COUNTS = select(catalogue_counts.c.group_id, catalogue_counts.c.frames).where(any_of(catalogue_counts.c.group_id))
 
 _REFRESH_LABELS = text(f"""
@@ -88,26 +91,27 @@ def refresh_labels(connection: Connection, frame_ids: Sequence[int]) -> None:
     connection.execute(_REFRESH_LABELS, [{"first": frame_id, "last": frame_id} for frame_id in frame_ids])
 
 
-def add_images(connection: Connection, kinds: Sequence[str] = ()) -> int:
+def add_images(connection: Connection, wanted: Choice = TRAINABLE) -> int:
     """Take up to `BATCH_IMAGES` images that came since the last time into the catalogue; how many there were.
 
     The first image of every patient comes before the second of any, in a shuffled order that stays.
     """
     newest = connection.execute(select(func.max(catalogue.c.frame_id))).scalar() or 0
-    new = _NEW.where(frames.c.id > newest, of_kinds(kinds))
+    new = _NEW.where(frames.c.id > newest, is_chosen(wanted))
     came = [_NewImage(*row) for row in connection.execute(new.limit(BATCH_IMAGES))]
     if came:
         _add(connection, came)
     return len(came)
 
 
-def reconcile(connection: Connection, kinds: Sequence[str] = ()) -> None:
-    """Leave out unlabeled duplicates, and images of other kinds than these; take in what is neither any more."""
-    unwanted = _FRAMES.where(or_(files.c.duplicate_of.is_not(None), not_(of_kinds(kinds))))
+def reconcile(connection: Connection, wanted: Choice = TRAINABLE) -> None:
+    """Leave out unlabeled duplicates, and images that are not wanted; take in what is neither any more."""
+    unwanted = _FRAMES.where(or_(files.c.duplicate_of.is_not(None), is_chosen(wanted).is_not(true())))
     connection.execute(delete(catalogue).where(catalogue.c.votes == 0, catalogue.c.frame_id.in_(unwanted)))
     newest = connection.execute(select(func.max(catalogue.c.frame_id))).scalar() or 0
     missed = [
-        _NewImage(*row) for row in connection.execute(_NEW.where(frames.c.id < newest, ~_IN_CATALOGUE, of_kinds(kinds)))
+        _NewImage(*row)
+        for row in connection.execute(_NEW.where(frames.c.id < newest, ~_IN_CATALOGUE, is_chosen(wanted)))
     ]
     if missed:
         _add(connection, missed)

@@ -6,9 +6,10 @@ from sqlalchemy import select
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.connection import write_meta
-from dicomprep.database.queries.releases import HOLDS
+from dicomprep.database.queries.releases import HOLDS, holds
 from dicomprep.database.schema import frames, releases
 from dicomprep.database.writes.rows import now
+from dicomprep.database.writes.series import mark_all_series
 from dicomprep.database.writes.store import Store
 
 __all__ = ["add_releases", "hold_back"]
@@ -19,6 +20,8 @@ _DIGESTS = select(frames.c.id, frames.c.digest).where(any_of(frames.c.id))
 def hold_back(store: Store, *, on: bool) -> None:
     """Hold risky frames back from now on, or no longer."""
     with store.transaction() as connection:
+        if holds(connection) != on:
+            mark_all_series(connection)  # those with such frames make no volume
         write_meta(connection, HOLDS, str(int(on)))
 
 

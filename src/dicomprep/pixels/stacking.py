@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from dicomprep.pixels.geometry import Geometry, to_source
 
-__all__ = ["compute_affine", "compute_shear", "find_odd_step", "is_even"]
+__all__ = ["compute_affine", "compute_shear", "find_gaps", "find_odd_step", "is_even"]
 
 GAP_TOLERANCE = 0.02
 """How much a step between slices may differ from the usual one, as a share of it."""
@@ -105,3 +105,11 @@ def compute_affine(
     start = (origins - numbers * affine[:3, 0]).mean(axis=0)
     affine[:3, 3] = start + (first - 0.5) @ axes
     return affine
+
+
+def find_gaps(positions: NDArray[np.float64]) -> tuple[float, int]:
+    """(The usual step in mm, how many steps are longer) of ascending `positions`, (n,) in mm, at least two of them."""
+    deviations, usual = _deviations(positions.reshape(len(positions), -1))
+    longer = np.diff(positions) > usual
+    tolerance = max(GAP_TOLERANCE * usual, min(2 * ROUNDING_MM, MAX_ROUNDING_SHARE * usual))
+    return usual, int(np.count_nonzero(longer & (deviations > tolerance)))
