@@ -253,6 +253,29 @@ def test_images_of_a_plain_report(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("stated", "recorded"), [("123456", 123456.0), ("155012345", 155_000_000.0), ("4917155501", None)]
+)
+def test_long_numbers_that_were_measured_are_rounded(tmp_path: Path, stated: str, recorded: float | None) -> None:
+    """They may be somebody's telephone number."""
+    volume = {
+        "ValueType": "NUM",
+        "ConceptNameCodeSequence": [code("118565006", "SCT", "Volume")],
+        "MeasuredValueSequence": [
+            {"NumericValue": stated, "MeasurementUnitsCodeSequence": [code("mm3", "UCUM", "mm3")]}
+        ],
+        "ContentSequence": [
+            {
+                "RelationshipType": "INFERRED FROM",
+                "ValueType": "IMAGE",
+                "ReferencedSOPSequence": [{"ReferencedSOPInstanceUID": "1.2.3"}],
+            }
+        ],
+    }
+    rows = read_file(make_report_file(tmp_path / "sr.dcm", [volume])).rows
+    assert [row.value for row in rows if row.kind == "measurement"] == [recorded]
+
+
 def code(value: str, scheme: str, meaning: str) -> dict[str, str]:
     return {"CodeValue": value, "CodingSchemeDesignator": scheme, "CodeMeaning": meaning}
 

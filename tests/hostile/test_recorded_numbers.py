@@ -197,9 +197,10 @@ def test_the_files_are_what_they_are_meant_to_be(place: Place) -> None:
 def test_every_number_that_is_recorded_has_limits() -> None:
     numbers = {name for name, kind in Tags.__annotations__.items() if kind in (int | None, float | None)}
     ours = {"patient_age", "recognisable_face"}
-    texts = {"image_position", "image_orientation"}
+    texts = {"image_position", "image_orientation", "b_values"}
+    others = {"instance_number", "measured_value"}
     positions = {"slice_position_mm", "stack_position", "temporal_position"}
-    assert set(LIMITS) == numbers - ours | positions | texts | {"instance_number"}
+    assert set(LIMITS) == numbers - ours | positions | texts | others
     assert len(positions | {"orientation", "point"}) == len(Position._fields)
 
 

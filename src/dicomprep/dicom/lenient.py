@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from dicomprep.dicom.attributes import Attributes
 from dicomprep.errors import InputError
+from dicomprep.pixels.intensity import shorten
 from dicomprep.privacy.allow_list import is_plausible
 from dicomprep.privacy.keys import valid_uid
 
@@ -51,10 +52,10 @@ def read_counts(attributes: Attributes, keyword: str) -> tuple[int, ...]:
 
 
 def read_amount(attributes: Attributes, keyword: str) -> float | None:
-    """The first value as a number that may have been measured."""
+    """The first value as a number that may have been measured; a long one to four digits."""
     with suppress(InputError):
         number = attributes.number(keyword)
-        return number if number is not None and is_plausible("measured_value", number) else None
+        return shorten(number) if number is not None and is_plausible("measured_value", number) else None
     return None
 
 
