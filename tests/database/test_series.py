@@ -55,6 +55,12 @@ SERIES: dict[str, list[dict[str, Any]]] = {
         for one in slices(3, AXIAL, MR)
     ],
     "times": [{**one, "TemporalPositionIdentifier": time} for time in (1, 2, 3) for one in slices(2, AXIAL, MR)],
+    "cine": [{**one, "TriggerTime": time} for time in (0, 40) for one in slices(2, AXIAL, MR, AcquisitionNumber=1)],
+    "bold": [
+        {**one, "TriggerTime": 500 * time, "AcquisitionNumber": time}
+        for time in (1, 2)
+        for one in slices(2, AXIAL, MR, ScanningSequence=["EP", "GR"], RepetitionTime=2000, EchoTime=30)
+    ],
     "flair": slices(3, SAGITTAL, MR, SeriesDescription="SAG T2 FLAIR"),
     "mixed": [*slices(1, AXIAL, MR), *slices(1, SAGITTAL, MR)],
     "plain": [{"Modality": "CR", "BodyPartExamined": "CHEST"}],
@@ -142,6 +148,8 @@ def test_what_is_derived_of_a_series(place: Place) -> None:
         "echoes": ("original", 6, 6, "axial", 2, 0, "no"),
         "diffusion": ("original", 6, 6, "axial", 2, 0, "no"),
         "times": ("original", 6, 6, "axial", 2, 0, "no"),
+        "cine": ("original", 4, 4, "axial", 2, 0, "no"),
+        "bold": ("original", 4, 4, "axial", 2, 0, "no"),
         "flair": ("original", 3, 3, "sagittal", 2, 0, "yes"),
         "mixed": ("original", 2, 2, "unknown", None, None, "no"),
         "plain": ("original", 1, 1, "unknown", None, None, "yes"),
@@ -152,10 +160,12 @@ def test_what_is_derived_of_a_series(place: Place) -> None:
     assert (uses["flair"], uses["diffusion"]) == ((None, "unknown", "FLAIR"), (None, "unknown", "DWI"))
     assert (uses["echoes"][2], uses["plain"]) == ("unknown", (None, None, None))
     assert facts(place, "weighting_reason")["echoes"] == "images differ: PD 3, T2 3"
+    assert facts(place, "phases")["cine"] == 2
     divided = facts(place, "echoes", "time_points", "b_values", "divisions_reason")
     assert divided["echoes"] == (2, 1, None, "Echo Time: 2")
     assert divided["diffusion"] == (1, 1, "0\\800", "Diffusion B-value: 2")
     assert divided["times"] == (1, 3, None, "Temporal Position: 3")
+    assert divided["bold"] == (1, 2, None, "Acquisition Number: 2")
     assert divided["soft"] == (1, 1, None, "undivided")
     assert all(reason and "/" not in reason for reason in facts(place, "volume_reason").values())
     require_one_verdict(place)
@@ -209,6 +219,7 @@ def test_series_are_chosen_by_conditions_and_keys(place: Place) -> None:
     keys = [key_of(place, "bone")]
     assert len(dicomprep.Dataset(place.workspace, series=keys)) == 4
     assert len(dicomprep.Dataset(place.workspace, series=keys, where="plane = 'coronal'")) == 0
+    assert len(frames(place.workspace, series=axial)) == len(chosen) == 12
     assert len(frames(place.workspace, where="weighting = 'FLAIR' AND plane = 'sagittal'")) == 3
     with pytest.raises(ConfigError, match="no column color"):
         ExportOptions(series="color = 'red'").choice()

@@ -25,17 +25,20 @@ def frames(
     split: str | Sequence[str] = (),
     where: str | None = None,
     kind: str | Sequence[str] = (),
+    series: str | Sequence[str] = (),
 ) -> Any:  # noqa: ANN401
     """A pandas DataFrame, one row a frame: the columns of the view `images`, UIDs, and `image`, where the file lies.
 
-    `split`, `where` and `kind` choose frames as for `Dataset`. Raises ConfigError where pandas is missing or they are
-    wrong.
+    `split`, `where`, `kind` and `series` choose frames as for `Dataset`. Raises ConfigError where pandas is missing or
+    they are wrong.
     """
     pandas = load_extra("pandas", extra="pandas", purpose="dicomprep.frames")
     names = [name for name in COLUMNS if name not in HIDDEN]
     splits, kinds = ((one,) if isinstance(one, str) else tuple(one) for one in (split, kind))
-    choice = Choice(split=splits, kind=kinds, where=where)
+    choice = Choice(split=splits, kind=kinds, where=where, series=series)
     workspace = Workspace.of(db)
+    if series:
+        workspace.refresh_series()
     with workspace.reading() as connection:
         table = pandas.DataFrame.from_records(
             list(chain.from_iterable(select_frames(connection, names, choice))), columns=names

@@ -134,10 +134,10 @@ def _divisions(images: Sequence[_Image]) -> dict[str, Any]:
     reasons = {"Echo Time": echoes, "Diffusion B-value": len(b_values), "Nominal Percentage of Cardiac Phase": phases}
     reasons["Temporal Position"] = times
     if at_place > 1 and max(reasons.values()) == 1:
-        if _at_one_place(images, "trigger_time_ms") == at_place:
-            phases = reasons["Trigger Time"] = at_place
-        elif _at_one_place(images, "acquisition_number") == at_place:
+        if _at_one_place(images, "acquisition_number") == at_place:  # functional MR has both
             times = reasons["Acquisition Number"] = at_place
+        elif _at_one_place(images, "trigger_time_ms") == at_place:
+            phases = reasons["Trigger Time"] = at_place
     divided = ", ".join(f"{name}: {count}" for name, count in reasons.items() if count > 1)
     undivided = "several images at one position, which nothing tells apart" if at_place > 1 else "undivided"
     texts = "\\".join(f"{value:g}" for value in b_values) or None
