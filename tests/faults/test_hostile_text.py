@@ -119,6 +119,7 @@ def test_other_text_stays(text: str) -> None:
 def test_status_failures_has_neutral_cells(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from dicomprep.database.writes.store import Store
     from dicomprep.models import Status, Task
+    from dicomprep.splits import SplitRule, Splits
     from dicomprep.storage.local_source import LocalSource
     from dicomprep.storage.source import Version
 
@@ -127,7 +128,7 @@ def test_status_failures_has_neutral_cells(place: Place, monkeypatch: pytest.Mon
     run_id = store.begin_run(version="1", root="=root", options={})
     task = Task(LocalSource("=root", "a.dcm", Version(1, 1)), "s", "s/a")
     outcome = Outcome(task, Status.FAILED, ErrorCode.CORRUPT_HEADER, "@SUM(A1)\tx")
-    store.record([outcome], run_id=run_id, fingerprint="", assign=lambda _kind, _key: "train")
+    store.record([outcome], run_id=run_id, fingerprint="", rule=SplitRule(b"k" * 32, Splits(split="100/0/0")))
     store.close()
     done = cli(place.base, "status", "--failures", "--db", "x.db")
     assert done.stdout == "corrupt_header\t'=root/a.dcm\t'@SUM(A1)\\tx\n"

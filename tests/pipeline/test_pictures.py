@@ -15,6 +15,7 @@ from dicomprep.database.writes.predictions import Score, add_scores, summarize
 from dicomprep.database.writes.releases import add_releases
 from dicomprep.database.writes.store import Store
 from dicomprep.models import Instance, Outcome, Status, Task, Written
+from dicomprep.splits import SplitRule, Splits
 from dicomprep.storage.local_source import LocalSource
 from dicomprep.storage.source import Version
 from tests.building import make_dicom
@@ -67,6 +68,7 @@ def outcome(path: str, pictures: tuple[int, ...] | None) -> Outcome:
     )
 
 
+RULE = SplitRule(b"k" * 32, Splits(split="100/0/0"))
 PATHS = ("a", "b", "Ç", "d")
 run_of_changes = st.permutations(range(8)).flatmap(
     lambda order: st.lists(st.integers(0, 3), min_size=4, max_size=4).map(lambda counts: (tuple(order), tuple(counts)))
@@ -88,7 +90,7 @@ def test_a_label_is_where_its_picture_is(place_of_examples: Callable[[], Place],
             }
             for path in PATHS:  # each in a transaction of its own: a picture may be in two places meanwhile
                 done = outcome(path, now[path] or None)
-                store.record([done], run_id=run_id, fingerprint="f", assign=lambda _kind, _key: "train")
+                store.record([done], run_id=run_id, fingerprint="f", rule=RULE)
             store.finish_run(run_id)
             shown = _shown(store)
             assert {p: label for p, (_, label) in shown.items()} == {p: given_labels.get(p) for p in shown}
@@ -284,10 +286,13 @@ def test_labels_of_before_the_pictures_were_known_are_kept_where_the_file_is_the
     assert place.rows("SELECT count(*) FROM labels WHERE label IS NOT NULL") == [2]
 
 
+EVENTS = [("Łukasz", "One"), ("李雷", "Two"), ("Łukasz", "Three"), ("Ann", "Three")]
+
+
 def test_history_and_annotators_stay_with_the_picture(place: Place) -> None:
     save(place, "s/a.dcm", 0)
     place.run()
-    for annotator, label in (("Łukasz", "One"), ("李雷", "Two"), ("Łukasz", "Three")):
+    for annotator, label in EVENTS:
         set_labels(place, {"s/a": label}, annotator=annotator)
     save(place, "s/a.dcm", 1)
     place.run()
@@ -296,8 +301,12 @@ def test_history_and_annotators_stay_with_the_picture(place: Place) -> None:
     events = place.rows(
         "SELECT annotator, labels.label FROM labels JOIN images ON images.id = frame_id ORDER BY labels.id"
     )
-    assert events == [("Łukasz", "One"), ("李雷", "Two"), ("Łukasz", "Three")]
-    assert sorted(place.rows("SELECT annotator, label FROM standing")) == [("Łukasz", "Three"), ("李雷", "Two")]
+    assert events == EVENTS
+    assert sorted(place.rows("SELECT annotator, label FROM standing")) == [
+        ("Ann", "Three"),
+        ("Łukasz", "Three"),
+        ("李雷", "Two"),
+    ]
     assert labels_of(place) == {"s/a": "Three"}
 
 
