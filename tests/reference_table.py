@@ -20,6 +20,11 @@ class Expected(NamedTuple):
     error_code: str | None
     frames: int
 
+    @property
+    def has_images(self) -> bool:
+        """Whether all of it gives images; a file that describes images gives none."""
+        return self.status == "done" and self.frames > 0
+
 
 def done(frames: int = 1) -> Expected:
     """All frames give an image."""

@@ -73,7 +73,7 @@ def test_a_terminal_of_80_columns_breaks_no_word(place: Place) -> None:
     assert run.returncode == 0
     lines = shown.decode().splitlines()
     assert [line for line in lines if len(line) > 80 and " " in line.strip()] == []
-    warning = next(number for number, line in enumerate(lines) if line.startswith("  Warning:"))
+    warning = next(number for number, line in enumerate(lines) if line.startswith("  Warning:  Splits with fewer"))
     assert lines[warning + 1].startswith(" " * 12) and len(lines[warning]) > 60
     assert max(map(len, cli(place.base, "preprocess", "in", *HERE).stdout.splitlines())) > 80
 

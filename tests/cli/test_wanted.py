@@ -55,7 +55,7 @@ def test_a_list_is_read_as_spreadsheets_write_it(tmp_path: Path, content: str, q
         (b"patient_id\n1\nDOE*\n", r"row 3, patient_id: .*without \* and \?"),
         (b"accession_number\n1.23E+11\n", "rounded by a spreadsheet"),
         (b"accession_number,Accession Number\n1,2\n", "same name"),
-        (b"patient_id,x\n1,2,3\n", "row 2"),
+        (b"patient_id,x\n1,2\n1,2,3\n", "row 3"),
         (b"PK\x03\x04\0\0\0", "l.csv"),
     ],
 )

@@ -64,8 +64,11 @@ def data_sets(folder: Path) -> Counter[bytes]:
 
 
 def facts(place: Place, which: str = "TRUE") -> Counter[tuple[Any, ...]]:
-    """Of inputs that meet a condition what became of them, patient, split, bytes of images; not what they are named."""
-    names = "sop_instance_uid, status, error_code, frame_count, f.frames, g.key, g.split, duplicate_of IS NULL"
+    """Of inputs that meet a condition what became of them, patient, draw, bytes of images; not what they are named.
+
+    What comes in several rounds comes in several deliveries: a split that one of them would leave empty is filled.
+    """
+    names = "sop_instance_uid, status, error_code, frame_count, f.frames, g.key, g.draw, duplicate_of IS NULL"
     rows = place.rows(f"SELECT f.id, {names} FROM files f LEFT JOIN groups g ON g.id = f.group_id WHERE {which}")
     images = place.images()
     frames: dict[int, list[tuple[int, bytes]]] = {}

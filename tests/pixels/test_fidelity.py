@@ -234,7 +234,7 @@ def _syntax(path: str) -> str:
         return str(pydicom.dcmread(FOLDER / path, specific_tags=["Rows"]).file_meta.get("TransferSyntaxUID", ""))
 
 
-SAMPLES = [path for path, row in REFERENCE.items() if row.status == "done" and _syntax(path).startswith(f"{UID}.")]
+SAMPLES = [path for path, row in REFERENCE.items() if row.has_images and _syntax(path).startswith(f"{UID}.")]
 REDUCED = {
     "JPEG-lossy.dcm",
     "JPGExtended.dcm",

@@ -26,7 +26,7 @@ def _header(path: str) -> Dataset:
         return pydicom.dcmread(FOLDER / path, stop_before_pixels=True)
 
 
-HEADERS = {path: _header(path) for path, row in REFERENCE.items() if row.status == "done" and path not in JPEG_12_BIT}
+HEADERS = {path: _header(path) for path, row in REFERENCE.items() if row.has_images and path not in JPEG_12_BIT}
 GRAY = [path for path, header in HEADERS.items() if header.PhotometricInterpretation.startswith("MONOCHROME")]
 PALETTE = [path for path, header in HEADERS.items() if header.PhotometricInterpretation == "PALETTE COLOR"]
 COLOR = [path for path in HEADERS if path not in GRAY and path not in PALETTE]

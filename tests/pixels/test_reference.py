@@ -100,7 +100,7 @@ def test_nothing_is_our_bug(reference_run: Run) -> None:
         ("GDCMJ2K_TextGBR.dcm", "done", ""),  # only Pillow stumbles over it
         ("badVR.dcm", "failed", "Number of Frames (0028,0008) is malformed"),
         ("no_meta.dcm", "failed", "not a DICOM file (no DICM prefix, no readable data set)"),
-        ("rtstruct.dcm", "skipped", "no Pixel Data (7FE0,0010)"),
+        ("rtplan.dcm", "skipped", "no Pixel Data (7FE0,0010)"),
     ],
 )
 def test_bad_files_of_the_seed_say_what_is_wrong(path: str, status: str, reason: str, reference_run: Run) -> None:

@@ -25,7 +25,7 @@ Picture = NDArray[np.float64]
 JPEG_12_BIT = {"JPEG-lossy.dcm", "JPGExtended.dcm"}
 """pydicom has no plugin for them."""
 
-PATHS = [path for path, row in REFERENCE.items() if row.status == "done" and path not in JPEG_12_BIT]
+PATHS = [path for path, row in REFERENCE.items() if row.has_images and path not in JPEG_12_BIT]
 
 YBR_FULL = {"SC_ybr_full_422_uncompressed.dcm"}
 """Colors that are converted in integers of 8 bits, by pydicom as by us: with 16 bits, no finer than that."""

@@ -53,7 +53,7 @@ def imported(place: Place, *rows: dict[str, object], name: str = "model.csv", mo
 @pytest.fixture(scope="module")
 def model(place: Place) -> str:
     code, said = imported(place, *scores_of(place), {"filename": "in/nowhere", "a": 0.5, "b": 0.5})
-    assert (code, said.count("\n")) == (0, 3), said
+    assert (code, said.count("\n")) == (0, 4), said
     assert f"Imported m predictions for {COUNT} images" in said
     assert "filename in/nowhere" in said
     return "m"

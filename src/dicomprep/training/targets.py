@@ -46,7 +46,7 @@ class Wanted:
         return self.labels is not None if self.multi else isinstance(self.labels, str)
 
     def choose(self, label: Coded) -> NDArray[np.int64]:
-        """The rows that are taken."""
+        """The rows that are taken. Returns (n,) int64; `label` has a code for each row, (rows,)."""
         taken = np.array([self._takes(value) for value in label.values], bool)
         return np.flatnonzero(taken[label.codes]) if len(taken) else np.zeros(0, np.int64)
 
@@ -61,7 +61,7 @@ class Wanted:
         )
 
     def targets(self, label: Coded, classes: Sequence[str]) -> NDArray[Any]:
-        """The target of every row: (n,), or (n, classes) with `multi`."""
+        """The target of every row. Returns (n,), or (n, classes) with `multi`; `label` has a code for each, (n,)."""
         known = self._known(label.values, classes)
         return known[label.codes] if len(label.codes) else known[:0]
 

@@ -36,11 +36,11 @@ class Units:
         return len(self.starts) - 1
 
     def of(self, number: int) -> NDArray[np.int64]:
-        """The rows of one unit."""
+        """The rows of one unit. Returns (n,) int64."""
         return self.rows[self.starts[number] : self.starts[number + 1]]
 
     def subset(self, numbers: NDArray[np.int64]) -> "Units":
-        """Only some of the units."""
+        """Only some of the units, `numbers` (n,). Returns units with rows (m,) and starts (n + 1,)."""
         sizes = np.diff(self.starts)[numbers]
         starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
         places = np.arange(starts[-1]) + np.repeat(self.starts[numbers] - starts[:-1], sizes)
@@ -58,7 +58,8 @@ def label_units(
 ) -> Units:
     """Group the frames, and give each unit its label: with `inherit` that of the nearest wider one, if it has none.
 
-    Labels are those of today, or of a version.
+    Labels are those of today, or of a version. Returns units with rows (n,), and starts (units + 1,); `selection` has
+    columns of codes (n,).
 
     A frame whose header names no series or study is a unit by itself.
     """

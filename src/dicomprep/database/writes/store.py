@@ -69,7 +69,11 @@ class Store:
         if address.is_file:
             _make_place(address, access)
         self.engine: Engine = connect(address, patience=self.patience, alone=alone)
-        migrate(self.engine)
+        try:
+            migrate(self.engine)
+        except BaseException:
+            self.engine.dispose()
+            raise
 
     def close(self) -> None:
         """Give the connections back."""
