@@ -7,7 +7,7 @@ from dicomprep.cli.console import print_notes, print_table
 from dicomprep.cli.options import Db
 from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.series_list import Purpose, SeriesRow, best_series, find_series
-from dicomprep.errors import ConfigError
+from dicomprep.errors import ConfigError, count_of
 from dicomprep.workspace import Workspace
 
 __all__ = ["series"]
@@ -53,9 +53,9 @@ def _line(row: SeriesRow) -> str:
     """At most 80 columns; the key is that of `dicomprep.volume` and `Dataset(series=…)`."""
     use = row.kernel or row.weighting or ""
     sort = row.plane if row.kind in ("original", "derived") else row.kind
-    images = "1 image" if row.slices == 1 else f"{row.slices:,} images"
+    images = count_of(row.slices, "image")
     volume = "volume" if row.volume == "yes" and row.slices > 1 else ""
-    return f"{row.series_key}  {row.modality or '':<4}{sort:<10}{use:<10}{images:>13} {volume}".rstrip()
+    return f"{row.series_key}  {row.modality or '':<6} {sort:<12} {use:<8}{images:>11} {volume}".rstrip()
 
 
 def _print_best(rows: Sequence[SeriesRow], best: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, select, true
 from dicomprep.database.conditions import parse_condition
 from dicomprep.database.schema import files
 from dicomprep.database.series_schema import series, stale_series
-from dicomprep.errors import ConfigError
+from dicomprep.errors import ConfigError, count_of
 from dicomprep.privacy.allow_list import Kind
 
 __all__ = ["BestSeries", "Purpose", "SeriesRow", "best_series", "find_series", "has_stale_series", "in_series"]
@@ -169,7 +169,7 @@ def _explain(row: SeriesRow, purpose: Purpose, count: int) -> str:
     parts = [row.kind, "a volume" if row.volume == "yes" else f"no volume ({row.volume_reason})"]
     asked = (name for name in ("plane", "kernel", "weighting", "contrast") if getattr(purpose, name))
     parts += [f"{name} {getattr(row, name) or UNKNOWN}" for name in asked]
-    parts.append(f"{row.slices:,} slices")
+    parts.append(count_of(row.slices, "slice"))
     if row.slice_thickness_mm is not None:
         parts.append(f"{row.slice_thickness_mm:g} mm")
     return f"{', '.join(parts)}; of {count} that may serve" if count > 1 else ", ".join(parts)
