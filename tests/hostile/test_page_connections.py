@@ -277,7 +277,7 @@ def test_the_end_of_the_server_is_the_end_of_who_waits(place: Place) -> None:
 def test_an_answer_that_takes_too_long_holds_no_end_up(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
     came, goes_on = threading.Event(), threading.Event()
 
-    def read(*_: object) -> bytes:
+    def read(*_: object, **__: object) -> bytes:
         came.set()
         goes_on.wait(60)
         return b""
