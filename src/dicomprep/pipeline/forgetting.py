@@ -23,6 +23,7 @@ from dicomprep.database.writes.forgetting import (
     remove_tombstones,
 )
 from dicomprep.database.writes.recovery import add_pending_deletions, clear_pending_deletions, pending_deletions
+from dicomprep.database.writes.series import refresh_series
 from dicomprep.errors import ConfigError
 from dicomprep.models import Outcome
 from dicomprep.privacy.keys import keyed_hash
@@ -96,6 +97,7 @@ def forget(
             workspace.images.remove_emptied(folder)
         with store.transaction() as connection:
             clear_pending_deletions(connection)
+        refresh_series(store)
     return done
 
 
