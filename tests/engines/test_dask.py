@@ -1,6 +1,7 @@
 """Workers of a Dask cluster on this machine: real ones, which really die."""
 
 import json
+import logging
 import pickle
 import socket
 import sys
@@ -211,6 +212,13 @@ def test_what_cannot_be_is_one_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["distributed.scheduler", "tornado.application"])
+def test_what_dask_logs_is_not_shown(name: str) -> None:
+    """A connection that is reset as a cluster ends is no traceback for whoever runs it."""
+    shared_cluster(2)
+    assert not logging.getLogger(name).isEnabledFor(logging.CRITICAL)
 
 
 def test_without_dask_it_is_said_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,10 +157,13 @@ def _explained(what: str) -> Iterator[None]:
         raise EnvironmentFault(f"{what}: {last_line(error)}.") from error
 
 
+LOGGING = ("distributed", "tornado")
+
+
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """What Dask logs is for those who run Dask; what a person should know is said by this program."""
-    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]
+    """What Dask and its server log is for those who run Dask; what a person should know is said by this program."""
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LOGGING]
     levels = {logging.getLogger(name): logging.getLogger(name).level for name in names}
     try:
         for logger in levels:
