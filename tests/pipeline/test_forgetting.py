@@ -146,6 +146,34 @@ def test_a_preview_changes_nothing_and_undo_lets_him_return(place: Place) -> Non
     assert place.rows("SELECT count(*) FROM tombstones") == [0]
 
 
+def test_the_same_id_of_another_issuer_is_another_patient(tmp_path: Path) -> None:
+    """He stays, and his new files are recorded; an ID that two patients have is no name of one."""
+    place = Place(tmp_path / "zwei")
+    for number, issuer in enumerate("AB"):
+        pixels = frames_of(1, seed=number)[0]
+        make_dicom(place.source / issuer / "a.dcm", pixels, patient_id="17", IssuerOfPatientID=issuer)
+    place.run()
+    with pytest.raises(ConfigError, match="is 2 patients of different issuers"):
+        forget(place.workspace, patients=["17"])
+    assert len(place.images()) == 2
+    forget(place.workspace, patients=[key_of(place, "A/a")])
+    make_dicom(place.source / "B" / "b.dcm", frames_of(1, seed=5)[0], patient_id="17", IssuerOfPatientID="B")
+    result = place.run()
+    assert (result.forgotten, result.total_frames) == (1, 2)
+
+
+def test_a_study_that_everybody_has_is_nobodys(tmp_path: Path) -> None:
+    place = Place(tmp_path / "eine Studie")
+    for number in range(7):
+        pixels = frames_of(1, seed=number)[0]
+        make_dicom(place.source / f"{number}.dcm", pixels, patient_id=f"P{number}", StudyInstanceUID="1.2.3")
+    place.run()
+    assert forget(place.workspace, patients=["P0"]).patients == 1
+    make_dicom(place.source / "new.dcm", frames_of(1, seed=9)[0], patient_id="P9", StudyInstanceUID="1.2.3")
+    result = place.run()
+    assert (result.forgotten, result.total_frames) == (1, 7)
+
+
 def test_who_is_not_there_is_not_repeated(place: Place) -> None:
     with pytest.raises(ConfigError) as caught:
         forget(place.workspace, patients=[PATIENT, "Schmidt, Anna"])

@@ -7,7 +7,7 @@ the files. They tell nobody anything who has not the key of the data set.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal_column, select
 
 from dicomprep.config import GroupBy
 from dicomprep.database.bulk import any_of, look_up
@@ -38,7 +38,8 @@ _GROUPS_BY = [
     select(aliases.c.group_id, aliases.c.key).where(any_of(aliases.c.key)),
 ]
 _KEYS_OF = select(groups.c.key).where(any_of(groups.c.id))
-_ALIASES_OF = select(aliases.c.key).where(any_of(aliases.c.group_id))
+_ALIASES_OF = select(aliases.c.key).where(aliases.c.kind != literal_column("'issuer'"), any_of(aliases.c.group_id))
+"""Without those by Patient ID alone: another issuer's patient may have the same."""
 _FILES_OF = select(files.c.id, files.c.digest, files.c.root, files.c.path).where(any_of(files.c.group_id))
 _FRAMES_OF = select(frames.c.id).where(any_of(frames.c.file_id))
 _FILES = select(files.c.id, files.c.digest, files.c.root, files.c.path)
@@ -145,7 +146,13 @@ def _find_patients(connection: Connection, key: bytes, patients: Iterable[str]) 
         found = {row[0] for query in _GROUPS_BY for row in look_up(connection, query, names)}
         if not found:  # who is meant is not repeated: it may be a name
             raise ConfigError(f"--patient: the patient given as number {number} is not in this data set.")
-        ids |= found | {kin.id for family in find_kin(connection, found) for kin in family if not kin.explained}
+        own = {row[0] for row in look_up(connection, _GROUPS_BY[0], names)} or found
+        families = find_kin(connection, {min(own)})
+        one = {min(own)} | {kin.id for family in families for kin in family if not kin.explained}
+        if not own <= one:
+            message = f"--patient: number {number} is {len(own)} patients of different issuers"
+            raise ConfigError(f"{message}. Give the patient_key of one.")
+        ids |= one
     return sorted(ids)
 
 
@@ -169,7 +176,9 @@ def _tombstones(
 ) -> list[TombstoneRow]:
     """One for each key of the patients and each content, for each of the patients' own keys as its owner."""
     own = [row[0] for row in look_up(connection, _KEYS_OF, group_ids)]
-    names = {*own, *(row[0] for row in look_up(connection, _ALIASES_OF, group_ids))}
+    known_as = [row[0] for row in look_up(connection, _ALIASES_OF, group_ids)]
+    others = {name for group_id, name in look_up(connection, _GROUPS_BY[1], known_as) if group_id not in group_ids}
+    names = {*own, *known_as} - others  # a study that strangers have, too, was made up
     names |= {digest.hex() for digest in digests if digest}
     hashes = [_tombstone(key, name) for name in sorted(names)]
     owners = [_tombstone(key, name) for name in own]
