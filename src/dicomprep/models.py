@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
-from dicomprep.pixels.geometry import EVERY_PIXEL, Grid
 from dicomprep.pixels.intensity import GrayscaleTransform, ValueRange
+from dicomprep.pixels.resampling import EVERY_PIXEL, Grid
 from dicomprep.pixels.transform import DecodedAs, Intensity, Transform
 from dicomprep.privacy.allow_list import Position, Tags
 from dicomprep.privacy.burned_in import Reason

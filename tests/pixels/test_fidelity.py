@@ -24,7 +24,8 @@ from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.codecs.base import Detail
 from dicomprep.pixels.codecs.registry import decode_codestream
-from dicomprep.pixels.geometry import place, plan_geometry
+from dicomprep.pixels.geometry import plan_geometry
+from dicomprep.pixels.resampling import place
 from tests.building import make_dicom
 from tests.pixels.test_codecs import layout_of
 from tests.reading import decoded_frames

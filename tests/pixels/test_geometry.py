@@ -6,19 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomprep.config import ImageOptions
+from dicomprep.errors import InputError
 from dicomprep.models import DecodedAs, Intensity, Normalized, Transform
 from dicomprep.pipeline.stages.resize import resize
-from dicomprep.pixels.geometry import (
-    EVERY_PIXEL,
-    Geometry,
-    Grid,
-    max_halvings,
-    place,
-    plan_geometry,
-    resample,
-    to_source,
-    to_thumbnail,
-)
+from dicomprep.pixels.geometry import Geometry, Size, max_halvings, plan_geometry, to_source, to_thumbnail
+from dicomprep.pixels.resampling import EVERY_PIXEL, Grid, place, place_labels, resample
 
 FITS = ["pad", "crop", "stretch"]
 sides = st.integers(1, 5000)
@@ -28,6 +20,28 @@ plans = st.builds(
     lambda rows, columns, aspect, size, fit: plan_geometry((rows, columns), aspect=aspect, size=size, fit=fit),
     sides, sides, aspects, sizes, st.sampled_from(FITS),
 )  # fmt: skip
+canvases = st.tuples(st.integers(8, 600), st.integers(8, 600))
+scales = st.floats(0.02, 20)
+every_size = st.one_of(
+    st.builds(Size, canvas=canvases),
+    st.builds(Size, canvas=canvases, scale=scales),
+    st.builds(Size, longest=st.integers(8, 600)),
+    st.builds(Size, scale=scales, longest=st.integers(8, 600)),
+    st.just(Size()),
+    st.builds(Size, scale=st.floats(0.02, 1)),
+)
+
+
+@st.composite
+def every_plan(draw: st.DrawFn) -> Geometry:
+    """Whatever can be asked for: each kind of size and fit, any region, flipped or not, pixels of any aspect."""
+    rows, columns = draw(st.integers(1, 1500)), draw(st.integers(1, 1500))
+    top, left = draw(st.integers(0, rows - 1)), draw(st.integers(0, columns - 1))
+    bottom, right = draw(st.integers(top + 1, rows)), draw(st.integers(left + 1, columns))
+    region = draw(st.sampled_from([None, (top, left, bottom, right)]))
+    flipped = draw(st.tuples(st.booleans(), st.booleans()))
+    fit, aspect = draw(st.sampled_from(FITS)), draw(aspects)
+    return plan_geometry((rows, columns), aspect=aspect, size=draw(every_size), fit=fit, region=region, flipped=flipped)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +61,7 @@ plans = st.builds(
     ],
 )
 def test_plans(shape: tuple[int, int], aspect: float, fit: str, drawn: tuple[tuple[int, int], ...]) -> None:
-    assert plan_geometry(shape, aspect=aspect, size=224, fit=fit) == Geometry(shape, *drawn, 224)
+    assert plan_geometry(shape, aspect=aspect, size=224, fit=fit) == Geometry(shape, *drawn, (224, 224))
 
 
 @given(plans)
@@ -55,10 +69,10 @@ def test_plans_stay_within_source_and_canvas(plan: Geometry) -> None:
     for axis in (0, 1):
         assert plan.crop_origin[axis] >= 0
         assert 1 <= plan.crop_shape[axis] <= plan.source_shape[axis] - plan.crop_origin[axis]
-        assert 1 <= plan.scaled_shape[axis] <= plan.size - plan.offset[axis]
+        assert 1 <= plan.scaled_shape[axis] <= plan.canvas_shape[axis] - plan.offset[axis]
         margin = plan.source_shape[axis] - plan.crop_shape[axis]
         assert abs(margin - 2 * plan.crop_origin[axis]) <= 1
-        padding = plan.size - plan.scaled_shape[axis]
+        padding = plan.canvas_shape[axis] - plan.scaled_shape[axis]
         assert abs(padding - 2 * plan.offset[axis]) <= 1
 
 
@@ -80,18 +94,77 @@ def test_crop_takes_a_square_of_what_is_pictured(rows: int, columns: int, aspect
     assert abs(plan.crop_shape[1] - min(columns, max(1, side))) <= 0.5 + 1e-6
 
 
-@given(plans, st.lists(st.tuples(st.floats(-10, 600), st.floats(-10, 600)), min_size=1, max_size=5))
-def test_points_go_to_the_source_and_back(plan: Geometry, points: list[tuple[float, float]]) -> None:
-    there = to_source(np.array(points), plan)
-    np.testing.assert_allclose(to_thumbnail(there, plan), points, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(to_source(to_thumbnail(there, plan), plan), there, rtol=0, atol=1e-6)
+@given(every_plan())
+def test_every_plan_stays_within_its_region_and_canvas(plan: Geometry) -> None:
+    for axis in (0, 1):
+        assert 0 <= plan.crop_origin[axis] < plan.crop_origin[axis] + plan.crop_shape[axis] <= plan.source_shape[axis]
+        assert 0 <= plan.offset[axis] < plan.offset[axis] + plan.scaled_shape[axis] <= plan.canvas_shape[axis]
 
 
-@given(plans)
-def test_corners_of_the_picture_are_corners_of_the_crop(plan: Geometry) -> None:
-    corners = np.array([plan.offset, np.add(plan.offset, plan.scaled_shape)])
-    expected = [plan.crop_origin, np.add(plan.crop_origin, plan.crop_shape)]
-    np.testing.assert_allclose(to_source(corners, plan), expected, rtol=0, atol=1e-6)
+coordinates = st.floats(-2000, 5000)
+
+
+@given(every_plan(), st.lists(st.tuples(*[coordinates] * 4), min_size=1, max_size=5))
+def test_points_and_boxes_go_to_the_source_and_back(plan: Geometry, corners: list[tuple[float, ...]]) -> None:
+    boxes = np.sort(np.array(corners).reshape(-1, 2, 2), axis=1).reshape(-1, 4)
+    for given_ones in (boxes, boxes[:, :2]):
+        there = to_source(given_ones, plan)
+        np.testing.assert_allclose(to_thumbnail(there, plan), given_ones, rtol=0, atol=1e-6)
+        drawn = to_thumbnail(given_ones, plan)
+        np.testing.assert_allclose(to_source(drawn, plan), given_ones, rtol=0, atol=1e-6)
+    assert (to_source(boxes, plan)[:, :2] <= to_source(boxes, plan)[:, 2:]).all()
+    corner_points = np.sort(to_source(boxes.reshape(-1, 2), plan).reshape(-1, 2, 2), axis=1).reshape(-1, 4)
+    assert (to_source(boxes, plan) == corner_points).all()
+
+
+@given(every_plan())
+def test_the_edges_of_the_picture_are_those_of_the_crop(plan: Geometry) -> None:
+    drawn = [*plan.offset, *np.add(plan.offset, plan.scaled_shape)]
+    crop = [*plan.crop_origin, *np.add(plan.crop_origin, plan.crop_shape)]
+    np.testing.assert_allclose(to_source(drawn, plan), crop, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(to_thumbnail(crop, plan), drawn, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "aspect", "size", "fit", "drawn"),
+    [  # drawn: crop_origin, crop_shape, scaled_shape, offset, canvas_shape
+        ((2000, 1000), 1.0, Size((1024, 512)), "pad", ((0, 0), (2000, 1000), (1024, 512), (0, 0), (1024, 512))),
+        ((1000, 1000), 1.0, Size((200, 100)), "pad", ((0, 0), (1000, 1000), (100, 100), (50, 0), (200, 100))),
+        ((1000, 1000), 1.0, Size((200, 100)), "crop", ((0, 250), (1000, 500), (200, 100), (0, 0), (200, 100))),
+        ((1000, 1000), 2.0, Size((200, 100)), "crop", ((0, 0), (1000, 1000), (200, 100), (0, 0), (200, 100))),
+        ((1000, 1000), 1.0, Size((200, 100)), "stretch", ((0, 0), (1000, 1000), (200, 100), (0, 0), (200, 100))),
+        ((300, 500), 1.0, Size(), "pad", ((0, 0), (300, 500), (300, 500), (0, 0), (300, 500))),
+        ((300, 500), 2.0, Size(), "pad", ((0, 0), (300, 500), (600, 500), (0, 0), (600, 500))),
+        ((300, 500), 0.5, Size(), "crop", ((0, 0), (300, 500), (300, 1000), (0, 0), (300, 1000))),
+        ((300, 500), 0.5, Size(), "stretch", ((0, 0), (300, 500), (300, 500), (0, 0), (300, 500))),
+        ((300, 500), 1.0, Size(longest=250), "pad", ((0, 0), (300, 500), (150, 250), (0, 0), (150, 250))),
+        ((300, 500), 1.0, Size(longest=900), "pad", ((0, 0), (300, 500), (300, 500), (0, 0), (300, 500))),
+        ((300, 500), 1.0, Size(scale=0.5), "pad", ((0, 0), (300, 500), (150, 250), (0, 0), (150, 250))),
+        ((300, 500), 1.0, Size(scale=2, longest=100), "pad", ((0, 0), (300, 500), (60, 100), (0, 0), (60, 100))),
+        ((300, 500), 1.0, Size((100, 300), scale=0.5), "pad", ((50, 0), (200, 500), (100, 250), (0, 25), (100, 300))),
+        ((300, 500), 1.0, Size((224, 224), scale=10), "pad", ((139, 239), (22, 22), (220, 220), (2, 2), (224, 224))),
+    ],
+)
+def test_plans_of_every_kind_of_size(
+    shape: tuple[int, int], aspect: float, size: Size, fit: str, drawn: tuple[tuple[int, int], ...]
+) -> None:
+    assert plan_geometry(shape, aspect=aspect, size=size, fit=fit) == Geometry(shape, *drawn)
+
+
+@given(sides, sides, aspects, canvases, scales)
+def test_a_given_scale_is_kept_to_half_a_pixel(rows, columns, aspect, canvas, scale) -> None:
+    """Whatever the canvas: what does not fit is cut, never squeezed."""
+    for size in (Size(canvas, scale=scale), Size(scale=min(scale, 1))):
+        plan = plan_geometry((rows, columns), aspect=aspect, size=size, fit="pad")
+        for drawn, crop, step in zip(
+            plan.scaled_shape, plan.crop_shape, (aspect * size.scale, size.scale), strict=True
+        ):
+            assert abs(drawn - max(1, crop * step)) <= 0.5 + 1e-6 or crop == 1
+
+
+def test_a_thumbnail_without_bounds_is_refused() -> None:
+    with pytest.raises(InputError, match=r"65,535×65,535 pixels is too large; limit it with --size max="):
+        plan_geometry((65535, 65535), aspect=1.0, size=Size(), fit="pad")
 
 
 @pytest.mark.parametrize("fit", FITS)
@@ -101,10 +174,48 @@ def test_a_mark_is_found_where_the_map_says(shape: tuple[int, int], aspect: floa
     rows, columns = np.indices(shape) + 0.5
     middle = np.array([shape[0] * 0.45, shape[1] * 0.55])
     blob = 60_000 * np.exp(-(((rows - middle[0]) / 6) ** 2) - ((columns - middle[1]) / 6) ** 2)
-    plan = plan_geometry(shape, aspect=aspect, size=224, fit=fit)
-    drawn = place(blob.astype(np.uint16), plan).astype(np.float64)
-    centroid = [(weights * drawn).sum() / drawn.sum() for weights in np.indices(drawn.shape) + 0.5]
-    np.testing.assert_allclose(to_thumbnail(middle[np.newaxis], plan)[0], centroid, atol=0.3)
+    region = (shape[0] // 9, shape[1] // 7, shape[0] - 2, shape[1] - 3)
+    for size in (224, Size((300, 170)), Size(longest=200), Size(scale=1.5), Size((150, 400), scale=1.25)):
+        for turned in ({}, {"flipped": (True, False)}, {"region": region}, {"region": region, "flipped": (True, True)}):
+            plan = plan_geometry(shape, aspect=aspect, size=size, fit=fit, **turned)
+            drawn = place(blob.astype(np.uint16), plan).astype(np.float64)
+            assert drawn.shape == plan.canvas_shape
+            within = np.array([middle - plan.crop_origin, plan.crop_origin + np.array(plan.crop_shape) - middle])
+            if within.min() < min(18, 0.4 * min(shape)):
+                continue  # cut by the crop
+            centroid = [(weights * drawn).sum() / drawn.sum() for weights in np.indices(drawn.shape) + 0.5]
+            np.testing.assert_allclose(to_thumbnail(middle[np.newaxis], plan)[0], centroid, atol=0.3)
+
+
+@pytest.mark.parametrize("flipped", [(False, False), (True, False), (False, True), (True, True)])
+def test_every_pixel_and_name_lies_where_the_map_says(flipped: tuple[bool, bool]) -> None:
+    """Of a region that is not scaled each pixel is that of the source, and so are the names of a label map."""
+    names = np.arange(40 * 60, dtype=np.uint16).reshape(40, 60)
+    plan = plan_geometry(
+        (40, 60), aspect=1.0, size=Size((41, 33), scale=1), fit="pad", region=(3, 5, 33, 31), flipped=flipped
+    )
+    (top, left), (rows, columns) = plan.offset, plan.scaled_shape
+    y, x = np.mgrid[top : top + rows, left : left + columns]
+    down, right = to_source(np.stack([y.ravel(), x.ravel()], -1) + 0.5, plan).astype(int).T
+    for drawn in (place(names, plan), place_labels(names, plan)):
+        assert (drawn[y, x].ravel() == names[down, right]).all()
+        assert (rows, columns, np.count_nonzero(drawn)) == (30, 26, 30 * 26)
+
+
+@pytest.mark.parametrize("kind", ["means of blocks", "every nth pixel"])
+def test_regions_and_flips_of_a_coarser_grid_are_those_of_the_source(kind: str) -> None:
+    shape, step = (641, 903), 4
+    rows, columns = np.indices(tuple(-(-length // step) for length in shape)) * step
+    middle = (step - 1) / 2 if kind == "means of blocks" else 0
+    grid = Grid(step) if kind == "means of blocks" else Grid(step, phase=0.5 - 0.5 / step)
+    full = 20 * np.arange(shape[0])[:, np.newaxis] + 30 * np.arange(shape[1])
+    plan = plan_geometry(
+        shape, aspect=1.0, size=Size((60, 40)), fit="pad", region=(33, 101, 606, 899), flipped=(False, True)
+    )
+    drawn = place((20 * (rows + middle) + 30 * (columns + middle)).astype(np.uint16), plan, grid=grid).astype(int)
+    expected = place(full.astype(np.uint16), plan).astype(int)
+    per_pixel = np.dot([20, 30], np.divide(plan.crop_shape, plan.scaled_shape))
+    assert np.abs(drawn - expected).max() <= 0.06 * per_pixel
 
 
 def test_stored_transform_leads_back() -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import dicomprep
 from dicomprep.errors import EnvironmentFault
 from dicomprep.models import DecodedAs, Intensity, Transform
-from dicomprep.pixels.geometry import plan_geometry
+from dicomprep.pixels.geometry import Box, Size, plan_geometry
 from dicomprep.pixels.intensity import Rescale, ValueRange, Window
 from dicomprep.pixels.transform import TableRecord
 from tests.building import make_dicom
@@ -55,6 +56,8 @@ def test_each_part_has_its_type() -> None:
     [
         "", "{", "[]", "{}", "null", '{"geometry": {}, "intensity": {}}',
         COLOR.to_json().replace('"size":64', '"width":64'), COLOR.to_json().replace("[30,20]", "[30]"),
+        COLOR.to_json().replace('"size":64', '"size":[64]'), COLOR.to_json().replace('"size":64', '"flipped":[true]'),
+        COLOR.to_json().replace("}}", '},"blanked":[[1,2]]}'),
         RECORDED[0].replace("slope", "scale"), RECORDED[0].replace('"voi":{', '"voi":{"lut":"voi",'),
         COLOR.to_json().replace('"bits_stored"', '"decoded_at":"a half","bits_stored"'),
     ],
@@ -65,9 +68,35 @@ def test_a_damaged_text_is_one_sentence(text: str) -> None:
 
 
 def test_a_newer_text_says_what_to_do() -> None:
-    text = dataclasses.replace(COLOR, version=2).to_json()
-    with pytest.raises(EnvironmentFault, match=r"newer dicomprep \(version 2; supported: 1\): update dicomprep"):
+    text = json.dumps({**COLOR, "version": 3})
+    with pytest.raises(EnvironmentFault, match=r"newer dicomprep \(version 3; supported: 2\): update dicomprep"):
         Transform.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("plan", "blanked", "added"),
+    [
+        ({"size": Size((64, 32))}, (), {"size": [64, 32]}),
+        ({"size": 64, "flipped": (False, True)}, (), {"size": 64, "flipped": [False, True]}),
+        ({"size": 64}, ((0, 1, 5, 20), (8, 0, 9, 3)), {"size": 64}),
+    ],
+)
+def test_what_earlier_releases_cannot_say_is_of_the_second_form(
+    plan: dict[str, Any], blanked: tuple[Box, ...], added: dict[str, object]
+) -> None:
+    made = plan_geometry((30, 20), aspect=1.0, fit="pad", region=(0, 1, 30, 18), **plan)
+    transform = Transform(made, Intensity(bits_stored=8), DecodedAs("RGB", "native"), blanked)
+    assert Transform.from_json(transform.to_json()) == transform
+    assert transform["version"] == transform.version == 2
+    assert added.items() <= transform["geometry"].items()
+    assert dict(transform).get("blanked", []) == [list(box) for box in blanked]
+
+
+def test_a_region_alone_is_what_every_release_reads() -> None:
+    made = plan_geometry((30, 20), aspect=1.0, size=64, fit="pad", region=(0, 1, 30, 18))
+    transform = Transform(made, Intensity(bits_stored=8), DecodedAs("RGB", "native"))
+    assert Transform.from_json(transform.to_json()) == transform
+    assert (transform.version, {*transform["geometry"]}) == (1, {*COLOR["geometry"]})
 
 
 def test_nothing_of_it_can_be_changed() -> None:

@@ -11,7 +11,8 @@ import dicomprep
 from dicomprep.exchange.options import ExportOptions
 from dicomprep.exchange.pseudonyms import Pseudonyms
 from dicomprep.exchange.rows import read_rows
-from dicomprep.pixels.stacking import find_odd_step, is_even
+from dicomprep.pixels.geometry import Size, plan_geometry, to_source, to_thumbnail
+from dicomprep.pixels.stacking import compute_affine, compute_shear, find_odd_step, is_even, orient_as_drawn
 from tests.building import make_dicom
 from tests.running import SIZE, Place
 
@@ -151,6 +152,29 @@ def test_the_affine_leads_where_headers_say(
         source = (np.array(at[1:]) + 0.5) * scale - 0.5
         expected = ordered[at[0]] + 0.5 * (source[1] * row + source[0] * column)
         assert (volume.affine @ [*at, 1])[:3] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("flipped", [(False, True), (True, False), (True, True)])
+def test_flipped_slices_lead_where_headers_say(flipped: tuple[bool, bool]) -> None:
+    """Of a tilted stack: the same point of the patient, whichever way its thumbnails are drawn."""
+    cosines = np.array([[1.0, 0, 0], [0, 0.8, -0.6]])
+    origins = np.array([[-10.0, 5, 20], [-10, 6, 23], [-10, 7, 26]])
+    plans = [
+        plan_geometry((40, 30), aspect=1.5, size=Size((50, 64)), fit="pad", region=(2, 3, 37, 29), flipped=one)
+        for one in ((False, False), flipped)
+    ]
+    plain, turned = (compute_affine(origins, cosines, (0.6, 0.4), plan) for plan in plans)
+    for at in ([3.0, 4.0], [20.0, 11.5]):
+        there = to_thumbnail(to_source([at], plans[0]), plans[1])[0] - 0.5
+        np.testing.assert_allclose(turned @ [1, *there, 1], plain @ [1, at[0] - 0.5, at[1] - 0.5, 1], atol=1e-9)
+    drawn = orient_as_drawn(cosines, plans[1])
+    for axis, column in ((1, 0), (0, 1)):  # a step along a row is one column further
+        step = turned[:3, 2 - column]
+        np.testing.assert_allclose(drawn[column], step / np.linalg.norm(step), atol=1e-9)
+        assert (drawn[column] == cosines[column] * (-1 if flipped[axis] else 1)).all()
+    assert compute_shear(origins, drawn) == pytest.approx(
+        tuple(x * (-1 if f else 1) for x, f in zip(compute_shear(origins, cosines), flipped, strict=True))
+    )
 
 
 def test_one_slice_has_an_affine_and_no_spacing(tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ def explain_thumbnail(thumbnail: Thumbnail, aspect: float) -> Rows:
     method = ", then ".join(["area averaging"] * shrinks + ["bicubic"] * grows) or "unchanged"
     square = f"; pixel aspect ratio {aspect:g}:1 made square" if aspect != 1 else ""
     yield "Resized", f"{crop[0]}×{crop[1]} to {scaled[0]}×{scaled[1]} ({method}){square}"
-    yield "Placed", f"at row {offset[0]}, column {offset[1]} of {geometry.size}×{geometry.size}"
+    rows, columns = geometry.canvas_shape
+    yield "Placed", f"at row {offset[0]}, column {offset[1]} of {rows}×{columns}"
 
 
 def explain_references(found: References) -> Rows:

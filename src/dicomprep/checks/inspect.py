@@ -17,8 +17,8 @@ from dicomprep.pipeline.opening import source_at
 from dicomprep.pipeline.stages.decode import NoImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
-from dicomprep.pixels.geometry import resample
 from dicomprep.pixels.png import encode_png
+from dicomprep.pixels.resampling import resample
 from dicomprep.storage.place import is_url
 from dicomprep.storage.source import SourceFile
 from dicomprep.storage.sync import drafted

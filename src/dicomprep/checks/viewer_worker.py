@@ -21,7 +21,6 @@ from dicomprep.models import Frame
 from dicomprep.pipeline.opening import source_at
 from dicomprep.pipeline.stages.decode import DicomImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
-from dicomprep.pixels.geometry import halve
 from dicomprep.pixels.intensity import (
     GrayscaleTransform,
     LookupTable,
@@ -32,6 +31,7 @@ from dicomprep.pixels.intensity import (
     shorten,
 )
 from dicomprep.pixels.png import decode_png
+from dicomprep.pixels.resampling import halve
 from dicomprep.storage.source import SourceFile
 
 __all__ = ["answer"]

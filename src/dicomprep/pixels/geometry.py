@@ -1,26 +1,23 @@
-"""Where pixels go: crop, antialiased scaling that makes pixels square, placing on the canvas; and the way back."""
+"""Where pixels go: crop, scaling that makes pixels square, flips, place on the canvas; and the way back."""
 
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dicomprep.errors import ErrorCode, InputError
+
 __all__ = [
-    "EVERY_PIXEL",
+    "Box",
     "Geometry",
-    "Grid",
     "Points",
-    "halve",
+    "Size",
     "max_halvings",
-    "place",
-    "place_labels",
     "plan_geometry",
     "reduction_factor",
-    "resample",
     "to_source",
     "to_thumbnail",
 ]
@@ -30,21 +27,23 @@ Points = NDArray[np.float64]
 (n, 4) of boxes, (top, left, bottom, right)."""
 
 
+MAX_PIXELS = 2**28
+"""Pixels of a thumbnail whose size its source decides: more are a mistake of a header or an option."""
+
+Box: TypeAlias = tuple[int, int, int, int]
+"""(top, left, bottom, right) in whole pixels, the latter two exclusive."""
+
+
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """Where decoded samples lie in the source, of which a codec may have decoded a smaller version."""
+class Size:
+    """What decides how large a thumbnail is; without any of it each pixel of the source becomes one."""
 
-    step: int = 1
-    """Source pixels from one sample to the next."""
-    phase: float = 0.0
-    """How far the source's edge lies inside the first sample, in samples: 0 where samples are means of whole blocks."""
-
-
-EVERY_PIXEL = Grid()
-
-MAX_INTERPOLATED_SHRINK = 1.15
-"""By so much rows and columns may be interpolated before whole blocks of them are averaged: above 48 dB of means over
-areas even of white noise, in a third of the time. 512 and 1024 need 8/7 for 224."""
+    canvas: tuple[int, int] | None = None
+    """Rows and columns of the thumbnail, whatever the source; None: as many as are drawn."""
+    longest: int | None = None
+    """Without a canvas: rows and columns have at most so many pixels."""
+    scale: float | None = None
+    """Pixels of the thumbnail for one column of the source; None: as the canvas needs, else one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,84 +55,102 @@ class Geometry:
     crop_shape: tuple[int, int]
     scaled_shape: tuple[int, int]
     offset: tuple[int, int]
-    size: int
-    """Rows and columns of the canvas."""
+    canvas_shape: tuple[int, int]
+    """Rows and columns of the thumbnail."""
+    flipped: tuple[bool, bool] = (False, False)
+    """Whether the crop's last row is drawn first, and its last column; both are half a turn."""
 
 
 @lru_cache(maxsize=64)
-def plan_geometry(shape: tuple[int, int], *, aspect: float, size: int, fit: str) -> Geometry:
-    """Plan how a frame fills a square canvas: cropping, scaling that makes pixels square, and placement.
+def plan_geometry(
+    shape: tuple[int, int],
+    *,
+    aspect: float,
+    size: int | Size,
+    fit: str,
+    region: Box | None = None,
+    flipped: tuple[bool, bool] = (False, False),
+) -> Geometry:
+    """Plan how a frame becomes a thumbnail: cropping, scaling that makes pixels square, flipping and placement.
 
-    `shape` is (rows, columns) of the source, `aspect` the height of its pixels over their width, `size` the rows and
-    columns of the canvas, `fit` pad, crop or stretch. The result can be stored and inverted.
+    `shape` is (rows, columns) of the source, `aspect` the height of its pixels over their width, `size` what decides
+    the size (a number: the rows and columns of a square), `fit` pad, crop or stretch, `region` the only part of the
+    source that is drawn, `flipped` whether its rows and its columns are reversed. The result can be stored and
+    inverted. Raises InputError (`limit_exceeded`) for a thumbnail of more than 2²⁸ pixels.
 
     >>> plan_geometry((512, 256), aspect=1.0, size=224, fit="pad").scaled_shape
     (224, 112)
+    >>> plan_geometry((512, 256), aspect=1.0, size=Size(longest=128), fit="pad").canvas_shape
+    (128, 64)
     """
-    rows, columns = shape
-    height, width = rows * aspect, float(columns)
-    crop = shape
-    if fit == "crop":
-        side = min(height, width)
-        crop = (max(1, round(side / aspect)), max(1, round(side)))
-        crop = (min(rows, crop[0]), min(columns, crop[1]))
-    if fit == "pad":
-        scale = size / max(height, width)
-        scaled = (min(size, max(1, round(height * scale))), min(size, max(1, round(width * scale))))
+    top, left, bottom, right = region or (0, 0, *shape)
+    drawn = (bottom - top, right - left)
+    size = Size(canvas=(size, size)) if isinstance(size, int) else size
+    if size.canvas is None:
+        crop, scaled = drawn, _scale_freely(drawn, 1.0 if fit == "stretch" else aspect, size)
+    elif size.scale is not None:
+        crop, scaled = _scale_as_told(drawn, aspect, size.scale, size.canvas)
     else:
-        scaled = (size, size)
+        crop, scaled = _scale_to_fit(drawn, aspect, size.canvas, fit)
+    canvas = size.canvas or scaled
     return Geometry(
         source_shape=shape,
-        crop_origin=((rows - crop[0]) // 2, (columns - crop[1]) // 2),
+        crop_origin=(top + (drawn[0] - crop[0]) // 2, left + (drawn[1] - crop[1]) // 2),
         crop_shape=crop,
         scaled_shape=scaled,
-        offset=((size - scaled[0]) // 2, (size - scaled[1]) // 2),
-        size=size,
+        offset=((canvas[0] - scaled[0]) // 2, (canvas[1] - scaled[1]) // 2),
+        canvas_shape=canvas,
+        flipped=flipped,
     )
 
 
-def resample(pixels: NDArray[Any], *, shape: tuple[int, int], exact: bool = True) -> NDArray[Any]:
-    """Scale pixels: means over areas where they shrink, bicubic where they grow, each side for itself.
-
-    `pixels` is (rows, columns[, 3]), uint8, uint16, int16 or float32. Returns `shape`, (rows, columns), with the
-    channels and the dtype of `pixels`. Unless `exact`, means over areas that hardly differ may take their place.
-    """
-    rows, columns = pixels.shape[:2]
-    smaller = (min(rows, shape[0]), min(columns, shape[1]))
-    if smaller != (rows, columns):
-        if not exact:
-            pixels = _interpolate_to_blocks(pixels, shape)
-        pixels = cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA)
-    if shape != smaller:
-        pixels = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return pixels
+def _scale_freely(drawn: tuple[int, int], aspect: float, size: Size) -> tuple[int, int]:
+    """The thumbnail's shape where no canvas is given; the finer side of pixels that are not square is not lost."""
+    height, width = drawn[0] * aspect, float(drawn[1])
+    scale = max(1.0, 1 / aspect) if size.scale is None else size.scale
+    if size.longest is not None:
+        scale = min(scale, size.longest / max(height, width))
+    scaled = (max(1, round(height * scale)), max(1, round(width * scale)))
+    if scaled[0] * scaled[1] > MAX_PIXELS:
+        detail = f"a thumbnail of {scaled[0]:,}×{scaled[1]:,} pixels is too large"
+        raise InputError(ErrorCode.LIMIT_EXCEEDED, f"{detail}; limit it with --size max=")
+    return scaled
 
 
-def _interpolate_to_blocks(pixels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """Make rows and columns a multiple of `shape` where that is near: whole blocks are averaged many times faster."""
-    near = (pixels.shape[0] // shape[0] * shape[0], pixels.shape[1] // shape[1] * shape[1])
-    if min(near[0] // shape[0], near[1] // shape[1]) < 2:
-        return pixels
-    if max(pixels.shape[0] / near[0], pixels.shape[1] / near[1]) > MAX_INTERPOLATED_SHRINK:
-        return pixels
-    return cv2.resize(pixels, near[::-1], interpolation=cv2.INTER_LINEAR)
+def _scale_as_told(
+    drawn: tuple[int, int], aspect: float, scale: float, canvas: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(Crop, scaled) shapes at a given scale; of what is larger than the canvas its middle."""
+    steps = (aspect * scale, scale)
+    rows, columns = (
+        max(
+            1, min(length, math.floor(limit / step + 0.5 / max(1.0, step)))
+        )  # the scale is off by less than half a pixel
+        for length, limit, step in zip(drawn, canvas, steps, strict=True)
+    )
+    down, right = (
+        min(limit, max(1, round(length * step)))
+        for length, limit, step in zip((rows, columns), canvas, steps, strict=True)
+    )
+    return (rows, columns), (down, right)
 
 
-def halve(pixels: NDArray[Any], *, times: int) -> NDArray[Any]:
-    """Average blocks of 2×2, again and again: many times faster than means over other areas.
-
-    `pixels` is (rows, columns[, 3]), uint8, uint16 or int16. Returns (rows / 2ⁿ, columns / 2ⁿ[, 3]), rounded up, with n
-    = `times`; where a length is odd its last sample counts twice.
-
-    >>> halve(np.array([[0, 4], [8, 8]], np.uint8), times=1).tolist()
-    [[5]]
-    """
-    for _ in range(times):
-        rows, columns = pixels.shape[:2]
-        if rows % 2 or columns % 2:
-            pixels = cv2.copyMakeBorder(pixels, 0, rows % 2, 0, columns % 2, cv2.BORDER_REPLICATE)
-        pixels = cv2.resize(pixels, ((columns + 1) // 2, (rows + 1) // 2), interpolation=cv2.INTER_AREA)
-    return pixels
+def _scale_to_fit(
+    drawn: tuple[int, int], aspect: float, canvas: tuple[int, int], fit: str
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(Crop, scaled) shapes that fill the canvas as `fit` says."""
+    rows, columns = drawn
+    height, width = rows * aspect, float(columns)
+    if fit == "pad":
+        scale = min(canvas[0] / height, canvas[1] / width)
+        scaled = (min(canvas[0], max(1, round(height * scale))), min(canvas[1], max(1, round(width * scale))))
+        return drawn, scaled
+    if fit == "stretch":
+        return drawn, canvas
+    shares = (canvas[0] / max(canvas), canvas[1] / max(canvas))
+    longest = min(height / shares[0], width / shares[1])
+    crop = (max(1, round(longest * shares[0] / aspect)), max(1, round(longest * shares[1])))
+    return (min(rows, crop[0]), min(columns, crop[1])), canvas
 
 
 def reduction_factor(geometry: Geometry) -> float:
@@ -146,73 +163,6 @@ def max_halvings(geometry: Geometry, *, spare: float) -> int:
     return max(0, math.floor(math.log2(reduction_factor(geometry) / spare)))
 
 
-def place_labels(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
-    """Crop, scale and place a label map as `geometry` says, each pixel taking the one that lies nearest to its center.
-
-    `pixels` is (rows, columns[, 3]) of any dtype. Returns (size, size[, 3]) of the same dtype, in which no value
-    appears that is not in `pixels`.
-    """
-    (top, left), (rows, columns) = geometry.crop_origin, geometry.crop_shape
-    canvas = np.zeros((geometry.size, geometry.size, *pixels.shape[2:]), pixels.dtype)
-    down, right = (
-        ((np.arange(scaled) + 0.5) * length / scaled).astype(np.intp)
-        for length, scaled in zip((rows, columns), geometry.scaled_shape, strict=True)
-    )
-    area = tuple(slice(at, at + n) for at, n in zip(geometry.offset, geometry.scaled_shape, strict=True))
-    canvas[area] = pixels[top + down[:, np.newaxis], left + right]
-    return canvas
-
-
-def place(pixels: NDArray[Any], geometry: Geometry, *, grid: Grid = EVERY_PIXEL, exact: bool = True) -> NDArray[Any]:
-    """Crop, scale and place a frame on a black square as `geometry` says.
-
-    `pixels` is (rows, columns[, 3]), uint8, uint16 or int16; `grid` says where its samples lie in the source, of which
-    a codec may have decoded a smaller version. Returns (size, size[, 3]) of the same dtype. Unless `exact`, pixels are
-    averaged over areas that may differ slightly, where that is faster.
-    """
-    if grid == EVERY_PIXEL:
-        (top, left), (rows, columns) = geometry.crop_origin, geometry.crop_shape
-        cropped = pixels[top : top + rows, left : left + columns]
-        scaled = resample(cropped, shape=geometry.scaled_shape, exact=exact)
-    else:
-        scaled = _resample_grid(pixels, geometry, grid, exact=exact)
-    if geometry.scaled_shape == (geometry.size, geometry.size):
-        return scaled
-    canvas = np.zeros((geometry.size, geometry.size, *pixels.shape[2:]), pixels.dtype)
-    (top, left), (rows, columns) = geometry.offset, geometry.scaled_shape
-    canvas[top : top + rows, left : left + columns] = scaled
-    return canvas
-
-
-def _resample_grid(pixels: NDArray[Any], geometry: Geometry, grid: Grid, *, exact: bool) -> NDArray[Any]:
-    """Means over areas of a coarser grid, whose samples are first moved to where the source's crop begins."""
-    origin = np.divide(geometry.crop_origin, grid.step) + grid.phase
-    (top, left), (down, right) = origin.astype(int), origin % 1
-    moved = pixels[top:, left:]
-    if down or right:
-        moved = cv2.sepFilter2D(
-            moved, cv2.CV_32F, _shift_kernel(right), _shift_kernel(down), anchor=(1, 1), borderType=cv2.BORDER_REPLICATE
-        )
-    extent = np.divide(geometry.crop_shape, grid.step)
-    moved = moved[: int(np.ceil(extent[0])), : int(np.ceil(extent[1]))]
-    if not exact and moved.shape[:2] == tuple(extent):
-        moved = _interpolate_to_blocks(moved, geometry.scaled_shape)
-        extent = np.array(moved.shape[:2])
-    y, x = np.divide(geometry.scaled_shape, extent)
-    rows, columns = geometry.scaled_shape
-    scaled = cv2.resize(moved, None, fx=x, fy=y, interpolation=cv2.INTER_AREA)[:rows, :columns]
-    if scaled.dtype == pixels.dtype:
-        return scaled
-    limits = np.iinfo(pixels.dtype)
-    return np.clip(np.rint(scaled), limits.min, limits.max).astype(pixels.dtype)
-
-
-def _shift_kernel(shift: float) -> NDArray[np.float64]:
-    """Four taps that move samples by a part of a sample: Catmull-Rom's cubic (Keys, 1981)."""
-    t = shift
-    return np.array([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2]) / 2
-
-
 def to_source(points: ArrayLike, geometry: Geometry) -> Points:
     """Map points or boxes of the thumbnail to the source; what lies beyond the edge lies beyond the edge there, too.
 
@@ -221,7 +171,8 @@ def to_source(points: ArrayLike, geometry: Geometry) -> Points:
     """
     scale = np.divide(geometry.crop_shape, geometry.scaled_shape)
     pairs, shape = _pairs(points)
-    return ((pairs - geometry.offset) * scale + geometry.crop_origin).reshape(shape)
+    inside = _flip((pairs - geometry.offset) * scale, shape, geometry)
+    return (inside + geometry.crop_origin).reshape(shape)
 
 
 def to_thumbnail(points: ArrayLike, geometry: Geometry) -> Points:
@@ -232,7 +183,17 @@ def to_thumbnail(points: ArrayLike, geometry: Geometry) -> Points:
     """
     scale = np.divide(geometry.scaled_shape, geometry.crop_shape)
     pairs, shape = _pairs(points)
-    return ((pairs - geometry.crop_origin) * scale + geometry.offset).reshape(shape)
+    inside = _flip(pairs - geometry.crop_origin, shape, geometry)
+    return (inside * scale + geometry.offset).reshape(shape)
+
+
+def _flip(pairs: Points, shape: tuple[int, ...], geometry: Geometry) -> Points:
+    """Mirror points within the crop, in pixels of the source; corners of boxes change places, and stay ordered."""
+    for axis in (0, 1):
+        if geometry.flipped[axis]:
+            mirrored = geometry.crop_shape[axis] - pairs[:, axis]
+            pairs[:, axis] = mirrored.reshape(-1, 2)[:, ::-1].ravel() if shape[-1] == 4 else mirrored
+    return pairs
 
 
 def _pairs(points: ArrayLike) -> tuple[Points, tuple[int, ...]]:

@@ -10,7 +10,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from dicomprep.pixels.geometry import halve
+from dicomprep.pixels.resampling import halve
 
 __all__ = [
     "Overview",

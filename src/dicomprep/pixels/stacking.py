@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from dicomprep.pixels.geometry import Geometry, to_source
 
-__all__ = ["compute_affine", "compute_shear", "find_gaps", "find_odd_step", "is_even"]
+__all__ = ["compute_affine", "compute_shear", "find_gaps", "find_odd_step", "is_even", "orient_as_drawn"]
 
 GAP_TOLERANCE = 0.02
 """How much a step between slices may differ from the usual one, as a share of it."""
@@ -68,6 +68,15 @@ def _step(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> NDA
         return np.cross(*orientation)
     numbers = np.arange(len(origins)) - (len(origins) - 1) / 2
     return np.asarray(numbers @ origins / (numbers @ numbers), np.float64)
+
+
+def orient_as_drawn(orientation: NDArray[np.float64], geometry: Geometry) -> NDArray[np.float64]:
+    """Direction cosines of a row and a column of thumbnails, from those of their sources.
+
+    `orientation` is (2, 3). Returns (2, 3) float64.
+    """
+    rows, columns = geometry.flipped
+    return orientation * np.array([[-1.0 if columns else 1.0], [-1.0 if rows else 1.0]])
 
 
 def compute_shear(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from dicomprep.errors import EnvironmentFault
-from dicomprep.pixels.geometry import Geometry, Points, to_source, to_thumbnail
+from dicomprep.pixels.geometry import Box, Geometry, Points, to_source, to_thumbnail
 from dicomprep.pixels.intensity import GrayscaleTransform, LookupTable, Rescale, ValueRange, Window, shorten
 
 __all__ = [
@@ -23,8 +23,8 @@ __all__ = [
     "record_grayscale",
 ]
 
-TRANSFORM_VERSION = 1
-"""Raised when the text of a transform changes in a way that earlier releases cannot read."""
+FIRST_VERSION, TRANSFORM_VERSION = 1, 2
+"""The newer is in the text of what earlier releases cannot read: canvases that are no squares, flips, blanked boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,15 @@ class Transform:
     geometry: Geometry
     intensity: Intensity
     decoded: DecodedAs
-    version: int = TRANSFORM_VERSION
+    blanked: tuple[Box, ...] = ()
+    """(top, left, bottom, right) in pixels of the source: what was drawn as background."""
+
+    @property
+    def version(self) -> int:
+        """The form of its text: the first that can say all of it."""
+        rows, columns = self.geometry.canvas_shape
+        is_newer = rows != columns or any(self.geometry.flipped) or self.blanked
+        return TRANSFORM_VERSION if is_newer else FIRST_VERSION
 
     def to_source(self, points: ArrayLike) -> Points:
         """Map `points` (n, 2) of (row, column), or boxes (n, 4) of (top, left, bottom, right), to the source frame.
@@ -150,7 +158,8 @@ class Transform:
                 newer = f"Its transform was recorded by a newer dicomprep (version {version!r}"
                 raise EnvironmentFault(f"{newer}; supported: {TRANSFORM_VERSION}): update dicomprep.")
             geometry, intensity = _read_geometry(recorded["geometry"]), recorded["intensity"]
-            return cls(geometry, _read_intensity(intensity), _read_decoded(intensity), version)
+            blanked = tuple(map(_read_box, recorded.get("blanked", ())))
+            return cls(geometry, _read_intensity(intensity), _read_decoded(intensity), blanked)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             restore = "restore a copy of the database, or preprocess into another"
             raise EnvironmentFault(f"A transform in the database is damaged: {restore}.") from error
@@ -204,8 +213,16 @@ def _encode(transform: Transform) -> str:
     described.update(_describe_intensity(transform.intensity))
     if decoded.notes:
         described["notes"] = decoded.notes
-    newer = {"version": transform.version} if transform.version > 1 else {}
-    return _json({"geometry": dict(_items(transform.geometry)), "intensity": described, **newer})
+    blanked = {"blanked": transform.blanked} if transform.blanked else {}
+    newer = {"version": transform.version} if transform.version > FIRST_VERSION else {}
+    return _json({"geometry": _describe_geometry(transform.geometry), "intensity": described, **blanked, **newer})
+
+
+def _describe_geometry(geometry: Geometry) -> dict[str, object]:
+    described = dict(_items(geometry))
+    (rows, columns), flipped = described.pop("canvas_shape"), described.pop("flipped")
+    described["size"] = rows if rows == columns else (rows, columns)
+    return described | ({"flipped": flipped} if any(flipped) else {})
 
 
 def _describe_intensity(intensity: Intensity) -> Iterator[tuple[str, object]]:
@@ -236,7 +253,13 @@ def _items(record: Geometry | Rescale | Window | ValueRange | TableRecord) -> It
 
 def _read_geometry(stored: Mapping[str, Any]) -> Geometry:
     pairs = {name: _read_pair(value) for name, value in stored.items() if name != "size"}
-    return Geometry(size=stored["size"], **pairs)
+    size = stored["size"]
+    return Geometry(canvas_shape=(size, size) if isinstance(size, int) else _read_pair(size), **pairs)
+
+
+def _read_box(stored: Sequence[Any]) -> Box:
+    top, left, bottom, right = stored
+    return top, left, bottom, right
 
 
 def _read_pair(stored: Sequence[Any]) -> tuple[Any, Any]:

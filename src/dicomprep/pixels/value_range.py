@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomprep.pixels.geometry import resample
 from dicomprep.pixels.intensity import LookupTable, Rescale, ValueRange, Values, apply_modality
+from dicomprep.pixels.resampling import resample
 
 __all__ = ["RangeRule", "measure_range", "overview_shape"]
 

@@ -12,7 +12,7 @@ from dicomprep.database.queries.frames import FailedFile, failed_files, failed_f
 from dicomprep.database.queries.series import series_frames
 from dicomprep.database.queries.stacks import READ, Slice, make_slice, make_stack
 from dicomprep.errors import ExportError
-from dicomprep.pixels.stacking import compute_affine, compute_shear
+from dicomprep.pixels.stacking import compute_affine, compute_shear, orient_as_drawn
 from dicomprep.storage.base import ImageStore
 from dicomprep.training.reading import read_thumbnail
 from dicomprep.workspace import Database, Workspace
@@ -83,10 +83,12 @@ def volume(series_key: str, *, db: Database = DEFAULT_DB) -> Volume:
     filenames = tuple(one.filename for one in slices)
     spacing = _spacing(slices[0], positions)
     affine = shear = None
-    if origins is not None and orientation is not None:
-        shear = compute_shear(origins, orientation)
-        affine = compute_affine(origins, orientation, slices[0].spacing, slices[0].transform.geometry)
-    return Volume(array, positions, spacing, orientation, filenames, origins, affine, shear)
+    geometry = slices[0].transform.geometry
+    drawn = None if orientation is None else orient_as_drawn(orientation, geometry)
+    if origins is not None and orientation is not None and drawn is not None:
+        shear = compute_shear(origins, drawn)
+        affine = compute_affine(origins, orientation, slices[0].spacing, geometry)
+    return Volume(array, positions, spacing, drawn, filenames, origins, affine, shear)
 
 
 def _read_slices(workspace: Workspace, series_key: str) -> _Read:

@@ -186,7 +186,14 @@ def _require_alike(slices: Sequence[Slice]) -> None:
 def _geometry(one: Slice) -> str:
     geometry = one.transform.geometry
     (rows, columns), (top, left) = geometry.source_shape, geometry.offset
-    return f"{rows}×{columns} pixels at row {top}, column {left} of {geometry.size}"
+    height, width = geometry.canvas_shape
+    canvas = f"{height}" if height == width else f"{height}×{width}"
+    crop, (down, right) = geometry.crop_shape, geometry.crop_origin
+    cut = f", of them {crop[0]}×{crop[1]} from row {down}, column {right}" if crop != geometry.source_shape else ""
+    turns = [
+        f", {what} reversed" for what, flipped in zip(("rows", "columns"), geometry.flipped, strict=True) if flipped
+    ]
+    return f"{rows}×{columns} pixels{cut} at row {top}, column {left} of {canvas}{''.join(turns)}"
 
 
 def _window(one: Slice) -> str:

@@ -2,7 +2,8 @@
 
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.models import Normalized, Thumbnail, Transform
-from dicomprep.pixels.geometry import place, place_labels, plan_geometry
+from dicomprep.pixels.geometry import plan_geometry
+from dicomprep.pixels.resampling import place, place_labels
 
 __all__ = ["resize"]
 

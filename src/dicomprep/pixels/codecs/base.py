@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs.markers import Codestream
-from dicomprep.pixels.geometry import EVERY_PIXEL, Grid, halve
+from dicomprep.pixels.resampling import EVERY_PIXEL, Grid, halve
 from dicomprep.pixels.similarity import Overview
 from dicomprep.pixels.stored import Layout, expand_bits
 

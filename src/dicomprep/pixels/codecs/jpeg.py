@@ -27,7 +27,7 @@ from dicomprep.pixels.codecs.damage import (
 )
 from dicomprep.pixels.codecs.markers import Codestream, header_segments, read_jpeg
 from dicomprep.pixels.codecs.transfer_syntaxes import JPEG_DCT, JPEG_LOSSLESS
-from dicomprep.pixels.geometry import Grid
+from dicomprep.pixels.resampling import Grid
 from dicomprep.pixels.stored import Layout
 
 __all__ = ["DEPENDENCIES", "TRANSFER_SYNTAXES", "decode", "is_available"]

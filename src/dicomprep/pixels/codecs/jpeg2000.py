@@ -15,7 +15,7 @@ from dicomprep.pixels.codecs.damage import require_sound_packets
 from dicomprep.pixels.codecs.jpeg2000_packets import without_fine_passes
 from dicomprep.pixels.codecs.markers import Codestream, bare_jpeg2000, read_jpeg2000
 from dicomprep.pixels.codecs.transfer_syntaxes import JPEG_2000
-from dicomprep.pixels.geometry import Grid
+from dicomprep.pixels.resampling import Grid
 from dicomprep.pixels.stored import Layout
 
 __all__ = ["DEPENDENCIES", "TRANSFER_SYNTAXES", "decode", "is_available"]
