@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from dicomprep.engines.options import EngineOptions, JobOptions, choose
 from dicomprep.errors import ConfigError
+from dicomprep.pixels.windows import AskedWindow, parse_windows
 from dicomprep.splits import SPLIT_NAMES, TEST, TRAIN, VAL, GroupBy, Splits
 
 __all__ = [
@@ -21,7 +22,6 @@ __all__ = [
     "TEST",
     "TRAIN",
     "VAL",
-    "WINDOW_PRESETS",
     "Budget",
     "Config",
     "Fidelity",
@@ -46,17 +46,9 @@ RUN_OPTIONS = ("workers", "strict", "durable", "archives", "follow_links", "prun
 RULES_VERSION = 7
 """Raised when the same options would give other pixels than before, or know them by other marks: all is redone then."""
 
-WINDOW_PRESETS = {
-    "abdomen": (40.0, 400.0),
-    "bone": (400.0, 1800.0),
-    "brain": (40.0, 80.0),
-    "liver": (60.0, 160.0),
-    "lung": (-600.0, 1500.0),
-    "mediastinum": (50.0, 350.0),
-    "stroke": (40.0, 40.0),
-    "subdural": (75.0, 215.0),
-}
-"""Window center and width in Hounsfield units."""
+
+PRESET_RULES = 2
+"""The same of window presets alone: what is in Hounsfield units, and what becomes of the rest."""
 
 
 class Fit(StrEnum):
@@ -93,7 +85,8 @@ class ImageOptions:
     depth: int = 8
     """Bit depth of the images: 8 or 16."""
     window: str = "auto"
-    """auto (from the header), CENTER/WIDTH, a preset such as lung, or three of them for red, green, blue."""
+    """auto (from the header), CENTER/WIDTH, a preset such as lung, the file's window of a name (explanation=SOFTER) or
+    number (index=2), or three of them for red, green, blue; medgemma is three."""
     frames: str = "all"
     """Frames of a multi-frame file: all, first, middle, every=K or max=K (evenly spaced)."""
     fidelity: Fidelity = Fidelity.HIGH
@@ -107,23 +100,13 @@ class ImageOptions:
         object.__setattr__(self, "names", choose(Names, "names", self.names))
         _require(8 <= self.size <= 8192, f"--size {self.size}: choose from 8 to 8192 pixels.")
         _require(self.depth in (8, 16), f"--depth {self.depth}: choose 8 or 16 bits.")
-        _require(
-            len(self.windows) in (0, 1, 3),
-            f"--window {self.window}: give one window, or three for an RGB image.",
-        )
+        parse_windows(self.window)
         self.select_frames(1)
 
     @property
-    def windows(self) -> tuple[tuple[float, float], ...]:
-        """(center, width) of each window requested, in modality units; empty for those of the header."""
-        if self.window == "auto":
-            return ()
-        return tuple(_parse_window(text.strip()) for text in self.window.split(","))
-
-    @property
-    def presets(self) -> tuple[bool, ...]:
-        """Of each window, whether it is a preset, in Hounsfield units."""
-        return tuple(text.strip() in WINDOW_PRESETS for text in self.window.split(","))[: len(self.windows)]
+    def windows(self) -> tuple[AskedWindow, ...]:
+        """The windows requested, one or three; empty for those of the header."""
+        return parse_windows(self.window)
 
     def select_frames(self, count: int) -> Sequence[int]:
         """Which of `count` frames (from 0) are wanted, ascending."""
@@ -140,7 +123,10 @@ class ImageOptions:
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when the images would."""
-        text = json.dumps({"rules": RULES_VERSION, **asdict(self)}, sort_keys=True)
+        rules = {"rules": RULES_VERSION}
+        if any(window.is_preset for window in self.windows):
+            rules["presets"] = PRESET_RULES
+        text = json.dumps({**rules, **asdict(self)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -244,16 +230,6 @@ class Config:
             changes[homes.get(name, "")][name] = JobOptions.of(value) if isinstance(value, Mapping) else value
         replaced = {part: replace(getattr(config, part), **changes[part]) for part in parts}
         return replace(config, **changes[""], **replaced)
-
-
-def _parse_window(text: str) -> tuple[float, float]:
-    if text in WINDOW_PRESETS:
-        return WINDOW_PRESETS[text]
-    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)", text)
-    if match is None or float(match[2]) < 1:
-        presets = ", ".join(WINDOW_PRESETS)
-        raise ConfigError(f"--window {text}: give auto, CENTER/WIDTH (width 1 or more) or a preset ({presets}).")
-    return float(match[1]), float(match[2])
 
 
 def _require(condition: bool, message: str) -> None:

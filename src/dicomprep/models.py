@@ -290,6 +290,8 @@ class Outcome(_Message):
     first_failure: FrameFailure | None = None
     without_preset: int = 0
     """Images whose units are not those of the window preset."""
+    without_window: int = 0
+    """Images of which the file has no window of the name or number asked for."""
     references: References = NO_REFERENCES
     """What it says of images of other files."""
     remaining: FrameRange | None = None

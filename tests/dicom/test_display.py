@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 
 from dicomprep import preprocess, process_dicom
-from dicomprep.dicom.grayscale import PRESET_NOT_USED
+from dicomprep.dicom.windows import PRESET_NOT_USED
 from dicomprep.pixels.intensity import LookupTable, Rescale, Window
 from tests.building import gradient, make_dicom
 from tests.dicom.test_header import palette_file
@@ -304,13 +304,6 @@ def test_presets_are_for_hounsfield_units(tmp_path: Path, says: dict[str, Any], 
     voi = frame.transform["intensity"]["voi"]
     assert (voi["center"], voi["width"]) == ((-600, 1500) if used else (1000, 900))
     assert (PRESET_NOT_USED in frame.transform.decoded.notes) == (not used)
-
-
-def test_three_presets_of_other_units_are_three_times_the_same(tmp_path: Path) -> None:
-    path = make_dicom(tmp_path / "a.dcm", gradient(64, 64), Modality="MR")
-    (frame,) = process_dicom(path, size=64, window="lung,mediastinum,bone")
-    (own,) = process_dicom(path, size=64)
-    np.testing.assert_array_equal(frame.array, np.repeat(own.array[..., np.newaxis], 3, axis=-1))
 
 
 def test_a_window_in_numbers_is_the_users_word(tmp_path: Path) -> None:

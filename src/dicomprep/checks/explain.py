@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.config import ImageOptions
-from dicomprep.dicom.grayscale import PRESET_NOT_USED
 from dicomprep.dicom.header import name_syntax
 from dicomprep.dicom.provenance import Provenance
+from dicomprep.dicom.windows import NO_SUCH_WINDOW, PRESET_NOT_USED
 from dicomprep.errors import count_of
 from dicomprep.models import Frame, Thumbnail
 from dicomprep.pipeline.stages.decode import DicomImage
@@ -109,7 +109,7 @@ def _explain_grayscale(
     unit = provenance.table_units if isinstance(grayscale.modality, LookupTable) else provenance.units
     units = f" {unit}" if unit else ""
     yield _explain_modality(grayscale.modality, provenance)
-    is_users = bool(options.windows) and PRESET_NOT_USED not in frame.notes
+    is_users = bool(options.windows) and not {PRESET_NOT_USED, NO_SUCH_WINDOW} & {*frame.notes}
     yield _explain_voi(grayscale.voi, units, provenance, is_users=is_users)
     padding = np.zeros(frame.pixels.shape, bool)
     if grayscale.padding is not None:
@@ -157,7 +157,7 @@ def _explain_voi(
 ) -> tuple[str, str]:
     if isinstance(voi, LookupTable):
         entries = f"{len(voi.values)} entries of {voi.bits} bits from {voi.first}{units}"
-        return "VOI LUT", f"{entries}; {provenance.voi_table}"
+        return "VOI LUT", f"{entries}; {'--window' if is_users else provenance.voi_table}"
     if isinstance(voi, Window):
         function = f"{voi.function} (PS3.3 {SECTIONS[voi.function]})"
         source = "--window" if is_users else provenance.window

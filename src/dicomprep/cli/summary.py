@@ -116,6 +116,8 @@ def _about_files(result: Result) -> Iterable[str]:
         yield result.described
     if result.without_preset:
         yield f"{count_of(result.without_preset, 'image')} not in Hounsfield units: preset window not applied"
+    if result.without_window:
+        yield f"{count_of(result.without_window, 'image')} without the window asked for: the file's first one is used"
 
 
 def _places(result: Result) -> Iterable[tuple[str, str]]:

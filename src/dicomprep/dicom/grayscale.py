@@ -1,31 +1,23 @@
 """How the header of a frame says that its stored values are drawn (DICOM PS3.3 C.7.6.16, C.11.1, C.11.2)."""
 
-from collections.abc import Callable
-
-from dicomprep.config import ImageOptions
 from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.numbers import format_number
 from dicomprep.dicom.tables import Notes, Span, find_table
 from dicomprep.dicom.vocabulary import XRAY_ANGIOGRAPHIC
 from dicomprep.errors import InputError
-from dicomprep.pixels.intensity import LookupTable, Rescale, ValueRange, Window, value_span
+from dicomprep.pixels.intensity import LookupTable, Rescale, Window, value_span
 from dicomprep.pixels.stored import Layout
 
 __all__ = [
-    "PRESET_NOT_USED",
     "FrameAttributes",
     "Stated",
-    "is_in_hounsfield_units",
     "read_inversion",
     "read_modality",
     "read_stated",
     "read_voi",
-    "read_windows",
+    "read_window",
 ]
 
-PRESET_NOT_USED = "--window preset is in HU, which these values are not; the file's own window is used"
-
-Voi = Window | LookupTable | ValueRange
 Stated = tuple[Rescale | LookupTable, Window | LookupTable | None, Notes]
 
 
@@ -113,13 +105,14 @@ def read_voi(frame: FrameAttributes, *, span: Span, big_endian: bool) -> tuple[W
     table, notes = find_table(found, "VOILUTSequence", span=span, big_endian=big_endian)
     if table is not None:
         return table, notes
-    window, more_notes = _read_window(found)
+    window, more_notes = read_window(found)
     return window, (*notes, *more_notes)
 
 
-def _read_window(found: Attributes) -> tuple[Window | None, Notes]:
+def read_window(found: Attributes, place: int = 0) -> tuple[Window | None, Notes]:
+    """The window at `place` (from 0) of those that an item or a file has, else None; and what had to be corrected."""
     try:
-        center, width = found.number("WindowCenter"), found.number("WindowWidth")
+        center, width = _number_at(found, "WindowCenter", place), _number_at(found, "WindowWidth", place)
     except InputError as error:
         return None, (f"{error.detail}; window ignored",)
     notes = tuple(found.corrections)
@@ -140,37 +133,9 @@ def _read_window(found: Attributes) -> tuple[Window | None, Notes]:
     return Window(center, width, function), notes
 
 
-def read_windows(
-    frame: FrameAttributes, options: ImageOptions, own: Callable[[], Voi]
-) -> tuple[tuple[Voi, ...], Notes]:
-    """The windows that `options` ask for, and `own` where they ask for none or for one that has other units."""
-    if not options.windows:
-        return (own(),), ()
-    windows = tuple(Window(*window) for window in options.windows)
-    if not any(options.presets) or is_in_hounsfield_units(frame):
-        return windows, ()
-    by_name = zip(windows, options.presets, strict=True)
-    return tuple(own() if preset else window for window, preset in by_name), (PRESET_NOT_USED,)
-
-
-def is_in_hounsfield_units(frame: FrameAttributes) -> bool:
-    """Whether modality values are Hounsfield units: as Rescale Type says, else those of CT but for localizers.
-
-    A CT image that states no rescale is believed to hold them as they are.
-    """
-    table = frame.root.item("ModalityLUTSequence")
-    if table is not None:
-        return table.text("ModalityLUTType") == "HU"
-    rescale = frame.find("PixelValueTransformationSequence", "RescaleSlope", "RescaleIntercept")
-    stated = rescale.text("RescaleType")
-    if stated is not None:
-        return stated.upper() == "HU"
-    try:
-        readable = len(rescale.numbers("RescaleSlope")) == len(rescale.numbers("RescaleIntercept"))
-    except InputError:
-        return False
-    localizer = b"LOCALIZER" in frame.root.raw("ImageType").upper()
-    return readable and not localizer and frame.root.text("Modality") == "CT"
+def _number_at(found: Attributes, keyword: str, place: int) -> float | None:
+    """One of several numbers; of the first alone the others may be malformed."""
+    return found.number(keyword) if place == 0 else next(iter(found.numbers(keyword)[place:]), None)
 
 
 def read_inversion(root: Attributes, layout: Layout) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.palette import read_supplement
+from dicomprep.dicom.units import is_in_hounsfield_units
 from dicomprep.dicom.vocabulary import LABEL_MAP
 from dicomprep.errors import InputError
 from dicomprep.pixels.intensity import LookupTable, Rescale, ValueRange, apply_modality
@@ -41,7 +42,7 @@ def read_range(frame: FrameAttributes, layout: Layout, *, rescaled: bool) -> Val
         return RangeRule(from_zero=True)
     if layout.bits_stored <= 8 and not layout.signed and layout.kind == "integer" and not rescaled:
         return ValueRange(0.0, float(2**layout.bits_stored - 1), "all stored values")
-    if modality == "CT" and _is_in_hounsfield_units(frame):
+    if modality == "CT" and is_in_hounsfield_units(frame, layout):
         return RangeRule(limits=HOUNSFIELD_LIMITS)
     return RangeRule()
 
@@ -60,15 +61,6 @@ def limit_to_grayscale(
         return rule
     end = float(apply_modality(np.array(palette[1] - 1.0), modality))
     return replace(rule, limits=(rule.limits[0], end))
-
-
-def _is_in_hounsfield_units(frame: FrameAttributes) -> bool:
-    rescale = frame.find("PixelValueTransformationSequence", "RescaleSlope", "RescaleIntercept")
-    try:
-        stated = rescale.number("RescaleIntercept") is not None and rescale.number("RescaleSlope") is not None
-    except InputError:
-        return False
-    return stated and (rescale.text("RescaleType") or "HU") == "HU"
 
 
 def _maximum_fraction(root: Attributes) -> float:

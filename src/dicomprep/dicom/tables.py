@@ -17,10 +17,10 @@ Notes = tuple[str, ...]
 
 
 def find_table(
-    attributes: Attributes, keyword: str, *, span: Span, big_endian: bool
+    attributes: Attributes, keyword: str, *, span: Span, big_endian: bool, place: int = 0
 ) -> tuple[LookupTable | None, Notes]:
-    """The first table of a sequence; one that is malformed is not used, and that is noted."""
-    item = attributes.item(keyword)
+    """The table at `place` (from 0) of a sequence; one that is malformed is not used, and that is noted."""
+    item = attributes.item(keyword, place)
     if item is None:
         return None, ()
     if "LUTData" not in item:

@@ -66,8 +66,8 @@ def _merge(parts: Sequence[Outcome]) -> Outcome:
     opened = parts[0]
     written = tuple(sorted((w for part in parts for w in part.written), key=lambda w: w.frame_number))
     instance = next((part.instance for part in parts if part.instance.group_key), opened.instance)
-    without_preset = sum(part.without_preset for part in parts)
-    whole = replace(opened, remaining=None, written=written, instance=instance, without_preset=without_preset)
+    counts = {name: sum(getattr(part, name) for part in parts) for name in ("without_preset", "without_window")}
+    whole = replace(opened, remaining=None, written=written, instance=instance, **counts)
     broken = next((part for part in parts if part.error_code and part.first_failure is None), None)
     if broken is not None:
         code, detail = broken.error_code, broken.error_detail

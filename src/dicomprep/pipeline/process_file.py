@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from warnings import catch_warnings
 
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.dicom.grayscale import PRESET_NOT_USED
 from dicomprep.dicom.header import read_header
 from dicomprep.dicom.non_dicom import is_apple_double, is_pointer_to_dicom
 from dicomprep.dicom.patient import read_patient
 from dicomprep.dicom.sniff import DICOM_SUFFIXES, read_series_uids, sniff
+from dicomprep.dicom.windows import NO_SUCH_WINDOW, PRESET_NOT_USED
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import (
     FrameFailure,
@@ -169,6 +169,7 @@ class _FileJob:
     opening_seconds: float
     written: list[Written] = field(default_factory=list)
     without_preset: int = 0
+    without_window: int = 0
     failures: int = 0
     failures_in_a_row: int = 0
     first_failure: FrameFailure | None = None
@@ -230,6 +231,7 @@ class _FileJob:
             return
         self.failures_in_a_row = 0
         self.without_preset += PRESET_NOT_USED in frame.notes
+        self.without_window += NO_SUCH_WINDOW in frame.notes
         filename = frame_filename(self.task.name, index, self.image.frame_count)
         written = write(
             thumbnail,
@@ -253,6 +255,7 @@ class _FileJob:
             failures=self.failures,
             first_failure=self.first_failure,
             without_preset=self.without_preset,
+            without_window=self.without_window,
             remaining=self.remaining,
             patient=self.image.patient if self.written else None,
         )

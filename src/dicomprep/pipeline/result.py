@@ -89,6 +89,8 @@ class Result(Others):
     """Images made by this run."""
     without_preset: int = 0
     """Of those, how many do not use the window preset, because their values are in other units."""
+    without_window: int = 0
+    """Of those, how many do not use the window asked for, because their file has none of that name or number."""
     interrupted: bool = False
     statuses: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)

@@ -184,6 +184,7 @@ class RunLoop:
         result.processed += 1
         result.frames += len(outcome.written) if outcome.keeps_images else 0
         result.without_preset += outcome.without_preset
+        result.without_window += outcome.without_window
         result.statuses[outcome.status] += 1
         if outcome.error_code is not None:
             result.codes[outcome.error_code] += 1

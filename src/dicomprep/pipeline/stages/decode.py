@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.corrections import resolve_pixel_element, resolve_sampling, resolve_transfer_syntax
-from dicomprep.dicom.grayscale import FrameAttributes, Stated, read_inversion, read_stated, read_windows
+from dicomprep.dicom.grayscale import FrameAttributes, Stated, read_inversion, read_stated
 from dicomprep.dicom.header import Header, read_header
 from dicomprep.dicom.layout import read_layout, require_room
 from dicomprep.dicom.padding import build_grayscale_transforms, is_lossy, padding_noise, read_padding
@@ -20,6 +20,8 @@ from dicomprep.dicom.positions import read_position
 from dicomprep.dicom.provenance import Provenance, read_provenance
 from dicomprep.dicom.ranges import is_label_map, limit_to_grayscale, read_range
 from dicomprep.dicom.spacing import read_aspect
+from dicomprep.dicom.units import is_in_hounsfield_units
+from dicomprep.dicom.windows import Voi, choose_windows, find_own_window
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import Frame, Instance, Pixels
 from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, reduce_resolution
@@ -31,8 +33,10 @@ from dicomprep.pixels.intensity import (
     LookupTable,
     Rescale,
     ValueRange,
+    Window,
     may_be_averaged,
     stored_values_per_gray,
+    value_span,
 )
 from dicomprep.pixels.similarity import perceptual_hash
 from dicomprep.pixels.stored import Layout
@@ -206,10 +210,25 @@ class _Reader:
         modality, stated, notes = self._stated(view)
         inverted = read_inversion(self.header.attributes, self.layout)
         padding, more_notes = read_padding(self.header.attributes, self.layout)
-        vois, preset_notes = read_windows(view, self.options, own=lambda: stated or self._shared_range())
+        vois, window_notes = self._windows(view, modality, stated)
         noise = self._noise(padding)
         rules = build_grayscale_transforms(modality, vois, inverted=inverted, padding=padding, noise=noise)
-        return rules, (*notes, *more_notes, *preset_notes)
+        return rules, (*notes, *more_notes, *window_notes)
+
+    def _windows(
+        self, view: FrameAttributes, modality: Rescale | LookupTable, stated: Window | LookupTable | None
+    ) -> tuple[tuple[Voi, ...], tuple[str, ...]]:
+        """What was asked for as far as it applies to a frame, else its own."""
+        span = value_span(modality, bits_stored=self.layout.bits_stored, signed=self.layout.signed)
+        big_endian = self.header.encoding.big_endian
+        return choose_windows(
+            self.options.windows,
+            is_hounsfield=lambda: is_in_hounsfield_units(view, self.layout),
+            find=lambda window: (
+                find_own_window(view, window, span=span, big_endian=big_endian) if stated is not None else (None, ())
+            ),
+            own=lambda: stated or self._shared_range(),
+        )
 
     def _stated(self, view: FrameAttributes) -> Stated:
         return read_stated(view, self.layout, big_endian=self.header.encoding.big_endian)
