@@ -42,6 +42,7 @@ PUBLIC = [
     "process_dicom",
     "to_fastai",
     "volume",
+    "volumes",
 ]
 
 HEAVY = {"pydicom", "cv2", "numpy", "sqlalchemy", "imagecodecs", "PIL"}

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from dicomprep.training.dataset import Batch, Dataset, Record, UnitRecord, collate
     from dicomprep.training.frame import StoredFrame, frame
     from dicomprep.training.tables import frames, to_fastai
-    from dicomprep.training.volumes import Volume, volume
+    from dicomprep.volumetric.select import volume, volumes
+    from dicomprep.volumetric.volume import Volume
 
 __all__ = [
     "Batch",
@@ -46,6 +47,7 @@ __all__ = [
     "process_dicom",
     "to_fastai",
     "volume",
+    "volumes",
 ]
 
 _HOMES = {
@@ -64,8 +66,9 @@ _HOMES = {
     "frame": "training.frame",
     "frames": "training.tables",
     "to_fastai": "training.tables",
-    "Volume": "training.volumes",
-    "volume": "training.volumes",
+    "Volume": "volumetric.volume",
+    "volume": "volumetric.select",
+    "volumes": "volumetric.select",
 }
 
 

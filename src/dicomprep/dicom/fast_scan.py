@@ -18,8 +18,10 @@ from dicomprep.dicom.sniff import Encoding
 
 __all__ = [
     "CHARACTER_SET",
+    "GE_SCAN_TIME",
     "MAX_CHARACTER_SET_BYTES",
     "OVERLAY_ROWS",
+    "PHILIPS_SUV",
     "PIXEL_KEYWORDS",
     "PRIVATE_B_VALUES",
     "SCANNED_BYTES",
@@ -92,6 +94,12 @@ PRIVATE_B_VALUES = {
 }
 """By private creator: where it stands, and the element of its block that has the b-value."""
 
+PHILIPS_SUV = (BaseTag(0x70530010), BaseTag(0x70531000), BaseTag(0x70531009))
+"""Of PET in counts: the private creator, the factor to SUV, the factor to becquerel per ml."""
+
+GE_SCAN_TIME = (BaseTag(0x00090010), BaseTag(0x0009100D))
+"""Of PET: the private creator, when the scan began."""
+
 CHARACTER_SET = BaseTag(0x00080005)
 MAX_CHARACTER_SET_BYTES = 4096
 """Bytes of Specific Character Set; bounds time, for each name in it is looked up. A longer value is none."""
@@ -108,7 +116,7 @@ def wanted_tags(extra: tuple[str, ...] = ()) -> list[BaseTag]:
     """What is picked out of a data set, with `extra` keywords beyond the usual."""
     more = (tag_for_keyword(keyword) for keyword in extra if keyword not in TAGS)
     others = (BaseTag(tag) for tag in more if tag is not None)
-    private = (tag for tags in PRIVATE_B_VALUES.values() for tag in tags)
+    private = (tag for tags in (*PRIVATE_B_VALUES.values(), PHILIPS_SUV, GE_SCAN_TIME) for tag in tags)
     return [*TAGS.values(), OVERLAY_ROWS, *OVERLAY_BIT_POSITIONS, *private, *others]
 
 

@@ -8,7 +8,7 @@ from dicomprep.dicom.numbers import read_numbers, read_offsets, read_whole
 from dicomprep.errors import InputError
 from dicomprep.privacy.allow_list import Position, is_plausible
 
-__all__ = ["locate", "read_index", "read_plane", "read_position"]
+__all__ = ["find_place", "locate", "read_index", "read_plane", "read_position"]
 
 Point = tuple[float, float, float]
 
@@ -19,27 +19,37 @@ def read_position(root: Attributes, frame: FrameAttributes, *, index: int, count
     The root has the place of the first frame, and in RT Dose how far the others are from it. PS3.3 C.7.6.2.1.1,
     C.7.6.16.2, C.8.8.3.2.
     """
-    place, plane, content = root, root, None
+    content = root
     if frame.is_grouped:
-        place = frame.find("PlanePositionSequence", "ImagePositionPatient")
-        plane = frame.find("PlaneOrientationSequence", "ImageOrientationPatient")
         content = frame.find("FrameContentSequence", "InStackPositionNumber", "TemporalPositionIndex")
-    orientation, normal = read_plane(plane.raw("ImageOrientationPatient"))
-    point = read_numbers(place.raw("ImagePositionPatient")) if normal else ()
-    if normal and len(point) == 3 and place is root and count > 1:
-        offsets = read_offsets(root.raw("GridFrameOffsetVector"))
-        known = len(offsets) == count
-        point = (
-            tuple(p + n * (offsets[index] - offsets[0]) for p, n in zip(point, normal, strict=True)) if known else ()
-        )
+    point, cosines = find_place(root, frame, index=index, count=count)
+    orientation, normal = read_plane(cosines)
     slice_mm, text = locate(point, normal)
-    if content is None or content is root:
+    if content is root:
         time = read_whole(root.raw("TemporalPositionIdentifier"), "temporal_position")
         return Position(slice_mm, orientation, None, time, text)
     stack = read_index(content, "InStackPositionNumber", "stack_position")
     return Position(
         slice_mm, orientation, stack, read_index(content, "TemporalPositionIndex", "temporal_position"), text
     )
+
+
+def find_place(root: Attributes, frame: FrameAttributes, *, index: int, count: int) -> tuple[tuple[float, ...], bytes]:
+    """Image Position (Patient) of a frame, unrounded and empty where it is not known, and its cosines as written."""
+    place, plane = root, root
+    if frame.is_grouped:
+        place = frame.find("PlanePositionSequence", "ImagePositionPatient")
+        plane = frame.find("PlaneOrientationSequence", "ImageOrientationPatient")
+    cosines = plane.raw("ImageOrientationPatient")
+    normal = read_plane(cosines)[1]
+    point = read_numbers(place.raw("ImagePositionPatient")) if normal else ()
+    if normal and len(point) == 3 and place is root and count > 1:
+        offsets = read_offsets(root.raw("GridFrameOffsetVector"))
+        known = len(offsets) == count
+        return tuple(
+            p + n * (offsets[index] - offsets[0]) for p, n in zip(point, normal, strict=True)
+        ) if known else (), cosines
+    return point, cosines
 
 
 def read_index(attributes: Attributes, keyword: str, column: str) -> int | None:

@@ -5,7 +5,15 @@ from numpy.typing import NDArray
 
 from dicomprep.pixels.geometry import Geometry, to_source
 
-__all__ = ["compute_affine", "compute_shear", "find_gaps", "find_odd_step", "is_even", "orient_as_drawn"]
+__all__ = [
+    "compute_affine",
+    "compute_shear",
+    "find_gaps",
+    "find_odd_step",
+    "fit_step",
+    "is_even",
+    "orient_as_drawn",
+]
 
 GAP_TOLERANCE = 0.02
 """How much a step between slices may differ from the usual one, as a share of it."""
@@ -62,8 +70,8 @@ def _misfit(column: NDArray[np.float64]) -> float:
     return float(np.ptp(column - numbers * low)) / 2
 
 
-def _step(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From a slice to the next; the unit normal where there is one slice."""
+def fit_step(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From a slice to the next, (3,) in mm, as fits all origins best; the unit normal where there is one slice."""
     if len(origins) == 1:
         return np.cross(*orientation)
     numbers = np.arange(len(origins)) - (len(origins) - 1) / 2
@@ -84,7 +92,7 @@ def compute_shear(origins: NDArray[np.float64], orientation: NDArray[np.float64]
 
     `origins` are (slices, 3) in mm, `orientation` (2, 3) direction cosines of a row and a column (PS3.3 C.7.6.2.1.1).
     """
-    step = _step(origins, orientation)
+    step = fit_step(origins, orientation)
     along_row, down_column = (float(part) for part in orientation @ step)
     if max(abs(along_row), abs(down_column)) < SHEAR_TOLERANCE * float(np.linalg.norm(step)):
         return 0.0, 0.0
@@ -107,7 +115,7 @@ def compute_affine(
     axes = np.stack([orientation[1] * spacing[0], orientation[0] * spacing[1]])
     first, below, beside = to_source([[0.5, 0.5], [1.5, 0.5], [0.5, 1.5]], geometry)
     affine = np.eye(4)
-    affine[:3, 0] = _step(origins, orientation)
+    affine[:3, 0] = fit_step(origins, orientation)
     affine[:3, 1] = (below - first) @ axes
     affine[:3, 2] = (beside - first) @ axes
     numbers = np.arange(len(origins))[:, np.newaxis]

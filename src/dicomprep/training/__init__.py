@@ -1,1 +1,1 @@
-"""What training code reads: a data set, a table, a volume; from the database and the thumbnails alone."""
+"""What training code reads: a data set, a table; from the database and the thumbnails alone."""

@@ -14,6 +14,8 @@ __all__ = ["HiddenScore", "frames_of_series", "hidden_scores", "series_frames"]
 _OF_FRAMES = ("filename", "thumbnail_path", "frame_number")
 _COLUMNS = COLUMNS | {name: frames.c[name] for name in _OF_FRAMES}
 _COLUMNS |= {"group_id": files.c.group_id, "duplicate_of": files.c.duplicate_of}
+_COLUMNS |= {name: files.c[name] for name in ("name", "frame_count", "mtime_ns", "ctime_ns", "version_tag")}
+_COLUMNS |= {"file_id": files.c.id, "file_size": files.c.size, "file_digest": files.c.digest}
 
 _shown_files, _shown_frames = files.alias("shown_files"), frames.alias("shown_frames")
 

@@ -14,7 +14,7 @@ from dicomprep.errors import ExportError
 from dicomprep.pixels.stacking import find_odd_step, is_even
 from dicomprep.pixels.transform import GrayscaleRecord, Transform
 
-__all__ = ["READ", "NotAVolumeError", "Slice", "Stack", "make_slice", "make_stack"]
+__all__ = ["READ", "NotAVolumeError", "Slice", "Stack", "make_slice", "make_stack", "require_complete"]
 
 TILT_TOLERANCE = 1e-3
 """How much a direction cosine may differ from slice to slice: 0.06 degrees."""
@@ -79,8 +79,7 @@ def make_stack(slices: Sequence[Slice], failed: Sequence[FailedFile], held: Sequ
 
     `failed` are files of it of which no image could be made, `held` the names of images that are held back.
     """
-    _require_complete(failed)
-    _require_released(held)
+    require_complete(failed, held)
     orientation = _orientation(slices)
     ordered = _in_order(slices)
     _require_alike(ordered)
@@ -102,8 +101,8 @@ def _transform(text: str) -> Transform:
     return Transform.from_json(text)
 
 
-def _require_complete(failed: Sequence[tuple[str, int | None, str | None]]) -> None:
-    """A shorter stack would pass for the whole of it."""
+def require_complete(failed: Sequence[FailedFile], held: Sequence[str]) -> None:
+    """NotAVolumeError where files failed or images are held back: a shorter stack would pass for the whole of it."""
     if failed:
         path, number, code = failed[0]
         named = path if number is None else f"{path} (Instance Number {number})"
@@ -112,6 +111,7 @@ def _require_complete(failed: Sequence[tuple[str, int | None, str | None]]) -> N
             "a file of it failed",
             f"{named}{more} failed{f': {code}' if code else ''}",
         )
+    _require_released(held)
 
 
 def _require_released(held: Sequence[str]) -> None:

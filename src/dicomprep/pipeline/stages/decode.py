@@ -99,9 +99,13 @@ class DicomImage:
         """Take over what was measured when the file was opened elsewhere."""
         self._reader.range = found
 
+    def attributes(self, index: int) -> FrameAttributes:
+        """What the header says of a frame."""
+        return FrameAttributes(self._reader.header.attributes, index)
+
     def provenance(self, index: int) -> Provenance:
         """Where the rules of a frame come from, in words."""
-        return read_provenance(FrameAttributes(self._reader.header.attributes, index))
+        return read_provenance(self.attributes(index))
 
 
 def decode(file: SourceFile | MemoryFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> DicomImage:
