@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from dicomprep.pipeline.result import Result
     from dicomprep.pipeline.timing import Timer
     from dicomprep.pixels.png import decode_png
-    from dicomprep.training.dataset import Batch, Dataset, Record, UnitRecord, collate
+    from dicomprep.training.dataset import Batch, Dataset, collate
     from dicomprep.training.frame import StoredFrame, frame
+    from dicomprep.training.records import Record, UnitRecord
     from dicomprep.training.tables import frames, to_fastai
     from dicomprep.volumetric.select import volume, volumes
     from dicomprep.volumetric.volume import Volume
@@ -60,8 +61,8 @@ _HOMES = {
     "Batch": "training.dataset",
     "Dataset": "training.dataset",
     "collate": "training.dataset",
-    "Record": "training.dataset",
-    "UnitRecord": "training.dataset",
+    "Record": "training.records",
+    "UnitRecord": "training.records",
     "StoredFrame": "training.frame",
     "frame": "training.frame",
     "frames": "training.tables",

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table,
 
 from dicomprep.database.schema import Id, metadata, views
 
-__all__ = ["FACTS", "series", "series_facts", "stale_series"]
+__all__ = ["FACTS", "series", "series_facts", "series_slices", "stale_series"]
 
 
 def _with_reasons(*names: str) -> list[Column[Any]]:
@@ -41,6 +41,16 @@ series_facts = Table(
     Index("series_facts_by_study", "study_key"),
 )
 """One row a series, as its images were when it was made; without the split, which may change by itself."""
+
+series_slices = Table(
+    "series_slices",
+    metadata,
+    Column("series_key", String(32), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("frame_id", Id, nullable=False),
+    Column("stack", Integer, nullable=False),
+)
+"""The images of each series in their order, also hidden and held ones; made together with its facts."""
 
 stale_series = Table(
     "stale_series",

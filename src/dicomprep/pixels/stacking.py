@@ -1,5 +1,9 @@
 """Slice spacing, shear and affine of a stack: whether one step leads from each slice to the next."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,10 +12,12 @@ from dicomprep.pixels.geometry import Geometry, to_source
 __all__ = [
     "compute_affine",
     "compute_shear",
+    "find_breaks",
     "find_gaps",
     "find_odd_step",
     "fit_step",
     "is_even",
+    "merge_channels",
     "orient_as_drawn",
 ]
 
@@ -126,7 +132,37 @@ def compute_affine(
 
 def find_gaps(positions: NDArray[np.float64]) -> tuple[float, int]:
     """(The usual step in mm, how many steps are longer) of ascending `positions`, (n,) in mm, at least two of them."""
+    longer, usual = _longer(positions)
+    return usual, int(np.count_nonzero(longer))
+
+
+def find_breaks(positions: NDArray[np.float64], beside: NDArray[np.float64] | None) -> NDArray[np.bool_]:
+    """Find the steps that lead across a gap, or sideways otherwise than most do.
+
+    `positions`, (n,) in mm, ascend along the normal; `beside`, (n, 2) in mm, are the same points along rows and columns
+    of the plane, if known. Of at least two slices. Returns (n - 1,) bool.
+    """
+    longer, usual = _longer(positions)
+    if beside is None:
+        return longer
+    deviations, _ = _deviations(beside)
+    return longer | (deviations > _tolerance(usual))
+
+
+def _longer(positions: NDArray[np.float64]) -> tuple[NDArray[np.bool_], float]:
     deviations, usual = _deviations(positions.reshape(len(positions), -1))
-    longer = np.diff(positions) > usual
-    tolerance = max(GAP_TOLERANCE * usual, min(2 * ROUNDING_MM, MAX_ROUNDING_SHARE * usual))
-    return usual, int(np.count_nonzero(longer & (deviations > tolerance)))
+    return (np.diff(positions) > usual) & (deviations > _tolerance(usual)), usual
+
+
+def _tolerance(usual: float) -> float:
+    """By how many mm a step may differ from the usual one."""
+    return max(GAP_TOLERANCE * usual, min(2 * ROUNDING_MM, MAX_ROUNDING_SHARE * usual))
+
+
+def merge_channels(images: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Interleave `images` (rows, columns) of one shape and dtype as channels. Returns (rows, columns, channels).
+
+    >>> merge_channels([np.zeros((2, 2), np.uint8), np.ones((2, 2), np.uint8)])[0, 0].tolist()
+    [0, 1]
+    """
+    return np.asarray(cv2.merge(images))  # numpy takes thirty times as long

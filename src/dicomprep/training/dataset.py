@@ -15,49 +15,14 @@ from dicomprep.database.queries.versions import LostImage, describe_lost, lost_i
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
 from dicomprep.training.reading import read_thumbnail, with_channels
+from dicomprep.training.records import NO_FOLD, Record, UnitRecord, name_of
 from dicomprep.training.sampling import BalancedSampler, class_weights, positive_weights
+from dicomprep.training.slices import Slices, arrange, order_slices, require_slices, stack_channels, stack_slices
 from dicomprep.training.targets import UNLABELED, Labels, Wanted
-from dicomprep.training.units import IMAGE, label_units, require_unit
+from dicomprep.training.units import IMAGE, Units, label_units, require_unit
 from dicomprep.workspace import Database, Workspace
 
-__all__ = ["UNLABELED", "Batch", "Dataset", "Record", "UnitRecord", "collate"]
-
-
-NO_FOLD = -1
-"""The fold of a frame that is in none."""
-
-
-class Record(NamedTuple):
-    """What the database says of a frame. Texts are empty where nothing is known, so that any loader can batch them."""
-
-    id: int
-    filename: str
-    study_id: str
-    thumbnail_path: str
-    """Below the output folder."""
-    frame_number: int
-    split: str
-    modality: str
-    patient_key: str
-    label: str
-    width: int
-    height: int
-    series_instance_uid: str
-    group_key: str
-    """The same for all images of a patient, also of one who is known by several IDs."""
-    fold: int
-    """From 0; -1 without a fold, as in test."""
-
-
-class UnitRecord(NamedTuple):
-    """What the database says of a series, a study or a patient."""
-
-    unit: str
-    patient_key: str
-    split: str
-    label: str
-    records: tuple[Record, ...]
-    """Of its images, in the order of their ids."""
+__all__ = ["UNLABELED", "Batch", "Dataset", "collate"]
 
 
 Transform = Callable[[Any], Any]
@@ -71,10 +36,10 @@ class Batch(NamedTuple):
     """Samples side by side, as a network takes them."""
 
     images: Any
-    """(n, channels, rows, columns) float32 from 0 to 1."""
+    """(n, channels, rows, columns) float32 from 0 to 1; of bags (n, slices, channels, rows, columns)."""
     targets: Any
     """(n,) int64, or float32 where labels are mapped to such; (n, classes) float32 of a data set with `multi`."""
-    records: tuple[Record, ...]
+    records: tuple[Record | UnitRecord, ...]
 
 
 class Dataset:
@@ -94,6 +59,12 @@ class Dataset:
     `unit` is what has a target: "image", "series", "study" or "patient", by labels of that level. A sample of a larger
     unit is (list of arrays, target, `UnitRecord`). With `inherit` a unit without a label of its own has that of the
     nearest wider one: an image that of its series, study or patient.
+
+    With `neighbours=n` the n slices before and behind an image are its channels, (rows, columns, 2n + 1): those next to
+    it in its series by position, whatever is selected. Where they are not there, at ends and gaps, the last one is
+    repeated; never is a channel of another time point, echo, b-value, phase, orientation, or held back.
+    With `slices=n` and unit="series" a sample is (array, target, `UnitRecord`): n evenly spaced slices in their order,
+    (n, rows, columns[, channels]). Of a series of fewer, slices come repeatedly. `transform` gets the whole array.
 
     `split` is train, val, test, or several of them. `where` is a condition as for `dicomprep export --where`. `kind` is
     a kind of images or several of them, as for `--kind`: by default original and derived; `all` for any.
@@ -120,34 +91,32 @@ class Dataset:
         inherit: bool = False,
         version: str | None = None,
         series: str | Sequence[str] = (),
+        neighbours: int = 0,
+        slices: int | None = None,
     ) -> None:
-        if channels not in (None, 1, 3):
-            raise ConfigError(f"channels={channels}: choose 1, 3 or None.")
         require_unit(unit)
+        require_slices(neighbours=neighbours, slices=slices, unit=unit, channels=channels)
         wanted = Wanted(labels, multi)
         splits = (split,) if isinstance(split, str) else tuple(split)
         kinds = (kind,) if isinstance(kind, str) else tuple(kind)
         plain = unit == IMAGE and not inherit  # what is not chosen need not be read
         named, labeled = (wanted.names if not multi else (), wanted.needs_label) if plain else ((), False)
+        twins = slices is not None and version is None
         choice = Choice(
-            split=splits, label=named, labeled=labeled, kind=kinds, where=where, version=version, series=series
-        )
+            split=splits, label=named, labeled=labeled, kind=kinds, where=where, version=version, series=series,
+            twins=twins,
+        )  # fmt: skip
         workspace = Workspace.of(db)
-        workspace.require_images()
-        if series:
-            workspace.refresh_series()
-        with workspace.reading() as connection:
-            columns = (*Record._fields, *(("digest",) if workspace.output.is_remote else ()), *(() if plain else KEYS))
-            self._selection: Selection = read_selection(connection, columns, choice)
-            units = label_units(connection, self._selection, unit, inherit=inherit, version=version)
-            self.lost: tuple[LostImage, ...] = () if version is None else tuple(lost_images(connection, version))
-            """Images of the version that are no longer given: the key, the reason and, if it has one, the file name."""
+        read = _read(workspace, choice, unit, plain=plain, inherit=inherit, ordered=bool(neighbours or slices))
+        self._selection, self._order = read.selection, read.order
+        self.lost: tuple[LostImage, ...] = read.lost
+        """Images of the version that are no longer given: the key, the reason and, if it has one, the file name."""
         if self.lost:
             warnings.warn(f"{describe_lost(self.lost)} (Dataset.lost)", stacklevel=2)
-        self._units = units.subset(wanted.choose(units.label))
-        self._images = workspace.images
+        self._units = arrange(read.units.subset(wanted.choose(read.units.label)), self._order, neighbours, slices)
+        self._neighbours, self._slices, self._images = neighbours, slices, workspace.images
         self.transform, self.channels, self.multi, self.unit = transform, channels, multi, unit
-        self.classes: tuple[str, ...] = wanted.classes(units.known)
+        self.classes: tuple[str, ...] = wanted.classes(self._units.known)
         """The names of the labels; a target is an index into them, unless labels were mapped."""
         self.targets: NDArray[Any] = wanted.targets(self._units.label, self.classes)
         """The target of every image or unit."""
@@ -160,15 +129,12 @@ class Dataset:
         number = self._number(index)
         target = self.targets[number]
         said = target.copy() if self.multi else target if isinstance(target, str) else target.item()
-        arrays = list(map(self._array, self._units.of(number).tolist()))
-        return (
-            (arrays[0], said, self.record(number)) if self.unit == IMAGE else (arrays, said, self.unit_record(number))
-        )
+        return self._arrays(number), said, self.record(number) if self.unit == IMAGE else self.unit_record(number)
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """The samples of one batch: what torch asks for, and where mixed images are noticed."""
         samples = [self[index] for index in indices]
-        if self.transform is None and self.unit == IMAGE:
+        if self.transform is None and (self.unit == IMAGE or self._slices):
             _require_alike(samples)
         return samples
 
@@ -195,7 +161,7 @@ class Dataset:
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """Some frames as arrays, ready for a network; ConfigError where gray and color are mixed."""
-        if self.unit != IMAGE:
+        if self.unit != IMAGE and not self._slices:
             raise ConfigError(f'unit="{self.unit}": a {self.unit} may have any number of images; stack them yourself.')
         samples = self.__getitems__(indices)
         return Batch(_stack(samples), _numbers([target for _, target, _ in samples]), tuple(s[2] for s in samples))
@@ -234,11 +200,26 @@ class Dataset:
             raise IndexError(f"index {number} is out of range for {len(self)} {_PLURALS[self.unit]}")
         return number % len(self)
 
-    def _array(self, row: int) -> Any:  # noqa: ANN401
-        columns = self._selection.columns
-        digest = columns["digest"][row] if "digest" in columns else None
-        pixels = with_channels(read_thumbnail(self._images, columns["thumbnail_path"][row], digest), self.channels)
-        return pixels if self.transform is None else self.transform(pixels)
+    def _arrays(self, number: int) -> Any:  # noqa: ANN401
+        """The array of an image, those of a unit, or that of a bag."""
+        rows = self._units.of(number).tolist()
+        transform = self.transform or (lambda array: array)
+        if self._slices is not None:
+            read = {row: self._array(row) for row in set(rows)}
+            return transform(stack_slices([read[row] for row in rows], self.record(number).filename))
+        arrays = [transform(self._array(row)) for row in rows]
+        return arrays[0] if self.unit == IMAGE else arrays
+
+    def _array(self, row: int) -> NDArray[Any]:
+        if self._order is None or not self._neighbours:
+            columns = self._selection.columns
+            return self._read(columns["thumbnail_path"][row], columns["digest"][row] if "digest" in columns else None)
+        places = self._order.around(row, self._neighbours)
+        read = {place: self._read(*self._order.image(place)) for place in set(places)}
+        return stack_channels([read[place] for place in places], self._selection.columns["filename"][row])
+
+    def _read(self, path: str, digest: bytes | None) -> NDArray[Any]:
+        return with_channels(read_thumbnail(self._images, path, digest), self.channels)
 
     def _record(self, row: int) -> Record:
         known = Record._make("" if v is None else v for v in self._selection.row(row, Record._fields))
@@ -246,6 +227,26 @@ class Dataset:
 
     def _class_numbers(self) -> NDArray[np.int64]:
         return Wanted(self.classes, multi=False).targets(self._units.label, self.classes)
+
+
+class _Read(NamedTuple):
+    selection: Selection
+    units: Units
+    order: Slices | None
+    lost: tuple[LostImage, ...]
+
+
+def _read(workspace: Workspace, choice: Choice, unit: str, *, plain: bool, inherit: bool, ordered: bool) -> _Read:
+    workspace.require_images()
+    if choice.series or ordered:
+        workspace.refresh_series()
+    version = choice.version
+    with workspace.reading() as connection:
+        digest, keys = ("digest",) if workspace.output.is_remote else (), KEYS if ordered or not plain else ()
+        selection = read_selection(connection, (*Record._fields, *digest, *keys), choice)
+        units = label_units(connection, selection, unit, inherit=inherit, version=version)
+        order = order_slices(connection, selection, version=version) if ordered else None
+        return _Read(selection, units, order, () if version is None else tuple(lost_images(connection, version)))
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -260,14 +261,15 @@ def _numbers(targets: Sequence[Any]) -> NDArray[Any]:
 
 
 def _stack(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """(n, channels, rows, columns) from 0 to 1."""
+    """(n, channels, rows, columns) from 0 to 1, or (n, slices, channels, rows, columns)."""
     _require_alike(samples)
-    first = np.asarray(samples[0][0])
-    channels = 3 if first.ndim == 3 else 1
-    stacked = np.empty((len(samples), channels, *first.shape[:2]), np.float32)
+    first, is_bag = np.asarray(samples[0][0]), isinstance(samples[0][2], UnitRecord)
+    has_channels = first.ndim == 3 + is_bag
+    shape = np.moveaxis(first, -1, -3).shape if has_channels else (*first.shape[:-2], 1, *first.shape[-2:])
+    stacked = np.empty((len(samples), *shape), np.float32)
     scale = np.float32(1 / np.iinfo(first.dtype).max)
     for place, (pixels, _, _) in zip(stacked, samples, strict=True):
-        np.multiply(pixels.transpose(2, 0, 1) if channels == 3 else pixels[None], scale, out=place)
+        np.multiply(np.moveaxis(pixels, -1, -3) if has_channels else pixels[..., None, :, :], scale, out=place)
     return stacked
 
 
@@ -277,9 +279,9 @@ def _require_alike(samples: Sequence[Sample]) -> None:
     first = samples[0]
     for pixels, _, record in samples:
         if pixels.ndim != first[0].ndim:
-            gray, color = (record, first[2]) if pixels.ndim == 2 else (first[2], record)
-            message = f"{gray.filename} is grayscale and {color.filename} is color, and a batch holds only one kind"
+            gray, color = (record, first[2]) if pixels.ndim < first[0].ndim else (first[2], record)
+            message = f"{name_of(gray)} is grayscale and {name_of(color)} is color, and a batch holds only one kind"
             raise ConfigError(f"{message}: use Dataset(…, channels=3), or 1.")
         if pixels.shape != first[0].shape:
-            message = f"{record.filename} has {pixels.shape[:2]} pixels and {first[2].filename} {first[0].shape[:2]}"
+            message = f"{name_of(record)} has {pixels.shape[:2]} pixels and {name_of(first[2])} {first[0].shape[:2]}"
             raise ConfigError(f"{message}: they come from runs with different --size; select with `where`.")

@@ -35,6 +35,7 @@ from dicomprep.database.migrations import (
     m0024_units,
     m0025_series_tags,
     m0026_series,
+    m0027_slices,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -66,5 +67,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0024_units.upgrade,
     m0025_series_tags.upgrade,
     m0026_series.upgrade,
+    m0027_slices.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

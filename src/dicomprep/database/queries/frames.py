@@ -16,6 +16,7 @@ from sqlalchemy import (
     func,
     literal_column,
     null,
+    or_,
     select,
     tuple_,
 )
@@ -27,7 +28,7 @@ from dicomprep.database.consensus import decided_label
 from dicomprep.database.page_schema import current_labels
 from dicomprep.database.queries.failures import is_failure, is_without_images
 from dicomprep.database.queries.kinds import ALL, of_kinds, require_kinds
-from dicomprep.database.queries.releases import may_leave
+from dicomprep.database.queries.releases import may_leave, shown_as, shown_frames
 from dicomprep.database.queries.series_list import in_series
 from dicomprep.database.queries.versions import find_version, locate
 from dicomprep.database.schema import all_images, files, frames, groups, images, runs
@@ -119,6 +120,8 @@ class Choice:
     """Of series that meet this condition on the view `series`, or that have these keys."""
     version: str | None = None
     """Of this version, with its splits and labels, in the order of its keys."""
+    twins: bool = False
+    """Also what is hidden as a duplicate, in series of which an image is shown; not with a version."""
 
     def __post_init__(self) -> None:
         for split in self.split:
@@ -154,7 +157,8 @@ def select_frames(connection: Connection, columns: Sequence[str], choice: Choice
 
     They are in the order of their ids, or of the keys of `choice.version`; a version also has a column `version_key`.
     """
-    known, statement = _all_of(None if choice.version is None else locate(find_version(connection, choice.version)))
+    located = None if choice.version is None else locate(find_version(connection, choice.version))
+    known, statement = _all_of(located, twins=choice.twins)
     statement = statement.with_only_columns(*(known[name] for name in columns))
     if choice.kind or choice.version is None:
         statement = statement.where(of_kinds(choice.kinds))
@@ -167,7 +171,7 @@ def select_frames(connection: Connection, columns: Sequence[str], choice: Choice
     if choice.labeled:
         statement = statement.where(known["label"].is_not(None))
     if not choice.held:
-        statement = statement.where(may_leave(connection))
+        statement = statement.where(may_leave(connection, shown=shown_frames if choice.twins else frames))
     condition = choice.condition(known)
     if condition is not None:
         statement = statement.where(condition)
@@ -242,13 +246,20 @@ def failed_files_beside(connection: Connection, series_uid: str) -> list[FailedF
     return [FailedFile(*row) for row in connection.execute(statement)]
 
 
-def _all_of(located: Subquery | None) -> tuple[Mapping[str, ColumnElement[Any]], Select[Any]]:
+def _all_of(located: Subquery | None, *, twins: bool) -> tuple[Mapping[str, ColumnElement[Any]], Select[Any]]:
     """The columns that frames have, and a query of all frames that are in `images`, or in a version."""
     joined = frames.join(files, files.c.id == frames.c.file_id).join(groups, groups.c.id == files.c.group_id)
+    joined = joined.join(shown_frames, shown_as()) if twins else joined
     if located is None:
-        shown = select(frames.c.id).select_from(joined).where(files.c.duplicate_of.is_(None))
-        return COLUMNS, shown.order_by(frames.c.id)
+        is_given = _has_shown_series() if twins else files.c.duplicate_of.is_(None)
+        return COLUMNS, select(frames.c.id).select_from(joined).where(is_given).order_by(frames.c.id)
     frozen = {"split": located.c.split, "label": located.c.label, "fold": located.c.fold}
     frozen["version_key"] = located.c.key
     joined = joined.join(located, located.c.frame_id == frames.c.id)
     return COLUMNS | frozen, select(frames.c.id).select_from(joined).order_by(located.c.key)
+
+
+def _has_shown_series() -> ColumnElement[bool]:
+    others = files.alias("others")
+    shown = select(others.c.series_key).where(others.c.duplicate_of.is_(None), others.c.frames > 0)
+    return or_(files.c.duplicate_of.is_(None), files.c.series_key.in_(shown))

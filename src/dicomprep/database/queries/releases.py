@@ -14,6 +14,7 @@ from dicomprep.errors import ConfigError
 from dicomprep.privacy.burned_in import Reason, Risk
 
 __all__ = ["HOLDS", "Held", "count_held", "find_held", "holds", "is_held", "may_leave", "of_gravest"]
+__all__ += ["shown_as", "shown_frames"]
 
 HOLDS = "hold_burned_in"
 """The key of `meta`; "1" where risky frames are held back."""
@@ -29,13 +30,22 @@ class Held:
     reasons: str
 
 
-def may_leave(connection: Connection, *, hold: bool | None = None) -> ColumnElement[bool]:
-    """The condition on `schema.frames` by which frames may be exported, loaded or shown to others.
+shown_frames = frames.alias("shown_frames")
+
+
+def shown_as() -> ColumnElement[bool]:
+    """Join `shown_frames` to frames and their files: the frame itself, or that of which it is a hidden duplicate."""
+    same = shown_frames.c.file_id == func.coalesce(files.c.duplicate_of, files.c.id)
+    return same & (shown_frames.c.frame_number == frames.c.frame_number)
+
+
+def may_leave(connection: Connection, *, hold: bool | None = None, shown: FromClause = frames) -> ColumnElement[bool]:
+    """The condition on `schema.frames`, or `shown_frames`, by which frames may be exported, loaded or shown to others.
 
     `hold` says whether risky frames are held back; None: as `preprocess --hold-burned-in` has it in this database.
     """
     on = holds(connection) if hold is None else hold
-    return not_(is_held()) if on else frames.c.id.is_not(None)
+    return not_(is_held(shown)) if on else shown.c.id.is_not(None)
 
 
 def holds(connection: Connection) -> bool:

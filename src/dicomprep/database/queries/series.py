@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, literal, or_, select
 
 from dicomprep.database.queries.frames import COLUMNS
-from dicomprep.database.queries.releases import holds, is_held
+from dicomprep.database.queries.releases import holds, is_held, shown_as, shown_frames
 from dicomprep.database.schema import files, frames, groups, predictions
 
 __all__ = ["HiddenScore", "frames_of_series", "hidden_scores", "series_frames"]
@@ -17,7 +17,7 @@ _COLUMNS |= {"group_id": files.c.group_id, "duplicate_of": files.c.duplicate_of}
 _COLUMNS |= {name: files.c[name] for name in ("name", "frame_count", "mtime_ns", "ctime_ns", "version_tag")}
 _COLUMNS |= {"file_id": files.c.id, "file_size": files.c.size, "file_digest": files.c.digest}
 
-_shown_files, _shown_frames = files.alias("shown_files"), frames.alias("shown_frames")
+_shown_files = files.alias("shown_files")
 
 
 def _place(file: FromClause, frame: FromClause) -> tuple[Any, ...]:
@@ -52,10 +52,8 @@ def _frames(
     connection: Connection, condition: ColumnElement[bool], columns: Sequence[str]
 ) -> Iterator[tuple[str, bool, Sequence[Any]]]:
     wanted = [_COLUMNS[name] for name in columns]
-    held = is_held(_shown_frames) if holds(connection) else literal(value=False)
-    same = _shown_frames.c.file_id == func.coalesce(files.c.duplicate_of, files.c.id)
-    same &= _shown_frames.c.frame_number == frames.c.frame_number
-    joined = frames.join(files, files.c.id == frames.c.file_id).join(_shown_frames, same)
+    held = is_held(shown_frames) if holds(connection) else literal(value=False)
+    joined = frames.join(files, files.c.id == frames.c.file_id).join(shown_frames, shown_as())
     known = (files.c.series_key, files.c.id, files.c.duplicate_of, held)
     statement = select(*known, *_PLACE, *wanted).select_from(joined).where(condition)
     order = (files.c.series_key, files.c.duplicate_of.is_not(None), files.c.root, files.c.path, frames.c.id)
@@ -100,16 +98,16 @@ def hidden_scores(connection: Connection, *, model: str | None) -> Iterator[Hidd
 
 def _hidden_scores() -> Select[Any]:
     shown_groups, own = groups.alias("shown_groups"), predictions.alias("own")
-    same = (_shown_frames.c.file_id == _shown_files.c.id) & (_shown_frames.c.frame_number == frames.c.frame_number)
+    same = (shown_frames.c.file_id == _shown_files.c.id) & (shown_frames.c.frame_number == frames.c.frame_number)
     joined = frames.join(files, files.c.id == frames.c.file_id).join(groups, groups.c.id == files.c.group_id)
-    joined = joined.join(_shown_files, _shown_files.c.id == files.c.duplicate_of).join(_shown_frames, same)
+    joined = joined.join(_shown_files, _shown_files.c.id == files.c.duplicate_of).join(shown_frames, same)
     joined = joined.join(shown_groups, shown_groups.c.id == _shown_files.c.group_id)
-    joined = joined.join(predictions, predictions.c.frame_id == _shown_frames.c.id)
+    joined = joined.join(predictions, predictions.c.frame_id == shown_frames.c.id)
     columns = (
-        *(predictions.c.model, predictions.c.label, predictions.c.score, _shown_frames.c.id, groups.c.split),
+        *(predictions.c.model, predictions.c.label, predictions.c.score, shown_frames.c.id, groups.c.split),
         *(groups.c.key, files.c.study_key, files.c.series_key),
         *(shown_groups.c.key, _shown_files.c.study_key, _shown_files.c.series_key),
-        *(*_PLACE, *_place(_shown_files, _shown_frames)),
+        *(*_PLACE, *_place(_shown_files, shown_frames)),
     )
     has_own = select(own.c.id).where(
         own.c.frame_id == frames.c.id, own.c.model == predictions.c.model, own.c.label == predictions.c.label

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from dicomprep.database.queries.frames import FailedFile, failed_files
 from dicomprep.database.queries.series import frames_of_series
-from dicomprep.database.queries.stacks import READ, NotAVolumeError, Slice, make_slice, make_stack
+from dicomprep.database.queries.slice_order import DIVIDING, PlacedSlice, SeriesImage, order_slices
+from dicomprep.database.queries.stacks import READ, NotAVolumeError, make_slice, make_stack
 from dicomprep.pixels.stacking import find_gaps
 
-__all__ = ["derive_series"]
+__all__ = ["DerivedSeries", "derive_series"]
 
 UNKNOWN = "unknown"
 _DIFFUSION = frozenset(["DWI", "T2", "T2*", "PD", UNKNOWN])
@@ -24,35 +25,36 @@ _SHARED = ("study_key", "group_id", "modality", "study_year", "manufacturer", "s
 """What all images of a series have in common, as the first of them says it."""
 _OFTEN = ("body_part", "description_terms", "slice_thickness_mm")
 """What is taken as most of them say it."""
-_DIVIDING = ("echo_time_ms", "acquisition_number", "b_values", "cardiac_phase_percent", "trigger_time_ms")
 
 _COLUMNS = (
-    *("duplicate_of", "kind", "kind_reason", *(f"{name}{end}" for name in _DERIVED for end in ("", "_reason"))),
-    *(*_SHARED, *_OFTEN, *_DIVIDING),
+    *("id", "duplicate_of", "kind", "kind_reason", *(f"{name}{end}" for name in _DERIVED for end in ("", "_reason"))),
+    *(*_SHARED, *_OFTEN, *(name for name in DIVIDING if name not in ("group_id", "kind"))),
 )
 
 
-class _Image(NamedTuple):
-    slice: Slice
-    is_held: bool
-    said: dict[str, Any]
-    """By name of column."""
+class DerivedSeries(NamedTuple):
+    """What is derived of a series."""
+
+    key: str
+    facts: dict[str, Any]
+    """A row of `series_facts`."""
+    order: list[PlacedSlice]
 
 
-def derive_series(connection: Connection, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The facts of these series, as rows of `series_facts`; of those without an image none."""
+def derive_series(connection: Connection, keys: Sequence[str]) -> Iterator[DerivedSeries]:
+    """What is derived of these series; of those without an image nothing."""
     rows = frames_of_series(connection, keys, (*READ, *_COLUMNS))
     for key, of_one in groupby(rows, key=lambda row: row[0]):
         images = [
-            _Image(make_slice(values[: len(READ)]), held, dict(zip(_COLUMNS, values[len(READ) :], strict=True)))
+            SeriesImage(make_slice(values[: len(READ)]), held, dict(zip(_COLUMNS, values[len(READ) :], strict=True)))
             for _, held, values in of_one
         ]
         uids = {image.slice.series_uid for image in images if image.slice.series_uid}
         failed = [file for uid in sorted(uids) for file in failed_files(connection, uid)]
-        yield {"series_key": key} | _derive(images, failed)
+        yield DerivedSeries(key, {"series_key": key} | _derive(images, failed), order_slices(images, failed))
 
 
-def _derive(images: Sequence[_Image], failed: Sequence[FailedFile]) -> dict[str, Any]:
+def _derive(images: Sequence[SeriesImage], failed: Sequence[FailedFile]) -> dict[str, Any]:
     facts: dict[str, Any] = {name: images[0].said[name] for name in _SHARED}
     facts |= {name: _most(image.said[name] for image in images) for name in _OFTEN}
     facts |= {"images": sum(image.said["duplicate_of"] is None for image in images), "slices": len(images)}
@@ -69,18 +71,18 @@ def _most(values: Iterator[Any]) -> Any:  # noqa: ANN401
     return counts.most_common(1)[0][0] if counts else None
 
 
-def _kind(images: Sequence[_Image]) -> tuple[str, str]:
+def _kind(images: Sequence[SeriesImage]) -> tuple[str, str]:
     kinds = Counter(image.said["kind"] or "original" for image in images)
     kind, count = kinds.most_common(1)[0]
     reason = _most(image.said["kind_reason"] for image in images if image.said["kind"] == kind)
     return kind, f"{reason or 'not read yet'}{_share(count, images)}"
 
 
-def _share(count: int, images: Sequence[_Image]) -> str:
+def _share(count: int, images: Sequence[SeriesImage]) -> str:
     return "" if count == len(images) else f" ({count} of {len(images)} images)"
 
 
-def _agreed(images: Sequence[_Image], name: str) -> tuple[str | None, str | None]:
+def _agreed(images: Sequence[SeriesImage], name: str) -> tuple[str | None, str | None]:
     """What all images say that say anything."""
     values = Counter(image.said[name] for image in images if image.said[name] is not None)
     if not values:
@@ -94,11 +96,11 @@ def _agreed(images: Sequence[_Image], name: str) -> tuple[str | None, str | None
     return said[0], f"{reason}{_share(values[said[0]], images)}"
 
 
-def _has_diffusion(images: Sequence[_Image]) -> bool:
+def _has_diffusion(images: Sequence[SeriesImage]) -> bool:
     return any(value > 0 for value in _b_values(images))
 
 
-def _volume(images: Sequence[_Image], failed: Sequence[FailedFile]) -> tuple[str, str]:
+def _volume(images: Sequence[SeriesImage], failed: Sequence[FailedFile]) -> tuple[str, str]:
     """As `dicomprep.volume` decides it."""
     slices = [image.slice for image in images if not image.is_held]
     held = [image.slice.filename for image in images if image.is_held]
@@ -111,7 +113,7 @@ def _volume(images: Sequence[_Image], failed: Sequence[FailedFile]) -> tuple[str
     return "yes", "by position" if stack.positions is not None else "by Instance Number, without positions"
 
 
-def _spacing(images: Sequence[_Image], *, is_volume: bool) -> dict[str, Any]:
+def _spacing(images: Sequence[SeriesImage], *, is_volume: bool) -> dict[str, Any]:
     """From slice to slice in mm, between different positions, and how many of these steps are too long."""
     positions = sorted({image.slice.position for image in images if image.slice.position is not None})
     if len({image.slice.orientation for image in images}) > 1 and not is_volume:
@@ -124,7 +126,7 @@ def _spacing(images: Sequence[_Image], *, is_volume: bool) -> dict[str, Any]:
     return {"spacing_mm": round(usual, 4), "gaps": 0 if is_volume else gaps, "spacing_reason": reason}
 
 
-def _divisions(images: Sequence[_Image]) -> dict[str, Any]:
+def _divisions(images: Sequence[SeriesImage]) -> dict[str, Any]:
     """Into how many echoes, times and phases a series divides, and into which b-values."""
     echoes = _different(images, "echo_time_ms")
     phases = _different(images, "cardiac_phase_percent")
@@ -145,16 +147,16 @@ def _divisions(images: Sequence[_Image]) -> dict[str, Any]:
     return counts | {"divisions_reason": divided or undivided}
 
 
-def _different(images: Sequence[_Image], name: str) -> int:
+def _different(images: Sequence[SeriesImage], name: str) -> int:
     return len({image.said[name] for image in images} - {None}) or 1
 
 
-def _b_values(images: Sequence[_Image]) -> list[float]:
+def _b_values(images: Sequence[SeriesImage]) -> list[float]:
     texts = {image.said["b_values"] for image in images} - {None}
     return sorted({float(value) for text in texts for value in text.split("\\")})
 
 
-def _at_one_place(images: Sequence[_Image], name: str = "") -> int:
+def _at_one_place(images: Sequence[SeriesImage], name: str = "") -> int:
     """How many images lie at one position at most; with `name`, of how many values of that column."""
     places = defaultdict[object, set[object]](set)
     for number, image in enumerate(images):

@@ -4,15 +4,20 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, select
 
+from dicomprep.database.bulk import append
 from dicomprep.database.queries.series_facts import derive_series
+from dicomprep.database.queries.slice_order import PlacedSlice
 from dicomprep.database.schema import files
-from dicomprep.database.series_schema import series_facts, stale_series
+from dicomprep.database.series_schema import series_facts, series_slices, stale_series
 from dicomprep.database.writes.store import Store
 
 __all__ = ["mark_all_series", "refresh_series"]
 
 BATCH_SERIES = 100
 """Series whose facts are made in one transaction; bounds memory, and how long others wait."""
+
+
+_SLICES = ("series_key", "place", *PlacedSlice._fields)
 
 
 def refresh_series(store: Store) -> None:
@@ -40,8 +45,10 @@ def _stale(connection: Connection) -> Sequence[str]:
 
 
 def _refresh(connection: Connection, keys: Sequence[str]) -> None:
-    connection.execute(delete(stale_series).where(stale_series.c.series_key.in_(keys)))
-    connection.execute(delete(series_facts).where(series_facts.c.series_key.in_(keys)))
-    rows = list(derive_series(connection, keys))
-    if rows:
-        connection.execute(series_facts.insert(), rows)
+    for table in (stale_series, series_facts, series_slices):
+        connection.execute(delete(table).where(table.c.series_key.in_(keys)))
+    derived = list(derive_series(connection, keys))
+    if derived:
+        connection.execute(series_facts.insert(), [series.facts for series in derived])
+        rows = [(one.key, place, *placed) for one in derived for place, placed in enumerate(one.order)]
+        append(connection, series_slices, _SLICES, rows)
