@@ -107,6 +107,7 @@ def test_the_error_codes_are_the_documented_ones() -> None:
         "internal",
         "limit_exceeded",
         "no_pixel_data",
+        "no_spacing",
         "not_dicom",
         "out_of_memory",
         "timeout",

@@ -69,7 +69,7 @@ process_dicom(pydicom.dcmread("a.dcm"))
 @pytest.mark.skipif(sys.platform == "win32", reason="one system is enough")
 def test_a_type_checker_takes_right_options_and_refuses_wrong_ones(tmp_path: Path) -> None:
     wrong = [
-        'dicomprep.preprocess("samp_ds", sise=512)', 'dicomprep.preprocess("samp_ds", size="512")',
+        'dicomprep.preprocess("samp_ds", sise=512)', 'dicomprep.preprocess("samp_ds", size=5.5)',
         'process_dicom("a.dcm", fit="squeeze")', 'process_dicom("a.dcm", output_dir="t")', "process_dicom(3)",
         'process_dicom("a.dcm")[0].transform.geometry.crop',
     ]  # fmt: skip

@@ -39,8 +39,10 @@ UNNAMED = "memory/image"
 class DrawOptions(TypedDict, total=False):
     """What shapes a thumbnail: the options of `process_dicom`; what is left out has the default of the command line."""
 
-    size: int
-    """Rows and columns, 8 to 8192 pixels."""
+    size: int | str | None
+    """A square of 8 to 8192 pixels, rows x columns such as "1024x512", "native", or "max=1536"."""
+    spacing: float | None
+    """Millimeters a pixel, by the spacing in the header."""
     fit: Fit | Literal["pad", "stretch", "crop"]
     depth: int
     """8 or 16 bits a sample."""
@@ -97,7 +99,7 @@ class Processed:
     """One frame of a file, drawn; nothing was written."""
 
     array: Pixels
-    """(size, size) grayscale or (size, size, 3) RGB; uint8, or uint16 for a depth of 16."""
+    """(rows, columns) grayscale or (rows, columns, 3) RGB; uint8, or uint16 for a depth of 16."""
     name: str
     """`folder/stem`, with `_frame0003` for a frame of a multi-frame file; `memory/image` of what has no path."""
     frame_number: int
@@ -152,7 +154,7 @@ def process_dicom(path: DicomSource, **options: Unpack[DrawOptions]) -> list[Pro
 
     `path` is a path, the bytes of a file, a binary file that is open (read from where it stands, and left open), or
     a data set of pydicom, with its `file_meta`. Each gives the same pictures; only paths are not held in memory as a
-    whole. Returns a thumbnail a frame, (size, size) grayscale or (size, size, 3) RGB, uint8 or uint16 as `depth` says.
+    whole. Returns a thumbnail a frame, (rows, columns) gray or (rows, columns, 3) RGB, uint8 or uint16 as `depth` says.
 
     Raises InputError with the code and the reason where a frame cannot be drawn, ConfigError for wrong options.
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from dicomprep.engines.options import EngineOptions, JobOptions, choose
-from dicomprep.errors import ConfigError
+from dicomprep.errors import ConfigError, ErrorCode, InputError
+from dicomprep.pixels.sizes import Size, name_size, read_size
 from dicomprep.pixels.windows import AskedWindow, parse_windows
 from dicomprep.splits import SPLIT_NAMES, TEST, TRAIN, VAL, GroupBy, Splits
 
@@ -43,9 +44,14 @@ Places: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 RUN_OPTIONS = ("workers", "strict", "durable", "archives", "follow_links", "prune", "shared", "refetch", "jobs")
 """Options of a run as a whole."""
 
+FIRST_OPTIONS = frozenset({"size", "fit", "depth", "window", "frames", "fidelity", "names"})
+"""Options of images that are in every fingerprint; later ones only where they are used, so that images stay."""
+
+MIN_SPACING_MM, MAX_SPACING_MM = 1e-4, 100.0
+"""Of one pixel of an image: from that of a slide at the highest magnification."""
+
 RULES_VERSION = 7
 """Raised when the same options would give other pixels than before, or know them by other marks: all is redone then."""
-
 
 PRESET_RULES = 2
 """The same of window presets alone: what is in Hounsfield units, and what becomes of the rest."""
@@ -78,10 +84,12 @@ class Names(StrEnum):
 class ImageOptions:
     """How images are rendered. All of it is in the fingerprint: a change processes the affected files again."""
 
-    size: int = 224
-    """Side length of the square images, in pixels."""
+    size: int | str | None = None
+    """Pixels: 224 (square, default), 1024x512 (rows x columns), native, or max=1536 (longest side, never enlarged)."""
+    spacing: float | None = None
+    """Millimeters per pixel, by the header: images are as large as they get, or cropped and padded to --size."""
     fit: Fit = Fit.PAD
-    """Shape of the square: pad (letterbox), crop (center crop) or stretch (ignore aspect ratio)."""
+    """How an image fills its size: pad (letterbox), crop (center crop) or stretch (ignore aspect ratio)."""
     depth: int = 8
     """Bit depth of the images: 8 or 16."""
     window: str = "auto"
@@ -98,7 +106,8 @@ class ImageOptions:
         object.__setattr__(self, "fit", choose(Fit, "fit", self.fit))
         object.__setattr__(self, "fidelity", choose(Fidelity, "fidelity", self.fidelity))
         object.__setattr__(self, "names", choose(Names, "names", self.names))
-        _require(8 <= self.size <= 8192, f"--size {self.size}: choose from 8 to 8192 pixels.")
+        object.__setattr__(self, "size", name_size(self.size, has_spacing=self.spacing is not None))
+        _require_spacing(self.spacing, self.fit)
         _require(self.depth in (8, 16), f"--depth {self.depth}: choose 8 or 16 bits.")
         parse_windows(self.window)
         self.select_frames(1)
@@ -107,6 +116,18 @@ class ImageOptions:
     def windows(self) -> tuple[AskedWindow, ...]:
         """The windows requested, one or three; empty for those of the header."""
         return parse_windows(self.window)
+
+    def size_for(self, column_mm: float | None) -> Size:
+        """What decides the size of a frame's thumbnail, whose columns are so many mm apart; None: nobody knows.
+
+        Raises InputError (`no_spacing`) where that is needed and not known.
+        """
+        size = read_size(str(self.size))
+        if self.spacing is None:
+            return size
+        if column_mm is None:
+            raise InputError(ErrorCode.NO_SPACING, "no pixel spacing in mm in the header, which --spacing needs")
+        return replace(size, scale=column_mm / self.spacing)
 
     def select_frames(self, count: int) -> Sequence[int]:
         """Which of `count` frames (from 0) are wanted, ascending."""
@@ -123,10 +144,12 @@ class ImageOptions:
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when the images would."""
+        defaults = {option.name: option.default for option in fields(self)}
+        told = {n: value for n, value in asdict(self).items() if n in FIRST_OPTIONS or value != defaults[n]}
         rules = {"rules": RULES_VERSION}
         if any(window.is_preset for window in self.windows):
             rules["presets"] = PRESET_RULES
-        text = json.dumps({**rules, **asdict(self)}, sort_keys=True)
+        text = json.dumps({**rules, **told}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -228,8 +251,14 @@ class Config:
             if name not in homes and name not in RUN_OPTIONS:
                 raise ConfigError(f"Unknown option: {name}.")
             changes[homes.get(name, "")][name] = JobOptions.of(value) if isinstance(value, Mapping) else value
-        replaced = {part: replace(getattr(config, part), **changes[part]) for part in parts}
-        return replace(config, **changes[""], **replaced)
+        return replace(config, **changes[""], **{part: kind(**changes[part]) for part, kind in parts.items()})
+
+
+def _require_spacing(spacing: float | None, fit: Fit) -> None:
+    if spacing is not None:
+        is_one = isinstance(spacing, int | float) and MIN_SPACING_MM <= spacing <= MAX_SPACING_MM
+        _require(is_one, f"--spacing {spacing}: give mm a pixel, from {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g}.")
+        _require(fit is not Fit.STRETCH, "--spacing makes pixels square, --fit stretch does not: give one of them.")
 
 
 def _require(condition: bool, message: str) -> None:

@@ -32,6 +32,7 @@ class ErrorCode(StrEnum):
     NO_PIXEL_DATA = "no_pixel_data"
     UNSUPPORTED_TRANSFER_SYNTAX = "unsupported_transfer_syntax"
     UNSUPPORTED_PIXELS = "unsupported_pixels"
+    NO_SPACING = "no_spacing"
     CORRUPT_HEADER = "corrupt_header"
     CORRUPT_PIXELS = "corrupt_pixels"
     TRUNCATED = "truncated"
@@ -57,6 +58,7 @@ _REMEDIES = {
     ErrorCode.UNREADABLE: "Check permissions and the disk; the next run retries it.",
     ErrorCode.CHANGED: "The file is still being written; the next run includes it.",
     ErrorCode.TRUNCATED: "Transfer the file again.",
+    ErrorCode.NO_SPACING: "Preprocess such files into a data set of their own, with --size and without --spacing.",
     ErrorCode.TIMEOUT: "`dicomprep retry --code timeout --timeout SECONDS` allows more time.",
     ErrorCode.OUT_OF_MEMORY: "`dicomprep retry --code out_of_memory --max-memory MB` allows more memory.",
     ErrorCode.ENCRYPTED: "Unpack the archive with its password, and give the folder.",

@@ -206,6 +206,8 @@ class Frame:
     """The stored value that the first palette entry stands for."""
     aspect: float = 1.0
     """Height of a pixel over its width."""
+    column_mm: float | None = None
+    """From one column to the next, in mm; None where the header does not say, or nobody asks."""
     position: Position = Position()  # noqa: RUF009  (a tuple)
     icc_profile: bytes | None = None
     is_label_map: bool = False
@@ -224,13 +226,15 @@ class Normalized:
     aspect: float
     intensity: Intensity
     decoded: DecodedAs
+    column_mm: float | None = None
+    """From one column of the source to the next, in mm."""
     is_label_map: bool = False
     """Its grays stand for names: none may come to be between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """The image as it will be stored: (size, size[, 3]), uint8 or uint16."""
+    """The image as it will be stored: (rows, columns[, 3]), uint8 or uint16."""
 
     pixels: Pixels
     transform: Transform

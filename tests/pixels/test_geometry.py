@@ -9,8 +9,9 @@ from dicomprep.config import ImageOptions
 from dicomprep.errors import InputError
 from dicomprep.models import DecodedAs, Intensity, Normalized, Transform
 from dicomprep.pipeline.stages.resize import resize
-from dicomprep.pixels.geometry import Geometry, Size, max_halvings, plan_geometry, to_source, to_thumbnail
+from dicomprep.pixels.geometry import Geometry, max_halvings, plan_geometry, to_source, to_thumbnail
 from dicomprep.pixels.resampling import EVERY_PIXEL, Grid, place, place_labels, resample
+from dicomprep.pixels.sizes import Size
 
 FITS = ["pad", "crop", "stretch"]
 sides = st.integers(1, 5000)

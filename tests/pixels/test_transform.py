@@ -12,8 +12,9 @@ import pytest
 import dicomprep
 from dicomprep.errors import EnvironmentFault
 from dicomprep.models import DecodedAs, Intensity, Transform
-from dicomprep.pixels.geometry import Box, Size, plan_geometry
+from dicomprep.pixels.geometry import Box, plan_geometry
 from dicomprep.pixels.intensity import Rescale, ValueRange, Window
+from dicomprep.pixels.sizes import Size
 from dicomprep.pixels.transform import TableRecord
 from tests.building import make_dicom
 from tests.running import Place

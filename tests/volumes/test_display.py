@@ -11,7 +11,8 @@ import dicomprep
 from dicomprep.exchange.options import ExportOptions
 from dicomprep.exchange.pseudonyms import Pseudonyms
 from dicomprep.exchange.rows import read_rows
-from dicomprep.pixels.geometry import Size, plan_geometry, to_source, to_thumbnail
+from dicomprep.pixels.geometry import plan_geometry, to_source, to_thumbnail
+from dicomprep.pixels.sizes import Size
 from dicomprep.pixels.stacking import compute_affine, compute_shear, find_odd_step, is_even, orient_as_drawn
 from tests.building import make_dicom
 from tests.running import SIZE, Place

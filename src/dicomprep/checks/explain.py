@@ -65,17 +65,22 @@ def explain_frame(frame: Frame, provenance: Provenance, options: ImageOptions) -
         yield "Note", note
 
 
-def explain_thumbnail(thumbnail: Thumbnail, aspect: float) -> Rows:
-    """From the frame's own size to the square."""
+def explain_thumbnail(thumbnail: Thumbnail, frame: Frame) -> Rows:
+    """From the frame's own size to the thumbnail's."""
     geometry, icc = thumbnail.transform.geometry, thumbnail.transform.intensity.icc
     if icc is not None:
         yield "ICC profile", icc
     crop, scaled, offset = geometry.crop_shape, geometry.scaled_shape, geometry.offset
+    (rows, columns), (down, right) = geometry.canvas_shape, geometry.crop_origin
     shrinks, grows = (any(a > b for a, b in zip(*pair, strict=True)) for pair in ((crop, scaled), (scaled, crop)))
     method = ", then ".join(["area averaging"] * shrinks + ["bicubic"] * grows) or "unchanged"
-    square = f"; pixel aspect ratio {aspect:g}:1 made square" if aspect != 1 else ""
-    yield "Resized", f"{crop[0]}×{crop[1]} to {scaled[0]}×{scaled[1]} ({method}){square}"
-    rows, columns = geometry.canvas_shape
+    square = f"; pixel aspect ratio {frame.aspect:g}:1 made square" if frame.aspect != 1 else ""
+    apart = f"; {frame.column_mm * crop[1] / scaled[1]:.4g} mm per pixel" if frame.column_mm else ""
+    origin = f" from row {down}, column {right}" if crop != geometry.source_shape else ""
+    yield "Resized", f"{crop[0]}×{crop[1]}{origin} to {scaled[0]}×{scaled[1]} ({method}){square}{apart}"
+    if any(geometry.flipped):
+        reversed_ones = [what for what, flipped in zip(("rows", "columns"), geometry.flipped, strict=True) if flipped]
+        yield "Flipped", f"{' and '.join(reversed_ones)} reversed"
     yield "Placed", f"at row {offset[0]}, column {offset[1]} of {rows}×{columns}"
 
 

@@ -58,7 +58,7 @@ def inspect_file(path: str | Path, options: ImageOptions, *, frame_number: int, 
             return Inspection(tuple(rows), None, error)
         except InputError as error:
             return Inspection(tuple(rows), None, error)
-    rows += explain_thumbnail(thumbnail, frame.aspect)
+    rows += explain_thumbnail(thumbnail, frame)
     return Inspection(tuple(rows), thumbnail, None)
 
 
@@ -80,7 +80,8 @@ def _place_of(path: str | Path) -> str:
 
 def render_in_terminal(pixels: Pixels, *, columns: int) -> str:
     """(rows, columns[, 3]) uint8 or uint16 as colored half blocks for a terminal of 24-bit color."""
-    small = resample(pixels, shape=(columns, columns))
+    height = pixels.shape[0] * columns / pixels.shape[1]  # two rows make one of the terminal's
+    small = resample(pixels, shape=(2 * max(1, round(height / 2)), columns))
     if small.dtype == np.uint16:
         small = (small >> 8).astype(np.uint8)
     color = cv2.cvtColor(small, cv2.COLOR_GRAY2RGB) if small.ndim == 2 else small

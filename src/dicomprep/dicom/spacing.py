@@ -2,16 +2,24 @@
 
 from dataclasses import dataclass
 
-from dicomprep.dicom.attributes import label
+from dicomprep.dicom.attributes import Attributes, label
 from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.numbers import format_number
 from dicomprep.dicom.tables import Notes
 from dicomprep.errors import InputError
 
-__all__ = ["Spacing", "read_aspect", "read_spacing"]
+__all__ = ["Spacing", "read_aspect", "read_column_mm", "read_spacing"]
 
 MAX_ASPECT = 20.0
 """Height over width of a pixel, or width over height; what claims more is a mistake."""
+
+
+TISSUE, CENTIMETERS = 1, 3
+"""Region Spatial Format of an ultrasound region of tissue in two dimensions, and the unit of its deltas (PS3.3
+C.8.5.5.1.1, C.8.5.5.1.15)."""
+
+DELTA_TOLERANCE = 0.01
+"""By how much deltas of ultrasound regions may differ, as a share, that are one spacing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +71,32 @@ def read_aspect(frame: FrameAttributes) -> tuple[float, Notes]:
     """Height of a pixel over its width, and what had to be corrected."""
     spacing, notes = read_spacing(frame)
     return (1.0 if spacing is None else spacing.rows / spacing.columns), notes
+
+
+def read_column_mm(frame: FrameAttributes) -> float | None:
+    """From one column to the next in mm: by the frame's spacing, else by ultrasound regions that all agree (C.8.5.5).
+
+    Of a projection it is that at the detector unless Pixel Spacing says more (PS3.3 10.7.1.3). None where nothing says.
+    """
+    spacing, _ = read_spacing(frame)
+    if spacing is not None and spacing.is_in_mm:
+        return spacing.columns
+    height = 1.0 if spacing is None else spacing.rows / spacing.columns
+    widths = [width for region in frame.root.items("SequenceOfUltrasoundRegions") for width in _widths(region, height)]
+    if not widths or max(widths) > min(widths) * (1 + DELTA_TOLERANCE):
+        return None
+    return 10 * widths[0]
+
+
+def _widths(region: Attributes, aspect: float) -> tuple[float, ...]:
+    """The width of a pixel of a region of tissue in cm, and what its height says of it; nothing of other regions."""
+    try:
+        if region.numbers("RegionSpatialFormat") != (TISSUE,):
+            return ()
+        units = region.numbers("PhysicalUnitsXDirection"), region.numbers("PhysicalUnitsYDirection")
+        (width,), (height,) = region.numbers("PhysicalDeltaX"), region.numbers("PhysicalDeltaY")
+    except (InputError, ValueError):
+        return ()
+    if units != ((CENTIMETERS,), (CENTIMETERS,)) or 0 in (width, height):
+        return ()
+    return abs(width), abs(height) / aspect

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dicomprep.errors import ErrorCode, InputError
+from dicomprep.pixels.sizes import Size
 
 __all__ = [
     "Box",
     "Geometry",
     "Points",
-    "Size",
     "max_halvings",
     "plan_geometry",
     "reduction_factor",
@@ -32,18 +32,6 @@ MAX_PIXELS = 2**28
 
 Box: TypeAlias = tuple[int, int, int, int]
 """(top, left, bottom, right) in whole pixels, the latter two exclusive."""
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """What decides how large a thumbnail is; without any of it each pixel of the source becomes one."""
-
-    canvas: tuple[int, int] | None = None
-    """Rows and columns of the thumbnail, whatever the source; None: as many as are drawn."""
-    longest: int | None = None
-    """Without a canvas: rows and columns have at most so many pixels."""
-    scale: float | None = None
-    """Pixels of the thumbnail for one column of the source; None: as the canvas needs, else one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from dicomprep.dicom.pixel_data import PixelData
 from dicomprep.dicom.positions import read_position
 from dicomprep.dicom.provenance import Provenance, read_provenance
 from dicomprep.dicom.ranges import is_label_map, limit_to_grayscale, read_range
-from dicomprep.dicom.spacing import read_aspect
+from dicomprep.dicom.spacing import read_aspect, read_column_mm
 from dicomprep.dicom.units import is_in_hounsfield_units
 from dicomprep.dicom.windows import Voi, choose_windows, find_own_window
 from dicomprep.errors import ErrorCode, InputError
@@ -27,7 +27,7 @@ from dicomprep.models import Frame, Instance, Pixels
 from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, reduce_resolution
 from dicomprep.pixels.codecs.registry import min_oversampling
 from dicomprep.pixels.color import apply_palette, to_grayscale
-from dicomprep.pixels.geometry import max_halvings, plan_geometry, reduction_factor
+from dicomprep.pixels.geometry import Geometry, max_halvings, plan_geometry, reduction_factor
 from dicomprep.pixels.intensity import (
     GrayscaleTransform,
     LookupTable,
@@ -158,6 +158,7 @@ class _Reader:
     def frame(self, index: int) -> Frame:
         """Decode one frame and join it with what the header says of it."""
         view = FrameAttributes(self.header.attributes, index)
+        self._plan(view)
         aspect, notes = read_aspect(view)
         grayscale: tuple[GrayscaleTransform, ...] = ()
         if self.layout.is_grayscale:
@@ -165,7 +166,7 @@ class _Reader:
             notes = (*notes, *grayscale_notes)
         big_endian = self.header.encoding.big_endian
         palette, palette_notes = read_supplement(view, big_endian=big_endian) if grayscale else (self.palette, ())
-        detail = FULL_DETAIL if palette else self._detail(aspect, grayscale)
+        detail = FULL_DETAIL if palette else self._detail(view, grayscale)
         decoded = self.predecoded.pop(index, None) or self.data.decode(index, detail)
         if self.layout.is_palette and self.palette is None:
             palette = self.palette = read_palette(self.header.attributes, big_endian=big_endian)
@@ -185,6 +186,7 @@ class _Reader:
             palette=entries,
             palette_first=first,
             aspect=aspect,
+            column_mm=self._column_mm(view),
             position=read_position(self.header.attributes, view, index=index, count=self.data.frame_count),
             icc_profile=None if self.layout.is_grayscale else read_icc_profile(self.header.attributes),
             decoder=decoded.decoder,
@@ -242,15 +244,17 @@ class _Reader:
         lossy = padding is not None and is_lossy(self.header.attributes, self.data.syntax)
         return padding_noise(self.layout) if lossy else 0
 
-    def _detail(self, aspect: float, grayscale: tuple[GrayscaleTransform, ...]) -> Detail:
+    def _detail(self, view: FrameAttributes, grayscale: tuple[GrayscaleTransform, ...]) -> Detail:
         """How much of a frame must be decoded for a thumbnail of it."""
         layout, options = self.layout, self.options
         has_names = layout.is_palette or self.is_label_map
         if options.fidelity is Fidelity.EXACT or has_names or not self._is_averageable:
             return FULL_DETAIL
         draft = options.fidelity is Fidelity.DRAFT
-        shape = (layout.rows, layout.columns)
-        geometry = plan_geometry(shape, aspect=aspect, size=options.size, fit=options.fit)
+        try:
+            geometry = self._plan(view)
+        except InputError:  # refused when its turn comes
+            return FULL_DETAIL
         reduction = 0
         if all(may_be_averaged(rule, bits_stored=layout.bits_stored) for rule in grayscale):
             spare = min_oversampling(self.data.syntax, bits_stored=layout.bits_stored, draft=draft)
@@ -259,6 +263,15 @@ class _Reader:
         if options.depth == 8 and shrink >= MIN_HIDING_SHRINK:
             tolerance = min(map(stored_values_per_gray, grayscale), default=0.0) * (4 if draft else 1)
         return Detail(reduction, tolerance, shrink)
+
+    def _plan(self, view: FrameAttributes) -> Geometry:
+        """What a thumbnail shows of a frame; InputError where that cannot be told, or is too much."""
+        shape, size = (self.layout.rows, self.layout.columns), self.options.size_for(self._column_mm(view))
+        return plan_geometry(shape, aspect=read_aspect(view)[0], size=size, fit=self.options.fit)
+
+    def _column_mm(self, view: FrameAttributes) -> float | None:
+        """Read where a thumbnail's size depends on it."""
+        return None if self.options.spacing is None else read_column_mm(view)
 
     def _shared_range(self) -> ValueRange:
         """One range for all frames: as the header gives it, else as measured."""
@@ -278,7 +291,7 @@ class _Reader:
         if not self.data.is_encapsulated:
             return False
         padding, _ = read_padding(self.header.attributes, self.layout)
-        detail = FULL_DETAIL if padding else self._detail(read_aspect(first)[0], ())
+        detail = FULL_DETAIL if padding else self._detail(first, ())
         try:
             decoded = self.data.decode(0, detail)
         except InputError:
@@ -307,7 +320,7 @@ class _Reader:
         missing = iter(range(MAX_MISSED_FRAMES))
         for index in indices:
             view = FrameAttributes(self.header.attributes, index)
-            wanted = self._detail(read_aspect(view)[0], ()).reduction
+            wanted = self._detail(view, ()).reduction
             further = max(0, reduction - wanted) if self.data.reduces_by_means else 0
             try:
                 decoded = self.data.decode(index, Detail(reduction - further))

@@ -37,7 +37,14 @@ def normalize(frame: Frame, options: ImageOptions) -> Normalized:
         intensity = replace(intensity, icc=effect)
     decoded = DecodedAs(frame.photometric_interpretation, frame.decoder, frame.grid.step, frame.step, frame.notes)
     return Normalized(
-        pixels, frame.source_shape, frame.grid, frame.aspect, intensity, decoded, is_label_map=frame.is_label_map
+        pixels,
+        frame.source_shape,
+        frame.grid,
+        frame.aspect,
+        intensity,
+        decoded,
+        frame.column_mm,
+        is_label_map=frame.is_label_map,
     )
 
 

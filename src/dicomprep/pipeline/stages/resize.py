@@ -1,4 +1,4 @@
-"""Normalized → Thumbnail: antialiased scaling to a square in which the pixels are square."""
+"""Normalized → Thumbnail: antialiased scaling to a canvas in which the pixels are square."""
 
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.models import Normalized, Thumbnail, Transform
@@ -12,9 +12,11 @@ def resize(normalized: Normalized, options: ImageOptions) -> Thumbnail:
     """Scale to `options.size` by `options.fit`; the transform goes along, so that points can be mapped back.
 
     The pixels of `normalized` are (rows, columns[, 3]) uint8 or uint16, not square where Pixel Spacing (0028,0030) or
-    Pixel Aspect Ratio (0028,0034) says so. Returns (size, size[, 3]) of their dtype, in which pixels are square.
+    Pixel Aspect Ratio (0028,0034) says so. Returns (rows, columns[, 3]) of their dtype, in which pixels are square.
+    Raises InputError: `no_spacing` where the size depends on a spacing that is not known, `limit_exceeded`.
     """
-    geometry = plan_geometry(normalized.source_shape, aspect=normalized.aspect, size=options.size, fit=options.fit)
+    size = options.size_for(normalized.column_mm)
+    geometry = plan_geometry(normalized.source_shape, aspect=normalized.aspect, size=size, fit=options.fit)
     transform = Transform(geometry, normalized.intensity, normalized.decoded)
     if normalized.is_label_map:
         return Thumbnail(place_labels(normalized.pixels, geometry), transform)
