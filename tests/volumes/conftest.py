@@ -1,12 +1,13 @@
 """One data set with all series that volumes are tested on; nothing changes it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.running import Place
-from tests.volumes.scenes import AXIAL, OBLIQUE, even, make_enhanced, make_stack
+from tests.volumes.scenes import AXIAL, OBLIQUE, OFFSET, even, make_enhanced, make_stack
 
 NORMAL = np.cross(OBLIQUE[:3], OBLIQUE[3:])
 DECUBITUS = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0)
@@ -37,33 +38,36 @@ def make_all(root: Path) -> None:
     make_stack(root, "rounded", even(12, (0, 0, 1.25), (0, 0, 0.017)).round(1))
     make_stack(root, "rounded oblique", even(9, NORMAL * 1.25).round(1), OBLIQUE)
     make_stack(root, "doubled", np.insert(straight, 2, straight[2], axis=0))
-    make_enhanced(root, "enhanced", even(5, NORMAL * -2.5), OBLIQUE)
+    make_enhanced(root, "enhanced", even(5, NORMAL * -2.5), OBLIQUE, [_content(k, 0) for k in range(5)])
     make_divided(root, straight)
-    make_enhanced(root, "enhanced 4D", np.tile(straight, (2, 1)), AXIAL, [_time(number // 5) for number in range(10)])
+    make_enhanced(root, "enhanced 4D", np.tile(straight, (2, 1)), AXIAL, [_content(k % 5, k // 5) for k in range(10)])
 
 
 def make_divided(root: Path, straight: np.ndarray) -> None:
     """Series with several images at each place."""
-    two, four = np.repeat(straight, 2, axis=0), np.repeat(straight, 4, axis=0)
-    mr = {"Modality": "MR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"}
-    make_stack(root, "echoes", two, each=[{"EchoTime": (4.6, 9.2)[k % 2]} for k in range(10)], **mr)
-    make_stack(root, "echoes that vary", two, each=[{"EchoTime": (4.6, 9.2)[k % 2] + k / 100} for k in range(10)], **mr)
-    kinds = [{"ImageType": ["ORIGINAL", "PRIMARY", "MP"[k % 2], "ND"]} for k in range(10)]
+    two, four = np.tile(straight, (2, 1)), np.tile(straight, (4, 1))
+    parts: dict[str, Any] = {"raised": OFFSET}
+    mr: dict[str, Any] = parts | {"Modality": "MR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"}
+    echoes = [4.6] * 5 + [9.2] * 5
+    make_stack(root, "echoes", two, each=[{"EchoTime": echo} for echo in echoes], **mr)
+    make_stack(root, "echoes that vary", two, each=[{"EchoTime": echoes[k] + k / 100} for k in range(10)], **mr)
+    kinds = [{"ImageType": ["ORIGINAL", "PRIMARY", "MP"[k // 5], "ND"]} for k in range(10)]
     make_stack(root, "components", two, each=kinds, **mr)
     gradients = [None, [1, 0, 0], [0, 1, 0], [0, 0, 1]]
     weighted = [
-        {"DiffusionBValue": 1000.0 * (k % 4 > 0), "DiffusionGradientOrientation": gradients[k % 4]} for k in range(20)
+        {"DiffusionBValue": 1000.0 * (k > 4), "DiffusionGradientOrientation": gradients[k // 5]} for k in range(20)
     ]
     make_stack(root, "diffusion", four, each=weighted, **mr)
-    make_stack(root, "times", two, each=[{"TemporalPositionIdentifier": k % 2 + 1} for k in range(10)], **mr)
-    make_stack(root, "phases", two, each=[{"TriggerTime": 300 * (k % 2) + k} for k in range(10)], **mr)
-    make_stack(root, "moments", two, each=[{"AcquisitionTime": f"1000{k % 2}{k // 2}.5"} for k in range(10)], **mr)
-    make_stack(root, "kernels", two, each=[{"ConvolutionKernel": ("B30f", "B70f")[k % 2]} for k in range(10)])
+    make_stack(root, "times", two, each=[{"TemporalPositionIdentifier": k // 5 + 1} for k in range(10)], **mr)
+    make_stack(root, "phases", two, each=[{"TriggerTime": 300 * (k // 5) + k} for k in range(10)], **mr)
+    make_stack(root, "moments", two, each=[{"AcquisitionTime": f"1000{k // 5}{k % 5}.5"} for k in range(10)], **mr)
+    make_stack(root, "kernels", two, each=[{"ConvolutionKernel": ("B30f", "B70f")[k // 5]} for k in range(10)], **parts)
     other = [{"ImageOrientationPatient": [1, 0, 0, 0, 0, -1] if k > 4 else list(AXIAL)} for k in range(8)]
     make_stack(root, "planes", np.concatenate([straight, even(3, (0, 3, 0))]), each=other)
     blocks = np.concatenate([straight, even(4, (0, 0, 3), (-20, 30, 100))])
-    make_stack(root, "blocks", blocks, each=[{"AcquisitionNumber": 1 + (k > 4)} for k in range(9)])
+    make_stack(root, "blocks", blocks, each=[{"AcquisitionNumber": 1 + (k > 4)} for k in range(9)], **parts)
 
 
-def _time(number: int) -> dict[str, object]:
-    return {"FrameContentSequence": [{"TemporalPositionIndex": number + 1, "InStackPositionNumber": 1}]}
+def _content(slice_number: int, time: int) -> dict[str, object]:
+    place = {"StackID": "1", "InStackPositionNumber": slice_number + 1, "TemporalPositionIndex": time + 1}
+    return {"FrameContentSequence": [place | {"DimensionIndexValues": [1, slice_number + 1, time + 1]}]}

@@ -17,7 +17,8 @@ AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 OBLIQUE = (0.8, 0.36, 0.48, -0.6, 0.48, 0.64)
 SPACING = (1.5, 2.5)
 SHAPE = (10, 8)
-INTERCEPT = -1024
+OFFSET = 500
+"""How much higher the values of the next part of a series are."""
 
 
 def uid_of(name: str) -> str:
@@ -51,9 +52,14 @@ def make_stack(
     origins: NDArray[np.float64],
     cosines: Sequence[float] = AXIAL,
     each: Sequence[dict[str, Any]] = (),
+    *,
+    raised: int = 0,
     **attributes: Any,
 ) -> str:
-    """A series of CT, a file a slice; the attributes of `each` slice come last. Its UID."""
+    """A series of CT, a file a slice; the attributes of `each` slice come last. Its UID.
+
+    With `raised` the values of every further five slices are so much higher, to tell parts from each other.
+    """
     for number, origin in enumerate(origins.tolist()):
         own = {
             "SOPClassUID": CTImageStorage,
@@ -74,9 +80,14 @@ def make_stack(
             "SOPInstanceUID": uid_of(f"{name} {number}"),
         }
         own |= attributes | (dict(each[number]) if each else {})
-        pixels = own.pop("pixels", stored(origin, cosines))
+        pixels = stored(origin, cosines) + np.int16(number // 5 * raised)
         make_dicom(folder / name / f"slice {number * 7 % 97:02d}.dcm", pixels, **own)
     return uid_of(name)
+
+
+_CONTENT = 0x00209111
+_INDICES = (0x00209056, 0x00209057, 0x00209128)
+"""Stack ID, In-Stack Position Number, Temporal Position Index."""
 
 
 def make_enhanced(
@@ -87,19 +98,21 @@ def make_enhanced(
         {"PlanePositionSequence": [{"ImagePositionPatient": [round(part, 6) for part in origin]}], **own}
         for origin, own in zip(origins.tolist(), each or [{}] * len(origins), strict=True)
     ]
+    thickness = round(float(np.linalg.norm(origins[1] - origins[0])), 6)  # dcm2niix takes it for the distance
     shared = {
         "PlaneOrientationSequence": [{"ImageOrientationPatient": list(cosines)}],
-        "PixelMeasuresSequence": [{"PixelSpacing": list(SPACING), "SliceThickness": 3}],
+        "PixelMeasuresSequence": [{"PixelSpacing": list(SPACING), "SliceThickness": thickness}],
         "PixelValueTransformationSequence": [{"RescaleSlope": 1, "RescaleIntercept": 0, "RescaleType": "HU"}],
         "FrameVOILUTSequence": [{"WindowCenter": 40, "WindowWidth": 400}],
     }
     make_dicom(
         folder / name / "enhanced.dcm",
-        np.stack([stored(origin, cosines) for origin in origins]),
+        np.stack([stored(origin, cosines) + k // 5 * OFFSET for k, origin in enumerate(origins)]).astype(np.int16),
         SOPClassUID="1.2.840.10008.5.1.4.1.1.2.1",
         SeriesInstanceUID=uid_of(name),
         PixelRepresentation=1,
-        Manufacturer="SIEMENS",
+        Manufacturer="Philips Medical Systems",  # of which dcm2niix knows several times
+        DimensionIndexSequence=[{"DimensionIndexPointer": tag, "FunctionalGroupPointer": _CONTENT} for tag in _INDICES],
         ImageType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
         SharedFunctionalGroupsSequence=[shared],
         PerFrameFunctionalGroupsSequence=groups,

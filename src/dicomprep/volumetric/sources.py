@@ -6,6 +6,7 @@ from itertools import groupby
 
 from dicomprep.errors import ExportError, InputError
 from dicomprep.pipeline.opening import recorded_sources
+from dicomprep.storage.archives.spool import Spool
 from dicomprep.storage.base import Source
 from dicomprep.storage.source import SourceFile
 from dicomprep.volumetric.records import SourceRecord
@@ -19,16 +20,23 @@ MAX_FILE_BYTES = 2**32
 def open_sources(records: Mapping[int, SourceRecord]) -> Iterator[tuple[int, SourceFile]]:
     """(number, open file) of each record, one after the other; it is closed when the next is asked for.
 
-    Raises ExportError where a file is gone, cannot be read, or is no longer what was processed.
+    What lies in an archive that can only be read in order is unpacked in one pass, to the system's place for temporary
+    files, a part at a time. Raises ExportError where a file is gone, unreadable, or no longer what was processed.
     """
+    with Spool.below(None) as spool:
+        yield from _open_all(records, spool)
+
+
+def _open_all(records: Mapping[int, SourceRecord], spool: Spool) -> Iterator[tuple[int, SourceFile]]:
     ordered = sorted(records.items(), key=lambda item: (item[1].root, item[1].follow_links, item[1].path))
     for (root, follow_links), of_root in groupby(ordered, key=lambda item: (item[1].root, item[1].follow_links)):
         numbers = {record.path: number for number, record in of_root}
-        for source in recorded_sources(root, list(numbers), follow_links=follow_links):
+        for source in recorded_sources(root, list(numbers), follow_links=follow_links, spool=spool):
             if source is not None:
                 number = numbers[source.path]
                 with _opened(source, records[number]) as file:
                     yield number, file
+                spool.release(source)
 
 
 @contextmanager
