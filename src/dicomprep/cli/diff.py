@@ -16,7 +16,7 @@ MAX_NAMED = 20
 
 
 def diff(before: str, after: str | None = None, *, db: Db = DEFAULT_DB) -> int:
-    """Compare two versions: images added and removed, those rendered again, splits and labels that changed.
+    """Compare two versions: images added, removed and rendered again, splits, labels and annotations that changed.
 
     Exits with 1 if they differ.
 
@@ -36,6 +36,7 @@ def diff(before: str, after: str | None = None, *, db: Db = DEFAULT_DB) -> int:
     _print("with another image", difference.rendered)
     _print("in another split", moved)
     _print("with another label", relabeled)
+    _print("with other annotations", difference.redrawn)
     print(f"{count_of(difference.same, 'image')} unchanged.")
     return int(difference.is_one)
 

@@ -141,9 +141,9 @@ def _facts_of_removal(result: Result) -> Iterable[tuple[str, str]]:
 
 
 def _facts_of_events(result: Result) -> Iterable[tuple[str, str]]:
-    """What became of labels, predictions and releases whose pictures are elsewhere now, or nowhere."""
+    """What became of labels, predictions, releases and annotations whose pictures are elsewhere now, or nowhere."""
     name = "Labels"
-    for kind in ("label", "prediction", "release"):
+    for kind in ("label", "prediction", "release", "annotation"):
         facts = (
             (result.waiting[kind], "kept without an image (replaced or missing) until it returns"),
             (result.followed[kind], "moved along with the image"),

@@ -120,6 +120,7 @@ commands = Table(
     Column("event_id", Id, nullable=False),
     Column("undone", Integer, nullable=False),
     Column("created_at", String(32), nullable=False),
+    Column("annotation_id", Id),
     Index("commands_by_key", "annotator", "key", unique=True),
     Index(
         "commands_skipped",
@@ -128,8 +129,18 @@ commands = Table(
         sqlite_where=text("kind = 'skip' AND undone = 0"),
         postgresql_where=text("kind = 'skip' AND undone = 0"),
     ),
+    Index(
+        "commands_annotated",
+        "annotator",
+        "id",
+        sqlite_where=text("kind = 'annotate' AND undone = 0"),
+        postgresql_where=text("kind = 'annotate' AND undone = 0"),
+    ),
 )
-"""What annotators did, by the id that the page gave it; `event_id` is their newest event of labels then."""
+"""What annotators did, by the id that the page gave it; `event_id` is their newest event of labels then.
+
+`annotation_id` is the event of `annotation_events` that a command made.
+"""
 
 models = Table(
     "models",

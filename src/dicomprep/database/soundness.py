@@ -9,7 +9,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import Float, Integer, LargeBinary
 
 from dicomprep.config import SPLIT_NAMES, ImageOptions, Splits
-from dicomprep.database import count_schema, page_schema, picture_schema, reference_schema, schema, source_schema
+from dicomprep.database import (
+    annotation_schema,
+    count_schema,
+    page_schema,
+    picture_schema,
+    reference_schema,
+    schema,
+    source_schema,
+)
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.connection import connect, shown_database
 from dicomprep.database.errors import database_fault
@@ -21,7 +29,7 @@ __all__ = ["damage_fault"]
 
 _TABLES = dict.fromkeys(
     table
-    for one in (schema, count_schema, page_schema, picture_schema, reference_schema, source_schema)
+    for one in (schema, annotation_schema, count_schema, page_schema, picture_schema, reference_schema, source_schema)
     for table in vars(one).values()
     if isinstance(table, Table)
 )

@@ -1,13 +1,14 @@
 """Versions of a data set: `freeze` records which images, labels and splits there are; `compare` tells two apart."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from dicomprep.database.queries.annotations import Annotation, Drawn, all_annotations, recorded_annotations
 from dicomprep.database.queries.frames import Choice, image_options
 from dicomprep.database.queries.selection import Selection, read_selection
 from dicomprep.database.queries.units import decided_units
@@ -39,13 +40,15 @@ class Difference:
     """(key, split before, split after); with its fold, where there is one."""
     relabeled: list[tuple[str, str | None, str | None]] = field(default_factory=list)
     """(key, label before, label after); of a series, study or patient with that word before the key."""
+    redrawn: list[str] = field(default_factory=list)
+    """With other annotations."""
     same: int = 0
     """Images of which nothing has changed."""
 
     @property
     def is_one(self) -> bool:
         """Whether there is any."""
-        return bool(self.added or self.removed or self.rendered or self.moved or self.relabeled)
+        return bool(self.added or self.removed or self.rendered or self.moved or self.relabeled or self.redrawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class _State:
     order: NDArray[np.int64]
     """Rows of the selection in the order of their keys."""
     units: Units
+    drawn: tuple[tuple[bytes, Annotation], ...]
+    """Annotations of the images, by the images' keys."""
 
 
 def freeze(workspace: Workspace, name: str, *, kind: Sequence[str] = (), where: str | None = None) -> Version:
@@ -87,6 +92,7 @@ def freeze(workspace: Workspace, name: str, *, kind: Sequence[str] = (), where: 
             facts=facts,
             units=state.units,
             images=images,
+            drawn=state.drawn,
             count=len(state.selection),
         )
     with workspace.reading() as connection:
@@ -101,14 +107,16 @@ def compare(workspace: Workspace, before: str, after: str | None) -> Difference:
         old = {image.key: image for images in frozen_images(connection, earlier) for image in images}
         if after is None:
             state = _read_state(workspace, Choice())
-            images, units = _current(state), state.units
+            images, units, drawn = _current(state), state.units, iter(state.drawn)
         else:
             later = find_version(connection, after)
             images, units = _flat(frozen_images(connection, later)), _units_of(connection, later)
+            drawn = recorded_annotations(connection, later)
         for image in images:
             _note(difference, old.pop(image.key, None), image)
         _note_units(difference, _units_of(connection, earlier), units)
-    difference.removed = [key.hex() for key in old]
+        difference.removed = [key.hex() for key in old]
+        _note_drawings(difference, recorded_annotations(connection, earlier), drawn)
     return difference
 
 
@@ -117,8 +125,22 @@ def _read_state(workspace: Workspace, choice: Choice) -> _State:
     with workspace.reading() as connection:
         selection = read_selection(connection, ("id", "filename", "digest", *Fact._fields), choice)
         units = {level: decided_units(connection, level) for level in LEVELS}
+        drawn = list(all_annotations(connection))
     keys = image_keys(selection, Pseudonyms(workspace.key))
-    return _State(selection, keys, np.argsort(keys), units)
+    return _State(selection, keys, np.argsort(keys), units, tuple(_keyed(selection, keys, drawn)))
+
+
+def _keyed(
+    selection: Selection, keys: NDArray[np.bytes_], drawn: Sequence[Annotation]
+) -> Iterator[tuple[bytes, Annotation]]:
+    """The annotations of images that are selected, in the order of the images' keys."""
+    if not drawn:
+        return
+    wanted = {one.frame_id for one in drawn}
+    ids = ((row, selection.columns["id"][row]) for row in range(len(selection)))
+    places = {frame_id: bytes.fromhex(keys[row].decode()) for row, frame_id in ids if frame_id in wanted}
+    found = [(places[one.frame_id], one) for one in drawn if one.frame_id in places]
+    yield from sorted(found, key=lambda pair: (pair[0], pair[1].created_at, pair[1].key))
 
 
 def _note(difference: Difference, old: FrozenImage | None, new: FrozenImage) -> None:
@@ -143,6 +165,23 @@ def _note_units(difference: Difference, old: Units, new: Units) -> None:
             for key in sorted({*before, *after})
             if before.get(key) != after.get(key)
         ]
+
+
+def _note_drawings(
+    difference: Difference, old: Iterable[tuple[bytes, Annotation]], new: Iterable[tuple[bytes, Annotation]]
+) -> None:
+    """Images that both have; those that only one has are noted as such."""
+    before, after = _drawings(old), _drawings(new)
+    alone = {*difference.added, *difference.removed}
+    changed = {key.hex() for key in {*before, *after} if before.get(key) != after.get(key)}
+    difference.redrawn = sorted(changed - alone)
+
+
+def _drawings(drawn: Iterable[tuple[bytes, Annotation]]) -> dict[bytes, list[tuple[Drawn, str]]]:
+    found: dict[bytes, list[tuple[Drawn, str]]] = {}
+    for key, one in drawn:
+        found.setdefault(key, []).append((one.drawn, one.annotator))
+    return found
 
 
 def _side(image: FrozenImage) -> str:
@@ -182,6 +221,8 @@ def _digest(state: _State, facts: Sequence[Fact], numbers: NDArray[np.int64]) ->
         hashed.update(state.keys[row] + digests[row] + said[numbers[row]])
     for level in LEVELS:
         hashed.update(repr(sorted(state.units[level].items())).encode())
+    for key, one in state.drawn:
+        hashed.update(key + repr((one.drawn.shape.to_json(), one.drawn.label, one.drawn.note, one.annotator)).encode())
     return hashed.hexdigest()
 
 

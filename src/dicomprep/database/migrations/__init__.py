@@ -36,6 +36,7 @@ from dicomprep.database.migrations import (
     m0025_series_tags,
     m0026_series,
     m0027_slices,
+    m0028_annotations,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -68,5 +69,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0025_series_tags.upgrade,
     m0026_series.upgrade,
     m0027_slices.upgrade,
+    m0028_annotations.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -4,13 +4,16 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, bindparam, exists, func, select, update
 
+from dicomprep.database.annotation_schema import annotation_events
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.page_schema import current_labels
 from dicomprep.database.schema import files, frames, groups, runs
 
 __all__ = ["changed_splits", "groups_of_labeled", "note_changed_splits", "splits_of_frames", "splits_of_labeled"]
 
-_IS_LABELED = exists().where(current_labels.c.frame_id == frames.c.id)
+_IS_LABELED = exists().where(current_labels.c.frame_id == frames.c.id) | exists().where(
+    annotation_events.c.frame_id == frames.c.id
+)
 _SIDES = select(frames.c.id, groups.c.split).select_from(frames.join(files).join(groups))
 _OF_LABELED = _SIDES.where(files.c.root == bindparam("root"), _IS_LABELED, any_of(files.c.path))
 _GROUP_OF_LABELED = (

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, literal_column, select, update
 
 from dicomprep.database.bulk import any_of, look_up
-from dicomprep.database.schema import files, frames, labels
+from dicomprep.database.queries.judged import is_judged
+from dicomprep.database.schema import files, frames
 from dicomprep.database.writes.groups import Move, join_groups
 from dicomprep.database.writes.rows import InputRow
 
@@ -77,11 +78,7 @@ _BY_ORIGINAL = select(*_COLUMNS).where(any_of(files.c.duplicate_of))
 _PIXELS_MET = select(files.c.pixel_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.pixel_key))
 _INSTANCES_MET = select(files.c.instance_key, files.c.root, files.c.path).where(_VISIBLE, any_of(files.c.instance_key))
 _FIRST_HASHES = _first_hash()
-_LABELED = (
-    select(frames.c.file_id)
-    .select_from(frames.join(labels, labels.c.frame_id == frames.c.id))
-    .where(any_of(frames.c.file_id))
-)
+_LABELED = select(frames.c.file_id).where(is_judged, any_of(frames.c.file_id))
 _NAMES = _names()
 _HIDE = update(files).where(files.c.id == bindparam("duplicate")).values(duplicate_of=bindparam("original"))
 _REPOINT = update(files).where(files.c.duplicate_of == bindparam("before")).values(duplicate_of=bindparam("original"))

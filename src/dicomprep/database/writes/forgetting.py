@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, select
 
+from dicomprep.database.annotation_schema import annotation_events, version_annotations
 from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.page_schema import (
     catalogue,
@@ -34,8 +35,11 @@ from dicomprep.database.writes.pictures import Pictures
 
 __all__ = ["TombstoneRow", "add_tombstones", "erase_files", "erase_groups", "known_tombstones", "remove_tombstones"]
 
-EVENTS = (labels, predictions, releases)
-OF_FRAMES = (*EVENTS, current_labels, reservations, skips, prediction_summary, catalogue, commands, version_images)
+EVENTS = (labels, predictions, releases, annotation_events)
+OF_FRAMES = (
+    *(*EVENTS, current_labels, reservations, skips, prediction_summary, catalogue, commands),
+    *(version_images, version_annotations),
+)
 """Whatever says something of a frame, by its `frame_id`."""
 
 _FRAMES = select(frames.c.id, frames.c.thumbnail_path, frames.c.source_digest, frames.c.stream_digest).where(

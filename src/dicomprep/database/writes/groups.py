@@ -9,7 +9,8 @@ from dicomprep.config import TEST
 from dicomprep.database.bulk import any_of, insert, look_up
 from dicomprep.database.connection import read_meta
 from dicomprep.database.kinship import Kin, find_kin
-from dicomprep.database.schema import aliases, files, frames, groups, labels, links
+from dicomprep.database.queries.judged import is_judged
+from dicomprep.database.schema import aliases, files, frames, groups, links
 from dicomprep.models import Instance
 from dicomprep.privacy.draws import reveal_draw
 from dicomprep.splits import SplitRule
@@ -26,10 +27,7 @@ NEW = "new"
 _GROUPS = select(groups.c.key, groups.c.id).where(any_of(groups.c.key))
 _ALIASES = select(aliases.c.key, aliases.c.kind, aliases.c.group_id).where(any_of(aliases.c.key))
 _LABELED: Select[int] = (
-    select(files.c.group_id)
-    .select_from(labels.join(frames, frames.c.id == labels.c.frame_id).join(files))
-    .distinct()
-    .where(any_of(files.c.group_id))
+    select(files.c.group_id).select_from(frames.join(files)).distinct().where(is_judged, any_of(files.c.group_id))
 )
 _CHANGE = (
     update(groups)

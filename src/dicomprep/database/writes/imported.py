@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from dicomprep.database.bulk import any_of, look_up
-from dicomprep.database.schema import files, frames, groups, labels
+from dicomprep.database.queries.judged import is_judged
+from dicomprep.database.schema import files, frames, groups
 from dicomprep.database.writes.groups import IMPORTED, PINNED, resolve
 from dicomprep.database.writes.settling import settle_folds
 from dicomprep.privacy.draws import reveal_draw
@@ -24,9 +25,9 @@ _CHANGE = (
     .values(split=bindparam("side"), drawn_split=bindparam("drawn"), split_reason=bindparam("why"))
 )
 _LABELED = (
-    select(files.c.group_id, func.count(frames.c.id.distinct()))
-    .select_from(labels.join(frames, frames.c.id == labels.c.frame_id).join(files))
-    .where(any_of(files.c.group_id))
+    select(files.c.group_id, func.count())
+    .select_from(frames.join(files))
+    .where(is_judged, any_of(files.c.group_id))
     .group_by(files.c.group_id)
 )
 

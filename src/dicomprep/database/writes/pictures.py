@@ -1,4 +1,4 @@
-"""Labels, predictions and releases belong to pictures: they go where their picture goes, and wait where it is gone.
+"""Labels, predictions, releases and annotations belong to pictures: they go where their picture goes, or wait for it.
 
 A frame shows the same picture as before if the file's content is the same, or the stored values, or the codestream.
 """
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, select, text, update
 
+from dicomprep.database.annotation_schema import annotation_events
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.page_schema import models, skips
 from dicomprep.database.picture_matching import Shown, Waiting, match
@@ -21,7 +22,12 @@ from dicomprep.models import Outcome
 
 __all__ = ["KINDS", "Pictures", "count_waiting"]
 
-KINDS: Mapping[str, Table] = {"label": labels, "prediction": predictions, "release": releases}
+KINDS: Mapping[str, Table] = {
+    "label": labels,
+    "prediction": predictions,
+    "release": releases,
+    "annotation": annotation_events,
+}
 
 _FILES = select(files.c.id, files.c.path, files.c.digest).where(files.c.root == bindparam("root"), any_of(files.c.path))
 
@@ -216,7 +222,7 @@ def _waits(frame: _Frame, file_digest: bytes, run_id: int) -> dict[str, Any]:
 def count_waiting(connection: Connection, *, run_id: int | None = None) -> Counter[str]:
     """How many images' events wait for their pictures, by kind: all, or those that one run set aside.
 
-    Labels count only where one stands: not all taken back.
+    Labels and annotations count only where one stands: not all taken back.
     """
     counts: Counter[str] = Counter()
     for kind, table in KINDS.items():
@@ -227,5 +233,8 @@ def count_waiting(connection: Connection, *, run_id: int | None = None) -> Count
         if table is labels:
             newest = select(func.max(labels.c.id)).where(gone).group_by(labels.c.frame_id, labels.c.annotator)
             query = query.where(labels.c.label.is_not(None), labels.c.id.in_(newest))
+        elif table is annotation_events:
+            newest = select(func.max(table.c.id)).where(gone).group_by(table.c.key)
+            query = query.where(table.c.kind.is_not(None), table.c.id.in_(newest))
         counts[kind] = int(connection.execute(query).scalar_one())
     return counts

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.queries.counts import count_by, groups_with_images
+from dicomprep.database.queries.judged import is_judged
 from dicomprep.database.queries.strata import groups_where, strata_of_groups
-from dicomprep.database.schema import files, frames, groups, labels
+from dicomprep.database.schema import files, frames, groups
 from dicomprep.database.writes.dealing import Patient, deal_folds, deal_splits, fill_splits
 from dicomprep.database.writes.groups import NEW, WHERE
 from dicomprep.errors import count_of
@@ -32,10 +33,7 @@ _COLUMNS = (
     *(groups.c.split_reason, groups.c.draw, groups.c.fold),
 )
 _LABELED = (
-    select(files.c.group_id)
-    .select_from(labels.join(frames, frames.c.id == labels.c.frame_id).join(files))
-    .distinct()
-    .where(any_of(files.c.group_id))
+    select(files.c.group_id).select_from(frames.join(files)).distinct().where(is_judged, any_of(files.c.group_id))
 )
 _SETTLE = (
     update(groups)
