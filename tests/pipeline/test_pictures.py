@@ -260,7 +260,7 @@ def test_predictions_and_releases_go_along(place: Place, store: Store) -> None:
     place.execute("UPDATE frames SET burned_in = 'high'")
     add_releases(store, [ids["p0/a"]], person="Zoë")
     save(place, "p0/a.dcm", 5)
-    assert place.run(split="100/0/0").waiting == {"label": 0, "prediction": 1, "release": 1}
+    assert place.run(split="100/0/0").waiting == {"label": 0, "prediction": 1, "release": 1, "annotation": 0}
     attached = "SELECT count(*) FROM {} JOIN images ON images.id = frame_id"
     assert [place.rows(attached.format(t)) for t in ("predictions", "predicted", "releases")] == [[0], [0], [0]]
     save(place, "p0/a.dcm", 0, age=50)
