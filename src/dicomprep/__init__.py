@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from dicomprep.pipeline.result import Result
     from dicomprep.pipeline.timing import Timer
     from dicomprep.pixels.png import decode_png
-    from dicomprep.training.dataset import Batch, Dataset, collate
+    from dicomprep.training.batches import Batch, collate
+    from dicomprep.training.dataset import Dataset
     from dicomprep.training.frame import StoredFrame, frame
     from dicomprep.training.records import Record, UnitRecord
     from dicomprep.training.tables import frames, to_fastai
@@ -58,9 +59,9 @@ _HOMES = {
     "Result": "pipeline.result",
     "Timer": "pipeline.timing",
     "decode_png": "pixels.png",
-    "Batch": "training.dataset",
+    "Batch": "training.batches",
     "Dataset": "training.dataset",
-    "collate": "training.dataset",
+    "collate": "training.batches",
     "Record": "training.records",
     "UnitRecord": "training.records",
     "StoredFrame": "training.frame",

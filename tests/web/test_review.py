@@ -67,6 +67,7 @@ def test_a_frame_leads_to_its_patient_and_says_how_it_was_made(pages: Pages) -> 
     assert {f"/frame/{frame}".encode() in content for frame in cine} == {True}
     assert b"geometry source shape" in content
     assert b"12, 10" in content
+    assert b"flipped" not in content  # it is not
     assert [tile[0] for tile in pages.get(f"/gallery/tiles?patient={cine[3]}")] == cine
 
 

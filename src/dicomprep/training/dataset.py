@@ -13,33 +13,20 @@ from dicomprep.database.queries.frames import KEYS, Choice
 from dicomprep.database.queries.selection import Selection, read_selection
 from dicomprep.database.queries.versions import LostImage, describe_lost, lost_images
 from dicomprep.errors import ConfigError
-from dicomprep.extras import load_extra
+from dicomprep.training.batches import Batch, Sample, make_batch, require_one_kind
 from dicomprep.training.reading import read_thumbnail, with_channels
-from dicomprep.training.records import NO_FOLD, Record, UnitRecord, name_of
+from dicomprep.training.records import NO_FOLD, Record, UnitRecord
 from dicomprep.training.sampling import BalancedSampler, class_weights, positive_weights
 from dicomprep.training.slices import Slices, arrange, order_slices, require_slices, stack_channels, stack_slices
 from dicomprep.training.targets import UNLABELED, Labels, Wanted
 from dicomprep.training.units import IMAGE, Units, label_units, require_unit
 from dicomprep.workspace import Database, Workspace
 
-__all__ = ["UNLABELED", "Batch", "Dataset", "collate"]
+__all__ = ["UNLABELED", "Dataset"]
 
 
 Transform = Callable[[Any], Any]
-Sample = tuple[Any, Any, Any]
-
-
 _PLURALS = {"image": "images", "series": "series", "study": "studies", "patient": "patients"}
-
-
-class Batch(NamedTuple):
-    """Samples side by side, as a network takes them."""
-
-    images: Any
-    """(n, channels, rows, columns) float32 from 0 to 1; of bags (n, slices, channels, rows, columns)."""
-    targets: Any
-    """(n,) int64, or float32 where labels are mapped to such; (n, classes) float32 of a data set with `multi`."""
-    records: tuple[Record | UnitRecord, ...]
 
 
 class Dataset:
@@ -135,7 +122,7 @@ class Dataset:
         """The samples of one batch: what torch asks for, and where mixed images are noticed."""
         samples = [self[index] for index in indices]
         if self.transform is None and (self.unit == IMAGE or self._slices):
-            _require_alike(samples)
+            require_one_kind(samples)
         return samples
 
     def __iter__(self) -> Iterator[Sample]:
@@ -160,11 +147,13 @@ class Dataset:
         return self._images.where(self.record(index).thumbnail_path)
 
     def batch(self, indices: Sequence[int]) -> Batch:
-        """Some frames as arrays, ready for a network; ConfigError where gray and color are mixed."""
+        """Some frames as arrays, ready for a network; ConfigError where gray and color are mixed.
+
+        Images of different sizes are padded to the largest of them, as `Batch` says.
+        """
         if self.unit != IMAGE and not self._slices:
             raise ConfigError(f'unit="{self.unit}": a {self.unit} may have any number of images; stack them yourself.')
-        samples = self.__getitems__(indices)
-        return Batch(_stack(samples), _numbers([target for _, target, _ in samples]), tuple(s[2] for s in samples))
+        return make_batch(self.__getitems__(indices))
 
     def class_weights(self) -> NDArray[np.float32]:
         """Weigh classes for a loss: inverse to how often each occurs, 1 on average over the labeled frames.
@@ -247,41 +236,3 @@ def _read(workspace: Workspace, choice: Choice, unit: str, *, plain: bool, inher
         units = label_units(connection, selection, unit, inherit=inherit, version=version)
         order = order_slices(connection, selection, version=version) if ordered else None
         return _Read(selection, units, order, () if version is None else tuple(lost_images(connection, version)))
-
-
-def collate(samples: Sequence[Sample]) -> Batch:
-    """A batch of torch tensors: `collate_fn` for a DataLoader over a Dataset without a transform."""
-    torch = load_extra("torch", extra="torch", purpose="collate")
-    targets = torch.from_numpy(_numbers([target for _, target, _ in samples]))
-    return Batch(torch.from_numpy(_stack(samples)), targets, tuple(record for _, _, record in samples))
-
-
-def _numbers(targets: Sequence[Any]) -> NDArray[Any]:
-    return np.array(targets, np.int64 if all(isinstance(target, int) for target in targets) else np.float32)
-
-
-def _stack(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """(n, channels, rows, columns) from 0 to 1, or (n, slices, channels, rows, columns)."""
-    _require_alike(samples)
-    first, is_bag = np.asarray(samples[0][0]), isinstance(samples[0][2], UnitRecord)
-    has_channels = first.ndim == 3 + is_bag
-    shape = np.moveaxis(first, -1, -3).shape if has_channels else (*first.shape[:-2], 1, *first.shape[-2:])
-    stacked = np.empty((len(samples), *shape), np.float32)
-    scale = np.float32(1 / np.iinfo(first.dtype).max)
-    for place, (pixels, _, _) in zip(stacked, samples, strict=True):
-        np.multiply(np.moveaxis(pixels, -1, -3) if has_channels else pixels[..., None, :, :], scale, out=place)
-    return stacked
-
-
-def _require_alike(samples: Sequence[Sample]) -> None:
-    if not samples:
-        raise ConfigError("The batch is empty: give at least one index.")
-    first = samples[0]
-    for pixels, _, record in samples:
-        if pixels.ndim != first[0].ndim:
-            gray, color = (record, first[2]) if pixels.ndim < first[0].ndim else (first[2], record)
-            message = f"{name_of(gray)} is grayscale and {name_of(color)} is color, and a batch holds only one kind"
-            raise ConfigError(f"{message}: use Dataset(…, channels=3), or 1.")
-        if pixels.shape != first[0].shape:
-            message = f"{name_of(record)} has {pixels.shape[:2]} pixels and {name_of(first[2])} {first[0].shape[:2]}"
-            raise ConfigError(f"{message}: they come from runs with different --size; select with `where`.")

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-__all__ = ["NO_FOLD", "Record", "UnitRecord", "name_of"]
+__all__ = ["NO_FOLD", "Record", "UnitRecord", "image_of", "name_of"]
 
 NO_FOLD = -1
 """The fold of a frame that is in none."""
@@ -41,6 +41,11 @@ class UnitRecord(NamedTuple):
     """Of its images, in the order of their ids; of the slices of a bag, in their order."""
 
 
+def image_of(record: Record | UnitRecord) -> Record:
+    """What the database says of a frame, of a unit that of its first one."""
+    return record if isinstance(record, Record) else record.records[0]
+
+
 def name_of(record: Record | UnitRecord) -> str:
     """The name of a frame, of a unit that of its first one."""
-    return record.filename if isinstance(record, Record) else record.records[0].filename
+    return image_of(record).filename

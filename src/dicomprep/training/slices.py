@@ -160,4 +160,6 @@ def _require_alike(images: list[NDArray[Any]], name: str) -> None:
     if any(image.ndim != first.ndim for image in images):
         raise ConfigError(f"Of the slices of {name} some are color, others grayscale: use channels=1, or 3.")
     if any((image.shape, image.dtype) != (first.shape, first.dtype) for image in images):
-        raise ConfigError(f"The slices of {name} differ in size or depth: they come from runs with different options.")
+        raise ConfigError(
+            f"The slices of {name} differ in size or depth, by their sources or by options of different runs."
+        )

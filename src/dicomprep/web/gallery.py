@@ -108,7 +108,7 @@ def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, tuple) and any(map(is_dataclass, value)):
         for number, item in enumerate(value, 1):
             yield from _flatten(item, f"{name} {number}")
-    elif isinstance(value, tuple):
+    elif isinstance(value, tuple) and any(item is not False for item in value):
         yield from _flatten(", ".join(map(str, value)), name)
-    elif value not in (None, False, ""):
+    elif value not in (None, False, "") and not isinstance(value, tuple):
         yield name.replace("_", " "), str(value)

@@ -1,10 +1,13 @@
 """Parquet: a plain table, or with the images in it as Hugging Face's `datasets` has them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dicomprep.exchange.rows import Part, kind_of
 from dicomprep.extras import load_extra
@@ -13,6 +16,9 @@ __all__ = ["FEATURES", "write_images", "write_parquet", "write_table"]
 
 ROWS_AT_ONCE, IMAGES_AT_ONCE = 100_000, 100
 """Of one row group: what a reader must load to see one row."""
+
+MAX_GROUP_BYTES = 2**26
+"""Bytes of the images of one row group, from which it ends; bounds memory."""
 
 FEATURES = {"integer": "int64", "real": "float64", "text": "string"}
 """How Hugging Face's `datasets` calls what a column holds."""
@@ -53,13 +59,24 @@ def write_images(part: Part, path: Path, *, as_classes: bool = True) -> None:
     )
     numbers = {name: number for number, name in enumerate(part.classes)}
     with parquet.ParquetWriter(path, schema, use_dictionary=names) as writer:
-        for first in range(0, len(part.numbers), IMAGES_AT_ONCE):
-            piece = part.numbers[first : first + IMAGES_AT_ONCE]
-            images = [{"bytes": part.rows.image(n), "path": f"{part.rows.key(n)}.png"} for n in piece]
+        for piece, images in _images_at_once(part):
             columns = dict(zip(names, zip(*part.rows.values(piece), strict=True), strict=True))
             if as_classes:
                 columns["label"] = tuple(None if name is None else numbers[name] for name in columns["label"])
             writer.write_table(pyarrow.table({"image": images, **columns}, schema))
+
+
+def _images_at_once(part: Part) -> Iterator[tuple[NDArray[np.int64], list[dict[str, Any]]]]:
+    """The numbers (n,) of some frames and their images: as many as one row group may have."""
+    first, held = 0, 0
+    images: list[dict[str, Any]] = []
+    for place, number in enumerate(part.numbers, 1):
+        content = part.rows.image(number)
+        images.append({"bytes": content, "path": f"{part.rows.key(number)}.png"})
+        held += len(content)
+        if len(images) == IMAGES_AT_ONCE or held > MAX_GROUP_BYTES or place == len(part.numbers):
+            yield part.numbers[first:place], images
+            first, held, images = place, 0, []
 
 
 def _value(kind: str) -> dict[str, Any]:
