@@ -53,6 +53,8 @@ def make_divided(root: Path, straight: np.ndarray) -> None:
     make_stack(root, "echoes that vary", two, each=[{"EchoTime": echoes[k] + k / 100} for k in range(10)], **mr)
     kinds = [{"ImageType": ["ORIGINAL", "PRIMARY", "MP"[k // 5], "ND"]} for k in range(10)]
     make_stack(root, "components", two, each=kinds, **mr)
+    contents = [{"AcquisitionTime": "100000", "ContentTime": f"1000{k:02d}"} for k in range(10)]
+    make_stack(root, "contents", two, each=contents, **mr)
     gradients = [None, [1, 0, 0], [0, 1, 0], [0, 0, 1]]
     weighted = [
         {"DiffusionBValue": 1000.0 * (k > 4), "DiffusionGradientOrientation": gradients[k // 5]} for k in range(20)

@@ -1,6 +1,7 @@
 """What may tell apart images at one place of a series: echo, b-value, time, phase … of one frame, from its header."""
 
 from dicomprep.dicom.attributes import Attributes
+from dicomprep.dicom.fast_scan import GE_COMPONENT, PRIVATE_DIRECTIONS
 from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.numbers import read_numbers
 from dicomprep.dicom.recorded_tags import read_tags
@@ -22,6 +23,7 @@ _NUMBERS = {
     "cardiac_phase_percent": ("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase"),
     "trigger_time_ms": ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
     "acquisition_number": ("FrameContentSequence", "FrameAcquisitionNumber"),
+    "segment": ("SegmentIdentificationSequence", "ReferencedSegmentNumber"),
 }
 """By name: the functional group and the attribute of it that differs from frame to frame (PS3.3 C.7.6.16.2)."""
 
@@ -41,11 +43,27 @@ def _of_file(root: Attributes, tags: Tags) -> Dividers:
     names = ("image_type", "kernel", *(name for name in _NUMBERS if name != "b_value"))
     said: Dividers = {name: getattr(tags, name, None) for name in names}
     b_value = tags.b_values if "\\" not in (tags.b_values or "") else None
-    said |= {"b_value": None if b_value is None else float(b_value), "temporal_position": None}
-    said["direction"] = read_numbers(root.raw("DiffusionGradientOrientation")) or None
+    said["b_value"] = None if b_value is None else float(b_value)
+    said["direction"] = read_numbers(root.raw("DiffusionGradientOrientation")) or _private_direction(root)
     said["temporal_position"] = next(iter(read_numbers(root.raw("TemporalPositionIdentifier"))), None)
-    said["time"] = _seconds(root.raw("AcquisitionTime")) or _seconds(root.raw("ContentTime"))
-    return said
+    said["time"], said["content_time"] = _seconds(root.raw("AcquisitionTime")), _seconds(root.raw("ContentTime"))
+    component = _ge_component(root)
+    return said | {"image_type": component} if component else said
+
+
+def _private_direction(root: Attributes) -> tuple[float, ...] | None:
+    for creator, (place, *tags) in PRIVATE_DIRECTIONS.items():
+        if root.raw_of(place).strip(b" \0") == creator:
+            numbers = tuple(number for tag in tags for number in read_numbers(root.raw_of(tag)))
+            return numbers if len(numbers) == 3 else None
+    return None
+
+
+def _ge_component(root: Attributes) -> str | None:
+    """M, P, R or I; GE does not say it in Image Type."""
+    numbers = read_numbers(root.raw_of(GE_COMPONENT[1]))
+    is_ge = root.raw_of(GE_COMPONENT[0]).strip(b" \0") == b"GEMS_PARM_01"
+    return "MPRI"[int(numbers[0])] if is_ge and numbers and numbers[0] in range(4) else None
 
 
 def _of_groups(frame: FrameAttributes) -> Dividers:

@@ -18,12 +18,14 @@ from dicomprep.dicom.sniff import Encoding
 
 __all__ = [
     "CHARACTER_SET",
+    "GE_COMPONENT",
     "GE_SCAN_TIME",
     "MAX_CHARACTER_SET_BYTES",
     "OVERLAY_ROWS",
     "PHILIPS_SUV",
     "PIXEL_KEYWORDS",
     "PRIVATE_B_VALUES",
+    "PRIVATE_DIRECTIONS",
     "SCANNED_BYTES",
     "TAGS",
     "WANTED",
@@ -94,8 +96,20 @@ PRIVATE_B_VALUES = {
 }
 """By private creator: where it stands, and the element of its block that has the b-value."""
 
+PRIVATE_DIRECTIONS = {
+    b"SIEMENS MR HEADER": (BaseTag(0x00190010), BaseTag(0x0019100E)),
+    b"GEMS_ACQU_01": (BaseTag(0x00190010), BaseTag(0x001910BB), BaseTag(0x001910BC), BaseTag(0x001910BD)),
+    b"Philips MR Imaging DD 001": (
+        *(BaseTag(0x20050010), BaseTag(0x200510B0), BaseTag(0x200510B1), BaseTag(0x200510B2)),
+    ),
+}
+"""By private creator: where it stands, and the elements that have the direction of a diffusion gradient."""
+
 PHILIPS_SUV = (BaseTag(0x70530010), BaseTag(0x70531000), BaseTag(0x70531009))
 """Of PET in counts: the private creator, the factor to SUV, the factor to becquerel per ml."""
+
+GE_COMPONENT = (BaseTag(0x00430010), BaseTag(0x0043102F))
+"""Of MR: the private creator, whether it is magnitude (0), phase, real or imaginary (3)."""
 
 GE_SCAN_TIME = (BaseTag(0x00090010), BaseTag(0x0009100D))
 """Of PET: the private creator, when the scan began."""
@@ -116,7 +130,8 @@ def wanted_tags(extra: tuple[str, ...] = ()) -> list[BaseTag]:
     """What is picked out of a data set, with `extra` keywords beyond the usual."""
     more = (tag_for_keyword(keyword) for keyword in extra if keyword not in TAGS)
     others = (BaseTag(tag) for tag in more if tag is not None)
-    private = (tag for tags in (*PRIVATE_B_VALUES.values(), PHILIPS_SUV, GE_SCAN_TIME) for tag in tags)
+    blocks = (*PRIVATE_B_VALUES.values(), *PRIVATE_DIRECTIONS.values(), PHILIPS_SUV, GE_SCAN_TIME, GE_COMPONENT)
+    private = (tag for tags in blocks for tag in tags)
     return [*TAGS.values(), OVERLAY_ROWS, *OVERLAY_BIT_POSITIONS, *private, *others]
 
 

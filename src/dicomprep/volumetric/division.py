@@ -74,6 +74,7 @@ def _valued(word: str) -> Callable[[Any, int], str]:
 
 _DIVIDERS = (
     _Divider("stack", _numbered("stack")),
+    _Divider("segment", _valued("segment")),
     _Divider("image_type", lambda value, number: _component(value) or f"type{number}"),
     _Divider("kernel", lambda value, number: value if value in _KERNELS else f"kernel{number}"),
     _Divider("inversion_time_ms", _numbered("inversion"), is_ranked=True),
@@ -85,6 +86,7 @@ _DIVIDERS = (
     _Divider("trigger_time_ms", _numbered("phase"), is_ranked=True),
     _Divider("acquisition_number", _numbered("acquisition"), is_ranked=True),
     _Divider("time", _numbered("time"), is_ranked=True),
+    _Divider("content_time", _numbered("time"), is_ranked=True),
 )
 """In the order in which they are tried, and in which names have them."""
 

@@ -1,5 +1,6 @@
 """`dicomprep.volume` and `dicomprep.volumes`: a series, or its parts, by thumbnails or by values of the sources."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 
 from dicomprep.config import DEFAULT_DB
@@ -47,8 +48,7 @@ def volume(
     if values == DISPLAY:
         if resample:
             raise ConfigError('resample=True interpolates values of the sources: give values="auto", "hu" …')
-        only = None if part is None else {image.filename for image in _find(workspace, series_key, part).images}
-        return stack_thumbnails(workspace, series_key, only=only)
+        return _stack(workspace, series_key, part)
     return load_part(_find(workspace, series_key, part), values=values, resample=resample)
 
 
@@ -67,6 +67,28 @@ def volumes(
             yield stack_thumbnails(workspace, series_key, only={image.filename for image in part.images})
         else:
             yield load_part(part, values=values, resample=resample)
+
+
+def _stack(workspace: Workspace, series_key: str, part: str | None) -> Volume:
+    """Thumbnails; where several are at one place, the parts are named."""
+    if part is not None:
+        images = _find(workspace, series_key, part).images
+        return stack_thumbnails(workspace, series_key, only={image.filename for image in images})
+    try:
+        return stack_thumbnails(workspace, series_key)
+    except ExportError as error:
+        parts = _parts_or_none(workspace, series_key)
+        if len(parts) < 2:
+            raise
+        raise ExportError(f"{error} Its parts, for part=: {', '.join(part.name for part in parts)}.") from error
+
+
+def _parts_or_none(workspace: Workspace, series_key: str) -> Sequence[Part]:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # they have been given
+            return plan_series(workspace, series_key)
+    except ExportError:
+        return ()
 
 
 def _require_values(values: str) -> None:
