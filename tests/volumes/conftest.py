@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.building import make_dicom
 from tests.running import Place
-from tests.volumes.scenes import AXIAL, OBLIQUE, OFFSET, even, make_enhanced, make_stack
+from tests.volumes.scenes import AXIAL, OBLIQUE, OFFSET, even, make_enhanced, make_stack, uid_of
 
 NORMAL = np.cross(OBLIQUE[:3], OBLIQUE[3:])
 DECUBITUS = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0)
@@ -18,7 +19,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Generated series by the names of their folders."""
     place = Place(tmp_path_factory.mktemp("volumes of scènes"))
     make_all(place.source)
-    place.run()
+    place.run(hold_burned_in=True)
     return place
 
 
@@ -38,6 +39,11 @@ def make_all(root: Path) -> None:
     make_stack(root, "rounded", even(12, (0, 0, 1.25), (0, 0, 0.017)).round(1))
     make_stack(root, "rounded oblique", even(9, NORMAL * 1.25).round(1), OBLIQUE)
     make_stack(root, "doubled", np.insert(straight, 2, straight[2], axis=0))
+    make_stack(root, "mosaic", straight, ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"])
+    make_stack(root, "unplaced", straight, ImagePositionPatient=None)
+    make_stack(root, "unscaled", straight, RescaleSlope=0)
+    make_stack(root, "held", straight, BurnedInAnnotation="YES")
+    make_dicom(root / "color/a.dcm", np.zeros((8, 8, 3), np.uint8), color=True, SeriesInstanceUID=uid_of("color"))
     make_enhanced(root, "enhanced", even(5, NORMAL * -2.5), OBLIQUE, [_content(k, 0) for k in range(5)])
     make_divided(root, straight)
     make_enhanced(root, "enhanced 4D", np.tile(straight, (2, 1)), AXIAL, [_content(k % 5, k // 5) for k in range(10)])

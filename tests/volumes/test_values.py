@@ -52,9 +52,13 @@ def test_values_are_exact_in_the_narrowest_type(
         ("gapped", r"spacing is 9\.00 mm, elsewhere 3\.00 mm between"),
         ("half", "the slice spacing is"),
         ("doubled", "have the same position, and nothing tells them apart"),
+        ("mosaic", "a mosaic of Siemens has several slices in one image"),
+        ("unscaled", "Rescale Slope .* is 0"),
+        ("color", "RGB is color"),
+        ("held", "held back for suspected burned-in text"),
     ],
 )
-def test_what_is_no_even_grid_is_refused(scenes: Place, name: str, reason: str) -> None:
+def test_what_is_no_volume_is_refused(scenes: Place, name: str, reason: str) -> None:
     with pytest.raises(dicomprep.ExportError, match=f"is not a volume: .*{reason}"):
         load(scenes, name)
 
@@ -79,6 +83,12 @@ def test_resampled_it_is_one(scenes: Place, name: str, shape: tuple[int, ...], n
     assert inner.sum() >= 0.5 * covered.sum()
     assert np.abs(volume.array - expected)[inner].max() <= 0.51
     assert volume.affine[:3, 0] == pytest.approx(np.linalg.norm(volume.affine[:3, 0]) * np.array([0, 0, 1]), abs=1e-9)
+
+
+def test_without_positions_there_are_values_and_no_affine(scenes: Place) -> None:
+    volume = load(scenes, "unplaced")
+    assert (volume.affine, volume.positions_mm, volume.spacing_mm) == (None, None, (None, 1.5, 2.5))
+    assert np.array_equal(volume.array, load(scenes, "ascending").array)
 
 
 def test_a_source_that_changed_is_refused(tmp_path: pytest.TempPathFactory) -> None:
