@@ -22,6 +22,7 @@ from dicomprep.database.writes.labels import add_label
 from dicomprep.database.writes.store import Store
 from dicomprep.pipeline import run
 from dicomprep.pipeline.preload import PROCESS
+from dicomprep.pixels.encoding import ENDINGS
 from dicomprep.storage.naming import folded_name
 from dicomprep.workspace import Workspace
 from tests.building import make_dicom
@@ -123,8 +124,9 @@ class Place:
             return 0
 
     def images(self) -> dict[str, bytes]:
-        """Every PNG below the output folder, by its path there, when nothing writes there any more."""
-        return {p.relative_to(self.output).as_posix(): p.read_bytes() for p in self.output.rglob("*.png")}
+        """Every image below the output folder, by its path there, when nothing writes there any more."""
+        images = (p for p in self.output.rglob("*") if p.suffix in ENDINGS)
+        return {p.relative_to(self.output).as_posix(): p.read_bytes() for p in images}
 
     def statuses(self) -> dict[str, tuple[str, str | None]]:
         """(status, error_code) of each input, by its path below the source."""

@@ -35,6 +35,7 @@ PUBLIC = [
     "UnitRecord",
     "Volume",
     "collate",
+    "decode_image",
     "decode_png",
     "frame",
     "frames",
@@ -61,7 +62,8 @@ def test_a_public_name_resolves_and_has_a_docstring(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["preprocess", "process_dicom", "collate", "decode_png", "frame", "frames", "to_fastai", "volume"]
+    "name",
+    ["preprocess", "process_dicom", "collate", "decode_image", "decode_png", "frame", "frames", "to_fastai", "volume"],
 )
 def test_a_public_function_is_typed(name: str) -> None:
     function = getattr(dicomprep, name)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     )
     from dicomprep.pipeline.result import Result
     from dicomprep.pipeline.timing import Timer
+    from dicomprep.pixels.image_file import decode_image
     from dicomprep.pixels.png import decode_png
     from dicomprep.training.batches import Batch, collate
     from dicomprep.training.dataset import Dataset
@@ -42,6 +43,7 @@ __all__ = [
     "UnitRecord",
     "Volume",
     "collate",
+    "decode_image",
     "decode_png",
     "frame",
     "frames",
@@ -58,6 +60,7 @@ _HOMES = {
     "process_dicom": "api",
     "Result": "pipeline.result",
     "Timer": "pipeline.timing",
+    "decode_image": "pixels.image_file",
     "decode_png": "pixels.png",
     "Batch": "training.batches",
     "Dataset": "training.dataset",

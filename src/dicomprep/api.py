@@ -47,11 +47,13 @@ class DrawOptions(TypedDict, total=False):
     depth: int
     """8 or 16 bits a sample."""
     window: str
-    """auto, CENTER/WIDTH, a preset such as lung, or three of them for red, green, blue."""
+    """auto, CENTER/WIDTH, a preset such as lung, explanation=NAME, index=N, or three of these for red, green, blue."""
     frames: str
     """all, first, middle, every=K or max=K."""
     fidelity: Fidelity | Literal["exact", "high", "draft"]
     names: Names | Literal["path", "hash"]
+    format: str
+    """png, jpeg, jpeg=90, webp (lossless), webp=80 or npy: of files alone."""
     max_memory: int
     """Megabytes that one file may take."""
 

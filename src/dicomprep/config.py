@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from dicomprep.engines.options import EngineOptions, JobOptions, choose
 from dicomprep.errors import ConfigError, ErrorCode, InputError
+from dicomprep.pixels.encoding import Encoding
 from dicomprep.pixels.sizes import Size, name_size, read_size
 from dicomprep.pixels.windows import AskedWindow, parse_windows
 from dicomprep.splits import SPLIT_NAMES, TEST, TRAIN, VAL, GroupBy, Splits
@@ -101,6 +102,9 @@ class ImageOptions:
     """exact decodes at full resolution, high and draft large frames at 1/2, 1/4 …; high has 40 dB PSNR or more."""
     names: Names = Names.PATH
     """path: named after the source folder and file; hash: anonymous file names."""
+    format: str = "png"
+    """File format of the images: png, jpeg[=QUALITY] (90), webp (lossless), webp=QUALITY or npy. Masks lose nothing:
+    where the format would, they are PNG."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fit", choose(Fit, "fit", self.fit))
@@ -110,12 +114,22 @@ class ImageOptions:
         _require_spacing(self.spacing, self.fit)
         _require(self.depth in (8, 16), f"--depth {self.depth}: choose 8 or 16 bits.")
         parse_windows(self.window)
+        object.__setattr__(self, "format", str(Encoding.parse(self.format)))
+        _require(
+            self.encoding.takes(depth=self.depth),
+            f"--depth {self.depth} --format {self.format}: {self.encoding.format.value} has 8 bits; choose png or npy.",
+        )
         self.select_frames(1)
 
     @property
     def windows(self) -> tuple[AskedWindow, ...]:
         """The windows requested, one or three; empty for those of the header."""
         return parse_windows(self.window)
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the images are stored."""
+        return Encoding.parse(self.format)
 
     def size_for(self, column_mm: float | None) -> Size:
         """What decides the size of a frame's thumbnail, whose columns are so many mm apart; None: nobody knows.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from dicomprep.errors import disk_fault
+from dicomprep.pixels.encoding import ImageFormat, format_of
 from dicomprep.storage.base import Entry, ImageStore
 from dicomprep.storage.paths import OWN_PREFIX
 
@@ -15,7 +16,7 @@ BATCH_IMAGES = 256
 """Images looked up in the database at a time."""
 
 MARK_BYTES = 64
-"""The beginning of a PNG file, enough to tell who made it."""
+"""The beginning of a file, enough to tell who made it; in a WebP file that stands at the end."""
 
 
 @dataclass(slots=True)
@@ -72,10 +73,11 @@ class Leftovers:
 
     def _is_ours(self, place: str) -> bool:
         """Whether an image that no row names says that this program made it."""
-        from dicomprep.pixels.png import is_own_png  # loads encoders
+        from dicomprep.pixels.image_file import is_own_image  # loads encoders
 
+        most = None if format_of(place) is ImageFormat.WEBP else MARK_BYTES
         with suppress(OSError):
-            if is_own_png(self.images.read(place, most=MARK_BYTES)):
+            if is_own_image(self.images.read(place, most=most)):
                 return True
         self.foreign += 1
         return False

@@ -21,6 +21,7 @@ from dicomprep.models import Frame
 from dicomprep.pipeline.opening import source_at
 from dicomprep.pipeline.stages.decode import DicomImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
+from dicomprep.pixels.image_file import decode_image
 from dicomprep.pixels.intensity import (
     GrayscaleTransform,
     LookupTable,
@@ -30,7 +31,6 @@ from dicomprep.pixels.intensity import (
     linear_ends,
     shorten,
 )
-from dicomprep.pixels.png import decode_png
 from dicomprep.pixels.resampling import halve
 from dicomprep.storage.source import SourceFile
 
@@ -132,7 +132,7 @@ def measure_gray_levels(task: MeasureGrayLevels) -> list[int]:
     counts = np.zeros(BINS, np.int64)
     for name in task.names:
         with suppress(OSError, ValueError, EnvironmentFault):
-            pixels = decode_png(task.images.read(name))
+            pixels = decode_image(task.images.read(name))
             ceiling = np.iinfo(pixels.dtype).max + 1
             counts += np.histogram(pixels, bins=BINS, range=(0, ceiling))[0]
     return [int(count) for count in counts]

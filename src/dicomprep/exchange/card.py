@@ -12,6 +12,7 @@ from dicomprep.exchange.hub_card import describe_for_hub
 from dicomprep.exchange.manifest import Shard
 from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.exchange.rows import Rows
+from dicomprep.pixels.encoding import ImageFormat
 from dicomprep.version import VERSION
 
 __all__ = ["describe_export"]
@@ -19,12 +20,17 @@ __all__ = ["describe_export"]
 READING = {
     Format.CSV: "Read `{tables}` with `pandas.read_csv`: one row per image, without the images, {named}",
     Format.PARQUET: "Read `{tables}` with `pandas.read_parquet`: one row per image, without the images, {named}",
-    Format.WEBDATASET: "Read a split with `webdataset.WebDataset`: `KEY.png`, `KEY.json` and, for labeled images, the"
+    Format.WEBDATASET: "Read a split with `webdataset.WebDataset`: {images}, `KEY.json` and, for labeled images, the"
     " class number in `KEY.cls`.",
     Format.HUGGINGFACE: 'Read it with `datasets.load_dataset("FOLDER")`, which decodes the images.',
     Format.FOLDER: "Read a split's folder with `torchvision.datasets.ImageFolder`; metadata is in `{tables}`."
     " `classes.txt` has the folders in the order of class numbers: by itself, ImageFolder numbers those of one split.",
 }
+
+FOLDER_OF_ARRAYS = (
+    "Read a split's folder with `torchvision.datasets.DatasetFolder(FOLDER, loader=numpy.load, extensions=('.npy',))`;"
+    " metadata is in `{tables}`. `classes.txt` has the folders in the order of class numbers."
+)
 
 NAMED = "with the name that it has in exports with images in `file_name`."
 
@@ -37,6 +43,13 @@ LIMITS = """\
 - Labels were given in dicomprep or imported. Where annotators differ, a rule of the data set decides; where it cannot,
   an image has no label.
 """
+
+_FORMAT_NAMES = {
+    ImageFormat.PNG: "PNG",
+    ImageFormat.JPEG: "JPEG",
+    ImageFormat.WEBP: "WebP",
+    ImageFormat.NPY: "NumPy (.npy)",
+}
 
 _MARKUP = re.compile(r"[\\`*\[\]()|#~!$:@<>&]|(?<!\w)_|_(?!\w)|(?<=www)[.]", re.IGNORECASE)
 """What means something in Markdown or HTML, also to those who make links of what looks like one."""
@@ -51,7 +64,10 @@ def describe_export(
     """The card, with the head that Hugging Face reads; `made` has the classes and what shaped the images."""
     splits = [split for split in SPLIT_NAMES if split in set(_values(rows, "split"))]
     tables = "`, `".join(dict.fromkeys(map(layout.shard_pattern, splits)))
-    reading = READING[kind].format(tables=tables, named=NAMED)
+    formats = rows.formats()
+    images = "`, `".join(f"KEY{one.ending}" for one in formats)
+    readings = FOLDER_OF_ARRAYS if kind is Format.FOLDER and ImageFormat.NPY in formats else READING[kind]
+    reading = readings.format(tables=tables, named=NAMED, images=f"`{images}`")
     parts = [
         describe_for_hub(rows, kind, layout, options=options, classes=made["classes"], splits=splits),
         f"# A data set of {len(rows):,} medical images\n",
@@ -67,7 +83,7 @@ def describe_export(
         f"Columns: {', '.join(f'`{name}`' for name in rows.columns)}.\n",
         _left_out(options),
         "## How it was made\n",
-        _shaping(made["images"]),
+        _shaping(made["images"], formats),
         _division(made["split_seed"]),
         "## Limitations\n",
         LIMITS,
@@ -135,12 +151,13 @@ def _left_out(options: ExportOptions) -> str:
     return f"Selection: {'; '.join(chosen)}.\n" if chosen else ""
 
 
-def _shaping(options: Sequence[dict[str, Any]]) -> str:
+def _shaping(options: Sequence[dict[str, Any]], formats: Sequence[ImageFormat]) -> str:
     """The options of the preprocessing runs."""
     told = [", ".join(f"{_said(name)} {_said(value)}" for name, value in sorted(one.items())) for one in options]
+    names = " and ".join(_FORMAT_NAMES[one] for one in formats)
     head = (
-        "dicomprep rendered the DICOM files as PNG images: modality LUT or rescale, the window of the header or the\n"
-        "one below, and antialiased resampling to square pixels. Options:\n\n"
+        f"dicomprep rendered the DICOM files as {names} images: modality LUT or rescale, the window of the header or"
+        " the\none below, and antialiased resampling to square pixels. Options:\n\n"
     )
     return head + "".join(f"- {one}\n" for one in told)
 

@@ -11,6 +11,7 @@ from dicomprep.exchange.formats.registry import Layout
 from dicomprep.exchange.manifest import Shard
 from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.exchange.rows import Rows, kind_of
+from dicomprep.pixels.encoding import ImageFormat
 from dicomprep.version import VERSION
 
 __all__ = ["CROISSANT", "describe_croissant"]
@@ -63,7 +64,9 @@ def describe_croissant(
         "recordSet": [],
     }
     if splits:
-        sets, records = _archives(shards, splits) if kind is Format.WEBDATASET else _tables(rows, kind, layout, splits)
+        sets, records = (
+            _archives(rows, shards, splits) if kind is Format.WEBDATASET else _tables(rows, kind, layout, splits)
+        )
         described["distribution"] += sets
         described["recordSet"] = [_splits(splits), *_classes(made["classes"]), *records]
     return json.dumps(described, ensure_ascii=False, indent=1) + "\n"
@@ -117,26 +120,39 @@ def _tables(rows: Rows, kind: Format, layout: Layout, splits: Sequence[str]) -> 
         image = _column("image") | {"transform": {"jsonPath": "bytes"}}
         fields.append(_field("images", "image", "sc:ImageObject", image))
     elif kind is Format.FOLDER:
-        sets.append(_file_set("files", "image/png", [f"{split}/*.png" for split in splits]))
+        formats = rows.formats()
+        patterns = [f"{split}/*{one.ending}" for split in splits for one in formats]
+        sets.append(_file_set("files", _media_type(formats), patterns))
         content = {"fileSet": {"@id": "files"}, "extract": {"fileProperty": "content"}}
         file = {"fileSet": {"@id": "files"}, "extract": {"fileProperty": "filename"}}
         name = _column("file_name") | {"transform": {"regex": "^(?:.*/)?([^/]+)$"}}
         fields = [
             _field("images", "file_name", "sc:Text", name) | {"references": file},
             *fields,
-            _field("images", "image", "sc:ImageObject", content),
+            _field("images", "image", _type_of(formats), content),
         ]
     return sets, [_records("images", fields)]
 
 
-def _archives(shards: Sequence[Shard], splits: Sequence[str]) -> tuple[list[Node], list[Node]]:
+def _media_type(formats: Sequence[ImageFormat]) -> str:
+    return formats[0].media_type if len(formats) == 1 else "image/*"
+
+
+def _type_of(formats: Sequence[ImageFormat]) -> str:
+    """What readers take it for: an array is no image to them."""
+    return "sc:Text" if ImageFormat.NPY in formats else "sc:ImageObject"
+
+
+def _archives(rows: Rows, shards: Sequence[Shard], splits: Sequence[str]) -> tuple[list[Node], list[Node]]:
     """For each split a set of images, and one of what is said of them."""
     sets, records = [], []
+    formats = rows.formats()
+    images = ("image", [f"*{one.ending}" for one in formats], _media_type(formats), _type_of(formats))
     for split in splits:
         files = [shard.file for shard in shards if shard.split == split]
-        for name, ending, encoding, data_type in _MEMBERS:
+        for name, patterns, encoding, data_type in (images, *_MEMBERS):
             one = f"{split}_{name}"
-            sets.append(_file_set(f"{one}_files", encoding, [f"*.{ending}"], files))
+            sets.append(_file_set(f"{one}_files", encoding, patterns, files))
             source = {"fileSet": {"@id": f"{one}_files"}}
             key = source | {"extract": {"fileProperty": "filename"}, "transform": {"regex": r"^([^.]+)\."}}
             content = source | {"extract": {"fileProperty": "content"}}
@@ -146,9 +162,8 @@ def _archives(shards: Sequence[Shard], splits: Sequence[str]) -> tuple[list[Node
 
 
 _MEMBERS = (
-    ("image", "png", "image/png", "sc:ImageObject"),
-    ("metadata", "json", "application/json", "sc:Text"),
-    ("label", "cls", "text/plain", "sc:Integer"),
+    ("metadata", ["*.json"], "application/json", "sc:Text"),
+    ("label", ["*.cls"], "text/plain", "sc:Integer"),
 )
 
 

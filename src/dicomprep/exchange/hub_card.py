@@ -9,6 +9,7 @@ from dicomprep.exchange.formats.parquet import FEATURES
 from dicomprep.exchange.formats.registry import Layout
 from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.exchange.rows import Rows, kind_of
+from dicomprep.pixels.encoding import ImageFormat
 
 __all__ = ["describe_for_hub"]
 
@@ -39,12 +40,21 @@ def _info(rows: Rows, kind: Format, layout: Layout, classes: Sequence[str]) -> l
     """The types of columns; none where `datasets` goes by the files alone."""
     if kind is Format.FOLDER or (kind is Format.HUGGINGFACE and layout.label == "text"):
         return []
+    formats = rows.formats()
+    if kind is Format.WEBDATASET and (len(formats) > 1 or formats[0] is ImageFormat.NPY):  # no one feature of images
+        return []
     columns = {name: [f"  dtype: {FEATURES[kind_of(name)]}"] for name in rows.columns}
     label = _class_label([neutral_cell(name) for name in classes] if kind is Format.CSV else classes)
     image = {"image": ["  dtype: image"]} if kind is Format.HUGGINGFACE else {}
     if kind is Format.WEBDATASET:
         fields = ["  struct:", *_indented(_features(columns))]
-        columns = {"__key__": _TEXT, "__url__": _TEXT, "png": ["  dtype: image"], "json": fields, "cls": label}
+        columns = {
+            "__key__": _TEXT,
+            "__url__": _TEXT,
+            formats[0].ending[1:]: ["  dtype: image"],
+            "json": fields,
+            "cls": label,
+        }
     elif kind is not Format.CSV or all(map(_stays_text, classes)):
         columns["label"] = label
     features = _indented(_features(image | columns))

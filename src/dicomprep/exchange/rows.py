@@ -18,6 +18,7 @@ from dicomprep.database.queries.units import decided_units
 from dicomprep.errors import ExportError
 from dicomprep.exchange.options import ExportOptions
 from dicomprep.exchange.pseudonyms import Pseudonyms, image_keys
+from dicomprep.pixels.encoding import ImageFormat, format_of
 from dicomprep.privacy.allow_list import Tags
 from dicomprep.privacy.keys import withheld_columns
 from dicomprep.storage.base import ImageStore
@@ -36,7 +37,8 @@ PATHS = ("filename", "study_id", "thumbnail_path", "root", "path")
 NEEDED = ("filename", "thumbnail_path", "digest")
 NEGATIVE = "negative"
 """1 where an image is labeled and none of the classes applies, 0 where one does."""
-
+PATHS_AT_ONCE = 100_000
+"""Rows whose paths are looked at together; bounds memory."""
 
 Numbers = NDArray[np.int64]
 """Numbers of frames in the order of their keys."""
@@ -76,7 +78,14 @@ class Rows:
     def with_file_names(self) -> "Rows":
         """The same, with a column of the names that the images have in exports with images."""
         key = self.columns["key"]
-        return replace(self, columns={"key": key, "file_name": _FileNames(key), **self.columns})
+        return replace(
+            self,
+            columns={
+                "key": key,
+                "file_name": _FileNames(key, self.selection.columns["thumbnail_path"]),
+                **self.columns,
+            },
+        )
 
     def with_negatives(self) -> "Rows":
         """The same, with a column that tells labels without a class from no labels, if there are any such."""
@@ -91,7 +100,7 @@ class Rows:
         return bytes(self.keys[number]).decode()
 
     def image(self, number: int) -> bytes:
-        """The PNG of one frame, as it was recorded; ExportError where it is not."""
+        """The image file of one frame, as it was recorded; ExportError where it is not."""
         columns, row = self.selection.columns, int(self.order[number])
         path = columns["thumbnail_path"][row]
         try:
@@ -103,6 +112,18 @@ class Rows:
         if digest_bytes(content) != columns["digest"][row]:
             raise ExportError(f"The image {self.images.where(path)} is not what was recorded. {_REPAIR}")
         return content
+
+    def image_name(self, number: int) -> str:
+        """What that file is called in exports: its key, and the ending of its format."""
+        return _file_name(self.key(number), self.selection.columns["thumbnail_path"][int(self.order[number])])
+
+    def formats(self) -> tuple[ImageFormat, ...]:
+        """The formats that there are among the images: mostly one."""
+        paths = self.selection.columns["thumbnail_path"]
+        found: set[ImageFormat] = set()
+        for start in range(0, len(self.order), PATHS_AT_ONCE):
+            found.update(map(format_of, paths.take(self.order[start : start + PATHS_AT_ONCE])))
+        return tuple(one for one in ImageFormat if one in found) or (ImageFormat.PNG,)
 
     def fingerprint(self, numbers: Numbers) -> str:
         """Changes when the images of these frames do, or their metadata."""
@@ -201,12 +222,16 @@ class _Keys:
 
 
 class _FileNames:
-    def __init__(self, keys: Column) -> None:
-        self._keys = keys
+    def __init__(self, keys: Column, paths: Column) -> None:
+        self._keys, self._paths = keys, paths
 
     def __getitem__(self, row: int) -> str:
-        return f"{self._keys[row]}.png"
+        return _file_name(self._keys[row], self._paths[row])
 
     def take(self, rows: RowNumbers) -> Sequence[str]:
         """The values of some rows."""
-        return [f"{key}.png" for key in self._keys.take(rows)]
+        return list(map(_file_name, self._keys.take(rows), self._paths.take(rows)))
+
+
+def _file_name(key: str, path: str) -> str:
+    return f"{key}{format_of(path).ending}"

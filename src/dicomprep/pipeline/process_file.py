@@ -41,7 +41,7 @@ from dicomprep.privacy.allow_list import Position
 from dicomprep.privacy.burned_in import needs_pixel_check
 from dicomprep.storage.file_budget import FileBudget, require_paid_pixels
 from dicomprep.storage.file_clock import wait_until_quiet
-from dicomprep.storage.naming import frame_filename, thumbnail_path
+from dicomprep.storage.naming import frame_filename
 from dicomprep.storage.source import SourceFile
 from dicomprep.storage.waiting import waiting_for
 
@@ -237,7 +237,8 @@ class _FileJob:
             thumbnail,
             frame=frame,
             filename=filename,
-            thumbnail_path=thumbnail_path(filename),
+            encoding=self.settings.image.encoding,
+            kind=self.image.instance.tags.kind,
             images=self.settings.images,
         )
         if text or frame.position != NOWHERE:

@@ -110,6 +110,8 @@ class Transform:
     decoded: DecodedAs
     blanked: tuple[Box, ...] = ()
     """(top, left, bottom, right) in pixels of the source: what was drawn as background."""
+    encoded: str | None = None
+    """The lossy format that the thumbnail is stored in, with its quality: "jpeg=90"; None where nothing is lost."""
 
     @property
     def version(self) -> int:
@@ -159,7 +161,7 @@ class Transform:
                 raise EnvironmentFault(f"{newer}; supported: {TRANSFORM_VERSION}): update dicomprep.")
             geometry, intensity = _read_geometry(recorded["geometry"]), recorded["intensity"]
             blanked = tuple(map(_read_box, recorded.get("blanked", ())))
-            return cls(geometry, _read_intensity(intensity), _read_decoded(intensity), blanked)
+            return cls(geometry, _read_intensity(intensity), _read_decoded(intensity), blanked, recorded.get("encoded"))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             restore = "restore a copy of the database, or preprocess into another"
             raise EnvironmentFault(f"A transform in the database is damaged: {restore}.") from error
@@ -215,7 +217,9 @@ def _encode(transform: Transform) -> str:
         described["notes"] = decoded.notes
     blanked = {"blanked": transform.blanked} if transform.blanked else {}
     newer = {"version": transform.version} if transform.version > FIRST_VERSION else {}
-    return _json({"geometry": _describe_geometry(transform.geometry), "intensity": described, **blanked, **newer})
+    lossy = {"encoded": transform.encoded} if transform.encoded is not None else {}
+    geometry = _describe_geometry(transform.geometry)
+    return _json({"geometry": geometry, "intensity": described, **blanked, **newer, **lossy})
 
 
 def _describe_geometry(geometry: Geometry) -> dict[str, object]:

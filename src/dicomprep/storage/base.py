@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from dicomprep.errors import EnvironmentFault
+from dicomprep.pixels.encoding import ENDINGS
 from dicomprep.storage.paths import SCRATCH
 from dicomprep.storage.source import SourceFile, Version
 
@@ -157,7 +158,7 @@ def is_image_name(name: str) -> bool:
     """
     parts = name.split("/")
     plain = all(part not in ("", ".", "..") and "\0" not in part for part in parts)
-    return plain and name.endswith(".png") and parts[0] != SCRATCH
+    return plain and name.endswith(ENDINGS) and parts[0] != SCRATCH
 
 
 def require_image_name(name: str, address: str) -> str:

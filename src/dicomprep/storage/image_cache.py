@@ -56,7 +56,7 @@ class ImageCache:
 
     def _place(self, digest: bytes) -> Path:
         name = digest.hex()
-        return self._folder / name[:2] / f"{name[2:]}.png"
+        return self._folder / name[:2] / f"{name[2:]}.png"  # whatever its format
 
     def _keep(self, place: Path, content: bytes) -> None:
         make_folder(place.parent, OWNER)

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError, disk_fault
+from dicomprep.pixels.encoding import ENDINGS
 from dicomprep.storage.access import ANYONE, OWNER, access_like, make_folder
 from dicomprep.storage.base import Entry, Stat, require_image_name
 from dicomprep.storage.paths import MARK, SCRATCH, readable_path
@@ -302,7 +303,7 @@ class LocalImages:
 def _entry_of(folder: str, entry: os.DirEntry[str]) -> Entry:
     path = f"{folder}/{entry.name}" if folder else entry.name
     is_folder = entry.is_dir(follow_symlinks=False) and path != SCRATCH
-    is_image = entry.name.endswith(".png") and entry.is_file(follow_symlinks=False)
+    is_image = entry.name.endswith(ENDINGS) and entry.is_file(follow_symlinks=False)
     return Entry(path, is_folder, is_image, entry.stat(follow_symlinks=False).st_size if is_image else 0)
 
 

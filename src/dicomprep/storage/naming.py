@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from unicodedata import normalize
 
+from dicomprep.pixels.encoding import ENDINGS, PNG, ImageFormat
 from dicomprep.storage.paths import OWN_PREFIX, readable_path
 
 __all__ = [
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 MAX_COMPONENT_BYTES = 200
-"""Longer folder and file names are cut and get a hash: `_frame0000.png` must still fit 255 bytes."""
+"""Longer folder and file names are cut and get a hash: `_frame0000.webp` must still fit 255 bytes."""
 
 _REFUSED = re.compile(
     r"""
@@ -105,9 +106,9 @@ def with_suffix_hash(name: str, path: str) -> str:
     return f"{name}~{hashlib.sha256(_bytes(path)).hexdigest()[:8]}"
 
 
-def thumbnail_path(filename: str) -> str:
+def thumbnail_path(filename: str, kind: ImageFormat = PNG.format) -> str:
     """Where the image of a name lies below the output folder, with forward slashes."""
-    return f"{filename}.png"
+    return f"{filename}{kind.ending}"
 
 
 def fit_for_any_system(text: str) -> str:
@@ -129,16 +130,16 @@ def _spelled(character: str) -> str:
 @lru_cache(maxsize=64)
 def _joined(folder: str, spell: Callable[[str], str]) -> str:
     """The path of a folder as names have it; kept, for most files lie in the folder of the one before."""
-    return "/".join(_component(part, spell) for part in folder.split("/"))
+    return "/".join(_component(part, spell, image_endings=ENDINGS) for part in folder.split("/"))
 
 
-def _component(text: str, spell: Callable[[str], str]) -> str:
+def _component(text: str, spell: Callable[[str], str], image_endings: tuple[str, ...] = (PNG.format.ending,)) -> str:
     """One folder or file name, not too long, and none that is another's or this program's own."""
     safe = spell(text)
     shortened = len(safe.encode()) > MAX_COMPONENT_BYTES
     if shortened:
         safe = safe.encode()[: MAX_COMPONENT_BYTES - 9].decode(errors="ignore")
-    like_image = safe.lower().endswith(".png")  # a folder `a.png` would meet the image of a file `a`
+    like_image = safe.lower().endswith(image_endings)  # a folder `a.png` would meet the image of a file `a`
     like_ours = safe.lower().startswith(OWN_PREFIX)
     return with_suffix_hash(safe, text) if shortened or like_image or like_ours else safe
 

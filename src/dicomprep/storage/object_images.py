@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 from dicomprep.errors import EnvironmentFault, ErrorCode, InputError
+from dicomprep.pixels.encoding import ENDINGS, format_of
 from dicomprep.storage.base import Entry, Stat, require_image_name
 from dicomprep.storage.lease import Lease
 from dicomprep.storage.object_faults import FaultKind
@@ -70,7 +71,7 @@ class ObjectImages:
         if len(self.where(key).encode()) > MAX_KEY_BYTES:
             raise InputError(ErrorCode.LIMIT_EXCEEDED, "the path of its thumbnail would be too long")
         try:
-            self._bucket.put(key, content)
+            self._bucket.put(key, content, media_type=format_of(key).media_type)
         except RefusedError as error:
             raise self._fault(key, "written", error) from error
 
@@ -97,7 +98,7 @@ class ObjectImages:
     def entries(self, folder: str) -> Iterator[Entry]:
         """See `ImageStore`: all below a folder."""
         for stat in self._bucket.list(folder):
-            yield Entry(stat.key, is_folder=False, is_image=stat.key.endswith(".png"), size=stat.size)
+            yield Entry(stat.key, is_folder=False, is_image=stat.key.endswith(ENDINGS), size=stat.size)
 
     def require_in_place(self) -> None:
         """See `ImageStore`: an address leads where it leads, as long as no other run has taken it."""

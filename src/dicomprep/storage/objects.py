@@ -113,13 +113,14 @@ class Bucket:
 
         return self._ask(key, fetch)
 
-    def put(self, key: str, content: bytes, *, create: bool = False) -> None:
+    def put(self, key: str, content: bytes, *, create: bool = False, media_type: str | None = None) -> None:
         """Write an object, whole or not at all; the store has said that it holds it when this returns.
 
         With `create` it is RefusedError where there is one already, if the store heeds that.
         """
         mode = "create" if create else "overwrite"
-        self._ask(key, lambda store: store.put(key, content, mode=mode, use_multipart=False))
+        about = {} if media_type is None else {"attributes": {"Content-Type": media_type}}
+        self._ask(key, lambda store: store.put(key, content, mode=mode, use_multipart=False, **about))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; one that is gone already is no matter."""

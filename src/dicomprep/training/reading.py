@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomprep.errors import ConfigError, EnvironmentFault
-from dicomprep.pixels.png import decode_png
+from dicomprep.pixels.encoding import ImageFormat, format_of
+from dicomprep.pixels.image_file import as_png, decode_image
 from dicomprep.storage.base import ImageStore
 from dicomprep.storage.image_cache import read_image
 
-__all__ = ["read_thumbnail", "with_channels"]
+__all__ = ["as_shown", "read_thumbnail", "with_channels"]
 
 LUMA = np.array([299, 587, 114], np.uint32)
 """Thousandths of red, green and blue in a gray (ITU-R BT.601)."""
@@ -27,9 +28,20 @@ def read_thumbnail(images: ImageStore, name: str, digest: bytes | None = None) -
     except OSError as error:
         raise EnvironmentFault(f"The image {images.where(name)} cannot be read: {error.strerror}. {_REPAIR}") from error
     try:
-        return decode_png(content)
+        return decode_image(content)
     except ValueError as error:
         raise EnvironmentFault(f"The image {images.where(name)} is damaged ({error}). {_REPAIR}") from error
+
+
+def as_shown(name: str, content: bytes) -> tuple[bytes, str] | None:
+    """An image file as a browser shows it, and its media type: an array as PNG. None where it is damaged."""
+    kind = format_of(name)
+    if kind is not ImageFormat.NPY:
+        return content, kind.media_type
+    try:
+        return as_png(content), ImageFormat.PNG.media_type
+    except ValueError:
+        return None
 
 
 _REPAIR = "`dicomprep verify --repair` restores missing and damaged images."

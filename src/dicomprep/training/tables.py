@@ -11,6 +11,7 @@ from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.frames import COLUMNS, Choice, select_frames
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
+from dicomprep.pixels.encoding import ImageFormat, format_of
 from dicomprep.training.reading import read_thumbnail
 from dicomprep.workspace import Database, Workspace
 
@@ -76,7 +77,7 @@ def to_fastai(
     """ImageDataLoaders of fastai over the labeled frames of train and val; `options` go there (bs, item_tfms …).
 
     `where` is a condition as for `Dataset`. The test split is left out. Raises ConfigError where fastai is missing, no
-    frame of train or of val has a label, or thumbnails have 16 bits, which fastai would cut to 8.
+    frame of train or of val has a label, thumbnails have 16 bits, which fastai would cut to 8, or are arrays.
     """
     vision = load_extra("fastai.vision.data", extra="fastai", purpose="dicomprep.to_fastai")
     labeled = "label IS NOT NULL" if where is None else f"label IS NOT NULL AND ({where})"
@@ -87,6 +88,8 @@ def to_fastai(
     table["is_valid"] = table["split"] == "val"
     if table["is_valid"].nunique() < 2:
         raise ConfigError(f"{workspace}: fastai needs labeled frames in train and in val.")
+    if format_of(table["thumbnail_path"].iloc[0]) is ImageFormat.NPY:
+        raise ConfigError(f"{workspace}: its images are arrays, which fastai does not read; use --format png.")
     first = read_thumbnail(workspace.images, table["thumbnail_path"].iloc[0])
     if first.dtype != np.uint8:
         raise ConfigError(f"{workspace}: its images are 16-bit, and fastai reads 8-bit ones; use --depth 8.")

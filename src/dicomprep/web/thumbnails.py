@@ -13,6 +13,7 @@ from dicomprep.errors import EnvironmentFault, LabelError
 from dicomprep.storage.base import ImageStore
 from dicomprep.storage.image_cache import MAX_IMAGE_BYTES, read_image
 from dicomprep.storage.source import digest_bytes
+from dicomprep.training.reading import as_shown
 from dicomprep.web.site import OutdatedError, PageContext, image_not_found
 
 __all__ = ["Thumbnails", "check_thumbnail"]
@@ -39,14 +40,16 @@ class Thumbnails:
         if found is None or wanted not in (None, found[1].hex()):
             return image_not_found()
         content = _read(self._context.images, *found, again=True)
-        if content is None:
+        shown = as_shown(found[0], content) if content is not None else None
+        if shown is None:
             return image_not_found()
+        content, media_type = shown
         if wanted is None:
-            return Response(content, media_type="image/png", headers={"cache-control": NOT_CACHED})
+            return Response(content, media_type=media_type, headers={"cache-control": NOT_CACHED})
         headers = {"cache-control": REVALIDATE, "etag": f'"{wanted}"'}
         if request.headers.get("if-none-match") == headers["etag"]:
             return Response(status_code=304, headers=headers)
-        return Response(content, media_type="image/png", headers=headers)
+        return Response(content, media_type=media_type, headers=headers)
 
 
 def check_thumbnail(context: PageContext, connection: Connection, frame_id: int, digest: str | None) -> None:

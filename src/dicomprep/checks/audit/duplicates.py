@@ -14,7 +14,7 @@ from dicomprep.database.queries import audit as queries
 from dicomprep.database.queries.counts import count_frames
 from dicomprep.database.writes.duplicates import MAX_GROUPS_PER_IMAGE
 from dicomprep.errors import EnvironmentFault, count_of
-from dicomprep.pixels.png import decode_png
+from dicomprep.pixels.image_file import decode_image
 from dicomprep.pixels.similarity import similarity
 from dicomprep.storage.base import ImageStore
 
@@ -129,6 +129,6 @@ def _confirm(context: AuditContext, pairs: list[tuple[int, int]]) -> tuple[str, 
 def _compare(images: ImageStore, one: str, other: str) -> float:
     """The correlation of two thumbnails; 1.0 where one of them cannot be read, for then the hashes decide."""
     try:
-        return similarity(decode_png(images.read(one)), decode_png(images.read(other)))
+        return similarity(decode_image(images.read(one)), decode_image(images.read(other)))
     except (OSError, ValueError, EnvironmentFault):
         return 1.0

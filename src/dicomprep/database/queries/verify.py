@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, groups
+from dicomprep.pixels.encoding import without_ending
 from dicomprep.storage.naming import folded_name, frame_stem
 
 __all__ = [
@@ -91,13 +92,13 @@ def find_frames(connection: Connection, file_ids: Sequence[int]) -> dict[str, Re
 
 
 def find_named(connection: Connection, places: Sequence[str]) -> set[str]:
-    """Of thumbnail paths (`….png`), those that an image has."""
-    return {row[0] for row in look_up(connection, _NAMED, [place.removesuffix(".png") for place in places])}
+    """Of thumbnail paths (`….png`, say), those that an image has."""
+    return {row[0] for row in look_up(connection, _NAMED, [*map(without_ending, places)])}
 
 
 def find_alike(connection: Connection, places: Sequence[str]) -> dict[str, list[str]]:
     """For thumbnail paths (`….png`), those that images have which differ from them in capitals or accents alone."""
-    folded = {place: folded_name(place.removesuffix(".png")) for place in places}
+    folded = {place: folded_name(without_ending(place)) for place in places}
     stems = {stem for name in folded.values() if (stem := frame_stem(name))}
     alike: dict[str, list[str]] = {}
     for filename, place in look_up(connection, _ALIKE, sorted({*folded.values(), *stems})):

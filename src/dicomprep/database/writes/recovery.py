@@ -8,11 +8,12 @@ from sqlalchemy import Connection, bindparam, delete, literal_column, select, up
 from dicomprep.database.bulk import any_of, look_up
 from dicomprep.database.schema import files, frames, meta
 from dicomprep.errors import EnvironmentFault
+from dicomprep.pixels.encoding import without_ending
 
 __all__ = ["add_pending_deletions", "clear_pending_deletions", "mark_stale", "pending_deletions"]
 
 _PENDING_KEY = "unnamed_images"
-_STILL_NAMED = select(frames.c.filename).where(any_of(frames.c.filename))
+_STILL_NAMED = select(frames.c.thumbnail_path).where(any_of(frames.c.filename))
 _UP_TO_DATE = select(files.c.id).where(
     files.c.root == bindparam("root"), files.c.fingerprint != literal_column("''"), any_of(files.c.path)
 )
@@ -46,9 +47,8 @@ def pending_deletions(connection: Connection) -> list[str]:
     """The images that a run which broke off may have left though no row names them."""
     noted = connection.execute(select(meta.c.value).where(meta.c.key == _PENDING_KEY)).scalar()
     paths = _listed(noted) if noted else []
-    filenames = [path.removesuffix(".png") for path in paths]
-    named = {row[0] for row in look_up(connection, _STILL_NAMED, filenames)}
-    return [path for path, filename in zip(paths, filenames, strict=True) if filename not in named]
+    named = {row[0] for row in look_up(connection, _STILL_NAMED, list(map(without_ending, paths)))}
+    return [path for path in paths if path not in named]
 
 
 def _listed(noted: str) -> list[str]:

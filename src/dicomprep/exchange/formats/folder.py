@@ -31,7 +31,7 @@ def write_files(part: Part, path: Path) -> None:
     rows, folders = [], class_folders(part.classes)
     for number, said in zip(part.numbers, part.rows.values(part.numbers), strict=True):
         label = part.rows.value("label", number)
-        file = f"{part.rows.value('split', number)}/{folders[label]}/{part.rows.key(number)}.png"
+        file = f"{part.rows.value('split', number)}/{folders[label]}/{part.rows.image_name(number)}"
         content = part.rows.image(number)
         _put(part.folder / file, content, part.access)
         before.discard(file)
@@ -77,8 +77,8 @@ def write_metadata(rows: Rows, classes: Sequence[str], folder: Path, access: int
 def _listed(rows: Rows, classes: Sequence[str], numbers: Numbers) -> Iterable[tuple[str, int, str, str]]:
     folders, places = class_folders(classes), {name: number for number, name in enumerate(classes)}
     said = (rows.columns[name].take(rows.order[numbers]) for name in ("label", "key", "patient_key"))
-    for label, key, patient in zip(*said, strict=True):
-        yield f"{folders[label]}/{key}.png", places.get(label, NO_CLASS), key, patient
+    for number, label, key, patient in zip(numbers, *said, strict=True):
+        yield f"{folders[label]}/{rows.image_name(number)}", places.get(label, NO_CLASS), key, patient
 
 
 def class_folders(classes: Iterable[str]) -> dict[str | None, str]:

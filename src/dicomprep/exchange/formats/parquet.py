@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from dicomprep.exchange.rows import Part, kind_of
 from dicomprep.extras import load_extra
+from dicomprep.pixels.encoding import ImageFormat, format_of
+from dicomprep.pixels.image_file import as_png
 
 __all__ = ["FEATURES", "write_images", "write_parquet", "write_table"]
 
@@ -71,12 +73,19 @@ def _images_at_once(part: Part) -> Iterator[tuple[NDArray[np.int64], list[dict[s
     first, held = 0, 0
     images: list[dict[str, Any]] = []
     for place, number in enumerate(part.numbers, 1):
-        content = part.rows.image(number)
-        images.append({"bytes": content, "path": f"{part.rows.key(number)}.png"})
-        held += len(content)
+        images.append(_image(part, number))
+        held += len(images[-1]["bytes"])
         if len(images) == IMAGES_AT_ONCE or held > MAX_GROUP_BYTES or place == len(part.numbers):
             yield part.numbers[first:place], images
             first, held, images = place, 0, []
+
+
+def _image(part: Part, number: int) -> dict[str, Any]:
+    """What a feature `Image` holds; an array as PNG, for it would not be one."""
+    name, content = part.rows.image_name(number), part.rows.image(number)
+    if format_of(name) is ImageFormat.NPY:
+        name, content = f"{part.rows.key(number)}{ImageFormat.PNG.ending}", as_png(content)
+    return {"bytes": content, "path": name}
 
 
 def _value(kind: str) -> dict[str, Any]:

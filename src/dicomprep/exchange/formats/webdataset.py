@@ -1,4 +1,4 @@
-"""Tar files as WebDataset reads them: KEY.png, KEY.json and, where there is a label, KEY.cls."""
+"""Tar files as WebDataset reads them: KEY.png (or .jpg, .webp, .npy), KEY.json and, where there is a label, KEY.cls."""
 
 import io
 import json
@@ -17,7 +17,7 @@ def write_archive(part: Part, path: Path) -> None:
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
         for number, values in zip(part.numbers, part.rows.values(part.numbers), strict=True):
             said = dict(zip(names, values, strict=True))
-            _add(archive, f"{said['key']}.png", part.rows.image(number))
+            _add(archive, part.rows.image_name(number), part.rows.image(number))
             _add(archive, f"{said['key']}.json", json.dumps(said, sort_keys=True, ensure_ascii=False).encode())
             if said["label"] is not None:
                 _add(archive, f"{said['key']}.cls", str(numbers[said["label"]]).encode())

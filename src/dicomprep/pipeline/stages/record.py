@@ -10,6 +10,7 @@ from dicomprep.database.writes.headers import record_headers
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ErrorCode
 from dicomprep.models import Outcome
+from dicomprep.pixels.encoding import without_ending
 from dicomprep.splits import SplitRule
 from dicomprep.storage.base import ImageStore
 
@@ -64,8 +65,8 @@ def _leftovers(outcome: Outcome, images: ImageStore) -> list[str]:
         paths = [entry.path for entry in images.entries(name.rpartition("/")[0]) if entry.is_image]
     except OSError:
         return []
-    numbered = re.compile(rf"{re.escape(name)}(_frame\d+)?\.png")
-    return [path for path in paths if numbered.fullmatch(path)]
+    numbered = re.compile(rf"{re.escape(name)}(_frame\d+)?")
+    return [path for path in paths if numbered.fullmatch(without_ending(path))]
 
 
 @dataclass(slots=True)
