@@ -158,7 +158,7 @@ def test_new_changed_touched_and_replaced_files_are_noticed_and_only_they(place:
 
 
 @pytest.mark.parametrize(
-    "option", [{"size": 24}, {"fit": "stretch"}, {"depth": 16}, {"window": "40/80"}, {"window": "lung,bone,brain"}]
+    "option", [{"size": 24}, {"fit": "stretch"}, {"depth": 16}, {"window": "40/80"}, {"window": "40/80,60/200,20/90"}]
 )
 def test_a_changed_image_option_redoes_everything_and_keeps_ids(place: Place, option: dict[str, object]) -> None:
     make_files(place.source, "s/a.dcm", "s/b.dcm:3")
