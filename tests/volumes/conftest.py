@@ -8,7 +8,7 @@ import pytest
 
 from tests.building import make_dicom
 from tests.running import Place
-from tests.volumes.scenes import AXIAL, OBLIQUE, OFFSET, even, make_enhanced, make_stack, uid_of
+from tests.volumes.scenes import AXIAL, OBLIQUE, OFFSET, even, make_enhanced, make_nuclear, make_stack, uid_of
 
 NORMAL = np.cross(OBLIQUE[:3], OBLIQUE[3:])
 DECUBITUS = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0)
@@ -46,6 +46,8 @@ def make_all(root: Path) -> None:
     make_dicom(root / "color/a.dcm", np.zeros((8, 8, 3), np.uint8), color=True, SeriesInstanceUID=uid_of("color"))
     make_enhanced(root, "enhanced", even(5, NORMAL * -2.5), OBLIQUE, [_content(k, 0) for k in range(5)])
     make_divided(root, straight)
+    make_nuclear(root, "nuclear static", even(5, NORMAL * 2.5), OBLIQUE, gates=1)
+    make_nuclear(root, "nuclear", even(5, NORMAL * -2.5), OBLIQUE, gates=2)
     make_enhanced(root, "enhanced 4D", np.tile(straight, (2, 1)), AXIAL, [_content(k % 5, k // 5) for k in range(10)])
 
 

@@ -11,7 +11,19 @@ from pydicom.uid import CTImageStorage, generate_uid
 from dicomprep.volumetric.volume import Volume
 from tests.building import make_dicom
 
-__all__ = ["AXIAL", "OBLIQUE", "SHAPE", "SPACING", "even", "make_enhanced", "make_stack", "sample", "uid_of", "worlds"]
+__all__ = [
+    "AXIAL",
+    "OBLIQUE",
+    "OFFSET",
+    "even",
+    "make_enhanced",
+    "make_nuclear",
+    "make_stack",
+    "sample",
+    "uid_of",
+    "worlds",
+]
+
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 OBLIQUE = (0.8, 0.36, 0.48, -0.6, 0.48, 0.64)
@@ -116,6 +128,28 @@ def make_enhanced(
         ImageType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
         SharedFunctionalGroupsSequence=[shared],
         PerFrameFunctionalGroupsSequence=groups,
+    )
+    return uid_of(name)
+
+
+def make_nuclear(folder: Path, name: str, origins: NDArray[np.float64], cosines: Sequence[float], gates: int) -> str:
+    """A reconstruction of NM, its slices against the normal if their step is, with so many gates."""
+    step = np.array(origins[1] - origins[0]) @ np.cross(*np.reshape(cosines, (2, 3)))
+    count = len(origins)
+    detector = {"ImagePositionPatient": origins[0].tolist(), "ImageOrientationPatient": list(cosines)}
+    make_dicom(
+        folder / name / "recon.dcm",
+        np.stack([stored(origin, cosines) + np.int16(gate * OFFSET) for gate in range(gates) for origin in origins]),
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.20",
+        SeriesInstanceUID=uid_of(name),
+        Modality="NM",
+        PixelRepresentation=1,
+        PixelSpacing=list(SPACING),
+        SpacingBetweenSlices=round(float(step), 6),
+        SliceVector=list(range(1, count + 1)) * gates,
+        TimeSlotVector=np.repeat(np.arange(1, gates + 1), count).tolist(),
+        ImageType=["ORIGINAL", "PRIMARY", "RECON GATED TOMO", "EMISSION"],
+        DetectorInformationSequence=[detector],
     )
     return uid_of(name)
 

@@ -26,6 +26,7 @@ PARTS = {
     "kernels": ["soft", "lung"],
     "planes": ["axial", "coronal"],
     "blocks": ["acquisition1", "acquisition2"],
+    "nuclear": ["phase1", "phase2"],
     "enhanced 4D": ["time1", "time2"],
 }
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.grayscale import FrameAttributes
+from dicomprep.dicom.nuclear import NUCLEAR_KEYWORDS
 from dicomprep.dicom.quantities import QUANTITY_KEYWORDS, Quantity, Values, read_quantity
 from dicomprep.errors import ExportError, InputError
 from dicomprep.models import Frame
@@ -27,7 +28,7 @@ __all__ = ["load_part"]
 _WHOLE = ImageOptions(window="0/1", fidelity=Fidelity.EXACT)
 """At full resolution; a window is given so that none is measured."""
 
-_KEYWORDS = (*QUANTITY_KEYWORDS, "SpacingBetweenSlices")
+_KEYWORDS = (*QUANTITY_KEYWORDS, *NUCLEAR_KEYWORDS)
 _TYPES = (np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.float32))
 TILT_TOLERANCE = 1e-3
 """How much a direction cosine may differ from slice to slice: 0.06 degrees."""

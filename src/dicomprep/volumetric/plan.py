@@ -9,6 +9,7 @@ from dicomprep.database.queries.stacks import require_complete
 from dicomprep.dicom.dividers import DIVIDER_KEYWORDS, read_dividers
 from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.header import read_header
+from dicomprep.dicom.nuclear import NUCLEAR_KEYWORDS, find_nuclear_place, read_nuclear_dividers
 from dicomprep.dicom.numbers import read_numbers
 from dicomprep.dicom.positions import find_place, read_plane
 from dicomprep.dicom.spacing import read_spacing
@@ -103,14 +104,15 @@ def _numbers(text: str | None) -> tuple[float, ...] | None:
 
 def _frames(number: int, file: SourceFile, rows: Sequence[Mapping[str, Any]]) -> Iterator[ImageOfSeries]:
     """All of a file that has several, as its header has them."""
-    root = read_header(file, max_bytes=MAX_FILE_BYTES, extra=DIVIDER_KEYWORDS).attributes
+    keywords = (*DIVIDER_KEYWORDS, *NUCLEAR_KEYWORDS)
+    root = read_header(file, max_bytes=MAX_FILE_BYTES, extra=keywords).attributes
     first, names = rows[0], {row["frame_number"]: row["filename"] for row in rows}
     shape, count = Transform.from_json(first["transform"]).geometry.source_shape, first["frame_count"]
     for index in range(count):
         frame = FrameAttributes(root, index)
         cosines, origin, spacing = read_place(frame, index=index, count=count)
         name = names.get(index, f"{first['name']}_frame{index:04d}")
-        said = read_dividers(root, frame)
+        said = read_dividers(root, frame) | read_nuclear_dividers(root, index)
         yield ImageOfSeries(number, index, name, shape, spacing, cosines, origin, first["instance_number"], said)
 
 
@@ -118,10 +120,12 @@ def read_place(
     frame: FrameAttributes, *, index: int, count: int
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None, tuple[float, float] | None]:
     """Direction cosines, position of the first pixel and spacing of rows and columns of a frame, unrounded."""
-    point, raw = find_place(frame.root, frame, index=index, count=count)
-    cosines = read_numbers(raw) if read_plane(raw)[1] is not None else None
     spacing, _ = read_spacing(frame)
     known = None if spacing is None or not spacing.is_in_mm else (spacing.rows, spacing.columns)
+    point, raw = find_place(frame.root, frame, index=index, count=count)
+    if len(point) != 3 and (nuclear := find_nuclear_place(frame.root, index)) is not None:
+        return (*nuclear, known)
+    cosines = read_numbers(raw) if read_plane(raw)[1] is not None else None
     return cosines, point if len(point) == 3 else None, known
 
 
