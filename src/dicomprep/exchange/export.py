@@ -1,40 +1,29 @@
 """Making an export, or updating one: `export_frames(kind, out, …)`."""
 
 import hashlib
-import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from sqlalchemy import Connection
 
 from dicomprep.database.queries.frames import image_options, newest_run_day
 from dicomprep.database.queries.versions import LostImage, find_version, lost_images
 from dicomprep.database.writes.splits import recorded_seed
-from dicomprep.errors import ConfigError, EnvironmentFault, place_fault
 from dicomprep.exchange.card import describe_export
 from dicomprep.exchange.croissant import CROISSANT, describe_croissant
 from dicomprep.exchange.formats.registry import CELLS, LAYOUT, TABLES, Layout, layout_of
-from dicomprep.exchange.manifest import MANIFEST, Manifest, Shard, load_manifest
+from dicomprep.exchange.manifest import Manifest, Shard, load_manifest
+from dicomprep.exchange.opening import CARD, SCRATCH, alone, find_salt, plain, require_folder, require_same
 from dicomprep.exchange.options import ExportOptions, Format
-from dicomprep.exchange.pseudonyms import Pseudonyms, new_salt
+from dicomprep.exchange.pseudonyms import Pseudonyms
 from dicomprep.exchange.rows import Part, Rows, read_rows
 from dicomprep.exchange.shards import Plan, Planned, plan_shards
 from dicomprep.storage.access import GROUP, OWNER, make_folder
-from dicomprep.storage.paths import OWN_PREFIX
 from dicomprep.storage.sync import DRAFT, new_file, replace_file
 from dicomprep.workspace import Workspace
 
 __all__ = ["Exported", "export_frames"]
-
-SCRATCH = f"{OWN_PREFIX}-tmp"
-CARD = "README.md"
-DRAFTS = (f"{MANIFEST}{DRAFT}", ".manifest.jsonl.tmp")
-"""What an export leaves that is killed as it begins, this release's and an earlier one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +54,11 @@ def export_frames(
     EnvironmentFault where the disk or the database fails. What was finished before that stays, and is gone on with.
     """
     options.choice()
-    _require_folder(out)
+    require_folder(out)
     with workspace.reading() as connection:
         made = _made(connection, options.version)
         lost = () if options.version is None else tuple(lost_images(connection, options.version))
-    pseudonyms = Pseudonyms(workspace.key, salt=_salt(out) if options.fresh_pseudonyms else "")
+    pseudonyms = Pseudonyms(workspace.key, salt=find_salt(out) if options.fresh_pseudonyms else "")
     rows = _complete(read_rows(workspace, options, pseudonyms), kind)
     asked = {name: value for name, value in asdict(options).items() if name != "license"}
     asked["where"] = options.where or ""  # as manifests have always said it
@@ -78,10 +67,10 @@ def export_frames(
     for name in ("kind", "version"):  # nor these
         if not asked[name]:
             del asked[name]
-    header = _plain({"format": kind.value, "data_set": pseudonyms.check, "options": asked})
+    header = plain({"format": kind.value, "data_set": pseudonyms.check, "options": asked})
     header |= {"split_seed": made["split_seed"]} if made["split_seed"] is not None else {}
     access = GROUP if shared else OWNER
-    with _alone(out, access) as unfinished:
+    with alone(out, access) as unfinished:
         manifest = _open_manifest(out, header, rows.selection.classes, access)
         made["classes"] = manifest.header["classes"]
         layout = layout_of(kind, manifest.header.get("layout", 1))
@@ -121,48 +110,12 @@ def _open_manifest(out: Path, header: dict[str, Any], classes: tuple[str, ...], 
         manifest = Manifest(out, {**header, "layout": LAYOUT, "classes": list(classes)}, access=access)
     else:
         before = known.header.get("classes", [])
-        if _comparable(known.header) != _comparable(header):
-            raise ConfigError(f"The folder {out} contains {_difference(known.header, header)}. Export to a new one.")
+        require_same(out, known.header, header)
         new = [name for name in classes if name not in before]
         layout = {name: value for name, value in known.header.items() if name == "layout"}
         manifest = replace(known, header={**header, **layout, "classes": [*before, *new]})
     manifest.write()
     return manifest
-
-
-def _comparable(header: dict[str, Any]) -> dict[str, Any]:
-    """What an export that goes on must have in common with the one that is there."""
-    return {name: value for name, value in header.items() if name not in ("classes", "layout", "split_seed")}
-
-
-def _require_folder(out: Path) -> None:
-    """Tell before anything is read that an export cannot go there."""
-    if out.suffix in (".csv", ".parquet", ".tar") or out.is_file():
-        raise ConfigError(f"{out} is a file: give a folder for the data, its {CARD} and its {MANIFEST}.")
-    there = [entry.name for entry in out.iterdir() if entry.name not in DRAFTS] if out.is_dir() else []
-    if not all(name.startswith(OWN_PREFIX) for name in there) and load_manifest(out) is None:
-        raise ConfigError(f"The folder {out} contains other files. Export to a new one.")
-
-
-def _salt(out: Path) -> str:
-    """That of the export which the folder holds, so that it can be gone on with; else a new one."""
-    known = load_manifest(out)
-    recorded = known.header.get("options", {}).get("fresh_pseudonyms") if known is not None else None
-    return str(recorded or new_salt())
-
-
-def _plain(header: dict[str, Any]) -> dict[str, Any]:
-    """The header as it will be read again."""
-    return dict(json.loads(json.dumps(header)))
-
-
-def _difference(known: dict[str, Any], asked: dict[str, Any]) -> str:
-    if known.get("format") != asked["format"]:
-        return f"an export in another format, {known.get('format')}"
-    if known.get("data_set") != asked["data_set"]:
-        return "an export of another data set"
-    other = [name for name, value in asked["options"].items() if known.get("options", {}).get(name) != value]
-    return f"an export with another --{', --'.join(other).replace('_', '-')}"
 
 
 def _carry_out(plan: Plan, manifest: Manifest, layout: Layout, rows: Rows) -> Manifest:
@@ -193,24 +146,3 @@ def _write(planned: Planned, manifest: Manifest, layout: Layout, rows: Rows) -> 
             digest = hashlib.file_digest(written, "sha256").hexdigest()
         size = draft.stat().st_size
     return replace(planned.shard, bytes=size, sha256=digest)
-
-
-@contextmanager
-def _alone(out: Path, access: int) -> Iterator[bool]:
-    """Make the folder and keep other exports out of it; whether one broke off there."""
-    scratch = out / SCRATCH
-    try:
-        unfinished = scratch.exists()
-        make_folder(out, access)
-        make_folder(scratch, access)
-        with FileLock(scratch / "lock", timeout=0):
-            yield unfinished
-            shutil.rmtree(scratch, ignore_errors=True)
-    except ConfigError:
-        if not unfinished:
-            shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    except Timeout as error:
-        raise EnvironmentFault(f"Another export is writing to {out}.") from error
-    except OSError as error:
-        raise place_fault(out, error) from error

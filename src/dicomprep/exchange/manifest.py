@@ -12,7 +12,16 @@ from dicomprep.exchange.pseudonyms import KEY_LENGTH
 from dicomprep.storage.access import ANYONE, OWNER, access_like
 from dicomprep.storage.sync import replace_file
 
-__all__ = ["MANIFEST", "Manifest", "Shard", "load_manifest"]
+__all__ = [
+    "MANIFEST",
+    "Manifest",
+    "Shard",
+    "append_line",
+    "load_header",
+    "load_manifest",
+    "manifest_line",
+    "read_lines",
+]
 
 MANIFEST = "manifest.jsonl"
 
@@ -45,31 +54,52 @@ class Manifest:
 
     def write(self) -> None:
         """Put the whole manifest in the place of the one that was there."""
-        lines = [_line(self.header), *map(_shard_line, self.shards)]
+        lines = [manifest_line(self.header), *map(_shard_line, self.shards)]
         replace_file(self.folder / MANIFEST, "".join(lines).encode(), mode=0o666 & self.access, durable=True)
 
     def append(self, shard: Shard) -> "Manifest":
         """Add the line of a shard that is whole and in its place."""
-        with (self.folder / MANIFEST).open("a", encoding="utf-8") as file:
-            file.write(_shard_line(shard))
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self.folder, _shard_line(shard))
         return replace(self, shards=(*self.shards, shard))
 
 
-def load_manifest(folder: Path) -> Manifest | None:
-    """The manifest in a folder, as far as its lines are whole; None where there is none."""
+def load_header(folder: Path) -> dict[str, Any] | None:
+    """The options of the export in a folder, of any format; None where there is none."""
+    lines = read_lines(folder)
+    return lines[0] if lines else None
+
+
+def read_lines(folder: Path) -> list[dict[str, Any]]:
+    """The whole lines of the manifest in a folder, the header first; none where there is none.
+
+    Raises ConfigError where it is damaged.
+    """
     try:
         text = (folder / MANIFEST).read_text(encoding="utf-8")
     except FileNotFoundError:
-        return None
-    lines = text.split("\n")[:-1]  # what a killed export left of its last line does not count
+        return []
     try:
-        header, *shards = map(json.loads, lines)
-        access = access_like(folder / MANIFEST) or ANYONE
-        return Manifest(folder, dict(header), tuple(_shards(shards)), access)
+        lines = [dict(json.loads(line)) for line in text.split("\n")[:-1]]  # a killed export may leave part of one
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{folder / MANIFEST} is damaged. Export to another folder.") from error
+        raise _damaged(folder) from error
+    if not lines:
+        raise _damaged(folder)
+    return lines
+
+
+def load_manifest(folder: Path) -> Manifest | None:
+    """The manifest in a folder of an export of images, as far as its lines are whole; None where there is none."""
+    lines = read_lines(folder)
+    if not lines:
+        return None
+    try:
+        return Manifest(folder, lines[0], tuple(_shards(lines[1:])), access_like(folder / MANIFEST) or ANYONE)
+    except (ValueError, TypeError, KeyError) as error:
+        raise _damaged(folder) from error
+
+
+def _damaged(folder: Path) -> ConfigError:
+    return ConfigError(f"{folder / MANIFEST} is damaged. Export to another folder.")
 
 
 def _shards(lines: Iterable[dict[str, Any]]) -> Iterable[Shard]:
@@ -81,8 +111,17 @@ def _shards(lines: Iterable[dict[str, Any]]) -> Iterable[Shard]:
 
 def _shard_line(shard: Shard) -> str:
     starts = range(0, len(shard.keys), KEY_LENGTH)
-    return _line(asdict(shard) | {"keys": [shard.keys[start : start + KEY_LENGTH] for start in starts]})
+    return manifest_line(asdict(shard) | {"keys": [shard.keys[start : start + KEY_LENGTH] for start in starts]})
 
 
-def _line(content: dict[str, Any]) -> str:
+def append_line(folder: Path, line: str) -> None:
+    """Add a line to the manifest in a folder; it is on the disk when this returns."""
+    with (folder / MANIFEST).open("a", encoding="utf-8") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def manifest_line(content: dict[str, Any]) -> str:
+    """What the manifest has of something, as a line."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"

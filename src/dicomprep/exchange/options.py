@@ -1,15 +1,16 @@
 """The options of an export."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from dicomprep.config import Budget, Config
 from dicomprep.errors import ConfigError
 
 if TYPE_CHECKING:
     from dicomprep.database.queries.frames import Choice
 
-__all__ = ["ExportOptions", "Format"]
+__all__ = ["VOLUMES", "ExportOptions", "Format", "VolumeOptions"]
 
 
 class Format(StrEnum):
@@ -20,6 +21,16 @@ class Format(StrEnum):
     WEBDATASET = "webdataset"
     HUGGINGFACE = "huggingface"
     FOLDER = "folder"
+    NIFTI = "nifti"
+    ZARR = "zarr"
+
+
+VOLUMES = (Format.NIFTI, Format.ZARR)
+"""Formats of series as volumes, in real values from the sources."""
+
+
+SHARD_IMAGES = 10_000
+"""Images of a shard, unless another number is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +49,7 @@ class ExportOptions:
     """Only images of series that meet this condition, such as "plane = 'axial' AND volume = 'yes'"."""
     version: str | None = None
     """Images, labels and splits of this version, as `dicomprep freeze` recorded them."""
-    shard_size: int = 10_000
+    shard_size: int = SHARD_IMAGES
     """Maximum number of images per shard."""
     license: str = "unknown"
     """License of the data set, as its data card states it."""
@@ -57,15 +68,51 @@ class ExportOptions:
         if not self.license.isprintable():
             raise ConfigError("--license: give a single line of text.")
 
-    def choice(self) -> "Choice":
-        """Which frames are selected; ConfigError where the selection is invalid."""
+    def require_volumes(self) -> None:
+        """ConfigError where something is given that volumes cannot be exported by."""
+        if self.version is not None:
+            raise ConfigError("--version: volumes are read from the sources, of which a version records nothing.")
+        if self.shard_size != SHARD_IMAGES:
+            raise ConfigError("--shard-size: volumes are not exported in shards.")
+
+    def choice(self, *, label: tuple[str, ...] | None = None) -> "Choice":
+        """Which frames are selected, with other labels where these are given; ConfigError for an invalid selection."""
         from dicomprep.database.queries.frames import Choice
 
         return Choice(
             split=self.split,
-            label=self.label,
+            label=self.label if label is None else label,
             kind=self.kind,
             where=self.where,
             version=self.version,
             series=self.series or (),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeOptions:
+    """How series become volumes: for nifti and zarr."""
+
+    values: str = "auto"
+    """nifti, zarr: auto, hu, suv or rescaled; what is no such value is refused."""
+    resample: bool = False
+    """nifti, zarr: interpolate tilted slices, gaps and uneven spacing onto an even grid instead of refusing them."""
+    workers: int = field(default_factory=lambda: Config(dicom_dir=(".",)).workers)
+    """nifti, zarr: number of parallel workers."""
+    timeout: float = 600.0
+    """nifti, zarr: seconds that one volume may take."""
+    max_memory: int = 4096
+    """nifti, zarr: memory limit of a worker for one volume, in megabytes."""
+
+    def __post_init__(self) -> None:
+        if self.values not in ("auto", "hu", "suv", "rescaled"):
+            raise ConfigError(f"--values {self.values}: choose from auto, hu, suv, rescaled.")
+        if self.workers < 1:
+            raise ConfigError(f"--workers {self.workers}: give at least 1.")
+        Budget(timeout=self.timeout, max_memory=self.max_memory)
+
+    def require_unused(self, kind: Format) -> None:
+        """ConfigError where something is given and the format is not for volumes."""
+        given = [name for name, asked in (("values", self.values != "auto"), ("resample", self.resample)) if asked]
+        if given:
+            raise ConfigError(f"--{given[0]} is for the formats nifti and zarr, not {kind}.")

@@ -140,7 +140,7 @@ def find_breaks(positions: NDArray[np.float64], beside: NDArray[np.float64] | No
     """Find the steps that lead across a gap, or sideways otherwise than most do.
 
     `positions`, (n,) in mm, ascend along the normal; `beside`, (n, 2) in mm, are the same points along rows and columns
-    of the plane, if known. Of at least two slices. Returns (n - 1,) bool.
+    of the plane, if known. There are at least two. Returns one bool for each step, (steps,).
     """
     longer, usual = _longer(positions)
     if beside is None:

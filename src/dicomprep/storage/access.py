@@ -2,13 +2,17 @@
 
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["ANYONE", "GROUP", "OWNER", "access_like", "make_file", "make_folder"]
+__all__ = ["ANYONE", "GROUP", "OWNER", "access_like", "access_of", "make_file", "make_folder"]
 
 OWNER, GROUP, ANYONE = 0o700, 0o770, 0o777
 """Bits of a mode that a new file or folder may have; the umask takes its own away, as ever."""
+
+OWNER_ONLY = 0o077
+"""A umask."""
 
 
 def access_like(place: str | os.PathLike[str], *, within: int | None = None) -> int | None:
@@ -20,6 +24,17 @@ def access_like(place: str | os.PathLike[str], *, within: int | None = None) -> 
     if not stat.S_ISREG(status.st_mode) or not status.st_size:
         return None
     return OWNER | sum(others for others in (0o070, 0o007) if status.st_mode & others)
+
+
+@contextmanager
+def access_of(access: int) -> Iterator[None]:
+    """Within the block this process makes files for nobody else, also by libraries that take no mode."""
+    before = os.umask(OWNER_ONLY)
+    os.umask(before | (ANYONE & ~access))
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def make_folder(folder: Path, access: int) -> None:

@@ -115,9 +115,9 @@ def _find_places(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> tuple[NDA
 def arrange(units: Units, order: Slices | None, neighbours: int, slices: int | None) -> Units:
     """Take so many slices of each unit, evenly spaced in their order; of a unit that has fewer, some repeatedly.
 
-    `units` have rows (m,), `order` places (n,) and stacks (slices,). Returns units with rows (units * slices,), or
-    without `slices` as they are. What is no slice of the series, for it is a copy of one, is left out. Warns of images
-    without neighbors, where those are asked for.
+    `units` have rows (m,), `order` has stacks (slices,). Returns units with rows (units × slices,), or without `slices`
+    as they are. What is no slice of the series, for it is a copy of one, is left out. Warns of images without
+    neighbors, where those are asked for.
     """
     if order is not None and slices is not None:
         taken = [_spread(units.of(number), order, slices) for number in range(len(units))]
