@@ -723,7 +723,7 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
         "CT",
         "Explicit VR Little Endian",
         "12×10, MONOCHROME2",
-        "center 40, width 80, LINEAR (PS3.3 C.11.2.1.2.1)",
+        "W 80 L 40, LINEAR (PS3.3 C.11.2.1.2.1)",
     ):
         assert fact in done.stdout
     assert "4711" not in done.stdout
@@ -737,7 +737,7 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
         (
             {"WindowCenter": [40, 300], "WindowWidth": [80, 1500], "WindowCenterWidthExplanation": ["BRAIN", "BONE"]},
             [],
-            ["width 80, LINEAR", "Window Center (0028,1050) of the file, first of 2, “BRAIN”"],
+            ["W 80 L 40, LINEAR", "Window Center (0028,1050) of the file, first of 2, “BRAIN”"],
         ),
         (
             {"WindowCenter": 40, "WindowWidth": 81},
@@ -745,7 +745,7 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
             ["black ≤ -0.5 (", "white ≥ 79.5 (", "0.314 per gray level"],
         ),
         ({"WindowCenter": 40, "WindowWidth": 80, "VOILUTFunction": "LINEAR_EXACT"}, [], ["black ≤ 0 ("]),
-        ({"WindowCenter": 40, "WindowWidth": 80}, ["--window", "lung"], ["width 1500, LINEAR", "; --window"]),
+        ({"WindowCenter": 40, "WindowWidth": 80}, ["--window", "lung"], ["W 1500 L −600", "; --window"]),
         (
             {"Modality": "MR", "RescaleSlope": 2},
             [],
@@ -760,7 +760,7 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
         (
             {"PerFrameFunctionalGroupsSequence": [{"FrameVOILUTSequence": [{"WindowCenter": 9, "WindowWidth": 7}]}]},
             [],
-            ["center 9, width 7", "of this frame"],
+            ["W 7 L 9", "of this frame"],
         ),
         (
             {"PixelSpacing": [2, 1]},

@@ -1,40 +1,22 @@
 """The pages in a real Chromium: keys, undo, restart, two annotators, original, gallery, failures."""
 
 import re
-import shutil
-import sqlite3
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect
 
 from tests.building import make_dicom
 from tests.pages import Pages, free_port, serving
 from tests.running import Place, frames_of, make_files, wait_until
+from tests.web.browsing import IN_CHROMIUM, Opened, press
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = "<img src=x onerror=hit()>\"'&</script><script>hit()</script>"
 CLASSES = f"biopsy,mag view,{HOSTILE[:50]}"
-WAIT_MS = 15_000
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian's package: chromium)"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
-
-Opened = Callable[..., Page]
+pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -55,54 +37,22 @@ def make_hostile(place: Place) -> None:
     hostile = HOSTILE.replace("/", "∕")
     make_dicom(place.source / hostile / f"{hostile}.dcm", frames_of(1)[0], patient_id=HOSTILE, **evil)
     ramp = np.arange(64 * 48, dtype=np.int16).reshape(64, 48) - 1024
-    make_dicom(place.source / "ct.dcm", ramp, patient_id="CT", WindowCenter=40, WindowWidth=400, RescaleIntercept=0)
+    make_dicom(
+        place.source / "ct.dcm",
+        ramp,
+        patient_id="CT",
+        WindowCenter=40,
+        WindowWidth=400,
+        RescaleIntercept=0,
+        RescaleSlope=1,
+    )
     make_dicom(place.source / f"{HOSTILE[:25].replace('/', '∕')}.dcm", PhotometricInterpretation=HOSTILE[:16])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def pages(place: Place) -> Iterator[Pages]:
     with serving(place, "--classes", CLASSES) as pages:
         yield pages
-
-
-@pytest.fixture
-def opened(browser: Browser, place: Place) -> Iterator[Opened]:
-    """Open a page in a browser of its own; at the end nothing may have gone wrong in any."""
-    troubles: list[str] = []
-    with ExitStack() as stack:
-
-        def open_page(url: str, **options: object) -> Page:
-            options = {"viewport": {"width": 1280, "height": 720}} | options
-            context = browser.new_context(**options)
-            stack.callback(context.close)
-            page = context.new_page()
-            page.set_default_timeout(WAIT_MS)
-            page.on("pageerror", lambda error: troubles.append(str(error)))
-            page.on("console", lambda said: troubles.append(said.text) if is_trouble(said) else None)
-            page.on("dialog", lambda dialog: troubles.append(dialog.message))
-            page.expose_function("hit", lambda: troubles.append("a string of a file was run"))
-            page.goto(url)
-            return page
-
-        yield open_page
-    assert troubles == []
-    with closing(sqlite3.connect(place.db, timeout=30)) as connection, connection:
-        connection.execute("DELETE FROM reservations")  # of pages that were closed without a word
-
-
-def is_trouble(said: ConsoleMessage) -> bool:
-    """An error that a page met, except those that some tests are of: an image is missing, a label is turned away."""
-    missing = "404" in said.text and "/image/" in said.location["url"]
-    turned_away = re.search(r"\b(401|408|502)\b", said.text) and said.location["url"].endswith("/label")
-    return said.type == "error" and not missing and not turned_away
 
 
 def shown(page: Page) -> int:
@@ -116,12 +66,6 @@ def frame_of(address: str | None) -> int:
     match = re.fullmatch(r"/image/(\d+)\?v=[0-9a-f]{32}", str(address))
     assert match, address
     return int(match[1])
-
-
-def press(page: Page, key: str) -> None:
-    """A key, and what it does to the picture."""
-    page.keyboard.press(key)
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def saved(pages: Pages, count: int) -> bool:
@@ -358,7 +302,7 @@ def test_the_original_is_drawn_at_full_resolution_and_its_window_can_be_dragged(
     for row in (18, 22, 26):
         assert abs(pixel(page, row, 0) - drawn(48 * row - 1024, 39.5, 399)) <= 1
     page.select_option(".presets", label="Lung W 1500 L −600")
-    expect(page.locator(".readout")).to_contain_text("W 1,500 L -600")
+    expect(page.locator(".readout")).to_contain_text("W 1500 L −600")
     for row in (4, 10, 20):
         assert abs(pixel(page, row, 0) - drawn(48 * row - 1024, -600, 1500)) <= 1
     box = page.locator("canvas").bounding_box()

@@ -166,6 +166,6 @@ def _explain_voi(
     if isinstance(voi, Window):
         function = f"{voi.function} (PS3.3 {SECTIONS[voi.function]})"
         source = "--window" if is_users else provenance.window
-        return "Window", f"center {voi.center:g}, width {voi.width:g}{units}, {function}; {source}"
+        return "Window", f"{voi.notation}{units}, {function}; {source}"
     none = "not usable" if provenance.window or provenance.voi_table else "none in header"
     return "Window", f"{none}; measured range {voi.low:g} … {voi.high:g}{units} ({voi.rule})"

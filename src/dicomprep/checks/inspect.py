@@ -10,6 +10,7 @@ import numpy as np
 
 from dicomprep.checks.explain import Rows, explain_frame, explain_image, explain_references, explain_thumbnail
 from dicomprep.config import ImageOptions
+from dicomprep.dicom.provenance import read_provenance
 from dicomprep.dicom.references import describes_images, read_references
 from dicomprep.errors import ConfigError, InputError
 from dicomprep.models import Instance, Pixels, Thumbnail
@@ -49,7 +50,7 @@ def inspect_file(path: str | Path, options: ImageOptions, *, frame_number: int, 
             if not 0 <= frame_number < image.frame_count:
                 raise ConfigError(f"{path} has no frame {frame_number} (valid: 0 to {image.frame_count - 1}).")
             frame = image.frame(frame_number, options)
-            rows += explain_frame(frame, image.provenance(frame_number), options)
+            rows += explain_frame(frame, read_provenance(image.attributes(frame_number)), options)
             thumbnail = resize(normalize(frame, options), options)
         except NoImage as error:
             modality = error.instance.modality

@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import asdict
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ from dicomprep.checks.inspect import inspect_file
 from dicomprep.checks.viewer import Explain, FrameView, MeasureGrayLevels, ReadTags, Refusal, ViewFrame
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.displayable import displayable_value
+from dicomprep.dicom.scales import SCALE_KEYWORDS, read_scales
 from dicomprep.errors import ConfigError, EnvironmentFault, InputError
 from dicomprep.models import Frame
 from dicomprep.pipeline.opening import source_at
@@ -25,6 +27,7 @@ from dicomprep.pixels.image_file import decode_image
 from dicomprep.pixels.intensity import (
     GrayscaleTransform,
     LookupTable,
+    Rescale,
     Window,
     apply_modality,
     draw_grayscale,
@@ -32,6 +35,7 @@ from dicomprep.pixels.intensity import (
     shorten,
 )
 from dicomprep.pixels.resampling import halve
+from dicomprep.pixels.windows import WINDOW_PRESETS
 from dicomprep.storage.source import SourceFile
 
 __all__ = ["answer"]
@@ -64,7 +68,7 @@ class _Opened:
             self._held = None
             self._stack.close()
             file = self._stack.enter_context(source_at(path).open())
-            self._held = file, decode(file, max_bytes=MAX_BYTES)
+            self._held = file, decode(file, max_bytes=MAX_BYTES, extra=SCALE_KEYWORDS)
         return self._held[1]
 
 
@@ -91,6 +95,9 @@ def view_frame(task: ViewFrame) -> FrameView:
     image = _opened.open(task.path)
     frame = image.frame(task.index, WHOLE)
     about: dict[str, Any] = {"frames": image.frame_count, "aspect": frame.aspect, "notes": list(frame.notes)}
+    about |= asdict(read_scales(image.attributes(task.index), image.layout))
+    about["modality"] = image.instance.modality or ""
+    about["presets"] = list(WINDOW_PRESETS.items()) if about["unit"] == "HU" else []
     if frame.grayscale:
         described, arrays = _grayscale(frame, frame.grayscale[0])
     else:
@@ -156,6 +163,7 @@ def _grayscale(frame: Frame, grayscale: GrayscaleTransform) -> tuple[dict[str, A
         "width": shorten(width),
         **_describe_window(grayscale),
         "inverted": grayscale.inverted,
+        "rescaled": grayscale.modality != Rescale(),
     }
     return about, [values.astype("<f4"), table, background, codes.astype("<u2")]
 

@@ -75,6 +75,11 @@ class Window:
     width: float
     function: str = "LINEAR"
 
+    @property
+    def notation(self) -> str:
+        """As viewers write it: `W 1500 L −600`."""
+        return f"W {self.width:g} L {self.center:g}".replace("-", "−")
+
 
 @dataclass(frozen=True, slots=True)
 class ValueRange:

@@ -100,9 +100,11 @@ def _to_hex(digest: bytes | None) -> str:
     return bytes(digest or b"").hex()
 
 
-def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401  (any field of a record)
     """The fields of a record and of those in it as (name, value) rows, without what does not apply."""
-    if is_dataclass(value):
+    if hasattr(value, "notation"):  # a window
+        yield from _flatten(f"{value.notation}, {value.function}", name)
+    elif is_dataclass(value):
         for field in fields(value):
             yield from _flatten(getattr(value, field.name), f"{name} {field.name}".strip())
     elif isinstance(value, tuple) and any(map(is_dataclass, value)):

@@ -16,7 +16,7 @@ from dicomprep.database.queries.versions import find_version, locate
 from dicomprep.database.schema import files, frames
 from dicomprep.database.series_schema import series_slices, stale_series
 
-__all__ = ["OrderedSlice", "read_slices"]
+__all__ = ["OrderedSlice", "read_order", "read_slices"]
 
 BATCH_SERIES = 200
 """Series that are read with one query; bounds memory."""
@@ -42,7 +42,7 @@ def read_slices(
     for start in range(0, len(keys), BATCH_SERIES):
         batch = keys[start : start + BATCH_SERIES]
         images = _read_images(connection, batch, frozen)
-        for placed in _read_order(connection, batch):
+        for placed in read_order(connection, batch):
             yield [_find(one, images) for one in placed]
 
 
@@ -57,8 +57,11 @@ def _find(placed: PlacedSlice, images: dict[int, tuple[str, bytes]]) -> OrderedS
     return None if image is None else OrderedSlice(*placed, *image)
 
 
-def _read_order(connection: Connection, keys: Sequence[str]) -> Iterator[list[PlacedSlice]]:
-    """What is out of date, as during a run or where the database cannot be written to, is derived anew."""
+def read_order(connection: Connection, keys: Sequence[str]) -> Iterator[list[PlacedSlice]]:
+    """The images of each of these series in their order, also hidden and held ones.
+
+    What is out of date, as during a run or where the database cannot be written to, is derived anew.
+    """
     known = stale_series.c.series_key
     stale = list(connection.execute(select(known).where(known.in_(keys)).distinct()).scalars())
     kept = series_slices.c.series_key

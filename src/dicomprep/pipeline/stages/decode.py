@@ -17,7 +17,6 @@ from dicomprep.dicom.palette import read_icc_profile, read_palette, read_supplem
 from dicomprep.dicom.patient import PatientIdentity, read_patient
 from dicomprep.dicom.pixel_data import PixelData
 from dicomprep.dicom.positions import read_position
-from dicomprep.dicom.provenance import Provenance, read_provenance
 from dicomprep.dicom.ranges import is_label_map, limit_to_grayscale, read_range
 from dicomprep.dicom.spacing import read_aspect, read_column_mm
 from dicomprep.dicom.units import is_in_hounsfield_units
@@ -102,10 +101,6 @@ class DicomImage:
     def attributes(self, index: int) -> FrameAttributes:
         """What the header says of a frame."""
         return FrameAttributes(self._reader.header.attributes, index)
-
-    def provenance(self, index: int) -> Provenance:
-        """Where the rules of a frame come from, in words."""
-        return read_provenance(self.attributes(index))
 
 
 def decode(file: SourceFile | MemoryFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> DicomImage:

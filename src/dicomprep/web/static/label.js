@@ -259,11 +259,22 @@ async function changeAnnotator() {
   }
 }
 
+function toggleOriginal() {
+  find("original").setAttribute("aria-pressed", stage.toggleOriginal());
+}
+
+/** Whoever wants another slice wants the series. */
+function openOriginal() {
+  if (current() && find("original").getAttribute("aria-pressed") === "false") toggleOriginal();
+}
+
 const actions = {
   s: skip,
   u: undo,
   z: () => stage.zoom(),
-  o: () => find("original").setAttribute("aria-pressed", stage.toggleOriginal()),
+  o: toggleOriginal,
+  ArrowUp: openOriginal,
+  ArrowDown: openOriginal,
   ArrowLeft: () => go(-1),
   ArrowRight: () => go(1),
   "?": () => find("keys").showModal(),
@@ -279,10 +290,10 @@ function press(key) {
 }
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.querySelector("dialog[open]") || event.target.matches("input, select")) return;
-  if (event.key === "Enter" && event.target.matches("a, button")) return;
-  if (press(event.key)) event.preventDefault();
+  if ([" ", "Enter"].includes(event.key) && event.target.matches("a, button")) return;
+  if (stage.press(event) || (!event.repeat && press(event.key))) event.preventDefault();
 });
 document.body.addEventListener("click", (event) => {
   const button = event.target.closest("[data-key]");

@@ -1,7 +1,7 @@
 // Where the image is: as a thumbnail or as the original, whole or zoomed.
 
 import { make } from "./page.js";
-import { Viewer } from "./viewer.js";
+import { Pair } from "./pair.js";
 
 const ZOOMS = [1, 2, 4];
 const MISSING = "Image file missing: it cannot be labeled. `dicomprep verify --repair` regenerates it.";
@@ -83,8 +83,13 @@ export class Stage {
     return this.#original;
   }
 
+  /** Do what a key says of the original; whether it says anything. */
+  press(event) {
+    return this.#original && this.#item !== null && this.#viewer.press(event.key, event.code);
+  }
+
   #open() {
-    this.#viewer ??= new Viewer();
+    this.#viewer ??= new Pair("to label");
     this.place.replaceChildren(this.#viewer.element);
     const [item, picture] = [this.#item, this.#picture];
     this.#viewer.open(item.id, item.frame - 1, picture.dataset.digest).then((drawn) => {
