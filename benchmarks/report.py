@@ -11,6 +11,7 @@ from benchmarks import (
     against_floor,
     against_others,
     cluster,
+    formats,
     loaders,
     memory,
     profiles,
@@ -38,6 +39,7 @@ PARTS: dict[str, ModuleType] = {
     "start": starting,
     "profile": profiles,
     "loaders": loaders,
+    "formats": formats,
     "cluster": cluster,
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from dicomprep.checks.verify import verify
 from dicomprep.database.migrations import m0021_references
 from tests.building import make_dicom
 from tests.describing import (
@@ -77,6 +78,11 @@ def test_which_images_have_a_segmentation_or_a_mark_is_one_query(described: Plac
     assert result.statuses == {"done": 9}
     shown = cli(described.base, "status", "--db", str(described.workspace.address)).stdout
     assert "Files that describe images" in shown
+
+
+def test_verify_wants_no_images_of_what_describes_others(described: Place) -> None:
+    described.run()
+    assert not verify(described.workspace).counts
 
 
 def test_it_does_not_matter_which_comes_first(place: Place) -> None:

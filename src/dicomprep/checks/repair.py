@@ -130,7 +130,7 @@ class _Part:
 
     def _compare(self, before: "_Recorded", after: "_Recorded", wrong: set[str]) -> None:
         for file_id, row in after.files.items():
-            reason = contradiction(row.status, row.frames, after.counts[file_id], row.group_id)
+            reason = contradiction(row, after.counts[file_id])
             if reason:
                 self._lose(f"{row.root}/{row.path}: {reason}")
         for place, (file_id, *content) in before.images.items():

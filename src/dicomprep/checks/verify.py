@@ -178,13 +178,17 @@ def _opened(workspace: Workspace) -> Iterator[Engine]:
         engine.dispose()
 
 
-def contradiction(status: str, frames: int, recorded: int, group_id: int | None) -> str | None:
-    """What of an input's row contradicts the rows of its images, if anything."""
-    if frames != recorded:
-        return f"says {count_of(frames, 'image')}, but {recorded} are recorded"
-    if (status in (Status.DONE, Status.PARTIAL)) != (recorded > 0):
-        return f"status {status}, but {count_of(recorded, 'image')} recorded"
-    if recorded > 0 and group_id is None:
+def contradiction(row: Any, recorded: int) -> str | None:  # noqa: ANN401  (a row of SQLAlchemy)
+    """What of an input's row (as `next_files` or `find_files` has it) contradicts the rows of its images, if anything.
+
+    What has no frames, but describes images of others, is done without images.
+    """
+    if row.frames != recorded:
+        return f"says {count_of(row.frames, 'image')}, but {recorded} are recorded"
+    has_images = row.status in (Status.DONE, Status.PARTIAL) and row.frame_count > 0
+    if has_images != (recorded > 0):
+        return f"status {row.status}, but {count_of(recorded, 'image')} recorded"
+    if recorded > 0 and row.group_id is None:
         return "its group, and therefore its split, is not recorded"
     return None
 
@@ -221,7 +225,7 @@ def _look_at_inputs(engine: Engine, findings: Findings) -> None:
         after = rows[-1].id
         findings.inputs += len(rows)
         for row in rows:
-            wrong = contradiction(row.status, row.frames, recorded.get(row.id, 0), row.group_id)
+            wrong = contradiction(row, recorded.get(row.id, 0))
             if wrong is not None:
                 findings.add(Kind.CONTRADICTORY, f"{row.root}/{row.path}: {wrong}", row.id)
 

@@ -20,8 +20,8 @@ _GRAY, _COLOR = b"\x01\x00", b"\x03\x00"
 _SIMPLE = 12
 """Where the chunk of the pixels begins in a file without metadata."""
 
-EFFORT = 4
-"""Of lossless compression, from 0 to 6: more takes longer for little less."""
+METHOD, LOSSLESS_EFFORT = 2, 20
+"""From 0 to 6, and from 0 to 100: with libwebp's own 4 and 75 it takes three times as long for 2 to 7 % less."""
 
 
 def encode_webp(pixels: NDArray[Any], *, quality: int | None) -> bytes:
@@ -30,9 +30,11 @@ def encode_webp(pixels: NDArray[Any], *, quality: int | None) -> bytes:
     `pixels` is (rows, columns) or (rows, columns, 3), uint8, of at most 16,383 rows and columns.
     """
     samples = pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=-1)
-    lossless = quality is None
     content = imagecodecs.webp_encode(
-        np.ascontiguousarray(samples), level=75 if quality is None else quality, lossless=lossless, method=EFFORT
+        np.ascontiguousarray(samples),
+        level=LOSSLESS_EFFORT if quality is None else quality,
+        lossless=quality is None,
+        method=METHOD,
     )
     rows, columns = pixels.shape[:2]
     extended = struct.pack("<4sI4x", b"VP8X", 10) + _three_bytes(columns - 1) + _three_bytes(rows - 1)

@@ -33,6 +33,7 @@ class RecordedInput(NamedTuple):
     path: str
     status: str
     error_code: str | None
+    frame_count: int
     frames: int
     digest: bytes
     fingerprint: str
@@ -47,7 +48,7 @@ class RecordedImage(NamedTuple):
     digest: bytes
 
 
-_FILE = (files.c.id, files.c.root, files.c.path, files.c.status, files.c.error_code, files.c.frames)
+_FILE = tuple(files.c[name] for name in ("id", "root", "path", "status", "error_code", "frame_count", "frames"))
 _IMAGE = (frames.c.file_id, frames.c.thumbnail_path, frames.c.size, frames.c.digest)
 _NAMED = select(frames.c.thumbnail_path).where(any_of(frames.c.filename))
 _ALIKE = select(frames.c.filename, frames.c.thumbnail_path).join(files).where(any_of(files.c.folded_name))
@@ -65,7 +66,7 @@ def next_frames(connection: Connection, *, after: int, limit: int) -> Sequence[A
 
 
 def next_files(connection: Connection, *, after: int, limit: int) -> Sequence[Any]:
-    """(id, root, path, status, error_code, frames, group_id) of the inputs that follow one, by id.
+    """(id, root, path, status, error_code, frame_count, frames, group_id) of the inputs that follow one, by id.
 
     `group_id` is None where the group is not recorded.
     """
