@@ -24,7 +24,7 @@ from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pixels.codecs.base import Detail
 from dicomprep.pixels.codecs.registry import decode_codestream
-from dicomprep.pixels.geometry import plan_geometry
+from dicomprep.pixels.geometry import max_halvings, plan_geometry
 from dicomprep.pixels.resampling import place
 from tests.building import make_dicom
 from tests.pixels.test_codecs import layout_of
@@ -222,6 +222,36 @@ def test_a_smaller_version_gives_the_same_thumbnail(name: str, shape: tuple[int,
             expected = halvings(shape, size=size, fit=fit, spare=spare)
             assert halved == min(most, expected), (size, fit, fidelity)
             assert noise >= least, (size, fit, depth, fidelity)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "JPEG 2000, 16 bits", "HTJ2K"])
+def test_images_of_any_size_are_decoded_as_small_as_they_allow(name: str, tmp_path: Path) -> None:
+    kind, shape = KINDS[name], (1201, 803)
+    path = stored_file(tmp_path, kind, kind.stored(picture(shape, 7, kind.planes)))
+    found = []
+    for options in ({"size": "150x60"}, {"size": "40x110", "fit": "crop"}, {"size": "max=100"}, {"size": "native"}):
+        asked = ImageOptions(fidelity="exact", **options)
+        plan = plan_geometry(shape, aspect=1.0, size=asked.size_for(None), fit=asked.fit)
+        noise, halved, _ = figures(path, **options)
+        assert halved == max_halvings(plan, spare=kind.spare[0]), options
+        assert noise >= HIGH, options
+        found.append(halved)
+    assert min(found[:3]) >= 1
+    assert found[3] == 0
+
+
+@pytest.mark.parametrize("flipped", [(False, True), (True, True)])
+@pytest.mark.parametrize("name", ["JPEG", "JPEG 2000, 16 bits", "HTJ2K"])
+def test_a_region_of_a_smaller_version_is_that_of_the_whole(name: str, flipped: tuple[bool, bool]) -> None:
+    kind, shape = KINDS[name], (1201, 803)
+    pixels = kind.stored(picture(shape, 7, kind.planes))
+    syntax, stream = f"{UID}.{kind.process}", kind.encode(pixels)
+    decoded = decode_codestream(stream, layout_of(pixels), transfer_syntax=syntax, detail=Detail(1))
+    for region in ((101, 33, 1201, 501), (0, 0, 700, 803), (303, 407, 903, 803)):
+        size = ImageOptions(size="150x100").size_for(None)
+        plan = plan_geometry(shape, aspect=1.0, size=size, fit="pad", region=region, flipped=flipped)
+        drawn, exact = place(decoded.pixels, plan, grid=decoded.grid), place(pixels, plan)
+        assert decibels(drawn, exact) >= HIGH, region
 
 
 def test_every_kind_is_halved_several_times_somewhere() -> None:

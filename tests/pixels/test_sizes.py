@@ -162,7 +162,9 @@ def test_other_sizes_are_said_and_made_again(tmp_path: Path) -> None:
     (place.source / "dicomprep.toml").write_text('size = "96x40"\nspacing = 2.0\n')
     assert "processed again" not in cli(tmp_path, *given).stderr
     assert place.rows("SELECT height, width FROM images") == [(96, 40)]
+    make_dicom(place.source / "a/y.dcm", PixelSpacing=[2, 1])
     said = cli(tmp_path, *given, "--size", "native")
+    assert "Sizes     32 to 64 rows, 24 columns" in said.stdout
     assert "with --size native instead of --size 96x40. To keep" in said.stdout + said.stderr
     (place.source / "dicomprep.toml").unlink()
     said = cli(tmp_path, *given)

@@ -3,19 +3,22 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import dicomprep
+from dicomprep.checks.inspect import render_in_terminal
 from dicomprep.exchange.export import export_frames
 from dicomprep.exchange.formats import parquet
 from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.pixels.png import decode_png
+from dicomprep.training import tables
 from tests.building import make_dicom
-from tests.running import Place, cli
+from tests.running import Place, cli, set_labels
 
-SHAPES = {"a": (30, 20), "b": (12, 44), "c": (30, 20), "d": (9, 9), "e": (25, 40)}
+SHAPES = {"a": (30, 20), "b": (12, 44), "c": (31, 20), "d": (9, 9), "e": (25, 40)}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     for name, shape in SHAPES.items():
         pixels = random.integers(1, 256, (*shape, *((3,) if name == "d" else ())), dtype=np.uint8)
         make_dicom(place.source / f"{name}.dcm", pixels, patient_id=name, color=name == "d")
-    place.run(size="native", window="127.5/255")
+    result = place.run(size="native", window="127.5/255", split="40/40/20")
+    assert (result.smallest, result.largest) == ((9, 9), (31, 44))
     return place
 
 
@@ -41,7 +45,7 @@ def test_each_image_has_its_own_size(place: Place) -> None:
 def test_a_batch_is_as_large_as_its_largest(place: Place) -> None:
     data = dicomprep.Dataset(place.db, channels=1)
     batch = data.batch(range(5))
-    assert batch.images.shape == (5, 1, 30, 44)
+    assert batch.images.shape == (5, 1, 31, 44)
     assert batch.mask.shape == batch.images.shape
     assert batch.shapes == tuple((record.height, record.width) for record in batch.records)
     for number, (rows, columns) in enumerate(batch.shapes):
@@ -49,8 +53,8 @@ def test_a_batch_is_as_large_as_its_largest(place: Place) -> None:
         assert np.allclose(batch.images[number, 0, :rows, :columns], drawn)
         assert (batch.images[number] > 0).sum() == np.count_nonzero(drawn) == np.count_nonzero(batch.images[number])
         assert batch.mask[number].sum() == rows * columns
-    assert data.batch([0, 2]).images.shape == (2, 1, 30, 20)
-    assert data.batch([0, 2]).mask.all()
+    assert data.batch([2, 2]).images.shape[2:] == data[2][0].shape
+    assert data.batch([2, 2]).mask.all()
     with pytest.raises(dicomprep.ConfigError, match="grayscale and in/d is color"):
         dicomprep.Dataset(place.db).batch(range(5))
 
@@ -61,10 +65,31 @@ def test_torch_collates_them(place: Place) -> None:
     loader = torch.utils.data.DataLoader(data, batch_size=5, collate_fn=dicomprep.collate)
     (batch,) = loader
     images, targets, records = batch
-    assert (tuple(images.shape), len(targets), len(records)) == ((5, 3, 30, 44), 5, 5)
+    assert (tuple(images.shape), len(targets), len(records)) == ((5, 3, 31, 44), 5, 5)
     assert batch.mask.dtype == torch.bool
     assert batch.mask.sum(dim=(1, 2, 3)).tolist() == [rows * columns for rows, columns in batch.shapes]
     assert (images * ~batch.mask).abs().sum() == 0
+
+
+def test_fastai_is_told_that_sizes_differ(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    pandas = pytest.importorskip("pandas")
+    loaders = SimpleNamespace(
+        ImageDataLoaders=SimpleNamespace(from_df=lambda *_, **options: SimpleNamespace(**options))
+    )
+    monkeypatch.setattr(tables, "load_extra", lambda name, **_: pandas if name == "pandas" else loaders)
+    chosen = {split: dicomprep.Dataset(place.db, split=split).record(0) for split in ("train", "val")}
+    set_labels(place, {record.filename: split for split, record in chosen.items()})
+    with pytest.raises(dicomprep.ConfigError, match=r"several sizes; give item_tfms=Resize\(224\)"):
+        dicomprep.to_fastai(place.db)
+    assert dicomprep.to_fastai(place.db, item_tfms="Resize").item_tfms == "Resize"
+
+
+@pytest.mark.parametrize("shape", [(3000, 150), (150, 3000), (64, 64), (5, 4)])
+def test_a_terminal_shows_any_shape(shape: tuple[int, int]) -> None:
+    lines = render_in_terminal(np.full(shape, 200, np.uint8), columns=60).split("\n")
+    across, down = lines[0].count("▀"), 2 * len(lines)
+    assert max(across, down) == 60
+    assert abs(down / across / (shape[0] / shape[1]) - 1) < 0.5
 
 
 def test_bags_of_series_may_differ(tmp_path: Path) -> None:
@@ -94,21 +119,19 @@ def test_depths_of_a_batch_may_differ(tmp_path: Path) -> None:
     np.testing.assert_allclose(images.max(axis=(1, 2, 3)), [1, 127 / 255], atol=0.01)
 
 
-@pytest.mark.parametrize("kind", list(Format))
-def test_exports_say_the_size_of_each(
-    place: Place, tmp_path: Path, kind: Format, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("kind", ["csv", "parquet", "webdataset", "huggingface", "folder"])
+def test_exports_say_the_size_of_each(place: Place, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     monkeypatch.setattr(parquet, "MAX_GROUP_BYTES", 1000)
-    export_frames(kind, tmp_path / "out", place.workspace, options=ExportOptions())
+    export_frames(Format(kind), tmp_path / "out", place.workspace, options=ExportOptions())
     images = {path.stem: decode_png(path.read_bytes()).shape[:2] for path in (tmp_path / "out").rglob("*.png")}
-    if kind in (Format.PARQUET, Format.HUGGINGFACE):
+    if kind in ("parquet", "huggingface"):
         import pyarrow.parquet as pq
 
         files = sorted((tmp_path / "out").rglob("*.parquet"))
         rows = [row for file in files for row in pq.read_table(file).to_pylist()]
         assert sorted((row["height"], row["width"]) for row in rows) == sorted(SHAPES.values())
-        if kind is Format.HUGGINGFACE:
+        if kind == "huggingface":
             images = {row["key"]: decode_png(row["image"]["bytes"]).shape[:2] for row in rows}
             assert all((row["height"], row["width"]) == images[row["key"]] for row in rows)
             groups = [pq.ParquetFile(file).metadata for file in files]

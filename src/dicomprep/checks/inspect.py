@@ -80,9 +80,14 @@ def _place_of(path: str | Path) -> str:
 
 
 def render_in_terminal(pixels: Pixels, *, columns: int) -> str:
-    """(rows, columns[, 3]) uint8 or uint16 as colored half blocks for a terminal of 24-bit color."""
-    height = pixels.shape[0] * columns / pixels.shape[1]  # two rows make one of the terminal's
-    small = resample(pixels, shape=(2 * max(1, round(height / 2)), columns))
+    """(rows, columns[, 3]) uint8 or uint16 as colored half blocks for a terminal of 24-bit color.
+
+    It is as wide as `columns`, and no higher than wide.
+    """
+    rows, width = pixels.shape[:2]
+    scale = columns / max(rows, width)
+    across, down = max(1, round(width * scale)), max(1, round(rows * scale / 2))  # two rows make one of the terminal's
+    small = resample(pixels, shape=(2 * down, across))
     if small.dtype == np.uint16:
         small = (small >> 8).astype(np.uint8)
     color = cv2.cvtColor(small, cv2.COLOR_GRAY2RGB) if small.ndim == 2 else small

@@ -91,6 +91,10 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         yield "Reasons", ", ".join(f"{count:,} {code}" for code, count in bad.items())
     if ErrorCode.INTERNAL in bad:
         yield "", "internal: a bug in dicomprep; please report it with `dicomprep status --failures`"
+    if result.smallest is not None and result.largest is not None and result.smallest != result.largest:
+        pairs = zip(result.smallest, result.largest, strict=True)
+        rows, columns = (f"{least:,} to {most:,}" if least < most else f"{most:,}" for least, most in pairs)
+        yield "Sizes", f"{rows} rows, {columns} columns"
     yield from _splits(result)
     yield from (("Warning:", sentence) for sentence in (*_moved_patients(result), *result.settled, *result.concerns))
     yield from _places(result)

@@ -2,12 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dicomprep.models import Outcome, Status
+from dicomprep.models import Outcome, Status, Written
 from dicomprep.pipeline.timing import Timer
 from dicomprep.storage.archives.kinds import is_archive
 from dicomprep.workspace import Workspace
@@ -91,6 +91,9 @@ class Result(Others):
     """Of those, how many do not use the window preset, because their values are in other units."""
     without_window: int = 0
     """Of those, how many do not use the window asked for, because their file has none of that name or number."""
+    smallest: tuple[int, int] | None = None
+    """Fewest rows and fewest columns of those images; None without any."""
+    largest: tuple[int, int] | None = None
     interrupted: bool = False
     statuses: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
@@ -130,6 +133,14 @@ class Result(Others):
     """Sentences on the data set as a whole, as `status` and `audit` say them."""
     timers: tuple[Timer, ...] = ()
 
+    def count_images(self, written: Sequence[Written]) -> None:
+        """Count images that stay."""
+        self.frames += len(written)
+        for one in written:
+            shape = (one.height, one.width)
+            self.smallest = _each(min, self.smallest or shape, shape)
+            self.largest = _each(max, self.largest or shape, shape)
+
     @property
     def root(self) -> str:
         """The folder; the first of several."""
@@ -166,6 +177,10 @@ class Result(Others):
         nothing_made = self.found + self.passed_over[LINK] > 0 and self.total_frames + sum(self.set_apart.values()) == 0
         failed = self.failed or self.unchanged_codes.total()
         return 1 if nothing_made or (self.strict and failed) else 0
+
+
+def _each(choose: Callable[[int, int], int], one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return choose(one[0], other[0]), choose(one[1], other[1])
 
 
 class ProgressListener:

@@ -182,7 +182,7 @@ class RunLoop:
         self.unrecorded.append(outcome)
         self.unrecorded_frames += len(outcome.written)
         result.processed += 1
-        result.frames += len(outcome.written) if outcome.keeps_images else 0
+        result.count_images(outcome.written if outcome.keeps_images else ())
         result.without_preset += outcome.without_preset
         result.without_window += outcome.without_window
         result.statuses[outcome.status] += 1

@@ -77,7 +77,8 @@ def to_fastai(
     """ImageDataLoaders of fastai over the labeled frames of train and val; `options` go there (bs, item_tfms …).
 
     `where` is a condition as for `Dataset`. The test split is left out. Raises ConfigError where fastai is missing, no
-    frame of train or of val has a label, thumbnails have 16 bits, which fastai would cut to 8, or are arrays.
+    frame of train or of val has a label, thumbnails have 16 bits, which fastai would cut to 8, are arrays, or have
+    several sizes without `item_tfms`.
     """
     vision = load_extra("fastai.vision.data", extra="fastai", purpose="dicomprep.to_fastai")
     labeled = "label IS NOT NULL" if where is None else f"label IS NOT NULL AND ({where})"
@@ -93,6 +94,10 @@ def to_fastai(
     first = read_thumbnail(workspace.images, table["thumbnail_path"].iloc[0])
     if first.dtype != np.uint8:
         raise ConfigError(f"{workspace}: its images are 16-bit, and fastai reads 8-bit ones; use --depth 8.")
+    if len(table[["height", "width"]].drop_duplicates()) > 1 and options.get("item_tfms") is None:
+        raise ConfigError(
+            f"{workspace}: its images have several sizes; give item_tfms=Resize(224) of fastai.vision.all."
+        )
     columns = {"fn_col": "thumbnail_path", "label_col": "label", "valid_col": "is_valid"}
     loaders = vision.ImageDataLoaders.from_df(table, path=workspace.output.path, **columns, **options)
     loaders.path = Path()  # where learners keep what they save: not among the images
