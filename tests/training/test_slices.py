@@ -247,6 +247,10 @@ def test_the_order_follows_what_changes(small: Place) -> None:
     changed = set(small.rows("SELECT * FROM series_slices ORDER BY 1, 2")) ^ set(before)
     assert len({key for key, *_ in changed}) == 1
     assert max(stack for _, _, _, stack in changed) == 1
+    small.execute("DELETE FROM frames WHERE file_id IN (SELECT id FROM files WHERE path LIKE '%plain/%')")
+    small.execute("DELETE FROM files WHERE path LIKE '%plain/%'")
+    assert small.workspace.refresh_series()
+    assert small.rows("SELECT count(DISTINCT series_key) FROM series_slices") == [1]
     small.execute("DELETE FROM series_slices")
     small.execute("INSERT INTO stale_series (series_key) SELECT DISTINCT series_key FROM files WHERE series_key > ''")
     small.db.chmod(0o400)  # derived, for it cannot be kept

@@ -305,6 +305,27 @@ def test_pseudonyms_of_one_export_alone(place: Place, tmp_path: Path) -> None:
     assert any("gapped/slice" in row["reason"] for row in table(tmp_path / "uids" / "refused.csv"))
 
 
+def test_any_database_gives_the_same(any_place: Place, tmp_path: Path) -> None:
+    make_stack(any_place.source, "straight", STRAIGHT, patient_id="P1")
+    make_stack(any_place.source, "gapped", np.delete(even(6, (0, 0, 3)), 3, axis=0), patient_id="P1")
+    any_place.run()
+    done = export(any_place, tmp_path / "nii")
+    assert (done.volumes, len(done.refused)) == (1, 1)
+    assert export(any_place, tmp_path / "nii").kept == 1
+
+
+def test_a_volume_beyond_the_memory_is_refused(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    if not pytestconfig.getoption("thorough"):
+        pytest.skip("takes half a minute: --thorough")
+    place = Place(tmp_path)
+    noise = [{"pixels": np.random.default_rng(n).integers(0, 999, (512, 1024)).astype(np.int16)} for n in range(200)]
+    make_stack(place.source, "large", even(200, (0, 0, 2)), each=noise)
+    place.run()
+    command = ("export", "nifti", "nii", "--db", "x.db")
+    assert "1 × it needs more than --max-memory 64 MB" in cli(place.base, *command, "--max-memory", 64).stdout
+    assert "Wrote 1 new" in cli(place.base, *command).stdout
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_monai_reads_it(exported: Path) -> None:
     data = pytest.importorskip("monai.data", reason="monai is not installed: group peers")

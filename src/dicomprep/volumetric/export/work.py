@@ -214,9 +214,14 @@ def _refused(part: str, error: ExportError, recorded: RecordedSeries, settings: 
 
 def _names(recorded: RecordedSeries) -> Mapping[str, str]:
     """Names of images and files, which may be those of patients, and what is said in their place."""
-    images = {row["filename"]: f"slice {row['instance_number'] or ''}".strip() for row in recorded.rows}
+    images = {row["filename"]: _slice(row["instance_number"], row["frame_number"]) for row in recorded.rows}
     places = (place for source in recorded.sources.values() for place in (source.place, source.path))
     return dict.fromkeys((*places, *(file.path for file in recorded.failed)), "a file") | images
+
+
+def _slice(instance: int | None, frame: int) -> str:
+    numbers = ["slice", *([str(instance)] if instance is not None else []), *([f"frame {frame}"] if frame else [])]
+    return " ".join(numbers)
 
 
 def _without_names(text: str, names: Mapping[str, str]) -> str:
