@@ -88,3 +88,13 @@ def test_all_frames_of_a_file_count_whatever_was_drawn_of_it(tmp_path: Path) -> 
     place.run(frames="max=2")
     assert dicomprep.volume(uid, db=place.db).array.shape[0] == 2
     assert dicomprep.volume(uid, db=place.db, values="hu").array.shape[0] == 5
+
+
+def test_a_frame_that_nobody_looked_at_may_be_broken(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    uid = make_enhanced(place.source, "série 1", even(5, (0, 0, 3)), AXIAL)
+    path = place.source / "série 1/enhanced.dcm"
+    path.write_bytes(path.read_bytes()[:-40])
+    place.run(frames="first")
+    with pytest.raises(dicomprep.ExportError, match=r"is not a volume: .*enhanced\.dcm.*truncated"):
+        dicomprep.volume(uid, db=place.db, values="hu")

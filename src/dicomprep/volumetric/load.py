@@ -18,9 +18,10 @@ from dicomprep.models import Frame
 from dicomprep.pipeline.stages.decode import DicomImage, decode
 from dicomprep.pixels.grids import Planes, compute_grid_affine, find_fault, straighten
 from dicomprep.pixels.intensity import LookupTable, Rescale, apply_modality
+from dicomprep.storage.source import SourceFile
 from dicomprep.volumetric.division import ImageOfSeries, places_of, positions_of
 from dicomprep.volumetric.plan import Part, read_place
-from dicomprep.volumetric.sources import MAX_FILE_BYTES, open_sources
+from dicomprep.volumetric.sources import MAX_FILE_BYTES, read_sources
 from dicomprep.volumetric.volume import Volume
 
 __all__ = ["load_part"]
@@ -128,13 +129,16 @@ def _read(part: Part, images: list[ImageOfSeries], values: Values) -> _Read:
     of_files = defaultdict[int, list[int]](list)
     for number, image in enumerate(images):
         of_files[image.file].append(number)
-    for file_id, file in open_sources({file_id: part.sources[file_id] for file_id in of_files}):
+
+    def read_file(file_id: int, file: SourceFile) -> None:
         content = decode(file, max_bytes=MAX_FILE_BYTES, extra=_KEYWORDS)
         for number in of_files[file_id]:
             try:
                 _read_slice(read, number, content, values)
             except ExportError as error:
                 raise ExportError(f"{images[number].filename}: {error}") from error
+
+    read_sources({file_id: part.sources[file_id] for file_id in of_files}, read_file)
     return read
 
 

@@ -18,7 +18,7 @@ from dicomprep.pixels.transform import Transform
 from dicomprep.storage.source import SourceFile
 from dicomprep.volumetric.division import ImageOfSeries, divide, is_doubled
 from dicomprep.volumetric.records import RecordedSeries, SourceRecord, read_series
-from dicomprep.volumetric.sources import MAX_FILE_BYTES, open_sources
+from dicomprep.volumetric.sources import MAX_FILE_BYTES, read_sources
 from dicomprep.workspace import Workspace
 
 __all__ = ["Part", "plan_series", "read_place"]
@@ -57,10 +57,10 @@ def plan_series(workspace: Workspace, series_key: str) -> tuple[Part, ...]:
         require_complete(recorded.failed, recorded.held)
     except ExportError as error:
         raise ExportError(f"The series {series_key} is not a volume: {error}.") from error
-    images = list(_images(recorded))
+    images = _images(recorded)
     parts = divide(images)
     if any(is_doubled(members) for _, members in parts):
-        images = list(_with_headers(images, recorded.sources))
+        images = _with_headers(images, recorded.sources)
         parts = divide(images)
     sources = recorded.sources
     return tuple(Part(series_key, name, tuple(members), _of_files(sources, members)) for name, members in parts)
@@ -70,15 +70,20 @@ def _of_files(sources: Mapping[int, SourceRecord], images: Sequence[ImageOfSerie
     return {number: sources[number] for number in dict.fromkeys(image.file for image in images)}
 
 
-def _images(recorded: RecordedSeries) -> Iterator[ImageOfSeries]:
+def _images(recorded: RecordedSeries) -> list[ImageOfSeries]:
+    images: list[ImageOfSeries] = []
     several = defaultdict[int, list[dict[str, Any]]](list)
     for row in recorded.rows:
         if row["frame_count"] > 1:
             several[row["file_id"]].append(row)
         else:
-            yield _image(row)
-    for number, file in open_sources({number: recorded.sources[number] for number in several}):
-        yield from _frames(number, file, several[number])
+            images.append(_image(row))
+
+    def read(number: int, file: SourceFile) -> None:
+        images.extend(_frames(number, file, several[number]))
+
+    read_sources({number: recorded.sources[number] for number in several}, read)
+    return images
 
 
 def _image(row: Mapping[str, Any]) -> ImageOfSeries:
@@ -129,11 +134,14 @@ def read_place(
     return cosines, point if len(point) == 3 else None, known
 
 
-def _with_headers(images: Sequence[ImageOfSeries], sources: Mapping[int, SourceRecord]) -> Iterator[ImageOfSeries]:
+def _with_headers(images: Sequence[ImageOfSeries], sources: Mapping[int, SourceRecord]) -> list[ImageOfSeries]:
     """With what headers say beyond the records; frames of a file have it already."""
-    frames = [image for image in images if "time" in image.said]
-    yield from frames
+    found = [image for image in images if "time" in image.said]
     single = {image.file: image for image in images if "time" not in image.said}
-    for number, file in open_sources({number: sources[number] for number in single}):
+
+    def read(number: int, file: SourceFile) -> None:
         root = read_header(file, max_bytes=MAX_FILE_BYTES, extra=DIVIDER_KEYWORDS).attributes
-        yield single[number]._replace(said=read_dividers(root, FrameAttributes(root, 0)))
+        found.append(single[number]._replace(said=read_dividers(root, FrameAttributes(root, 0))))
+
+    read_sources({number: sources[number] for number in single}, read)
+    return found
