@@ -10,7 +10,7 @@ from dicomprep.pixels.stacking import ROUNDING_MM, SHEAR_TOLERANCE, find_odd_ste
 
 __all__ = ["GridFault", "Planes", "compute_grid_affine", "find_fault", "straighten"]
 
-MAX_GROWTH = 4
+MAX_GROWTH = 8
 """Times that a resampled volume may be as large as its slices; bounds memory."""
 
 Points = NDArray[np.float64]
