@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dicomprep import preprocess, process_dicom
+from dicomprep.checks.inspect import inspect_file
 from dicomprep.config import ImageOptions
 from dicomprep.dicom.windows import NO_SUCH_WINDOW, PRESET_NOT_USED
 from dicomprep.errors import ConfigError
@@ -114,6 +115,15 @@ def test_three_windows_that_do_not_apply_are_one_grayscale_image(tmp_path: Path,
     path = make_dicom(tmp_path / "a.dcm", **CLASSIC)
     (frame,), (own,) = process_dicom(path, size=64, window=window), process_dicom(path, size=64)
     np.testing.assert_array_equal(frame.array, own.array)
+
+
+def test_inspect_says_of_each_channel_whose_window_it_is(tmp_path: Path) -> None:
+    options = ImageOptions(window="lung,40/400,index=2")
+    path = make_dicom(tmp_path / "a.dcm", **CLASSIC)
+    rows = inspect_file(path, options, frame_number=0, max_bytes=2**28).rows
+    windows = [text.rpartition("; ")[2] for name, text in rows if name == "Window"]
+    assert windows[1:] == ["--window", "--window"]
+    assert windows[0].startswith("Window Center (0028,1050) of the file")
 
 
 def test_a_model_names_its_three_windows(tmp_path: Path) -> None:

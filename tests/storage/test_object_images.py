@@ -31,6 +31,12 @@ class TestObjectImages(StoreContract):
         assert [stat.name for stat in store.list()] == ["a.png"]
         assert {key.rpartition("/")[2] for key in gateway.objects(bucket)} == {"other.png", "a.png", MARK, "a.txt"}
 
+    def test_what_an_image_is_stands_with_it(self, store: ObjectImages, gateway: Gateway) -> None:
+        bucket, prefix = store.address.removeprefix("s3://").split("/", 1)
+        for ending, kind in ((".png", "image/png"), (".jpg", "image/jpeg"), (".webp", "image/webp")):
+            store.publish(f"a{ending}", b"x")
+            assert gateway.store(bucket).get(f"{prefix}/a{ending}").attributes["Content-Type"] == kind
+
     def test_a_name_that_is_too_long_is_a_fault_of_the_input(self, store: ObjectImages) -> None:
         with pytest.raises(InputError) as caught:
             store.publish("n" * 1100 + ".png", b"content")

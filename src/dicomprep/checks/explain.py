@@ -21,6 +21,7 @@ from dicomprep.pixels.intensity import (
     draw_grayscale,
     linear_ends,
 )
+from dicomprep.pixels.windows import AskedWindow
 from dicomprep.privacy.references import Reference, References
 
 __all__ = ["Rows", "explain_frame", "explain_image", "explain_references", "explain_thumbnail"]
@@ -53,8 +54,9 @@ def explain_frame(frame: Frame, provenance: Provenance, options: ImageOptions) -
     reduced = f", at 1/{frame.grid.step} of its rows and columns" if frame.grid.step > 1 else ""
     yield "Decoder", frame.decoder + reduced + (f"; {provenance.loss}" if provenance.loss else "")
     yield "Stored values", f"{frame.pixels.min()} … {frame.pixels.max()}"
-    for grayscale in frame.grayscale:
-        yield from _explain_grayscale(grayscale, frame, provenance, options)
+    for number, grayscale in enumerate(frame.grayscale):
+        is_users = number < len(options.windows) and _is_used(options.windows[number], frame)
+        yield from _explain_grayscale(grayscale, frame, provenance, is_users=is_users)
     if frame.palette is not None:
         entries = f"{len(frame.palette)} entries from stored value {frame.palette_first}"
         yield "Palette", f"{entries}; values outside take the first or last entry (PS3.3 C.7.6.3.1.5)"
@@ -108,13 +110,18 @@ def _explain_statement(row: Reference) -> str:
     return f"{row.kind.replace('_', ' ')}{number} {', '.join(told)}{f' = {value}' if value else ''}".strip()
 
 
-def _explain_grayscale(
-    grayscale: GrayscaleTransform, frame: Frame, provenance: Provenance, options: ImageOptions
-) -> Rows:
+def _is_used(window: AskedWindow, frame: Frame) -> bool:
+    """Whether a window that was asked for is what a frame is drawn with."""
+    fell_back = (window.is_preset and PRESET_NOT_USED in frame.notes) or (
+        window.is_of_file and NO_SUCH_WINDOW in frame.notes
+    )
+    return not fell_back
+
+
+def _explain_grayscale(grayscale: GrayscaleTransform, frame: Frame, provenance: Provenance, *, is_users: bool) -> Rows:
     unit = provenance.table_units if isinstance(grayscale.modality, LookupTable) else provenance.units
     units = f" {unit}" if unit else ""
     yield _explain_modality(grayscale.modality, provenance)
-    is_users = bool(options.windows) and not {PRESET_NOT_USED, NO_SUCH_WINDOW} & {*frame.notes}
     yield _explain_voi(grayscale.voi, units, provenance, is_users=is_users)
     padding = np.zeros(frame.pixels.shape, bool)
     if grayscale.padding is not None:
