@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydicom.dataset import Dataset
 
-from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Config, Fidelity, Fit, GroupBy, Names, Places
+from dicomprep.config import DEFAULT_DB, DEFAULT_OUTPUT_DIR, Config, Crop, Fidelity, Fit, GroupBy, Names, Places
 from dicomprep.dicom.datasets import encode_dataset
 from dicomprep.engines.options import ClusterKind, EngineKind, JobOptions
 from dicomprep.errors import ConfigError
@@ -54,6 +54,11 @@ class DrawOptions(TypedDict, total=False):
     names: Names | Literal["path", "hash"]
     format: str
     """png, jpeg, jpeg=90, webp (lossless), webp=80 or npy: of files alone."""
+    crop: Crop | Literal["none", "content"]
+    crop_margin: float
+    """Percent of the content's rows and columns."""
+    orient: bool
+    blank_text: bool
     max_memory: int
     """Megabytes that one file may take."""
 

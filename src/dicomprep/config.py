@@ -26,6 +26,7 @@ __all__ = [
     "VAL",
     "Budget",
     "Config",
+    "Crop",
     "Fidelity",
     "Fit",
     "GroupBy",
@@ -64,6 +65,13 @@ class Fit(StrEnum):
     PAD = "pad"
     STRETCH = "stretch"
     CROP = "crop"
+
+
+class Crop(StrEnum):
+    """Which part of an image is drawn."""
+
+    NONE = "none"
+    CONTENT = "content"
 
 
 class Fidelity(StrEnum):
@@ -105,11 +113,21 @@ class ImageOptions:
     format: str = "png"
     """File format of the images: png, jpeg[=QUALITY] (90), webp (lossless), webp=QUALITY or npy. Masks lose nothing:
     where the format would, they are PNG."""
+    crop: Crop = Crop.NONE
+    """content: draw only the breast, the collimated field, the body, or the ultrasound regions."""
+    crop_margin: float = 2.0
+    """Margin around the content, in percent of its rows and columns."""
+    orient: bool = False
+    """Flip breasts so that the chest wall is on the left, and turn what the header says is upside down."""
+    blank_text: bool = False
+    """Make writing black: all that is outside of the ultrasound regions, and text that is found."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fit", choose(Fit, "fit", self.fit))
         object.__setattr__(self, "fidelity", choose(Fidelity, "fidelity", self.fidelity))
         object.__setattr__(self, "names", choose(Names, "names", self.names))
+        object.__setattr__(self, "crop", choose(Crop, "crop", self.crop))
+        _require(0 <= self.crop_margin <= 100, f"--crop-margin {self.crop_margin:g}: give 0 to 100 percent.")
         object.__setattr__(self, "size", name_size(self.size, has_spacing=self.spacing is not None))
         _require_spacing(self.spacing, self.fit)
         _require(self.depth in (8, 16), f"--depth {self.depth}: choose 8 or 16 bits.")

@@ -3,6 +3,7 @@
 Path → Source → Frame → Normalized → Thumbnail → Written → Outcome → row
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 from dicomprep.config import ImageOptions, Splits
 from dicomprep.errors import ErrorCode
+from dicomprep.pixels.content import WHOLE_FRAME, Fact, Placement
+from dicomprep.pixels.geometry import Box
 from dicomprep.pixels.intensity import GrayscaleTransform, ValueRange
 from dicomprep.pixels.resampling import EVERY_PIXEL, Grid
 from dicomprep.pixels.transform import DecodedAs, Intensity, Transform
@@ -212,6 +215,7 @@ class Frame:
     icc_profile: bytes | None = None
     is_label_map: bool = False
     """Stored values are names, between which there is nothing."""
+    placement: Placement = WHOLE_FRAME
     decoder: str = "native"
     notes: tuple[str, ...] = ()
 
@@ -230,6 +234,9 @@ class Normalized:
     """From one column of the source to the next, in mm."""
     is_label_map: bool = False
     """Its grays stand for names: none may come to be between them."""
+    placement: Placement = WHOLE_FRAME
+    blanked: tuple[Box, ...] = ()
+    """Writing, in pixels of the source: it is still in `pixels`, and background in the thumbnail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +303,8 @@ class Outcome(_Message):
     """Images whose units are not those of the window preset."""
     without_window: int = 0
     """Images of which the file has no window of the name or number asked for."""
+    facts: Counter[Fact] = field(default_factory=Counter)
+    """What became of images that were to be cropped, oriented or blanked."""
     references: References = NO_REFERENCES
     """What it says of images of other files."""
     remaining: FrameRange | None = None

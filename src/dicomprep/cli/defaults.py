@@ -22,7 +22,9 @@ MAX_DATA_FILE_BYTES = 2**16
 MAX_USER_FILE_BYTES = 2**22
 """Size of one in the current folder, where pyproject.toml has other things as well; bounds memory."""
 
-IMAGE_OPTIONS = ("size", "spacing", "fit", "depth", "window", "frames", "format")
+IMAGE_OPTIONS = (
+    "size", "spacing", "fit", "depth", "window", "frames", "format", "crop", "crop_margin", "orient", "blank_text",
+)  # fmt: skip
 """Options that a file beside the data may set: such a folder may be anybody's."""
 
 COMMAND_LINE_ONLY = ("host", "token")

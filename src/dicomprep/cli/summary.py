@@ -1,12 +1,13 @@
 """The summary of a run: what was found, what became of it, and which command comes next."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from dicomprep.cli.console import printable, wrap_line
 from dicomprep.config import SPLIT_NAMES, TRAIN
 from dicomprep.errors import ErrorCode, count_of
 from dicomprep.models import Status
 from dicomprep.pipeline.result import LINK, Result
+from dicomprep.pixels.content import Fact
 from dicomprep.storage.paths import readable_path
 
 __all__ = ["print_nothing_found", "print_summary"]
@@ -122,6 +123,26 @@ def _about_files(result: Result) -> Iterable[str]:
         yield f"{count_of(result.without_preset, 'image')} not in Hounsfield units: preset window not applied"
     if result.without_window:
         yield f"{count_of(result.without_window, 'image')} without the window asked for: the file's first one is used"
+    yield from _about_placement(result.facts)
+
+
+def _about_placement(facts: Mapping[Fact, int]) -> Iterator[str]:
+    """How many images were cropped, oriented and blanked, and why the others were not."""
+    whole = {fact: facts[fact] for fact in (Fact.FILLS_FRAME, Fact.NO_BACKGROUND, Fact.NO_PICTURE) if facts[fact]}
+    kept, cropped = sum(whole.values()), facts[Fact.CROPPED]
+    if kept or cropped:
+        reasons = f"; {kept:,} kept whole: {_list(whole)}" if kept else ""
+        yield f"cropped to content: {cropped:,} of {count_of(kept + cropped, 'image')}{reasons}"
+    unsure = {fact: facts[fact] for fact in (Fact.SIDE_UNKNOWN, Fact.SIDE_CONTRADICTED) if facts[fact]}
+    if facts[Fact.FLIPPED] or unsure:
+        left = f"; {sum(unsure.values()):,} not mirrored: {_list(unsure)}" if unsure else ""
+        yield f"oriented: {count_of(facts[Fact.FLIPPED], 'image')} flipped or turned{left}"
+    if facts[Fact.BLANKED]:
+        yield f"writing blanked in {count_of(facts[Fact.BLANKED], 'image')}"
+
+
+def _list(facts: Mapping[Fact, int]) -> str:
+    return ", ".join(f"{count:,} ({fact})" for fact, count in facts.items())
 
 
 def _places(result: Result) -> Iterable[tuple[str, str]]:

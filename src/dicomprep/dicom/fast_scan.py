@@ -79,6 +79,12 @@ WANTED = (
     "ConvolutionKernel", "ContrastBolusAgent", "ContrastBolusAgentSequence", "ContrastBolusVolume",
     "ScanningSequence", "SequenceVariant", "SequenceName", "PulseSequenceName", "EchoPulseSequence", "InversionTime",
     "FlipAngle", "AcquisitionContrast", "DiffusionBValue", "TriggerTime", "NominalPercentageOfCardiacPhase",
+    # where the picture lies in its frame, and which way round it is
+    "PatientOrientation", "ShutterLeftVerticalEdge", "ShutterRightVerticalEdge", "ShutterUpperHorizontalEdge",
+    "ShutterLowerHorizontalEdge", "CenterOfCircularShutter", "RadiusOfCircularShutter",
+    "VerticesOfThePolygonalShutter", "CollimatorLeftVerticalEdge", "CollimatorRightVerticalEdge",
+    "CollimatorUpperHorizontalEdge", "CollimatorLowerHorizontalEdge", "CenterOfCircularCollimator",
+    "RadiusOfCircularCollimator", "VerticesOfThePolygonalCollimator",
 )  # fmt: skip
 TAGS = {keyword: BaseTag(tag) for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None}
 """The very objects under which scanned elements are kept: they are found without being compared."""

@@ -93,6 +93,11 @@ class PixelData:
         decoded = self._decode_beginning(self._table, index, detail)
         return decoded or self._decode_part(self._table.read(self._file, index), index, detail)
 
+    def glance(self, index: int, *, reduction: int) -> Decoded:
+        """Decode frame `index` of codestreams at a reduced resolution, to look at: nothing is made of it."""
+        data = self._table.read(self._file, index) if self._table is not None else b""
+        return self._decode(data, Detail(reduction))
+
     def _decode_beginning(self, table: FrameTable, index: int, detail: Detail) -> Decoded | None:
         """A frame by the first bytes of its codestream alone; None where these do not do, or anything is odd."""
         reduction = min(detail.reduction, self._overview_reduction)

@@ -1,5 +1,6 @@
 """A long file's frames, divided among workers and merged again: an Outcome of each range in, one of the file out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -67,7 +68,8 @@ def _merge(parts: Sequence[Outcome]) -> Outcome:
     written = tuple(sorted((w for part in parts for w in part.written), key=lambda w: w.frame_number))
     instance = next((part.instance for part in parts if part.instance.group_key), opened.instance)
     counts = {name: sum(getattr(part, name) for part in parts) for name in ("without_preset", "without_window")}
-    whole = replace(opened, remaining=None, written=written, instance=instance, **counts)
+    facts = sum((part.facts for part in parts), Counter())
+    whole = replace(opened, remaining=None, written=written, instance=instance, facts=facts, **counts)
     broken = next((part for part in parts if part.error_code and part.first_failure is None), None)
     if broken is not None:
         code, detail = broken.error_code, broken.error_detail

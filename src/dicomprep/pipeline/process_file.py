@@ -3,7 +3,7 @@
 import os
 import time
 from bisect import bisect_left
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -35,10 +35,12 @@ from dicomprep.pipeline.stages.decode import DicomImage, NoImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pipeline.stages.resize import resize
 from dicomprep.pipeline.stages.write import write
+from dicomprep.pixels.blanking import blank
 from dicomprep.pixels.codecs.registry import relative_cost
+from dicomprep.pixels.content import Fact
 from dicomprep.pixels.text_detection import shows_text
 from dicomprep.privacy.allow_list import Position
-from dicomprep.privacy.burned_in import needs_pixel_check
+from dicomprep.privacy.burned_in import Reason, needs_pixel_check
 from dicomprep.storage.file_budget import FileBudget, require_paid_pixels
 from dicomprep.storage.file_clock import wait_until_quiet
 from dicomprep.storage.naming import frame_filename
@@ -170,6 +172,7 @@ class _FileJob:
     written: list[Written] = field(default_factory=list)
     without_preset: int = 0
     without_window: int = 0
+    facts: Counter[Fact] = field(default_factory=Counter)
     failures: int = 0
     failures_in_a_row: int = 0
     first_failure: FrameFailure | None = None
@@ -179,12 +182,20 @@ class _FileJob:
 
     def __post_init__(self) -> None:
         wanted = self.settings.image.select_frames(self.image.frame_count)
-        if needs_pixel_check(self.image.instance.reasons):
+        if needs_pixel_check(self.reasons):
             self.searched = frozenset(
                 wanted[len(wanted) * part // SEARCHED_FRAMES] for part in range(SEARCHED_FRAMES)
             ) | {wanted[-1]}
         if self.task.frame_range is not None:
             self.image.take_shared_range(self.task.frame_range.value_range)
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why there may be text in what is drawn: not for a strip beside the ultrasound regions that is blanked."""
+        reasons = self.image.instance.reasons
+        if not self.settings.image.blank_text or not self.image.placement(self.settings.image).regions:
+            return reasons
+        return tuple(reason for reason in reasons if reason is not Reason.BANNER)
 
     @property
     def wanted(self) -> Sequence[int]:
@@ -231,6 +242,7 @@ class _FileJob:
             return
         self.failures_in_a_row = 0
         self.without_preset += PRESET_NOT_USED in frame.notes
+        self.facts.update((*frame.placement.facts, *((Fact.BLANKED,) if normalized.blanked else ())))
         self.without_window += NO_SUCH_WINDOW in frame.notes
         filename = frame_filename(self.task.name, index, self.image.frame_count)
         written = write(
@@ -252,10 +264,11 @@ class _FileJob:
             Status.DONE,
             written=tuple(self.written),
             frame_count=self.image.frame_count,
-            instance=self.image.instance,
+            instance=replace(self.image.instance, reasons=self.reasons),
             failures=self.failures,
             first_failure=self.first_failure,
             without_preset=self.without_preset,
+            facts=self.facts,
             without_window=self.without_window,
             remaining=self.remaining,
             patient=self.image.patient if self.written else None,
@@ -286,12 +299,12 @@ class _FileJob:
         return deque(wanted[: number + 1])
 
     def _shows_text(self, normalized: Normalized, index: int) -> bool:
-        """Whether a frame contains text: in the decoded pixels, or at full resolution if those are too small."""
+        """Whether a frame contains text that is not blanked: as decoded, or at full resolution if that is too small."""
         options = self.settings.image
         if normalized.grid.step > 1 and max(normalized.pixels.shape[:2]) < MIN_LEGIBLE_PIXELS:
             exact = replace(options, fidelity=Fidelity.EXACT)
             normalized = normalize(self.image.frame(index, exact), exact)
-        return shows_text(normalized.pixels)
+        return shows_text(blank(normalized.pixels, normalized.blanked, grid=normalized.grid))
 
     def _share(self, left: deque[int]) -> deque[int]:
         """Keep the frames decoded already; return the others for all workers."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from dicomprep.models import Outcome, Status, Written
 from dicomprep.pipeline.timing import Timer
+from dicomprep.pixels.content import Fact
 from dicomprep.storage.archives.kinds import is_archive
 from dicomprep.workspace import Workspace
 
@@ -94,6 +95,8 @@ class Result(Others):
     smallest: tuple[int, int] | None = None
     """Fewest rows and fewest columns of those images; None without any."""
     largest: tuple[int, int] | None = None
+    facts: Counter[Fact] = field(default_factory=Counter)
+    """Of those, how many were cropped, oriented or blanked, and how many were not, and why."""
     interrupted: bool = False
     statuses: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)

@@ -185,6 +185,7 @@ class RunLoop:
         result.count_images(outcome.written if outcome.keeps_images else ())
         result.without_preset += outcome.without_preset
         result.without_window += outcome.without_window
+        result.facts.update(outcome.facts)
         result.statuses[outcome.status] += 1
         if outcome.error_code is not None:
             result.codes[outcome.error_code] += 1

@@ -15,6 +15,7 @@ __all__ = [
     "Box",
     "Geometry",
     "Points",
+    "join_boxes",
     "max_halvings",
     "plan_geometry",
     "reduction_factor",
@@ -190,3 +191,8 @@ def _pairs(points: ArrayLike) -> tuple[Points, tuple[int, ...]]:
     if array.ndim == 0 or array.shape[-1] not in (2, 4):
         raise ValueError(f"points are (n, 2) and boxes (n, 4), not {array.shape}")
     return array.reshape(-1, 2), array.shape
+
+
+def join_boxes(one: Box, other: Box) -> Box:
+    """The box around two."""
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["shows_text"]
+__all__ = ["MAX_SIDE", "MIN_STROKE_CONTRAST", "scales", "shows_text", "thin_strokes"]
 
 MAX_SIDE = 1024
 """Rows or columns searched; a larger image is reduced by a whole number first: text lost by that is illegible."""
@@ -24,7 +24,7 @@ MIN_LINE_LETTERS, MAX_IMAGE_LETTERS = 4, 2000
 LETTER_ROWS = (5, 44)
 """Rows of a letter, at least and at most."""
 
-_THICKER = np.ones((7, 7), np.uint8)
+THICKER = np.ones((7, 7), np.uint8)
 """Than the strokes of letters: what is taken away by an opening with it is thin."""
 
 Boxes = NDArray[np.int32]
@@ -37,14 +37,17 @@ def shows_text(pixels: NDArray[Any]) -> bool:
     `pixels` is (rows, columns) or (rows, columns, 3), uint8 or uint16, as drawn.
     """
     return any(
-        _longest_line(_letters(cv2.morphologyEx(grayscale, way, _THICKER))) >= MIN_LINE_LETTERS
-        for grayscale in _scales(pixels)
-        for way in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)  # bright letters, dark letters
+        _longest_line(_letters(strokes)) >= MIN_LINE_LETTERS
+        for grayscale in scales(pixels)
+        for strokes in thin_strokes(grayscale)
     )
 
 
-def _scales(pixels: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
-    """The picture in gray, then at half its size, where large letters are as thin as small ones."""
+def scales(pixels: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
+    """Reduce the picture to gray, then to half its size, where large letters are as thin as small ones.
+
+    `pixels` is (rows, columns[, 3]), uint8 or uint16. Returns (rows, columns) of at most 1024, twice.
+    """
     grayscale = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
     if grayscale.ndim == 3:  # colored letters are as bright as white ones
         grayscale = cv2.max(cv2.max(grayscale[..., 0], grayscale[..., 1]), grayscale[..., 2])
@@ -53,6 +56,16 @@ def _scales(pixels: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
         shape = (grayscale.shape[1] // shrink, grayscale.shape[0] // shrink)
         if min(shape) >= 64:
             yield grayscale if shrink == 1 else cv2.resize(grayscale, shape, interpolation=cv2.INTER_AREA)
+
+
+def thin_strokes(grayscale: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """How far strokes are above what is around them, and below it: bright letters, dark letters.
+
+    `grayscale` is (rows, columns). Returns (rows, columns), twice.
+    """
+    ways = (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)
+    bright, dark = (np.asarray(cv2.morphologyEx(grayscale, way, THICKER), np.uint8) for way in ways)
+    return bright, dark
 
 
 def _letters(strokes: NDArray[np.uint8]) -> Boxes:

@@ -16,6 +16,7 @@ from dicomprep.dicom.padding import build_grayscale_transforms, is_lossy, paddin
 from dicomprep.dicom.palette import read_icc_profile, read_palette, read_supplement
 from dicomprep.dicom.patient import PatientIdentity, read_patient
 from dicomprep.dicom.pixel_data import PixelData
+from dicomprep.dicom.placement import Placer
 from dicomprep.dicom.positions import read_position
 from dicomprep.dicom.ranges import is_label_map, limit_to_grayscale, read_range
 from dicomprep.dicom.spacing import read_aspect, read_column_mm
@@ -26,6 +27,7 @@ from dicomprep.models import Frame, Instance, Pixels
 from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, reduce_resolution
 from dicomprep.pixels.codecs.registry import min_oversampling
 from dicomprep.pixels.color import apply_palette, to_grayscale
+from dicomprep.pixels.content import Placement
 from dicomprep.pixels.geometry import Geometry, max_halvings, plan_geometry, reduction_factor
 from dicomprep.pixels.intensity import (
     GrayscaleTransform,
@@ -39,6 +41,7 @@ from dicomprep.pixels.intensity import (
 )
 from dicomprep.pixels.similarity import perceptual_hash
 from dicomprep.pixels.stored import Layout
+from dicomprep.pixels.text_detection import MAX_SIDE
 from dicomprep.pixels.value_range import RangeRule, measure_range, overview_shape
 from dicomprep.storage.source import MemoryFile, SourceFile
 
@@ -102,6 +105,10 @@ class DicomImage:
         """What the header says of a frame."""
         return FrameAttributes(self._reader.header.attributes, index)
 
+    def placement(self, options: ImageOptions) -> Placement:
+        """What part of all frames is drawn under these options, and which way round."""
+        return self._reader.placer.place(options)
+
 
 def decode(file: SourceFile | MemoryFile, *, max_bytes: int, extra: tuple[str, ...] = ()) -> DicomImage:
     """Read the header of an open file (PS3.10) and make its frames, (rows, columns[, 3]), available; none is decoded.
@@ -123,7 +130,7 @@ def decode(file: SourceFile | MemoryFile, *, max_bytes: int, extra: tuple[str, .
     data = PixelData(header, pixels, layout, syntax)
     layout = data.layout
     notes = (*header.encoding.notes, *notes, *element_notes, *sampling_notes, *syntax_notes, *data.notes)
-    reader = _Reader(header, data, layout, notes, is_label_map(header.attributes))
+    reader = _Reader(header, data, layout, notes, is_label_map(header.attributes), Placer(header, data))
     return DicomImage(instance, patient, data.frame_count, layout, reader)
 
 
@@ -144,6 +151,7 @@ class _Reader:
     layout: Layout
     notes: tuple[str, ...]
     is_label_map: bool
+    placer: Placer
     options: ImageOptions = field(default_factory=ImageOptions)
     palette: tuple[NDArray[np.uint16], int] | None = None
     range: ValueRange | None = None
@@ -162,7 +170,8 @@ class _Reader:
         big_endian = self.header.encoding.big_endian
         palette, palette_notes = read_supplement(view, big_endian=big_endian) if grayscale else (self.palette, ())
         detail = FULL_DETAIL if palette else self._detail(view, grayscale)
-        decoded = self.predecoded.pop(index, None) or self.data.decode(index, detail)
+        decoded = self.predecoded.pop(index, None) or self.placer.decode(index, detail)
+        self.placer.forget(index)
         if self.layout.is_palette and self.palette is None:
             palette = self.palette = read_palette(self.header.attributes, big_endian=big_endian)
         entries, first = palette or (None, 0)
@@ -186,6 +195,7 @@ class _Reader:
             icc_profile=None if self.layout.is_grayscale else read_icc_profile(self.header.attributes),
             decoder=decoded.decoder,
             is_label_map=self.is_label_map,
+            placement=self.placer.place(self.options),
             notes=tuple(dict.fromkeys((*self.notes, *decoded.notes, *notes, *palette_notes))),
         )
 
@@ -254,6 +264,8 @@ class _Reader:
         if all(may_be_averaged(rule, bits_stored=layout.bits_stored) for rule in grayscale):
             spare = min_oversampling(self.data.syntax, bits_stored=layout.bits_stored, draft=draft)
             reduction = max_halvings(geometry, spare=spare)
+        if options.blank_text:  # it must be legible to be found
+            reduction = min(reduction, max(0, int(math.log2(max(layout.rows, layout.columns) / MAX_SIDE))))
         shrink, tolerance = reduction_factor(geometry), 0.0
         if options.depth == 8 and shrink >= MIN_HIDING_SHRINK:
             tolerance = min(map(stored_values_per_gray, grayscale), default=0.0) * (4 if draft else 1)
@@ -262,7 +274,15 @@ class _Reader:
     def _plan(self, view: FrameAttributes) -> Geometry:
         """What a thumbnail shows of a frame; InputError where that cannot be told, or is too much."""
         shape, size = (self.layout.rows, self.layout.columns), self.options.size_for(self._column_mm(view))
-        return plan_geometry(shape, aspect=read_aspect(view)[0], size=size, fit=self.options.fit)
+        placement = self.placer.place(self.options)
+        return plan_geometry(
+            shape,
+            aspect=read_aspect(view)[0],
+            size=size,
+            fit=self.options.fit,
+            region=placement.region,
+            flipped=placement.flipped,
+        )
 
     def _column_mm(self, view: FrameAttributes) -> float | None:
         """Read where a thumbnail's size depends on it."""
@@ -288,7 +308,7 @@ class _Reader:
         padding, _ = read_padding(self.header.attributes, self.layout)
         detail = FULL_DETAIL if padding else self._detail(first, ())
         try:
-            decoded = self.data.decode(0, detail)
+            decoded = self.placer.decode(0, detail)
         except InputError:
             return False
         if self._stated(first)[1] is None:
@@ -318,7 +338,7 @@ class _Reader:
             wanted = self._detail(view, ()).reduction
             further = max(0, reduction - wanted) if self.data.reduces_by_means else 0
             try:
-                decoded = self.data.decode(index, Detail(reduction - further))
+                decoded = self.placer.decode(index, Detail(reduction - further))
             except InputError:  # met again, and then reported, when the frame's turn comes
                 if next(missing, None) is None:
                     return

@@ -7,7 +7,9 @@ import numpy as np
 from dicomprep.config import ImageOptions
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.models import DecodedAs, Frame, Intensity, Normalized, Pixels
+from dicomprep.pixels.blanking import find_writing
 from dicomprep.pixels.color import apply_palette, convert_ybr_full, convert_ybr_partial, scale_color, to_srgb
+from dicomprep.pixels.geometry import Box
 from dicomprep.pixels.intensity import draw_grayscale
 from dicomprep.pixels.transform import PaletteRecord, record_grayscale
 
@@ -45,7 +47,16 @@ def normalize(frame: Frame, options: ImageOptions) -> Normalized:
         decoded,
         frame.column_mm,
         is_label_map=frame.is_label_map,
+        placement=frame.placement,
+        blanked=_find_writing(pixels, frame),
     )
+
+
+def _find_writing(pixels: Pixels, frame: Frame) -> tuple[Box, ...]:
+    """What is to be blanked, in pixels of the source."""
+    if not (frame.placement.regions or frame.placement.may_show_text) or frame.is_label_map:
+        return ()
+    return find_writing(pixels, grid=frame.grid, shape=frame.source_shape, regions=frame.placement.regions)
 
 
 def _draw_windows(frame: Frame, options: ImageOptions) -> tuple[Pixels, Intensity]:
