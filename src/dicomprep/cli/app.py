@@ -31,7 +31,8 @@ __all__ = ["app", "main"]
 
 COMMANDS = (
     *("preprocess", "status", "retry", "verify", "audit", "release", "inspect", "label", "report", "export"),
-    *("labels", "predictions", "splits", "freeze", "versions", "diff", "forget", "receive", "fetch", "series"),
+    *("labels", "predictions", "annotations", "splits", "freeze", "versions", "diff", "forget"),
+    *("receive", "fetch", "series"),
 )
 """Each is loaded when it is called: its file imports all that it needs."""
 

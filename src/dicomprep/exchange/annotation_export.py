@@ -1,0 +1,112 @@
+"""Export of annotations, in the pixels of the thumbnails that go with them or in those of the sources."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from dicomprep.database.queries import labeling
+from dicomprep.database.queries.annotations import Annotation, all_annotations, frozen_annotations
+from dicomprep.database.queries.frames import Choice, select_frames
+from dicomprep.database.queries.versions import find_version
+from dicomprep.errors import ExportError
+from dicomprep.exchange.drawings.base import NO_CLASS, DrawnImage, DrawnSet, DrawnShape, Pixels
+from dicomprep.exchange.drawings.registry import FORMATS, DrawingFormatName
+from dicomprep.exchange.pseudonyms import Pseudonyms
+from dicomprep.pixels.transform import Transform
+from dicomprep.storage.image_cache import read_image
+from dicomprep.storage.source import digest_bytes
+from dicomprep.workspace import Workspace
+
+__all__ = ["AnnotationsExported", "drawn_on", "export_annotations", "ordered_classes"]
+
+_NAMED = ("id", "filename", "split", "label", "height", "width", "transform", "thumbnail_path", "digest")
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationsExported:
+    """The result of an export."""
+
+    images: int
+    annotated: int
+    """Of these, how many have a drawing."""
+    shapes: int
+    left_out: Mapping[str, int]
+    """What has no place in the format, and how often."""
+
+
+def export_annotations(
+    workspace: Workspace,
+    format: DrawingFormatName,
+    out: Path,
+    *,
+    pixels: Pixels = Pixels.THUMBNAIL,
+    choice: Choice | None = None,
+    unlabeled: bool = False,
+) -> AnnotationsExported:
+    """Write what is drawn on images. Images without a drawing are there if they have a label, for somebody saw them.
+
+    With `unlabeled` all images are. Their names are the pseudonyms of exports. Raises ExportError where an image that
+    goes along is missing or altered.
+    """
+    module = FORMATS[format]
+    choice = choice or Choice(held=not module.NEEDS_IMAGES)
+    pseudonyms = Pseudonyms(workspace.key)
+    with workspace.reading() as connection:
+        drawn = drawn_on(connection, choice.version)
+        classes = ordered_classes(connection, drawn)
+        images = [
+            image
+            for row in chain.from_iterable(select_frames(connection, _NAMED, choice))
+            if row[0] in drawn or row[3] is not None or unlabeled
+            for image in (_image(row, drawn.get(row[0], []), pseudonyms, pixels),)
+        ]
+    images.sort(key=lambda image: image.name)
+    left_out = module.write(out, DrawnSet(images, classes, lambda image: _content(workspace, image)))
+    counts = Counter(bool(image.shapes) for image in images)
+    return AnnotationsExported(len(images), counts[True], sum(len(image.shapes) for image in images), left_out)
+
+
+def drawn_on(connection: Connection, version: str | None) -> dict[int, list[Annotation]]:
+    """All that stands, or that stood in a version, by the images that show it now."""
+    drawn: dict[int, list[Annotation]] = {}
+    frozen = None if version is None else frozen_annotations(connection, find_version(connection, version))
+    for one in all_annotations(connection) if frozen is None else (one for _, one in frozen):
+        drawn.setdefault(one.frame_id, []).append(one)
+    return drawn
+
+
+def ordered_classes(connection: Connection, drawn: Mapping[int, list[Annotation]]) -> tuple[str, ...]:
+    """The classes of drawings, of the whole data set, in the order of its classes."""
+    used = {one.drawn.label or NO_CLASS for several in drawn.values() for one in several}
+    known = [name for name in labeling.class_names(connection) if name in used]
+    return (*known, *sorted(used - {*known}))
+
+
+def _image(row: Any, drawn: list[Annotation], pseudonyms: Pseudonyms, pixels: Pixels) -> DrawnImage:  # noqa: ANN401
+    _, filename, split, _, height, width, text, path, digest = row
+    transform = Transform.from_json(text)
+    change = transform.to_thumbnail if pixels is Pixels.THUMBNAIL else None
+    size = (height, width) if change else transform.geometry.source_shape
+    ending = Path(path).suffix
+    shapes = ((one, one.drawn.shape if change is None else one.drawn.shape.mapped(change)) for one in drawn)
+    name = f"{pseudonyms.of_image(filename).decode()}{ending}"
+    return DrawnImage(name, split, size, tuple(DrawnShape.of(one, shape) for one, shape in shapes), path, digest)
+
+
+def _content(workspace: Workspace, image: DrawnImage) -> bytes:
+    place = workspace.images.where(image.thumbnail_path)
+    try:
+        content = read_image(workspace.images, image.thumbnail_path, image.digest)
+    except OSError as error:
+        raise ExportError(f"The image {place} cannot be read: {error.strerror}. {_REPAIR}") from error
+    if digest_bytes(content) != image.digest:
+        raise ExportError(f"The image {place} is not what was recorded. {_REPAIR}")
+    return content
+
+
+_REPAIR = "`dicomprep verify --repair` restores missing and damaged images."

@@ -1,0 +1,1 @@
+"""Annotations as other programs have them: one module a format."""
