@@ -125,6 +125,10 @@ REGION = {"RegionSpatialFormat": 1, "PhysicalUnitsXDirection": 3, "PhysicalUnits
         ({"SequenceOfUltrasoundRegions": [{**REGION, "PhysicalDeltaX": 0.0}]}, None),
         ({"PixelAspectRatio": [1, 1]}, None),
         ({"PixelSpacing": [0, 0]}, None),
+        ({"PixelSpacing": ["1e308", "1e308"]}, None),
+        ({"ImagerPixelSpacing": ["1e-308", "1e-308"]}, None),
+        ({"SequenceOfUltrasoundRegions": [{**REGION, "PhysicalDeltaX": float("nan")}]}, None),
+        ({"SequenceOfUltrasoundRegions": [{**REGION, "PhysicalDeltaX": float("inf")}]}, None),
         ({}, None),
     ],
 )
@@ -138,6 +142,16 @@ def test_the_spacing_is_what_the_header_says(tmp_path: Path, said: dict[str, Any
         process_dicom(path, spacing=1)
     assert caught.value.code == "no_spacing"
     assert len(process_dicom(path, size="native")) == 1
+
+
+def test_a_spacing_that_makes_images_without_bounds_is_refused(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a.dcm", PixelSpacing=[9000, 9000])
+    with pytest.raises(InputError, match="too large; limit it with --size max=") as caught:
+        process_dicom(path, spacing=0.2)
+    assert caught.value.code == "limit_exceeded"
+    for size, shape in (("max=300", (300, 225)), ("300x200", (300, 200))):
+        (frame,) = process_dicom(path, spacing=0.2, size=size)
+        assert frame.array.shape == shape
 
 
 def test_a_frame_without_spacing_fails_alone(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ MAX_ASPECT = 20.0
 """Height over width of a pixel, or width over height; what claims more is a mistake."""
 
 
+MIN_MM, MAX_MM = 1e-6, 1e4
+"""Of a pixel, from which a size can be made; what claims less or more is a mistake."""
+
 TISSUE, CENTIMETERS = 1, 3
 """Region Spatial Format of an ultrasound region of tissue in two dimensions, and the unit of its deltas (PS3.3
 C.8.5.5.1.1, C.8.5.5.1.15)."""
@@ -76,11 +79,16 @@ def read_aspect(frame: FrameAttributes) -> tuple[float, Notes]:
 def read_column_mm(frame: FrameAttributes) -> float | None:
     """From one column to the next in mm: by the frame's spacing, else by ultrasound regions that all agree (C.8.5.5).
 
-    Of a projection it is that at the detector unless Pixel Spacing says more (PS3.3 10.7.1.3). None where nothing says.
+    Of a projection it is that at the detector unless Pixel Spacing says more (PS3.3 10.7.1.3). None where nothing says,
+    or what cannot be.
     """
     spacing, _ = read_spacing(frame)
-    if spacing is not None and spacing.is_in_mm:
-        return spacing.columns
+    column_mm = spacing.columns if spacing is not None and spacing.is_in_mm else _read_ultrasound_mm(frame, spacing)
+    return column_mm if column_mm is not None and MIN_MM <= column_mm <= MAX_MM else None
+
+
+def _read_ultrasound_mm(frame: FrameAttributes, spacing: Spacing | None) -> float | None:
+    """The width of a pixel by all regions of tissue, if they agree, with pixels of the shape that is stated."""
     height = 1.0 if spacing is None else spacing.rows / spacing.columns
     widths = [width for region in frame.root.items("SequenceOfUltrasoundRegions") for width in _widths(region, height)]
     if not widths or max(widths) > min(widths) * (1 + DELTA_TOLERANCE):
