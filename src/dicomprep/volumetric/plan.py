@@ -1,5 +1,6 @@
 """The parts of a series, from what is recorded of it; headers are read where that does not tell images apart."""
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +22,12 @@ from dicomprep.volumetric.records import RecordedSeries, SourceRecord, read_seri
 from dicomprep.volumetric.sources import MAX_FILE_BYTES, read_sources
 from dicomprep.workspace import Workspace
 
-__all__ = ["Part", "plan_series", "read_place"]
+__all__ = ["Part", "plan_series", "read_place", "recorded_parts"]
 
 _NUMBERS = ("echo_time_ms", "inversion_time_ms", "temporal_position", "cardiac_phase_percent", "trigger_time_ms")
 _DIVIDING = ("image_type", "kernel", *_NUMBERS, "acquisition_number")
 _COLUMNS = (
-    *("frame_number", "instance_number", "name", "frame_count", "transform", "b_values", *_DIVIDING),
+    *("file_id", "frame_number", "instance_number", "name", "frame_count", "transform", "b_values", *_DIVIDING),
     *("row_spacing_mm", "column_spacing_mm", "image_orientation", "image_position"),
 )
 
@@ -64,6 +65,19 @@ def plan_series(workspace: Workspace, series_key: str) -> tuple[Part, ...]:
         parts = divide(images)
     sources = recorded.sources
     return tuple(Part(series_key, name, tuple(members), _of_files(sources, members)) for name, members in parts)
+
+
+def recorded_parts(workspace: Workspace, series_key: str) -> list[str]:
+    """The names of the parts, as far as records tell them apart: none where that needs a header. Nothing is opened."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # whoever asks has been warned
+            rows = read_series(workspace, series_key, _COLUMNS).rows
+    except ExportError:  # there is no such series
+        return []
+    if not rows or any(row["frame_count"] > 1 for row in rows):
+        return []
+    parts = divide(list(map(_image, rows)))
+    return [] if any(is_doubled(members) for _, members in parts) else [name for name, _ in parts]
 
 
 def _of_files(sources: Mapping[int, SourceRecord], images: Sequence[ImageOfSeries]) -> dict[int, SourceRecord]:

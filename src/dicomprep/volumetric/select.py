@@ -1,6 +1,5 @@
 """`dicomprep.volume` and `dicomprep.volumes`: a series, or its parts, by thumbnails or by values of the sources."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 
 from dicomprep.config import DEFAULT_DB
@@ -8,7 +7,7 @@ from dicomprep.dicom.quantities import Values
 from dicomprep.errors import ConfigError, ExportError
 from dicomprep.volumetric.display import stack_thumbnails
 from dicomprep.volumetric.load import load_part
-from dicomprep.volumetric.plan import Part, plan_series
+from dicomprep.volumetric.plan import Part, plan_series, recorded_parts
 from dicomprep.volumetric.volume import Volume
 from dicomprep.workspace import Database, Workspace
 
@@ -77,18 +76,10 @@ def _stack(workspace: Workspace, series_key: str, part: str | None) -> Volume:
     try:
         return stack_thumbnails(workspace, series_key)
     except ExportError as error:
-        parts = _parts_or_none(workspace, series_key)
+        parts = recorded_parts(workspace, series_key)
         if len(parts) < 2:
             raise
-        raise ExportError(f"{error} Its parts, for part=: {', '.join(part.name for part in parts)}.") from error
-
-
-def _parts_or_none(workspace: Workspace, series_key: str) -> Sequence[Part]:
-    try:
-        with warnings.catch_warnings(action="ignore"):  # they have been given
-            return plan_series(workspace, series_key)
-    except ExportError:
-        return ()
+        raise ExportError(f"{error} Its parts, for part=: {', '.join(parts)}.") from error
 
 
 def _require_values(values: str) -> None:
