@@ -123,36 +123,44 @@ def _tables(rows: Rows, kind: Format, layout: Layout, splits: Sequence[str]) -> 
         formats = rows.formats()
         patterns = [f"{split}/*{one.ending}" for split in splits for one in formats]
         sets.append(_file_set("files", _media_type(formats), patterns))
-        content = {"fileSet": {"@id": "files"}, "extract": {"fileProperty": "content"}}
-        file = {"fileSet": {"@id": "files"}, "extract": {"fileProperty": "filename"}}
-        name = _column("file_name") | {"transform": {"regex": "^(?:.*/)?([^/]+)$"}}
-        fields = [
-            _field("images", "file_name", "sc:Text", name) | {"references": file},
-            *fields,
-            _field("images", "image", _type_of(formats), content),
-        ]
+        fields = _with_files(fields, formats)
     return sets, [_records("images", fields)]
+
+
+def _with_files(fields: Sequence[Node], formats: Sequence[ImageFormat]) -> list[Node]:
+    """Fields of a table and of the images whose files it names; of arrays their names alone."""
+    name = _field("images", "file_name", "sc:Text", _column("file_name") | _LAST_PART)
+    if not _are_images(formats):
+        return [name, *fields]
+    content = {"fileSet": {"@id": "files"}, "extract": {"fileProperty": "content"}}
+    file = {"fileSet": {"@id": "files"}, "extract": {"fileProperty": "filename"}}
+    return [name | {"references": file}, *fields, _field("images", "image", "sc:ImageObject", content)]
+
+
+_LAST_PART: Node = {"transform": {"regex": "^(?:.*/)?([^/]+)$"}}
 
 
 def _media_type(formats: Sequence[ImageFormat]) -> str:
     return formats[0].media_type if len(formats) == 1 else "image/*"
 
 
-def _type_of(formats: Sequence[ImageFormat]) -> str:
-    """What readers take it for: an array is no image to them."""
-    return "sc:Text" if ImageFormat.NPY in formats else "sc:ImageObject"
+def _are_images(formats: Sequence[ImageFormat]) -> bool:
+    """Whether readers of Croissant can decode them: they know no arrays."""
+    return ImageFormat.NPY not in formats
 
 
 def _archives(rows: Rows, shards: Sequence[Shard], splits: Sequence[str]) -> tuple[list[Node], list[Node]]:
     """For each split a set of images, and one of what is said of them."""
     sets, records = [], []
     formats = rows.formats()
-    images = ("image", [f"*{one.ending}" for one in formats], _media_type(formats), _type_of(formats))
+    images = ("image", [f"*{one.ending}" for one in formats], _media_type(formats), "sc:ImageObject")
     for split in splits:
         files = [shard.file for shard in shards if shard.split == split]
         for name, patterns, encoding, data_type in (images, *_MEMBERS):
             one = f"{split}_{name}"
             sets.append(_file_set(f"{one}_files", encoding, patterns, files))
+            if name == "image" and not _are_images(formats):
+                continue
             source = {"fileSet": {"@id": f"{one}_files"}}
             key = source | {"extract": {"fileProperty": "filename"}, "transform": {"regex": r"^([^.]+)\."}}
             content = source | {"extract": {"fileProperty": "content"}}
