@@ -107,6 +107,16 @@ def test_an_image_of_its_own_size_is_the_source(tmp_path: Path, size: str) -> No
     assert labels.array.shape == (120, 200)
 
 
+@pytest.mark.parametrize("size", ["native", 64])
+@pytest.mark.parametrize("color", [False, True])
+def test_an_image_is_the_callers_own(tmp_path: Path, size: int | str, *, color: bool) -> None:
+    pixels = np.full((64, 64, 3) if color else (64, 64), 9, np.uint8)
+    path = make_dicom(tmp_path / "a.dcm", pixels, color=color)
+    (frame,) = process_dicom(path, size=size)
+    frame.array[:] = 0
+    assert not frame.array.any()
+
+
 REGION = {"RegionSpatialFormat": 1, "PhysicalUnitsXDirection": 3, "PhysicalUnitsYDirection": 3,
           "PhysicalDeltaX": 0.05, "PhysicalDeltaY": -0.05}  # fmt: skip
 

@@ -104,11 +104,12 @@ def place(pixels: NDArray[Any], geometry: Geometry, *, grid: Grid = EVERY_PIXEL,
 
 
 def _put_on_canvas(scaled: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
-    """Flip what was scaled, and put it where it belongs."""
+    """Flip what was scaled, and put it where it belongs. What is returned may be written to, unlike bytes of a file."""
     down, right = (-1 if flipped else 1 for flipped in geometry.flipped)
     scaled = scaled[::down, ::right]
     if geometry.scaled_shape == geometry.canvas_shape:
-        return np.ascontiguousarray(scaled)
+        picture = np.ascontiguousarray(scaled)
+        return picture if picture.flags.writeable else picture.copy()
     canvas = np.zeros((*geometry.canvas_shape, *scaled.shape[2:]), scaled.dtype)
     (top, left), (rows, columns) = geometry.offset, geometry.scaled_shape
     canvas[top : top + rows, left : left + columns] = scaled
