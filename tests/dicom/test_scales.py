@@ -62,6 +62,12 @@ def test_units_are_terms(tmp_path: Path, attributes: dict[str, Any], unit: str) 
         ({"Units": "BQML", "DecayCorrection": "NONE"} | INJECTED, None),
         ({"Units": "BQML", "DecayCorrection": "ADMIN"} | INJECTED | {"PatientWeight": None}, None),
         ({"Units": "BQML", "DecayCorrection": "ADMIN"} | INJECTED | {"CorrectedImage": ["ATTN"]}, None),
+        (
+            {"Units": "BQML", "DecayCorrection": "ADMIN"}
+            | INJECTED
+            | {"RadiopharmaceuticalInformationSequence": [DRUG | {"RadionuclideTotalDose": "1e-320"}]},
+            None,
+        ),
         ({"Units": "GML"}, 1.0),
         ({"Units": "CNTS"} | INJECTED, None),
     ],
@@ -120,6 +126,9 @@ def test_spacing_is_in_mm_or_not_given(
         ({"CineRate": 30, "FrameTime": 40}, 30),
         ({"FrameTimeVector": [0, 50, 50]}, 20),
         ({"FrameTime": 0}, None),
+        ({"FrameTime": "1e-300"}, None),
+        ({"FrameTimeVector": ["1e308", "1e308"], "FrameTime": 40}, 25),
+        ({"FrameTimeVector": ["1e308", "1e308"]}, None),
         ({"FrameTime": 0, "FrameTimeVector": [0, -1]}, None),
         ({}, None),
     ],

@@ -314,3 +314,25 @@ def test_no_state_of_the_viewer_keeps_anybody_out(pages: Pages, opened: Opened) 
     expect(page.locator("canvas")).to_have_count(2)
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_window_in_units_goes_on_to_other_series(pages: Pages, opened: Opened) -> None:
+    page = opened(f"{pages.origin}/who")
+    kept = page.evaluate("""async () => {
+      const { Windows } = await import("/static/window.js");
+      const windows = new Windows();
+      const seen = [];
+      const use = (...kind) => (windows.use(...kind), seen.push(windows.current && windows.current[0]));
+      use("CT", "HU", 1);
+      windows.current = [-600, 1500];
+      use("CT", "HU", 2);
+      use("MR", "", 3);
+      windows.current = [500, 900];
+      use("MR", "", 3);
+      use("MR", "", 4);
+      use("CT", "HU", 5);
+      windows.reset();
+      use("CT", "HU", 6);
+      return seen;
+    }""")
+    assert kept == [None, -600, None, 500, None, -600, None]

@@ -6,6 +6,7 @@ Texts are of closed vocabularies: a header that says a name in place of a unit h
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
 from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.grayscale import FrameAttributes
@@ -35,6 +36,9 @@ UNITS = {
 
 MIN_COSINE = 0.2
 """Of a direction with an axis of the patient from which it is named by that, too (78 degrees)."""
+
+MIN_RATE, MAX_RATE = 0.05, 1000.0
+"""Frames per second; beyond them it is a mistake."""
 
 _AXES = ("LR", "PA", "HF")
 """Both ends of each axis, the positive one first (PS3.3 C.7.6.2.1.1)."""
@@ -92,7 +96,7 @@ def _read_suv_factor(frame: FrameAttributes) -> float | None:
         _, factor, _ = read_suv(frame)
     except (ExportError, InputError):
         return None
-    return float(f"{factor:.6g}")
+    return float(f"{factor:.6g}") if isfinite(factor) else None
 
 
 def _read_directions(frame: FrameAttributes) -> tuple[str, str] | None:
@@ -123,6 +127,7 @@ def _read_rate(root: Attributes) -> float | None:
             values = [value for value in root.numbers(keyword) if value > 0]
         except InputError:
             continue
-        if values:
-            return float(f"{to_rate(sum(values) / len(values)):.4g}")
+        rate = to_rate(sum(values) / len(values)) if values else 0.0
+        if MIN_RATE <= rate <= MAX_RATE:
+            return float(f"{rate:.4g}")
     return None

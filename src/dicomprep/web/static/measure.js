@@ -24,6 +24,8 @@ export function measureShape(frame, points) {
   return `${plain(degrees > 180 ? 360 - degrees : degrees, 4)}°`;
 }
 
+const keyOf = ({ id, frame }) => `${id} ${frame}`;
+
 export class Measure {
   cursor = null; // where the next point would be, in the image
   #kind = null;
@@ -51,8 +53,8 @@ export class Measure {
   add(slice, frame, place) {
     this.#points.push(place);
     if (this.#points.length < POINTS[this.#kind]) return "";
-    const shapes = this.#shapes.get(slice) ?? [];
-    this.#shapes.set(slice, [...shapes, this.#points]);
+    const key = keyOf(slice);
+    this.#shapes.set(key, [...(this.#shapes.get(key) ?? []), this.#points]);
     const said = `${this.#kind} ${measureShape(frame, this.#points)}`;
     this.#points = [];
     return said;
@@ -75,8 +77,7 @@ export class Measure {
 
   /** Take back the newest point, else the newest shape. */
   remove(slice) {
-    if (this.#points.pop()) return;
-    this.#shapes.get(slice)?.pop();
+    if (!this.#points.pop() && slice) this.#shapes.get(keyOf(slice))?.pop();
   }
 
   clear() {
@@ -88,7 +89,7 @@ export class Measure {
   draw(slice, frame, [width, height]) {
     this.layer.setAttribute("viewBox", `${-width / 2} ${-height / 2} ${width} ${height}`);
     const begun = this.#points.length && this.cursor ? [[...this.#points, this.cursor]] : [];
-    const shapes = [...(this.#shapes.get(slice) ?? []), ...begun];
+    const shapes = [...(this.#shapes.get(keyOf(slice)) ?? []), ...begun];
     const drawn = shapes.flatMap((points) => this.#shape(frame, points));
     if (this.active && this.cursor) drawn.push(this.#cross(this.cursor));
     this.layer.replaceChildren(...drawn);

@@ -96,7 +96,7 @@ export class Pair {
   #add() {
     const viewer = new Viewer();
     const number = this.#viewers.push(viewer) - 1;
-    if (!number) viewer.label = this.label;
+    if (!number) viewer.name(this.label);
     viewer.act = (name) => (name === "compare" ? this.compare() : viewer.run(name));
     viewer.moved = () => this.#follow(viewer);
     viewer.element.addEventListener("pointerdown", () => this.#activate(this.#viewers.indexOf(viewer)));

@@ -3,17 +3,13 @@
 // As long as no window is chosen a slice looks as its thumbnail does.
 
 import { Cine } from "./cine.js";
-import { describeFrame, describeValue, nameImage, nameSlice } from "./describe.js";
 import { ARROWS, findAct } from "./keys.js";
-import { Measure } from "./measure.js";
-import { Overlay } from "./overlay.js";
 import { make } from "./page.js";
 import { Pointer } from "./pointer.js";
+import { Screen } from "./screen.js";
 import { Stack } from "./stack.js";
 import { Tags } from "./tags.js";
 import { TOOLS, Toolbar } from "./toolbar.js";
-import { View } from "./view.js";
-import { Windows } from "./window.js";
 
 const PAGE = 10;
 const DRAG_PIXELS = [4, 24]; // of a slice, in long and in short series
@@ -22,34 +18,25 @@ const TAP_PIXELS = 4;
 export class Viewer {
   moved = () => {}; // the slice that is wanted has changed
   act = (name) => this.run(name); // what a button does
-  label = ""; // what the page calls the slice that was opened; empty where it is of no importance
 
   #stack = null;
   #number = 0; // of stacks
   #at = 0;
-  #shown = null; // {number, slice, frame}: what is on the screen
-  #view = new View();
-  #windows = new Windows();
-  #measure = new Measure(this.#view);
-  #overlay = new Overlay();
+  #screen;
   #tags = new Tags();
   #cine = new Cine(() => this.#advance(), () => this.#showTools());
   #tool = null; // null: what suits the series
   #dragged = 0;
   #due = false;
-  #image = null;
-  #said = "";
-  #under = null; // the pointer, in the field
 
   constructor() {
-    this.canvas = make("canvas", { className: "source" });
-    this.canvas.setAttribute("role", "img");
     this.toolbar = new Toolbar((name) => this.act(name), (number) => this.#choose(number));
-    const layers = [this.canvas, this.#measure.layer, this.#overlay.element, this.#tags.element];
-    this.field = make("div", { className: "field" }, ...layers);
+    this.#screen = new Screen(this.toolbar.readout);
+    this.field = this.#screen.field;
+    this.field.append(this.#tags.element);
     this.element = make("div", { className: "viewer" }, this.field, this.toolbar.element);
     this.pointer = new Pointer(this.field, this.#acts());
-    this.field.addEventListener("dblclick", () => this.#measure.active || this.#change(() => this.#view.fit()));
+    this.field.addEventListener("dblclick", () => this.#screen.measure.active || this.run("fit"));
     this.toolbar.slider.addEventListener("input", () => this.turn(Number(this.toolbar.slider.value)));
     this.toolbar.slider.addEventListener("change", () => this.toolbar.slider.blur());
     new ResizeObserver(() => this.#redraw()).observe(this.field);
@@ -62,6 +49,11 @@ export class Viewer {
     if (known >= 0) this.#at = this.#stack.home = known;
     else this.#begin(new Stack(id, frame, digest));
     return this.#show(0);
+  }
+
+  /** Call the slice that is opened so, once another one is seen. */
+  name(label) {
+    this.#screen.label = label;
   }
 
   /** Nothing is loaded any more. */
@@ -91,10 +83,10 @@ export class Viewer {
   /** Do what a key says; whether it says anything here. */
   press(key, code = "") {
     if (!this.#stack) return false;
-    if (this.#measure.active && this.#shown && Object.hasOwn(ARROWS, key)) {
-      this.#change(() => this.#measure.moveCursor(ARROWS[key], this.#center));
-    } else if (this.#measure.active && this.#shown && key === "Enter") {
-      this.#change(() => this.#point(this.#measure.cursor ?? this.#center));
+    if (this.#screen.measure.active && this.#screen.shown && Object.hasOwn(ARROWS, key)) {
+      this.#change(() => this.#screen.measure.moveCursor(ARROWS[key], this.#screen.center));
+    } else if (this.#screen.measure.active && this.#screen.shown && key === "Enter") {
+      this.#change(() => this.#screen.point(this.#screen.measure.cursor ?? this.#screen.center));
     } else {
       const act = findAct(key, code);
       if (act === undefined) return false;
@@ -109,7 +101,7 @@ export class Viewer {
     if (TOOLS.includes(act)) this.#use(act);
     else this.#deeds[act]();
     this.#showTools();
-    if (this.#shown) this.#redraw();
+    if (this.#screen.shown) this.#redraw();
   }
 
   get #deeds() {
@@ -122,19 +114,19 @@ export class Viewer {
       first: () => this.turn(0),
       last: () => this.turn(this.#stack.slices.length - 1),
       home: () => this.turn(this.#stack.home),
-      play: () => this.#stack.slices.length > 1 && this.#cine.toggle(this.#shown?.frame.frames_per_second),
+      play: () => this.#stack.slices.length > 1 && this.#cine.toggle(this.#screen.shown?.frame.frames_per_second),
       stop: () => this.#use(null),
-      remove: () => this.#measure.remove(this.#shown?.slice),
+      remove: () => this.#screen.measure.remove(this.#screen.shown?.slice),
       default: () => this.#choose(0),
-      full: () => this.#choose((this.#shown?.frame.presets.length ?? 0) + 1),
-      invert: () => (this.#windows.inverted = !this.#windows.inverted),
-      sideways: () => this.#view.flip(true),
-      upside: () => this.#view.flip(false),
-      rotate: () => this.#view.rotate(),
-      zoom: () => this.#view.step(),
-      fit: () => this.#view.fit(),
-      true: () => this.#view.trueSize(),
-      tags: () => this.#tags.toggle(this.#shown?.slice),
+      full: () => this.#choose((this.#screen.shown?.frame.presets.length ?? 0) + 1),
+      invert: () => (this.#screen.windows.inverted = !this.#screen.windows.inverted),
+      sideways: () => this.#screen.view.flip(true),
+      upside: () => this.#screen.view.flip(false),
+      rotate: () => this.#screen.view.rotate(),
+      zoom: () => this.#screen.view.step(),
+      fit: () => this.#screen.view.fit(),
+      true: () => this.#screen.view.trueSize(),
+      tags: () => this.#tags.toggle(this.#screen.shown?.slice),
       reset: () => this.#reset(),
     };
   }
@@ -147,33 +139,31 @@ export class Viewer {
         return event.button === 1 || event.shiftKey ? "pan" : this.#dragTool;
       },
       drag: (tool, by, at) => this.#drag(tool, by, at),
-      pinch: (factor, at, by) => this.#change(() => (this.#view.magnify(factor, at), this.#view.pan(by))),
+      pinch: (factor, at, by) => this.#change(() => (this.#screen.view.magnify(factor, at), this.#screen.view.pan(by))),
       wheel: (step, event) => {
         if (this.#stack.slices.length > 1 && !event.ctrlKey) this.turn(this.#at + step);
-        else this.#change(() => this.#view.magnify(step > 0 ? 0.8 : 1.25, this.pointer.at(event)));
+        else this.#change(() => this.#screen.view.magnify(step > 0 ? 0.8 : 1.25, this.pointer.at(event)));
       },
-      point: (tool, at) => this.#isMeasuring(tool) && this.#change(() => this.#point(this.#view.toImage(at))),
+      point: (tool, at) => {
+        if (this.#isMeasuring(tool)) this.#change(() => this.#screen.point(this.#screen.view.toImage(at)));
+      },
       lift: (tool, at, dragged) => {
-        const place = this.#view.toImage(at);
-        const continues = dragged && this.#isMeasuring(tool) && this.#measure.continues(place, TAP_PIXELS);
-        if (continues) this.#change(() => this.#point(place));
+        const place = this.#screen.view.toImage(at);
+        const continues = dragged && this.#isMeasuring(tool) && this.#screen.measure.continues(place, TAP_PIXELS);
+        if (continues) this.#change(() => this.#screen.point(place));
       },
-      hover: (at) => this.#shown && this.#hover(at),
+      hover: (at) => this.#change(() => this.#screen.hover(at), !this.#screen.measure.active),
     };
   }
 
   #isMeasuring(tool) {
-    return this.#measure.active && tool === this.#tool && this.#shown !== null;
+    return this.#screen.measure.active && tool === this.#tool && this.#screen.shown !== null;
   }
 
   get #dragTool() {
     if (this.#tool === "scroll" && this.#stack?.slices.length < 2) return "pan";
     if (this.#tool || this.#stack?.slices.length > 1) return this.#tool ?? "scroll";
-    return this.#shown?.frame.kind === "gray" ? "window" : "pan";
-  }
-
-  get #center() {
-    return [this.#shown.frame.columns / 2, this.#shown.frame.rows / 2];
+    return this.#screen.shown?.frame.kind === "gray" ? "window" : "pan";
   }
 
   #begin(stack) {
@@ -181,10 +171,8 @@ export class Viewer {
     Object.assign(stack, { number: (this.#number += 1) });
     this.#stack = stack;
     this.#at = 0;
-    this.#shown = null;
-    this.#said = "";
-    delete this.canvas.dataset.slices;
-    this.#view.fit();
+    this.#screen.clear();
+    delete this.#screen.canvas.dataset.slices;
     this.#showTools();
     stack.learn().then(() => this.#learned(stack), () => {});
   }
@@ -192,8 +180,7 @@ export class Viewer {
   #learned(stack) {
     if (this.#stack !== stack) return;
     this.#at = stack.home;
-    if (this.#shown) Object.assign(this.#shown, { number: stack.home, slice: stack.slices[stack.home] });
-    this.canvas.dataset.slices = stack.slices.length;
+    this.#screen.canvas.dataset.slices = stack.slices.length;
     stack.prefetch(this.#at, 0);
     this.#showTools();
     this.#redraw();
@@ -204,7 +191,7 @@ export class Viewer {
   async #show(direction) {
     const stack = this.#stack;
     const slice = stack.slices[this.#at];
-    if (!this.#shown) this.toolbar.readout.textContent = "Loading…";
+    if (!this.#screen.shown) this.toolbar.readout.textContent = "Loading…";
     stack.prefetch(this.#at, direction);
     this.toolbar.slider.value = this.#at;
     if (stack.get(this.#at) && direction) {
@@ -218,18 +205,9 @@ export class Viewer {
       this.#draw(frame);
       return true;
     } catch (error) {
-      if (isWanted()) this.#fail(error.message);
+      if (isWanted()) this.#screen.fail(error.message);
       return false;
     }
-  }
-
-  #fail(message) {
-    this.#shown = null;
-    this.canvas.width = this.canvas.height = 1;
-    this.canvas.setAttribute("aria-label", message);
-    this.#overlay.clear();
-    this.#measure.layer.replaceChildren();
-    this.toolbar.readout.textContent = message;
   }
 
   #advance() {
@@ -245,10 +223,10 @@ export class Viewer {
     return true;
   }
 
-  #change(deed) {
-    if (!this.#shown) return;
+  #change(deed, isDrawn = false) {
+    if (!this.#screen.shown) return;
     deed();
-    this.#redraw();
+    if (!isDrawn) this.#redraw();
   }
 
   #redraw() {
@@ -260,77 +238,23 @@ export class Viewer {
     });
   }
 
-  #draw(frame = this.#stack.get(this.#at)) {
-    if (frame) this.#shown = { number: this.#at, slice: this.#stack.slices[this.#at], frame };
-    if (!this.#shown) return;
-    this.#windows.use(this.#shown.frame.modality, this.#shown.frame.unit, this.#stack.number);
-    this.#paint(this.#shown.frame);
-    this.#lay();
-    this.#name();
-    this.#tags.follow(this.#shown.slice);
-  }
-
-  #paint(frame) {
-    if (this.canvas.width !== frame.columns || this.canvas.height !== frame.rows || !this.#image) {
-      this.canvas.width = frame.columns;
-      this.canvas.height = frame.rows;
-      this.#image = new ImageData(frame.columns, frame.rows);
-    }
-    this.#windows.paint(frame, new Uint32Array(this.#image.data.buffer));
-    this.canvas.getContext("2d", { alpha: false }).putImageData(this.#image, 0, 0);
-    this.canvas.dataset.frame = this.#shown.slice.frame;
-    this.canvas.dataset.slice = this.#shown.number;
-  }
-
-  #lay() {
-    const { frame, slice } = this.#shown;
-    const { width, height } = this.field.getBoundingClientRect();
-    this.#view.measure([frame.columns, frame.rows, frame.aspect], [width, height]);
-    this.#view.place(this.canvas);
-    this.#measure.draw(slice, frame, [width, height]);
-    const window = this.#windows.describe(frame);
-    this.#overlay.draw({ slice: nameSlice(this.#which, this.label), window, frame, view: this.#view, width });
-  }
-
-  /** Which slice is on the screen. */
-  get #which() {
-    return { number: this.#shown.number, count: this.#stack.slices.length, home: this.#stack.home };
-  }
-
-  #name() {
-    const { frame } = this.#shown;
-    this.canvas.setAttribute("aria-label", nameImage(frame, this.#which, this.#windows.describe(frame)));
-    this.toolbar.offer(this.#windows.names(frame), frame.kind === "rgb");
-    if (!this.#windows.current) this.toolbar.presets.value = 0;
-    this.#say();
-  }
-
-  #say() {
-    const { frame } = this.#shown;
-    const parts = describeFrame(frame, this.#which, this.#windows.describe(frame), !this.#windows.current);
-    const value = this.#under && describeValue(frame, this.#view.toImage(this.#under));
-    this.toolbar.readout.textContent = [...parts, this.#said, value].filter(Boolean).join(" · ");
-  }
-
-  #hover(at) {
-    this.#under = at;
-    this.#say();
-    if (!this.#measure.active || !at) return;
-    this.#measure.cursor = this.#view.toImage(at);
-    this.#redraw();
-  }
-
-  #point(place) {
-    this.#measure.cursor = place;
-    this.#said = this.#measure.add(this.#shown.slice, this.#shown.frame, place);
+  #draw(loaded = this.#stack.get(this.#at)) {
+    const { slices, home, number: series } = this.#stack;
+    const number = loaded ? this.#at : this.#screen.shown && slices.indexOf(this.#screen.shown.slice);
+    const frame = loaded ?? this.#screen.shown?.frame;
+    if (!frame || number < 0) return; // of a moment ago, when the series was not known
+    this.#screen.draw({ slice: slices[number], frame, number, count: slices.length, home }, series);
+    this.toolbar.offer(this.#screen.windows.names(frame), frame.kind === "rgb");
+    if (!this.#screen.windows.current) this.toolbar.presets.value = 0;
+    this.#tags.follow(slices[number]);
   }
 
   #drag(tool, by, at) {
-    if (!this.#shown) return;
-    this.#under = at;
-    if (this.#isMeasuring(tool)) this.#measure.cursor = this.#view.toImage(at);
-    else if (tool === "pan") this.#view.pan(by);
-    else if (tool === "window" && this.#shown.frame.kind === "gray") this.#windows.drag(this.#shown.frame, by);
+    const { shown, view, windows } = this.#screen;
+    if (!shown) return;
+    this.#screen.hover(at);
+    if (tool === "pan") view.pan(by);
+    else if (tool === "window" && shown.frame.kind === "gray") windows.drag(shown.frame, by);
     else if (tool === "scroll") this.#scroll(by[1]);
     this.#redraw();
   }
@@ -346,28 +270,25 @@ export class Viewer {
 
   /** The default window, one of the presets, or the full range. */
   #choose(number) {
-    if (!this.#shown || !this.#windows.choose(this.#shown.frame, number)) return;
+    if (!this.#screen.shown || !this.#screen.windows.choose(this.#screen.shown.frame, number)) return;
     this.toolbar.presets.value = number;
     this.#redraw();
   }
 
   #use(tool) {
     this.#tool = tool;
-    this.#measure.use(tool);
+    this.#screen.measure.use(tool);
   }
 
   #reset() {
-    this.#windows.reset();
-    this.#view.reset();
-    this.#measure.clear();
-    this.#said = "";
+    this.#screen.reset();
     this.#use(null);
   }
 
   #showTools() {
     const count = this.#stack?.slices.length ?? 0;
     for (const tool of TOOLS) this.toolbar.press(tool, tool === this.#dragTool);
-    this.toolbar.press("invert", this.#windows.inverted);
+    this.toolbar.press("invert", this.#screen.windows.inverted);
     this.toolbar.press("tags", this.#tags.open);
     this.toolbar.play(this.#cine.playing, count > 1);
     this.toolbar.enable("scroll", count > 1);
