@@ -28,6 +28,7 @@ export function findPartner(one, other, offset) {
 }
 
 export class Pair {
+  painted = () => {}; // a slice has been drawn
   #viewers = [];
   #active = 0;
   #linked = true;
@@ -44,11 +45,11 @@ export class Pair {
     this.element.append(this.chooser);
   }
 
-  /** Show a frame of the file behind an image; whether it is drawn. */
+  /** Show a frame of the file behind an image; `painted` is told of it. */
   open(id, frame, digest) {
     this.#closeSecond();
     this.#image = id;
-    return this.#viewers[0].open(id, frame, digest);
+    this.#viewers[0].open(id, frame, digest);
   }
 
   /** Do what a key says; whether it says anything here. */
@@ -99,6 +100,7 @@ export class Pair {
     if (!number) viewer.name(this.label);
     viewer.act = (name) => (name === "compare" ? this.compare() : viewer.run(name));
     viewer.moved = () => this.#follow(viewer);
+    viewer.painted = (slice) => this.painted(slice);
     viewer.element.addEventListener("pointerdown", () => this.#activate(this.#viewers.indexOf(viewer)));
     viewer.element.addEventListener("wheel", () => this.#activate(this.#viewers.indexOf(viewer)), { capture: true });
     this.element.insertBefore(viewer.element, this.chooser ?? null);
@@ -149,7 +151,7 @@ export class Pair {
     return button;
   }
 
-  async #beside(one) {
+  #beside(one) {
     this.chooser.close();
     const second = this.#add();
     this.element.classList.add("two");
@@ -164,7 +166,7 @@ export class Pair {
       second.moved = () => this.#follow(second);
       this.#follow(this.#viewers[0]); // its series is known now
     };
-    await second.open(one.id, one.frame, one.digest);
+    second.open(one.id, one.frame, one.digest);
   }
 
   #tie = null;

@@ -2,6 +2,15 @@
 
 const TAP = 4; // pixels that a pointer may move and not have dragged
 
+const STEP = [4, 24]; // pixels of a drag for one slice, in long and in short series
+
+/** How many slices a drag goes on by, and by how many pixels it does; the rest counts with the next. */
+export function stepsOf(dragged, share) {
+  const pixels = Math.min(STEP[1], Math.max(STEP[0], share));
+  const count = Math.trunc(dragged / pixels);
+  return { count, pixels: count * pixels };
+}
+
 export class Pointer {
   #down = new Map();
 

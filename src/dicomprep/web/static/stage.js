@@ -79,7 +79,9 @@ export class Stage {
   /** Thumbnail or original; whether it is the original now. */
   toggleOriginal() {
     this.#original = !this.#original;
+    const seen = this.#seen;
     if (this.#item) this.show(this.#item, this.#picture);
+    this.#seen = seen; // whoever saw it has seen it
     return this.#original;
   }
 
@@ -89,12 +91,19 @@ export class Stage {
   }
 
   #open() {
-    this.#viewer ??= new Pair("to label");
+    this.#viewer ??= this.#makeViewer();
     this.place.replaceChildren(this.#viewer.element);
-    const [item, picture] = [this.#item, this.#picture];
-    this.#viewer.open(item.id, item.frame - 1, picture.dataset.digest).then((drawn) => {
-      if (drawn && this.#original) this.#painted(item, picture);
-    });
+    this.#viewer.open(this.#item.id, this.#item.frame - 1, this.#picture.dataset.digest);
+  }
+
+  #makeViewer() {
+    const viewer = new Pair("to label");
+    viewer.painted = ({ id, frame, digest }) => {
+      const [item, picture] = [this.#item, this.#picture];
+      const isIt = item?.id === id && item.frame - 1 === frame && picture.dataset.digest === digest;
+      if (isIt && this.#original) this.#painted(item, picture);
+    };
+    return viewer;
   }
 
   #transform() {

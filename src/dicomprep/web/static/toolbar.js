@@ -54,20 +54,20 @@ export class Toolbar {
     return button;
   }
 
-  press(act, on) {
+  /** What a drag does, what is on, whether slices play, how many there are, and which is wanted. */
+  show({ tool, pressed, playing, count, at }) {
+    for (const name of TOOLS) this.#press(name, name === tool);
+    for (const [name, on] of Object.entries(pressed)) this.#press(name, on);
+    for (const name of ["play", "scroll"]) this.#buttons.get(name).disabled = count < 2;
+    this.#buttons.get("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+    this.#buttons.get("play").replaceChildren(icon(playing ? "pause" : "play"));
+    this.slider.max = Math.max(0, count - 1);
+    this.slider.value = at;
+    this.slider.hidden = count < 2;
+  }
+
+  #press(act, on) {
     this.#buttons.get(act).setAttribute("aria-pressed", on);
-  }
-
-  enable(act, possible) {
-    this.#buttons.get(act).disabled = !possible;
-  }
-
-  /** Playing or pausing, where there is something to play. */
-  play(playing, possible) {
-    const button = this.#buttons.get("play");
-    this.enable("play", possible);
-    button.setAttribute("aria-label", playing ? "Pause" : "Play");
-    button.replaceChildren(icon(playing ? "pause" : "play"));
   }
 
   /** Offer the windows of a frame: its own, all of it, and those for its unit. */

@@ -5,17 +5,17 @@
 import { Cine } from "./cine.js";
 import { ARROWS, findAct } from "./keys.js";
 import { make } from "./page.js";
-import { Pointer } from "./pointer.js";
+import { Pointer, stepsOf } from "./pointer.js";
 import { Screen } from "./screen.js";
 import { Stack } from "./stack.js";
 import { Tags } from "./tags.js";
 import { TOOLS, Toolbar } from "./toolbar.js";
 
 const PAGE = 10;
-const DRAG_PIXELS = [4, 24]; // of a slice, in long and in short series
 const TAP_PIXELS = 4;
 
 export class Viewer {
+  painted = () => {}; // a slice has been drawn
   moved = () => {}; // the slice that is wanted has changed
   act = (name) => this.run(name); // what a button does
 
@@ -42,13 +42,13 @@ export class Viewer {
     new ResizeObserver(() => this.#redraw()).observe(this.field);
   }
 
-  /** Show a frame (from 0) of the file behind an image, if it is the one of this digest; whether it is drawn. */
-  async open(id, frame, digest) {
+  /** Show a frame (from 0) of the file behind an image, if it is the one of this digest. */
+  open(id, frame, digest) {
     this.#cine.stop();
     const known = this.#stack?.find(id, frame, digest) ?? -1;
     if (known >= 0) this.#at = this.#stack.home = known;
     else this.#begin(new Stack(id, frame, digest));
-    return this.#show(0);
+    this.#show(0);
   }
 
   /** Call the slice that is opened so, once another one is seen. */
@@ -187,27 +187,35 @@ export class Viewer {
     this.moved();
   }
 
-  /** Draw the slice that is wanted as soon as it is here; whether it was still wanted then. */
-  async #show(direction) {
+  /** Draw the slice that is wanted as soon as it is here. */
+  #show(direction) {
     const stack = this.#stack;
-    const slice = stack.slices[this.#at];
     if (!this.#screen.shown) this.toolbar.readout.textContent = "Loading…";
     stack.prefetch(this.#at, direction);
     this.toolbar.slider.value = this.#at;
-    if (stack.get(this.#at) && direction) {
-      this.#redraw();
-      return true;
+    if (!stack.get(this.#at)) stack.fetching ??= this.#fetch(stack).finally(() => (stack.fetching = null));
+    else if (direction) this.#redraw();
+    else this.#draw();
+  }
+
+  /** Fetch what is wanted, one slice after the other: who scrolls faster than they come sees each that does. */
+  async #fetch(stack) {
+    while (this.#stack === stack && !stack.get(this.#at)) {
+      const { id, frame, digest } = stack.slices[this.#at];
+      let loaded = null;
+      let trouble = "";
+      try {
+        loaded = await stack.load(this.#at);
+      } catch (error) {
+        trouble = error.message;
+      }
+      if (this.#stack !== stack) return;
+      const number = stack.find(id, frame, digest);
+      if (loaded) this.#draw(loaded, number);
+      else if (number === this.#at) this.#screen.fail(trouble);
+      if (number === this.#at) return;
     }
-    const isWanted = () => this.#stack === stack && stack.find(slice.id, slice.frame, slice.digest) === this.#at;
-    try {
-      const frame = await stack.load(this.#at);
-      if (!isWanted()) return false;
-      this.#draw(frame);
-      return true;
-    } catch (error) {
-      if (isWanted()) this.#screen.fail(error.message);
-      return false;
-    }
+    if (this.#stack === stack) this.#draw();
   }
 
   #advance() {
@@ -238,15 +246,18 @@ export class Viewer {
     });
   }
 
-  #draw(loaded = this.#stack.get(this.#at)) {
+  /** Draw a slice; that which is wanted, or as long as that has not come the one before again. */
+  #draw(loaded = this.#stack.get(this.#at), at = this.#at) {
     const { slices, home, number: series } = this.#stack;
-    const number = loaded ? this.#at : this.#screen.shown && slices.indexOf(this.#screen.shown.slice);
-    const frame = loaded ?? this.#screen.shown?.frame;
+    const { shown } = this.#screen;
+    const number = loaded ? at : shown && this.#stack.find(shown.slice.id, shown.slice.frame, shown.slice.digest);
+    const frame = loaded ?? shown?.frame;
     if (!frame || number < 0) return; // of a moment ago, when the series was not known
     this.#screen.draw({ slice: slices[number], frame, number, count: slices.length, home }, series);
     this.toolbar.offer(this.#screen.windows.names(frame), frame.kind === "rgb");
     if (!this.#screen.windows.current) this.toolbar.presets.value = 0;
     this.#tags.follow(slices[number]);
+    this.painted(slices[number]);
   }
 
   #drag(tool, by, at) {
@@ -260,12 +271,9 @@ export class Viewer {
   }
 
   #scroll(down) {
-    const [least, most] = DRAG_PIXELS;
-    const pixels = Math.min(most, Math.max(least, this.field.clientHeight / this.#stack.slices.length));
-    this.#dragged += down;
-    const steps = Math.trunc(this.#dragged / pixels);
-    this.#dragged -= steps * pixels;
-    if (steps) this.turn(this.#at + steps);
+    const steps = stepsOf(this.#dragged + down, this.field.clientHeight / this.#stack.slices.length);
+    this.#dragged += down - steps.pixels;
+    if (steps.count) this.turn(this.#at + steps.count);
   }
 
   /** The default window, one of the presets, or the full range. */
@@ -287,14 +295,8 @@ export class Viewer {
 
   #showTools() {
     const count = this.#stack?.slices.length ?? 0;
-    for (const tool of TOOLS) this.toolbar.press(tool, tool === this.#dragTool);
-    this.toolbar.press("invert", this.#screen.windows.inverted);
-    this.toolbar.press("tags", this.#tags.open);
-    this.toolbar.play(this.#cine.playing, count > 1);
-    this.toolbar.enable("scroll", count > 1);
-    this.toolbar.slider.max = Math.max(0, count - 1);
-    this.toolbar.slider.value = this.#at;
-    this.toolbar.slider.hidden = count < 2;
+    const pressed = { invert: this.#screen.windows.inverted, tags: this.#tags.open };
+    this.toolbar.show({ tool: this.#dragTool, pressed, playing: this.#cine.playing, count, at: this.#at });
     this.field.dataset.tool = this.#dragTool;
   }
 }
