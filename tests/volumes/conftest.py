@@ -32,6 +32,7 @@ def make_all(root: Path) -> None:
     make_stack(root, "scaled", straight, RescaleSlope=2, RescaleIntercept=-7)
     make_stack(root, "fractions", straight, RescaleSlope=0.25)
     make_stack(root, "large", straight, RescaleSlope=1000)
+    make_stack(root, "thin", even(12, (0, 0, 0.006)))
     make_stack(root, "single", straight[:1], SliceThickness=4)
     make_stack(root, "tilted", even(6, (0, 0.9, 3)))
     make_stack(root, "gapped", np.delete(even(8, (0, 0, 3)), [3, 4], axis=0))
@@ -59,6 +60,8 @@ def make_divided(root: Path, straight: np.ndarray) -> None:
     echoes = [4.6] * 5 + [9.2] * 5
     make_stack(root, "echoes", two, each=[{"EchoTime": echo} for echo in echoes], **mr)
     make_stack(root, "echoes that vary", two, each=[{"EchoTime": echoes[k] + k / 100} for k in range(10)], **mr)
+    jitter = np.array([[0, 0, 0.004 * (k // 5)] for k in range(10)])
+    make_stack(root, "echoes that jitter", two + jitter, each=[{"EchoTime": echo} for echo in echoes], **mr)
     kinds = [{"ImageType": ["ORIGINAL", "PRIMARY", "MP"[k // 5], "ND"]} for k in range(10)]
     make_stack(root, "components", two, each=kinds, **mr)
     contents = [{"AcquisitionTime": "100000", "ContentTime": f"1000{k:02d}"} for k in range(10)]

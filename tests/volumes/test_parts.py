@@ -17,6 +17,7 @@ PARTS = {
     "ascending": [""],
     "echoes": ["echo1", "echo2"],
     "echoes that vary": ["echo1", "echo2"],
+    "echoes that jitter": ["echo1", "echo2"],
     "components": ["magnitude", "phase"],
     "contents": ["time1", "time2"],
     "diffusion": ["b0", "b1000_direction1", "b1000_direction2", "b1000_direction3"],

@@ -16,7 +16,7 @@ def load(place: Place, name: str, values: str = "hu", **options: object) -> dico
     ("name", "slices"),
     [
         ("ascending", 5), ("descending", 5), ("decubitus", 5), ("oblique", 5), ("enhanced", 5), ("single", 1),
-        ("rounded", 12), ("rounded oblique", 9),
+        ("rounded", 12), ("thin", 12), ("rounded oblique", 9),
     ],
 )  # fmt: skip
 def test_every_value_lies_where_the_affine_says(scenes: Place, name: str, slices: int) -> None:

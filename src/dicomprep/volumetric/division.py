@@ -14,8 +14,9 @@ from dicomprep.pixels.stacking import is_even
 
 __all__ = ["ImageOfSeries", "divide", "is_doubled", "places_of", "positions_of"]
 
-SAME_PLACE_MM = 0.01
-"""Slices nearer than this are at one place: echoes of one slice may differ in the last digit."""
+SAME_PLACE_MM = (0.001, 0.01)
+"""Slices nearer than this are at one place: echoes of one slice may differ in the last digit. Of thin slices, as OCT
+has them, a tenth of the longest step between these limits."""
 
 TILT_TOLERANCE = 1e-3
 """How much a direction cosine may differ within a part: 0.06 degrees."""
@@ -253,9 +254,11 @@ def places_of(images: Sequence[ImageOfSeries]) -> list[list[ImageOfSeries]]:
     if positions is None:
         return [[image] for image in images]
     order = np.argsort(positions, kind="stable").tolist()
+    steps = np.diff(positions[order], append=positions.max())
+    tolerance = min(max(SAME_PLACE_MM[0], 0.1 * float(steps.max())), SAME_PLACE_MM[1])
     places = [[images[order[0]]]]
     for before, at in pairwise(order):
-        if positions[at] - positions[before] > SAME_PLACE_MM:
+        if positions[at] - positions[before] > tolerance:
             places.append([])
         places[-1].append(images[at])
     return places
