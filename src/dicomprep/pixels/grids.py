@@ -28,18 +28,18 @@ class Planes(NamedTuple):
 
     @property
     def normal(self) -> Points:
-        """The unit vector from slice to slice, were they straight behind each other."""
+        """From slice to slice, were they straight behind each other. Returns (3,), a unit vector."""
         normal = np.cross(*self.orientation)
         return np.asarray(normal / np.linalg.norm(normal), np.float64)
 
     @property
     def positions(self) -> Points:
-        """(slices,) along the normal in mm."""
+        """Along the normal. Returns (slices,) in mm."""
         return self.origins @ self.normal
 
     @property
     def offsets(self) -> Points:
-        """(slices, 2): how far each begins down a column and along a row, in mm."""
+        """How far each begins down a column and along a row. Returns (slices, 2) in mm."""
         axes = self.orientation[::-1]
         return np.asarray(self.origins @ axes.T @ np.linalg.inv(axes @ axes.T), np.float64)
 
@@ -90,11 +90,12 @@ def compute_grid_affine(planes: Planes, *, thickness: float) -> NDArray[np.float
 
 
 def straighten(slices: NDArray[Any], planes: Planes) -> tuple[NDArray[np.float32], Planes]:
-    """Interpolate slices, (slices, rows, columns), onto an even grid of right angles that begins and ends with them.
+    """Interpolate `slices`, (slices, rows, columns), onto an even grid of right angles that begins and ends with them.
 
     Linear, from the two slices around each new one, and in their planes where they begin at different places: so no
     value lies outside of those around it. The plane grows so that no pixel is lost; what no slice covers is the lowest
-    value. Returns (slices, rows, columns) float32 and where they lie. ValueError where that is many times larger.
+    value. `planes` have origins (slices, 3). Returns (slices, rows, columns) float32 and where they lie. ValueError
+    where that is many times larger.
     """
     positions = planes.positions
     usual = find_odd_step(positions)[1]

@@ -30,7 +30,7 @@ _READERS = (
 
 
 def encode_image(pixels: NDArray[Any], encoding: Encoding) -> bytes:
-    """Encode pixels, (rows, columns[, 3]) uint8, or uint16 where the format takes 16 bits.
+    """Encode `pixels`, (rows, columns[, 3]) uint8, or uint16 where the format takes 16 bits.
 
     The same pixels give the same bytes. Raises ValueError where there are more rows or columns than the format takes.
     """

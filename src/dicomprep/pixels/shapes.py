@@ -93,7 +93,10 @@ class Shape:
         return np.array(self.corners, np.float64)
 
     def mapped(self, change: Callable[[Points], Points]) -> "Shape":
-        """The shape whose corners `change` makes of these, as `Transform.to_source` and `to_thumbnail` do."""
+        """The shape whose corners `change` (n, 2) makes of these, as `Transform.to_source` and `to_thumbnail` do.
+
+        Returns a shape of as many corners, (n, 2).
+        """
         return self.of(self.kind, change(self.array).tolist())
 
     def within(self, rows: float, columns: float) -> "Shape | None":

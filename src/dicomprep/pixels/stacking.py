@@ -77,7 +77,10 @@ def _misfit(column: NDArray[np.float64]) -> float:
 
 
 def fit_step(origins: NDArray[np.float64], orientation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From a slice to the next, (3,) in mm, as fits all origins best; the unit normal where there is one slice."""
+    """From a slice to the next, as fits all origins best; the unit normal where there is one slice.
+
+    `origins` are (slices, 3) in mm, `orientation` is (2, 3) direction cosines. Returns (3,) in mm.
+    """
     if len(origins) == 1:
         return np.cross(*orientation)
     numbers = np.arange(len(origins)) - (len(origins) - 1) / 2
