@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dicomprep.pixels.png import decode_png
     from dicomprep.training.batches import Batch, collate
     from dicomprep.training.dataset import Dataset
+    from dicomprep.training.drawings import Annotations
     from dicomprep.training.frame import StoredFrame, frame
     from dicomprep.training.records import Record, UnitRecord
     from dicomprep.training.tables import frames, to_fastai
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from dicomprep.volumetric.volume import Volume
 
 __all__ = [
+    "Annotations",
     "Batch",
     "ConfigError",
     "Dataset",
@@ -65,6 +67,7 @@ _HOMES = {
     "Batch": "training.batches",
     "Dataset": "training.dataset",
     "collate": "training.batches",
+    "Annotations": "training.drawings",
     "Record": "training.records",
     "UnitRecord": "training.records",
     "StoredFrame": "training.frame",

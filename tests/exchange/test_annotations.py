@@ -2,12 +2,14 @@
 
 import csv
 import json
+import pickle
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import dicomprep
 from dicomprep.database.queries.annotations import Drawn, all_annotations
 from dicomprep.database.queries.frames import Choice
 from dicomprep.database.writes.annotations import GivenAnnotation, add_annotations
@@ -17,6 +19,7 @@ from dicomprep.exchange.annotation_export import export_annotations
 from dicomprep.exchange.annotations import AnnotationsImported, import_annotations
 from dicomprep.exchange.drawings.base import Pixels
 from dicomprep.exchange.drawings.registry import DrawingFormatName
+from dicomprep.exchange.versions import freeze
 from dicomprep.pixels.shapes import Shape, ShapeKind
 from tests.building import make_dicom
 from tests.running import Place, cli, set_labels
@@ -297,3 +300,41 @@ def test_the_commands_say_what_they_did(place: Place, tmp_path: Path) -> None:
     assert cli(place.base, "annotations", "export", "cvat", tmp_path / "a.csv", "--db", place.db).returncode == 2
     options = {"choice": Choice(held=True), "unlabeled": True}
     assert export_annotations(place.workspace, DrawingFormatName.COCO, tmp_path / "c", **options).images == 5
+
+
+def test_a_dataset_gives_them_in_pixels_of_the_thumbnail(place: Place) -> None:
+    data = dicomprep.Dataset(place.db, annotations=True)
+    assert data.annotation_classes == ("Nodule", "Łung")
+    samples = {record.filename[:4]: (drawn, record) for _, _, record, drawn in data}
+    drawn, record = samples["Ä p0"]
+    assert (drawn.boxes.shape, drawn.points.shape, len(drawn.polygons)) == ((1, 4), (1, 2), 1)
+    assert (drawn.labels.tolist(), drawn.point_labels.tolist(), drawn.polygon_labels.tolist()) == ([0], [0], [1])
+    frame = dicomprep.frame(record.id, db=place.db)
+    assert np.abs(frame.to_source(drawn.boxes) - BOX.shape.bounds).max() < 0.01
+    whole, _ = samples["Ä p2"]
+    assert whole.boxes.tolist() == [[0, 0, 64, 48]]  # cut to what the thumbnail shows
+    assert whole.xyxy.tolist() == [[0, 0, 48, 64]]
+    assert all(len(one) == 0 for one in samples["Ä p4"][0])
+    batch = dicomprep.collate([data[0], data[4]])
+    assert [type(one) for one in batch.annotations] == [dicomprep.Annotations] * 2
+    assert dicomprep.collate([dicomprep.Dataset(place.db)[0]]).annotations == ()
+    pickle.loads(pickle.dumps(data))
+    with pytest.raises(ConfigError, match="of images"):
+        dicomprep.Dataset(place.db, annotations=True, unit="study")
+
+
+def test_a_version_keeps_what_was_drawn(place: Place, tmp_path: Path) -> None:
+    other = copy_without_annotations(place, tmp_path / "copy")
+    store, frame_id = Store(other.address), other.rows("SELECT id FROM images ORDER BY id")[0]
+    with store.transaction() as connection:
+        add_annotations(connection, [GivenAnnotation(frame_id, BOX, "Ann")])
+    freeze(other.workspace, "v1")
+    with store.transaction() as connection:
+        add_annotations(connection, [GivenAnnotation(frame_id, POINT, "Ann")])
+    store.close()
+    kept = {r.id: drawn for _, _, r, drawn in dicomprep.Dataset(other.db, annotations=True, version="v1")}[frame_id]
+    now = dicomprep.Dataset(other.db, annotations=True)[0][3]
+    assert (len(kept.boxes), len(kept.points), len(now.boxes), len(now.points)) == (1, 0, 1, 1)
+    out = tmp_path / "v.csv"
+    done = export_annotations(other.workspace, DrawingFormatName.CSV, out, choice=Choice(version="v1", held=True))
+    assert done.shapes == 1

@@ -9,10 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from dicomprep.database.queries import labeling
-from dicomprep.database.queries.annotations import Annotation, all_annotations, frozen_annotations
+from dicomprep.database.queries.annotations import Annotation, drawn_on, used_classes
 from dicomprep.database.queries.frames import Choice, select_frames
-from dicomprep.database.queries.versions import find_version
 from dicomprep.errors import ExportError
 from dicomprep.exchange.drawings.base import NO_CLASS, DrawnImage, DrawnSet, DrawnShape, Pixels
 from dicomprep.exchange.drawings.registry import FORMATS, DrawingFormatName
@@ -22,7 +20,7 @@ from dicomprep.storage.image_cache import read_image
 from dicomprep.storage.source import digest_bytes
 from dicomprep.workspace import Workspace
 
-__all__ = ["AnnotationsExported", "drawn_on", "export_annotations", "ordered_classes"]
+__all__ = ["AnnotationsExported", "export_annotations"]
 
 _NAMED = ("id", "filename", "split", "label", "height", "width", "transform", "thumbnail_path", "digest")
 
@@ -58,7 +56,7 @@ def export_annotations(
     pseudonyms = Pseudonyms(workspace.key)
     with workspace.reading() as connection:
         drawn = drawn_on(connection, choice.version)
-        classes = ordered_classes(connection, drawn)
+        classes = _classes(connection, drawn)
         images = [
             image
             for row in chain.from_iterable(select_frames(connection, _NAMED, choice))
@@ -71,20 +69,10 @@ def export_annotations(
     return AnnotationsExported(len(images), counts[True], sum(len(image.shapes) for image in images), left_out)
 
 
-def drawn_on(connection: Connection, version: str | None) -> dict[int, list[Annotation]]:
-    """All that stands, or that stood in a version, by the images that show it now."""
-    drawn: dict[int, list[Annotation]] = {}
-    frozen = None if version is None else frozen_annotations(connection, find_version(connection, version))
-    for one in all_annotations(connection) if frozen is None else (one for _, one in frozen):
-        drawn.setdefault(one.frame_id, []).append(one)
-    return drawn
-
-
-def ordered_classes(connection: Connection, drawn: Mapping[int, list[Annotation]]) -> tuple[str, ...]:
-    """The classes of drawings, of the whole data set, in the order of its classes."""
-    used = {one.drawn.label or NO_CLASS for several in drawn.values() for one in several}
-    known = [name for name in labeling.class_names(connection) if name in used]
-    return (*known, *sorted(used - {*known}))
+def _classes(connection: Connection, drawn: Mapping[int, list[Annotation]]) -> tuple[str, ...]:
+    """Of the whole data set, so that a part of it has the same numbers."""
+    unnamed = any(not one.drawn.label for several in drawn.values() for one in several)
+    return tuple(dict.fromkeys((*used_classes(connection, drawn), *([NO_CLASS] if unnamed else []))))
 
 
 def _image(row: Any, drawn: list[Annotation], pseudonyms: Pseudonyms, pixels: Pixels) -> DrawnImage:  # noqa: ANN401

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
+from dicomprep.training.drawings import Annotations
 from dicomprep.training.records import Record, UnitRecord, image_of, name_of
 
 __all__ = ["Batch", "Sample", "collate", "make_batch", "require_one_kind"]
 
-Sample = tuple[Any, Any, Any]
-"""(array or arrays, target, record)."""
+Sample = tuple[Any, ...]
+"""(array or arrays, target, record), and with `annotations` what is drawn on the image."""
 
 
 class Batch(NamedTuple):
@@ -24,6 +25,8 @@ class Batch(NamedTuple):
     targets: Any
     """(n,) int64, or float32 where labels are mapped to such; (n, classes) float32 of a data set with `multi`."""
     records: tuple[Record | UnitRecord, ...]
+    annotations: tuple[Annotations, ...] = ()
+    """Of each image, where the data set gives them; padding moves none."""
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -50,21 +53,21 @@ def collate(samples: Sequence[Sample]) -> Batch:
     """
     torch = load_extra("torch", extra="torch", purpose="collate")
     batch = make_batch(samples)
-    return Batch(torch.from_numpy(batch.images), torch.from_numpy(batch.targets), batch.records)
+    return Batch(torch.from_numpy(batch.images), torch.from_numpy(batch.targets), batch.records, batch.annotations)
 
 
 def make_batch(samples: Sequence[Sample]) -> Batch:
     """A batch of arrays; ConfigError where gray and color are mixed."""
     require_one_kind(samples)
-    targets = [target for _, target, _ in samples]
+    targets = [sample[1] for sample in samples]
     numbers = np.array(targets, np.int64 if all(isinstance(target, int) for target in targets) else np.float32)
-    return Batch(_stack(samples), numbers, tuple(record for _, _, record in samples))
+    return Batch(_stack(samples), numbers, tuple(s[2] for s in samples), tuple(s[3] for s in samples if s[3:]))
 
 
 def _stack(samples: Sequence[Sample]) -> NDArray[np.float32]:
     """(n, channels, rows, columns) from 0 to 1, or (n, slices, channels, rows, columns), as large as the largest."""
     has_channels = samples[0][0].ndim == 3 + isinstance(samples[0][2], UnitRecord)
-    arrays = [np.moveaxis(one, -1, -3) if has_channels else one[..., None, :, :] for one, _, _ in samples]
+    arrays = [np.moveaxis(one, -1, -3) if has_channels else one[..., None, :, :] for one, *_ in samples]
     shape = np.max([array.shape for array in arrays], axis=0)
     is_padded = any(array.shape != tuple(shape) for array in arrays)
     stacked = (np.zeros if is_padded else np.empty)((len(samples), *shape), np.float32)
@@ -79,7 +82,7 @@ def require_one_kind(samples: Sequence[Sample]) -> None:
     if not samples:
         raise ConfigError("The batch is empty: give at least one index.")
     first = samples[0]
-    for pixels, _, record in samples:
+    for pixels, _, record, *_ in samples:
         if pixels.ndim != first[0].ndim:
             gray, color = (record, first[2]) if pixels.ndim < first[0].ndim else (first[2], record)
             message = f"{name_of(gray)} is grayscale and {name_of(color)} is color, and a batch holds only one kind"

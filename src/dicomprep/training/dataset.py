@@ -14,6 +14,7 @@ from dicomprep.database.queries.selection import Selection, read_selection
 from dicomprep.database.queries.versions import LostImage, describe_lost, lost_images
 from dicomprep.errors import ConfigError
 from dicomprep.training.batches import Batch, Sample, make_batch, require_one_kind
+from dicomprep.training.drawings import Drawings, read_drawings
 from dicomprep.training.reading import read_thumbnail, with_channels
 from dicomprep.training.records import NO_FOLD, Record, UnitRecord
 from dicomprep.training.sampling import BalancedSampler, class_weights, positive_weights
@@ -59,6 +60,9 @@ class Dataset:
     `version` is the name of one that `dicomprep freeze` recorded: its images, splits, labels and classes, in the order
     of its keys, whatever has been labeled since. Images that are no longer given are in `lost`; a warning counts them.
 
+    With `annotations` a sample has a fourth element: `Annotations`, the boxes, points and polygons on the image in pixels
+    of its thumbnail. A `transform` gets the array alone: it must not move pixels, or they are moved afterwards.
+
     The database is read once, here; nothing stays open. The object can be pickled, and is safe in worker processes.
     Raises ConfigError where there is no such database or an option is wrong; reading a missing image, EnvironmentFault.
     """
@@ -80,7 +84,10 @@ class Dataset:
         series: str | Sequence[str] = (),
         neighbours: int = 0,
         slices: int | None = None,
+        annotations: bool = False,
     ) -> None:
+        if annotations and unit != IMAGE:
+            raise ConfigError(f'annotations=True, unit="{unit}": drawings are of images.')
         require_unit(unit)
         require_slices(neighbours=neighbours, slices=slices, unit=unit, channels=channels)
         wanted = Wanted(labels, multi)
@@ -107,6 +114,9 @@ class Dataset:
         """The names of the labels; a target is an index into them, unless labels were mapped."""
         self.targets: NDArray[Any] = wanted.targets(self._units.label, self.classes)
         """The target of every image or unit."""
+        self._drawings = _read_drawings(workspace, version) if annotations else None
+        self.annotation_classes: tuple[str, ...] = self._drawings.classes if self._drawings else ()
+        """The classes of what is drawn, in the order of their numbers, with `annotations`."""
 
     def __len__(self) -> int:
         return len(self._units)
@@ -116,7 +126,8 @@ class Dataset:
         number = self._number(index)
         target = self.targets[number]
         said = target.copy() if self.multi else target if isinstance(target, str) else target.item()
-        return self._arrays(number), said, self.record(number) if self.unit == IMAGE else self.unit_record(number)
+        sample = (self._arrays(number), said, self.record(number) if self.unit == IMAGE else self.unit_record(number))
+        return sample if self._drawings is None else (*sample, self._drawings.of(self.record(number).id))
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """The samples of one batch: what torch asks for, and where mixed images are noticed."""
@@ -216,6 +227,11 @@ class Dataset:
 
     def _class_numbers(self) -> NDArray[np.int64]:
         return Wanted(self.classes, multi=False).targets(self._units.label, self.classes)
+
+
+def _read_drawings(workspace: Workspace, version: str | None) -> Drawings:
+    with workspace.reading() as connection:
+        return read_drawings(connection, version=version)
 
 
 class _Read(NamedTuple):

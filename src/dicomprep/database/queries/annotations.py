@@ -1,7 +1,7 @@
 """Reads of what is drawn on images: what stands now, what stood in a version, and what an undo takes back."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,7 +9,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, exists, select
 
 from dicomprep.database.annotation_schema import annotation_events, version_annotations
 from dicomprep.database.bulk import any_of, look_up, scan
-from dicomprep.database.queries.versions import Version, locate
+from dicomprep.database.queries.labeling import class_names
+from dicomprep.database.queries.versions import Version, find_version, locate
 from dicomprep.database.schema import frames
 from dicomprep.errors import EnvironmentFault
 from dicomprep.pixels.shapes import Shape, ShapeKind
@@ -20,11 +21,13 @@ __all__ = [
     "Drawn",
     "all_annotations",
     "annotations_of",
+    "drawn_on",
     "find_earlier",
     "find_event",
     "find_key",
     "frozen_annotations",
     "recorded_annotations",
+    "used_classes",
 ]
 
 
@@ -106,6 +109,22 @@ def recorded_annotations(connection: Connection, version: Version) -> Iterator[t
     statement = select(version_annotations.c.image_key, *_columns(version_annotations)).order_by(*ordered)
     for rows in scan(connection, statement.where(version_annotations.c.version_id == version.id)):
         yield from zip((row[0] for row in rows), _read(row[1:] for row in rows), strict=True)
+
+
+def drawn_on(connection: Connection, version: str | None) -> dict[int, list[Annotation]]:
+    """All that stands, or that stood in a version, by the images that show it now."""
+    drawn: dict[int, list[Annotation]] = {}
+    frozen = None if version is None else frozen_annotations(connection, find_version(connection, version))
+    for one in all_annotations(connection) if frozen is None else (one for _, one in frozen):
+        drawn.setdefault(one.frame_id, []).append(one)
+    return drawn
+
+
+def used_classes(connection: Connection, drawn: Mapping[int, list[Annotation]]) -> tuple[str, ...]:
+    """The classes of drawings, in the order that the data set's classes have."""
+    used = {one.drawn.label for several in drawn.values() for one in several if one.drawn.label}
+    known = [name for name in class_names(connection) if name in used]
+    return (*known, *sorted(used - {*known}))
 
 
 def find_key(connection: Connection, key: str) -> int | None:

@@ -7,7 +7,8 @@ boxes are written as their four corners. Points and notes have no place.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dicomprep.config import SPLIT_NAMES
@@ -35,6 +36,7 @@ __all__ = ["NEEDS_IMAGES", "read", "write"]
 NEEDS_IMAGES = True
 DATA = "data.yaml"
 NO_PLACE = "points have no place in YOLO's boxes and polygons"
+CROPPED = "what lies outside of the thumbnail, which was cropped"
 _ENTRY = re.compile(r"\s*(?:-|(\d+)\s*:)\s*(.+?)\s*$")
 
 
@@ -45,22 +47,34 @@ def write(out: Path, drawn: DrawnSet) -> Mapping[str, int]:
     for split in SPLIT_NAMES:
         for folder in ("images", "labels"):
             make_folder(out / folder / split)
+    lost = 0
     for image in drawn.images:
-        lines = _lines(image, numbers, as_polygons=kinds[ShapeKind.POLYGON] > 0)
-        name = Path(image.name)
+        shapes = list(_within(image))
+        lost += len(image.shapes) - len(shapes)
+        lines = _lines(shapes, image.size, numbers, as_polygons=kinds[ShapeKind.POLYGON] > 0)
         replace_file(out / "images" / image.split / image.name, drawn.content(image))
-        replace_file(out / "labels" / image.split / f"{name.stem}.txt", "".join(lines).encode())
+        replace_file(out / "labels" / image.split / f"{Path(image.name).stem}.txt", "".join(lines).encode())
     folders = "".join(f"{split}: images/{split}\n" for split in SPLIT_NAMES)
     names = "".join(f"  {place}: {json.dumps(name, ensure_ascii=False)}\n" for name, place in numbers.items())
     replace_file(out / DATA, f"{folders}names:\n{names or '  {}'}".encode())
-    return {NO_PLACE: kinds[ShapeKind.POINT]} if kinds[ShapeKind.POINT] else {}
+    left_out = {NO_PLACE: kinds[ShapeKind.POINT], CROPPED: lost - kinds[ShapeKind.POINT]}
+    return {reason: count for reason, count in left_out.items() if count}
 
 
-def _lines(image: DrawnImage, numbers: Mapping[str, int], *, as_polygons: bool) -> Iterator[str]:
+def _within(image: DrawnImage) -> Iterator[DrawnShape]:
+    """The boxes and polygons, cut to the image: readers refuse what reaches beyond it."""
     for shape in image.shapes:
-        if shape.drawn.shape.kind is not ShapeKind.POINT:
-            written = _polygon(shape, image.size) if as_polygons else _box(shape, image.size)
-            yield f"{numbers[shape.label]} {' '.join(f'{min(1.0, max(0.0, n)):.9f}' for n in written)}\n"
+        inside = shape.drawn.shape.within(*image.size)
+        if inside is not None and inside.kind is not ShapeKind.POINT:
+            yield replace(shape, drawn=replace(shape.drawn, shape=inside))
+
+
+def _lines(
+    shapes: Sequence[DrawnShape], size: tuple[int, int], numbers: Mapping[str, int], *, as_polygons: bool
+) -> Iterator[str]:
+    for shape in shapes:
+        written = _polygon(shape, size) if as_polygons else _box(shape, size)
+        yield f"{numbers[shape.label]} {' '.join(f'{number:.9f}' for number in written)}\n"
 
 
 def _box(shape: DrawnShape, size: tuple[int, int]) -> tuple[float, ...]:
