@@ -18,6 +18,7 @@ from dicomprep.errors import (
 )
 
 PUBLIC = [
+    "Annotations",
     "Batch",
     "ConfigError",
     "Dataset",

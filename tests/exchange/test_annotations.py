@@ -19,6 +19,8 @@ from dicomprep.exchange.annotation_export import export_annotations
 from dicomprep.exchange.annotations import AnnotationsImported, import_annotations
 from dicomprep.exchange.drawings.base import Pixels
 from dicomprep.exchange.drawings.registry import DrawingFormatName
+from dicomprep.exchange.export import export_frames
+from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.exchange.versions import freeze
 from dicomprep.pixels.shapes import Shape, ShapeKind
 from tests.building import make_dicom
@@ -338,3 +340,20 @@ def test_a_version_keeps_what_was_drawn(place: Place, tmp_path: Path) -> None:
     out = tmp_path / "v.csv"
     done = export_annotations(other.workspace, DrawingFormatName.CSV, out, choice=Choice(version="v1", held=True))
     assert done.shapes == 1
+
+
+@pytest.mark.parametrize("kind", [Format.FOLDER, Format.WEBDATASET])
+def test_exports_have_them_beside_their_images(place: Place, tmp_path: Path, kind: Format) -> None:
+    out = tmp_path / "out"
+    for _ in range(2):
+        export_frames(kind, out, place.workspace, options=ExportOptions(annotations=True))
+    found = {path.stem: json.loads(path.read_text()) for path in (out / "annotations").iterdir()}
+    assert sum(len(one["images"]) for one in found.values()) == 5
+    assert sum(len(one["annotations"]) for one in found.values()) == 6
+    for split, one in found.items():
+        for image in one["images"]:
+            assert (image["width"], image["height"]) == (48, 64)
+            assert kind is not Format.FOLDER or (out / image["file_name"]).is_file()
+            assert split in image["file_name"] or kind is not Format.FOLDER
+    with pytest.raises(ConfigError, match="annotations"):
+        export_frames(kind, out, place.workspace, options=ExportOptions())

@@ -1,7 +1,7 @@
 """Export of annotations, in the pixels of the thumbnails that go with them or in those of the sources."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,7 @@ from dicomprep.storage.image_cache import read_image
 from dicomprep.storage.source import digest_bytes
 from dicomprep.workspace import Workspace
 
-__all__ = ["AnnotationsExported", "export_annotations"]
+__all__ = ["AnnotationsExported", "drawn_classes", "export_annotations", "shapes_of"]
 
 _NAMED = ("id", "filename", "split", "label", "height", "width", "transform", "thumbnail_path", "digest")
 
@@ -56,7 +56,7 @@ def export_annotations(
     pseudonyms = Pseudonyms(workspace.key)
     with workspace.reading() as connection:
         drawn = drawn_on(connection, choice.version)
-        classes = _classes(connection, drawn)
+        classes = drawn_classes(connection, drawn)
         images = [
             image
             for row in chain.from_iterable(select_frames(connection, _NAMED, choice))
@@ -69,7 +69,7 @@ def export_annotations(
     return AnnotationsExported(len(images), counts[True], sum(len(image.shapes) for image in images), left_out)
 
 
-def _classes(connection: Connection, drawn: Mapping[int, list[Annotation]]) -> tuple[str, ...]:
+def drawn_classes(connection: Connection, drawn: Mapping[int, list[Annotation]]) -> tuple[str, ...]:
     """Of the whole data set, so that a part of it has the same numbers."""
     unnamed = any(not one.drawn.label for several in drawn.values() for one in several)
     return tuple(dict.fromkeys((*used_classes(connection, drawn), *([NO_CLASS] if unnamed else []))))
@@ -78,12 +78,16 @@ def _classes(connection: Connection, drawn: Mapping[int, list[Annotation]]) -> t
 def _image(row: Any, drawn: list[Annotation], pseudonyms: Pseudonyms, pixels: Pixels) -> DrawnImage:  # noqa: ANN401
     _, filename, split, _, height, width, text, path, digest = row
     transform = Transform.from_json(text)
-    change = transform.to_thumbnail if pixels is Pixels.THUMBNAIL else None
-    size = (height, width) if change else transform.geometry.source_shape
-    ending = Path(path).suffix
-    shapes = ((one, one.drawn.shape if change is None else one.drawn.shape.mapped(change)) for one in drawn)
-    name = f"{pseudonyms.of_image(filename).decode()}{ending}"
-    return DrawnImage(name, split, size, tuple(DrawnShape.of(one, shape) for one, shape in shapes), path, digest)
+    size = (height, width) if pixels is Pixels.THUMBNAIL else transform.geometry.source_shape
+    name = f"{pseudonyms.of_image(filename).decode()}{Path(path).suffix}"
+    return DrawnImage(name, split, size, shapes_of(drawn, transform, pixels), path, digest)
+
+
+def shapes_of(drawn: Sequence[Annotation], transform: Transform, pixels: Pixels) -> tuple[DrawnShape, ...]:
+    """What is drawn on an image, in the pixels that are written."""
+    if pixels is Pixels.SOURCE:
+        return tuple(DrawnShape.of(one, one.drawn.shape) for one in drawn)
+    return tuple(DrawnShape.of(one, one.drawn.shape.mapped(transform.to_thumbnail)) for one in drawn)
 
 
 def _content(workspace: Workspace, image: DrawnImage) -> bytes:

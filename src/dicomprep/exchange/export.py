@@ -12,6 +12,7 @@ from dicomprep.database.queries.versions import LostImage, find_version, lost_im
 from dicomprep.database.writes.splits import recorded_seed
 from dicomprep.exchange.card import describe_export
 from dicomprep.exchange.croissant import CROISSANT, describe_croissant
+from dicomprep.exchange.drawn_rows import write_drawings
 from dicomprep.exchange.formats.registry import CELLS, LAYOUT, TABLES, Layout, layout_of
 from dicomprep.exchange.manifest import Manifest, Shard, load_manifest
 from dicomprep.exchange.opening import CARD, SCRATCH, alone, find_salt, plain, require_folder, require_same
@@ -64,7 +65,7 @@ def export_frames(
     asked["where"] = options.where or ""  # as manifests have always said it
     if asked.pop("fresh_pseudonyms"):  # manifests of exports without it do not name it
         asked["fresh_pseudonyms"] = pseudonyms.salt
-    for name in ("kind", "version"):  # nor these
+    for name in ("kind", "version", "annotations"):  # nor these
         if not asked[name]:
             del asked[name]
     header = plain({"format": kind.value, "data_set": pseudonyms.check, "options": asked})
@@ -79,6 +80,8 @@ def export_frames(
         plan = plan_shards(rows, manifest.shards, folder=out, layout=layout, size=options.shard_size)
         manifest = _carry_out(plan, manifest, layout, rows)
         layout.index(rows, made["classes"], out, manifest.access)
+        if options.annotations:
+            write_drawings(rows, workspace, kind, out, classes=made["classes"], version=options.version, access=access)
         for name, describe in ((CROISSANT, describe_croissant), (CARD, describe_export)):
             text = describe(rows, kind, layout, options=options, made=made, shards=manifest.shards)
             replace_file(out / name, text.encode(), mode=0o666 & manifest.access)

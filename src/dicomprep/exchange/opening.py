@@ -61,7 +61,8 @@ def _difference(known: dict[str, Any], asked: dict[str, Any]) -> str:
         return f"an export in another format, {known.get('format')}"
     if known.get("data_set") != asked["data_set"]:
         return "an export of another data set"
-    other = [name for name, value in asked["options"].items() if known.get("options", {}).get(name) != value]
+    before, now = known.get("options", {}), asked["options"]
+    other = [name for name in {**now, **before} if before.get(name) != now.get(name)]
     return f"an export with another --{', --'.join(other).replace('_', '-')}"
 
 

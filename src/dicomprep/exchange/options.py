@@ -49,6 +49,8 @@ class ExportOptions:
     """Only images of series that meet this condition, such as "plane = 'axial' AND volume = 'yes'"."""
     version: str | None = None
     """Images, labels and splits of this version, as `dicomprep freeze` recorded them."""
+    annotations: bool = False
+    """Also write boxes, points and polygons, as a COCO file for each split: annotations/SPLIT.json."""
     shard_size: int = SHARD_IMAGES
     """Maximum number of images per shard."""
     license: str = "unknown"

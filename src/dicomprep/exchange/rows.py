@@ -169,8 +169,10 @@ def read_rows(workspace: Workspace, options: ExportOptions, pseudonyms: Pseudony
     if options.series:
         workspace.refresh_series()
     frozen = ("version_key",) if options.version is not None and not pseudonyms.salt else ()
+    placed = ("id", "transform") if options.annotations else ()
+    wanted = list(dict.fromkeys((*shown, *NEEDED, *frozen, *placed)))
     with workspace.reading() as connection:
-        selection = read_selection(connection, list(dict.fromkeys((*shown, *NEEDED, *frozen))), options.choice())
+        selection = read_selection(connection, wanted, options.choice())
         of_units = {level: decided_units(connection, level) for level in ("series", "study", "patient")}
     keys = image_keys(selection, pseudonyms)
     if "filename" not in shown:

@@ -60,8 +60,8 @@ class Dataset:
     `version` is the name of one that `dicomprep freeze` recorded: its images, splits, labels and classes, in the order
     of its keys, whatever has been labeled since. Images that are no longer given are in `lost`; a warning counts them.
 
-    With `annotations` a sample has a fourth element: `Annotations`, the boxes, points and polygons on the image in pixels
-    of its thumbnail. A `transform` gets the array alone: it must not move pixels, or they are moved afterwards.
+    With `annotations` a sample has a fourth element: `Annotations`, what is drawn on the image in pixels of its
+    thumbnail. A `transform` gets the array alone: it must not move pixels, or they are moved afterwards.
 
     The database is read once, here; nothing stays open. The object can be pickled, and is safe in worker processes.
     Raises ConfigError where there is no such database or an option is wrong; reading a missing image, EnvironmentFault.
