@@ -745,7 +745,11 @@ def test_inspect_explains_a_file_and_draws_it(place: DefaultPlace) -> None:
             ["black ≤ -0.5 (", "white ≥ 79.5 (", "0.314 per gray level"],
         ),
         ({"WindowCenter": 40, "WindowWidth": 80, "VOILUTFunction": "LINEAR_EXACT"}, [], ["black ≤ 0 ("]),
-        ({"WindowCenter": 40, "WindowWidth": 80}, ["--window", "lung"], ["W 1500 L −600", "; --window"]),
+        (
+            {"WindowCenter": 40, "WindowWidth": 80, "RescaleSlope": 1, "RescaleIntercept": -1024, "RescaleType": "HU"},
+            ["--window", "lung"],
+            ["W 1500 L −600", "; --window"],
+        ),
         (
             {"Modality": "MR", "RescaleSlope": 2},
             [],
