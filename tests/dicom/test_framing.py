@@ -181,3 +181,11 @@ def test_data_sets_made_before_keep_their_images() -> None:
     for wrong in ({"crop": "body"}, {"crop_margin": -1}, {"crop_margin": 101}):
         with pytest.raises(dicomprep.ConfigError):
             ImageOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_inspect_says_what_was_cropped_and_blanked(tmp_path: Path) -> None:
+    path = make_ultrasound(tmp_path / "us.dcm")
+    shown = cli(tmp_path, "inspect", path, "--crop", "content", "--blank-text", "--size", "64x32").stdout
+    assert "Placement" in shown
+    assert "cropped" in shown
+    assert "9 areas of writing" in shown

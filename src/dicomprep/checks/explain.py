@@ -83,6 +83,10 @@ def explain_thumbnail(thumbnail: Thumbnail, frame: Frame) -> Rows:
     if any(geometry.flipped):
         reversed_ones = [what for what, flipped in zip(("rows", "columns"), geometry.flipped, strict=True) if flipped]
         yield "Flipped", f"{' and '.join(reversed_ones)} reversed"
+    for fact in frame.placement.facts:
+        yield "Placement", fact.value
+    if thumbnail.transform.blanked:
+        yield "Blanked", f"{count_of(len(thumbnail.transform.blanked), 'area')} of writing"
     yield "Placed", f"at row {offset[0]}, column {offset[1]} of {rows}×{columns}"
 
 

@@ -94,9 +94,10 @@ class PixelData:
         return decoded or self._decode_part(self._table.read(self._file, index), index, detail)
 
     def glance(self, index: int, *, reduction: int) -> Decoded:
-        """Decode frame `index` of codestreams at a reduced resolution, to look at: nothing is made of it."""
+        """Decode frame `index` of codestreams at a reduced resolution, to 256 grays: nothing is made of it."""
         data = self._table.read(self._file, index) if self._table is not None else b""
-        return self._decode(data, Detail(reduction))
+        tolerance = 2.0 ** max(0, self.layout.bits_stored - 8)
+        return self._decode(data, Detail(reduction, tolerance, 2.0**reduction))
 
     def _decode_beginning(self, table: FrameTable, index: int, detail: Detail) -> Decoded | None:
         """A frame by the first bytes of its codestream alone; None where these do not do, or anything is odd."""
