@@ -302,8 +302,9 @@ def test_one_finger_scrolls_and_two_magnify(pages: Pages, opened: Opened, width:
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
 
 
-def test_no_state_of_the_viewer_keeps_anybody_out(pages: Pages, opened: Opened) -> None:
-    page = view(pages, opened, CURRENT)
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_no_state_of_the_viewer_keeps_anybody_out(pages: Pages, opened: Opened, scheme: str) -> None:
+    page = view(pages, opened, CURRENT, color_scheme=scheme)
     for key in ("", "m", "t", "?", "Escape", "c"):
         if key:
             press(page, key)
@@ -312,6 +313,12 @@ def test_no_state_of_the_viewer_keeps_anybody_out(pages: Pages, opened: Opened) 
         assert found.violations_count == 0, found.generate_report()
     page.get_by_role("button", name="study 1 (2019)").click()
     expect(page.locator("canvas")).to_have_count(2)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.goto(f"{pages.origin}/?annotator=axe")
+    page.wait_for_selector("#stage img[data-state=ready]")
+    press(page, "o")
+    expect(page.locator("canvas")).to_have_attribute("data-slice", re.compile(r"\d"))
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 

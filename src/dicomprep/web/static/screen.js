@@ -22,12 +22,14 @@ export class Screen {
     this.readout = readout;
     this.canvas = make("canvas", { className: "source" });
     this.canvas.setAttribute("role", "img");
+    this.#overlay.clear();
     this.field = make("div", { className: "field" }, this.canvas, this.measure.layer, this.#overlay.element);
   }
 
   /** Nothing is shown until the first slice of another series comes. */
   clear() {
     this.shown = null;
+    this.canvas.setAttribute("aria-label", "Loading");
     this.#said = "";
     this.view.fit();
   }
