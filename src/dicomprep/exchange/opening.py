@@ -24,9 +24,13 @@ DRAFTS = (f"{MANIFEST}{DRAFT}", ".manifest.jsonl.tmp")
 """What an export leaves that is killed as it begins, this release's and an earlier one's."""
 
 
+_FREE = ("classes", "segments", "layout", "split_seed")
+"""What may become more as an export goes on."""
+
+
 def _comparable(header: dict[str, Any]) -> dict[str, Any]:
     """What an export that goes on must have in common with the one that is there."""
-    return {name: value for name, value in header.items() if name not in ("classes", "layout", "split_seed")}
+    return {name: value for name, value in header.items() if name not in _FREE}
 
 
 def require_folder(out: Path) -> None:

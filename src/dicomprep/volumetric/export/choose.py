@@ -12,9 +12,11 @@ from sqlalchemy import Connection, func, select
 from dicomprep.database.queries.releases import holds, is_held, shown_as, shown_frames
 from dicomprep.database.queries.selection import Selection, read_selection
 from dicomprep.database.queries.units import decided_units
+from dicomprep.database.reference_schema import image_references
 from dicomprep.database.schema import files, frames
 from dicomprep.exchange.options import ExportOptions
 from dicomprep.exchange.pseudonyms import Pseudonyms
+from dicomprep.privacy.references import ReferenceKind
 from dicomprep.workspace import Workspace
 
 __all__ = ["SEVERAL", "ChosenSeries", "choose_series"]
@@ -117,8 +119,8 @@ def _fingerprints(connection: Connection, keys: Sequence[str]) -> dict[str, str]
         order = (files.c.series_key, files.c.digest, files.c.id)
         for key, *state in connection.execute(select(*columns).where(files.c.series_key.in_(batch)).order_by(*order)):
             states[key].update(repr(state).encode())
-        for key, count in _held(connection, batch):
-            states[key].update(repr(count).encode())
+        for key, more in (*_held(connection, batch), *_drawn(connection, batch)):
+            states[key].update(repr(more).encode())
     return {key: state.hexdigest()[:32] for key, state in states.items()}
 
 
@@ -130,3 +132,15 @@ def _held(connection: Connection, keys: Sequence[str]) -> list[tuple[str, int]]:
     counted = select(files.c.series_key, func.count()).select_from(joined)
     of_series = counted.where(files.c.series_key.in_(keys), is_held(shown_frames)).group_by(files.c.series_key)
     return [(row[0], row[1]) for row in connection.execute(of_series)]
+
+
+def _drawn(connection: Connection, keys: Sequence[str]) -> list[tuple[str, bytes]]:
+    """The contents of the segmentations that were drawn on slices of each series."""
+    slices, drawings, said = files.alias("slices"), files.alias("drawings"), image_references.c
+    joined = image_references.join(slices, slices.c.sop_instance_uid == said.target_sop_instance_uid)
+    joined = joined.join(drawings, drawings.c.id == said.file_id)
+    columns = (slices.c.series_key, drawings.c.digest)
+    found = select(*columns).select_from(joined).where(said.kind == ReferenceKind.SEGMENT.value).distinct()
+    return [
+        (row[0], row[1]) for row in connection.execute(found.where(slices.c.series_key.in_(keys)).order_by(*columns))
+    ]

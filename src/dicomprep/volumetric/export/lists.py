@@ -52,7 +52,7 @@ def write_lists(finished: Finished, chosen: Sequence[ChosenSeries], kind: Format
     _write_tables(finished, listed, by_name, options)
     texts = {"datalist.json": _json(_datalist(listed, classes, kind, options))}
     if kind is Format.NIFTI:
-        texts["dataset.json"] = _json(_nnunet(listed, options))
+        texts["dataset.json"] = _json(_nnunet(listed, finished.header["segments"], options))
         texts["splits_final.json"] = _json(_splits(listed))
         texts |= _metadata(listed, classes)
     texts[CARD] = _card(finished, listed, options)
@@ -73,13 +73,14 @@ def _write_tables(
     uids = _UIDS if options.with_uids else ()
     columns = ("file", "key", "part", "split", "label", "label_level", *_SAID)
     measures = ("slices", "rows", "columns", "slice_spacing_mm", "row_spacing_mm", "column_spacing_mm")
-    rest = ("unit", "dtype", "notes", "bytes", "sha256")
+    rest = ("unit", "dtype", "notes", "bytes", "sha256", "label_map", "label_map_sha256")
     rows = (
         (
             *(one.volume.file, one.series.name, one.volume.part, one.series.split, one.series.label),
             *(one.series.label_level, *(one.series.said[name] for name in _SAID)),
             *(*one.volume.shape, *one.volume.spacing_mm, one.volume.unit, one.volume.dtype),
             *("; ".join(one.volume.notes), one.volume.bytes, one.volume.sha256),
+            *(one.volume.label_map, one.volume.label_map_sha256),
             *(one.series.said[name] for name in uids),
         )
         for one in listed
@@ -124,7 +125,7 @@ def _datalist(
     inner = "/0" if kind is Format.ZARR else ""
     lists: dict[str, list[dict[str, Any]]] = {"training": [], "validation": []}
     for one in listed:
-        said = _entry(one, classes) | {"fold": one.series.said["fold"]}
+        said = _entry(one, classes) | {"fold": one.series.said["fold"], "label_map": one.volume.label_map}
         del said["split"]
         known = {name: value for name, value in said.items() if value not in ("", None)}
         lists.setdefault(_DECATHLON[one.series.split], []).append({"image": f"{one.volume.file}{inner}"} | known)
@@ -133,17 +134,33 @@ def _datalist(
     return {"licence": options.license, "labels": labels, **counts, **lists}
 
 
-def _nnunet(listed: Sequence[_Listed], options: ExportOptions) -> dict[str, Any]:
-    """`dataset.json` of nnU-Net 2. The labels of series are no label maps: those have to be put into `labelsTr`."""
-    return {
+def _nnunet(listed: Sequence[_Listed], segments: Sequence[str], options: ExportOptions) -> dict[str, Any]:
+    """`dataset.json` of nnU-Net 2, of the volumes with a label map; labels of series are no label maps.
+
+    Without any, of all volumes: for label maps that somebody puts there.
+    """
+    cases = _cases(listed)
+    about = {
         "channel_names": {"0": _channel(listed)},
-        "labels": {"background": 0},
-        "numTraining": sum(one.series.split != "test" for one in listed),
+        "labels": {"background": 0} | {name: number for number, name in enumerate(segments, start=1)},
+        "numTraining": len(cases),
         "file_ending": ".nii.gz",
         "overwrite_image_reader_writer": "NibabelIO",
         "licence": options.license,
-        "description": "Images only: put label maps CASE.nii.gz into labelsTr, and name their classes in labels.",
     }
+    if not any(one.volume.label_map for one in cases.values()):
+        about["labels"] = {"background": 0}
+        return about | {"description": "Images only: put label maps CASE.nii.gz into labelsTr, and name their classes."}
+    return about | {
+        "dataset": {case: {"images": [one.volume.file], "label": one.volume.label_map} for case, one in cases.items()}
+    }
+
+
+def _cases(listed: Sequence[_Listed]) -> dict[str, _Listed]:
+    """What nnU-Net trains on: what has a label map, or all where nothing has."""
+    known = [one for one in listed if one.series.split != "test"]
+    drawn = [one for one in known if one.volume.label_map]
+    return {one.case(Format.NIFTI): one for one in drawn or known}
 
 
 def _channel(listed: Sequence[_Listed]) -> str:
@@ -156,7 +173,7 @@ def _channel(listed: Sequence[_Listed]) -> str:
 
 def _splits(listed: Sequence[_Listed]) -> list[dict[str, list[str]]]:
     """`splits_final.json` of nnU-Net: a split for each fold of the data set, else one of train and val."""
-    cases = [(one.case(Format.NIFTI), one.series) for one in listed if one.series.split != "test"]
+    cases = [(case, one.series) for case, one in _cases(listed).items()]
     folds = sorted({series.said["fold"] for _, series in cases} - {None})
     held_out = [[case for case, series in cases if series.said["fold"] == fold] for fold in folds]
     held_out = held_out or [[case for case, series in cases if series.split == "val"]]

@@ -34,7 +34,7 @@ class FinishedSeries:
             )
             for volume in line["volumes"]
         )
-        if any(not _is_below(volume.file) for volume in volumes):
+        if not all(map(_is_below, _files(volumes))):
             raise ValueError(line["series"])
         refused = tuple((str(part), str(reason)) for part, reason in line["refused"])
         return cls(str(line["series"]), str(line["fingerprint"]), volumes, refused)
@@ -43,6 +43,11 @@ class FinishedSeries:
         """For the manifest."""
         said = {"series": self.name, "fingerprint": self.fingerprint}
         return manifest_line(said | {"volumes": [asdict(one) for one in self.volumes], "refused": self.refused})
+
+
+def _files(volumes: Iterable[WrittenVolume]) -> list[str]:
+    """The files of volumes and their label maps."""
+    return [file for volume in volumes for file in (volume.file, volume.label_map) if file]
 
 
 def _is_below(file: str) -> bool:
@@ -75,7 +80,8 @@ class Finished:
         except (ValueError, TypeError, KeyError) as error:
             raise ConfigError(f"{folder / MANIFEST} is damaged. Export to another folder.") from error
         finished.series = {series.name: series for series in known}
-        finished.header["classes"] = _merged(lines[0].get("classes", ()), header["classes"])
+        for name in ("classes", "segments"):
+            finished.header[name] = _merged(lines[0].get(name, ()), header[name])
         return finished
 
     def write(self) -> None:
@@ -98,14 +104,12 @@ class Finished:
         return len(dropped.volumes)
 
     def _remove(self, volumes: Iterable[WrittenVolume], *, but: Iterable[WrittenVolume] = ()) -> None:
-        kept = {volume.file for volume in but}
-        for volume in volumes:
-            if volume.file not in kept:
-                remove_volume(self.folder / volume.file)
+        for file in set(_files(volumes)) - set(_files(but)):
+            remove_volume(self.folder / file)
 
     def remove_strays(self, folders: Iterable[str]) -> None:
         """Remove what an export that broke off has written and not noted."""
-        named = {volume.file for series in self.series.values() for volume in series.volumes}
+        named = {file for series in self.series.values() for file in _files(series.volumes)}
         for folder in folders:
             for path in (self.folder / folder).glob("*"):
                 if f"{folder}/{path.name}" not in named and path.name.endswith((".nii.gz", ".zarr")):
@@ -129,6 +133,8 @@ def is_whole(folder: Path, volume: WrittenVolume) -> bool:
     """Whether a volume is there, as large as it was written."""
     path = folder / volume.file
     try:
-        return (measure_folder(path)[0] if path.is_dir() else path.stat().st_size) == volume.bytes
+        size = measure_folder(path)[0] if path.is_dir() else path.stat().st_size
+        drawn = (folder / volume.label_map).stat().st_size if volume.label_map else 0
     except OSError:
         return False
+    return (size, drawn) == (volume.bytes, volume.label_map_bytes)

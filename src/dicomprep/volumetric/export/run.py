@@ -16,9 +16,10 @@ from dicomprep.exchange.pseudonyms import Pseudonyms
 from dicomprep.extras import load_extra
 from dicomprep.storage.access import GROUP, OWNER
 from dicomprep.volumetric.export.choose import SEVERAL, ChosenSeries, choose_series
+from dicomprep.volumetric.export.label_maps import name_segments
 from dicomprep.volumetric.export.lists import FOLDERS, write_lists
 from dicomprep.volumetric.export.progress import Finished, FinishedSeries, is_whole
-from dicomprep.volumetric.export.work import RefusedPart, SeriesDone, SeriesTask, VolumeSettings, WrittenVolume
+from dicomprep.volumetric.export.work import LABELS, RefusedPart, SeriesDone, SeriesTask, VolumeSettings, WrittenVolume
 from dicomprep.workspace import Workspace
 
 __all__ = ["ExportedVolumes", "export_volumes"]
@@ -80,15 +81,25 @@ def export_volumes(
     require_folder(out)
     pseudonyms = Pseudonyms(workspace.key, salt=find_salt(out) if options.fresh_pseudonyms else "")
     chosen, without_series = choose_series(workspace, options, pseudonyms)
+    header = _header(kind, options, volumes, pseudonyms, chosen)
+    with workspace.reading() as connection:
+        header["segments"] = list(name_segments(connection)) if kind is Format.NIFTI else []
     access = GROUP if shared else OWNER
     with alone(out, access):
-        finished = Finished.open(out, _header(kind, options, volumes, pseudonyms, chosen), access)
+        finished = Finished.open(out, header, access)
         settings = VolumeSettings(
-            workspace, out, kind, volumes.values, volumes.resample, access, with_paths=options.with_paths
+            workspace,
+            out,
+            kind,
+            volumes.values,
+            volumes.resample,
+            access,
+            with_paths=options.with_paths,
+            segments=tuple(finished.header["segments"]),
         )
         done = _Export(finished, settings, ExportedVolumes(without_series=without_series))
         done.carry_out(chosen, volumes)
-        finished.remove_strays(FOLDERS.values())
+        finished.remove_strays((*FOLDERS.values(), *LABELS.values()))
         finished.write()
         write_lists(finished, chosen, kind, options)
     return done.result

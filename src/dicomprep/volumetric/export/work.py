@@ -15,6 +15,7 @@ from dicomprep.exchange.opening import SCRATCH
 from dicomprep.exchange.options import Format
 from dicomprep.storage.access import access_of, make_folder
 from dicomprep.storage.sync import sync_folder
+from dicomprep.volumetric.export.label_maps import draw_label_map
 from dicomprep.volumetric.export.ngff import write_zarr
 from dicomprep.volumetric.load import load_part
 from dicomprep.volumetric.nifti import nifti_affine, write_nifti
@@ -37,6 +38,9 @@ __all__ = [
 ENDINGS = {Format.NIFTI: "_0000.nii.gz", Format.ZARR: ".zarr"}
 """What a file is called behind the name of its volume; nnU-Net counts channels so."""
 
+LABELS = {"imagesTr": "labelsTr", "imagesTs": "labelsTs"}
+"""Where the label maps of the volumes of a folder are, as nnU-Net has it."""
+
 _NO_VOLUME = re.compile(r"^.* is not a volume: (?P<reason>.*?)\.?$", re.DOTALL)
 
 
@@ -51,6 +55,8 @@ class VolumeSettings:
     resample: bool
     access: int
     with_paths: bool
+    segments: tuple[str, ...] = ()
+    """The classes of label maps, from 1; empty where none are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,10 @@ class WrittenVolume:
     notes: tuple[str, ...]
     bytes: int
     sha256: str
+    label_map: str = ""
+    """Its file, below the export's folder; empty without a segmentation."""
+    label_map_bytes: int = 0
+    label_map_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +154,11 @@ def _write(part: Part, task: SeriesTask, settings: VolumeSettings) -> WrittenVol
     nifti_affine(volume)  # refuses what has none, in any format
     name = f"{task.name}_{_plain(part.name)}" if part.name else task.name
     file = f"{task.folder}/{name}{ENDINGS[settings.format]}"
+    drawn = draw_label_map(settings.workspace, part, volume, settings.segments) if settings.segments else None
+    label_map = f"{LABELS[task.folder]}/{name}.nii.gz" if drawn is not None else ""
     try:
         size, digest = _put(volume, settings, file)
+        drawn_size, drawn_digest = (0, "") if drawn is None else _put(drawn, settings, label_map)
     except OSError as error:
         raise place_fault(settings.out / file, error) from error
     return WrittenVolume(
@@ -158,6 +171,9 @@ def _write(part: Part, task: SeriesTask, settings: VolumeSettings) -> WrittenVol
         notes=volume.notes,
         bytes=size,
         sha256=digest,
+        label_map=label_map,
+        label_map_bytes=drawn_size,
+        label_map_sha256=drawn_digest,
     )
 
 
