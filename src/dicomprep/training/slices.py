@@ -55,7 +55,8 @@ class Slices:
         alone = np.count_nonzero(np.diff(self.starts)[self.stacks[self.places[rows]]] == 1)
         if alone:
             said = f"{alone:,} of {len(rows):,} images have no neighboring slice and are their own neighbors"
-            warnings.warn(f"{said}: they are single, or headers do not say where they are.", stacklevel=4)
+            why = "they are single, cropped each by itself, or headers do not say where they are"
+            warnings.warn(f"{said}: {why}.", stacklevel=4)
 
 
 def require_slices(*, neighbours: int, slices: int | None, unit: str, channels: int | None) -> None:
