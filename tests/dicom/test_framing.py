@@ -189,3 +189,21 @@ def test_inspect_says_what_was_cropped_and_blanked(tmp_path: Path) -> None:
     assert "Placement" in shown
     assert "cropped" in shown
     assert "9 areas of writing" in shown
+
+
+@pytest.mark.parametrize("size", ["64x32", "native", "max=50", "40"])
+@pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
+@pytest.mark.parametrize("spacing", [[0.1, 0.1], [0.3, 0.1]])
+def test_points_come_back_through_crops_and_flips(
+    tmp_path: Path, breast: Drawn, size: str, fit: str, spacing: list[float]
+) -> None:
+    path = make_breast(tmp_path, breast, ImageLaterality="R", PixelSpacing=spacing)
+    drawn = draw(path, size=size, fit=fit, crop="content", orient=True, crop_margin=5)
+    geometry = drawn.transform.geometry
+    assert geometry.flipped == (False, True)
+    top, left = geometry.crop_origin
+    region = [[top, left, top + geometry.crop_shape[0], left + geometry.crop_shape[1]]]
+    (shown,) = drawn.to_thumbnail(region)
+    assert np.allclose(shown, [*geometry.offset, *np.add(geometry.offset, geometry.scaled_shape)], atol=1e-6)
+    points = np.random.default_rng(0).uniform(0, 832, (50, 2))
+    assert np.abs(drawn.to_source(drawn.to_thumbnail(points)) - points).max() < 1e-6

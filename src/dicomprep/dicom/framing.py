@@ -25,6 +25,9 @@ _SECTIONS = frozenset(["CT", "MR", "PT", "NM"])
 _BARS = (13, 14)
 """Region Data Type (0018,6014) of a gray bar and a color bar (PS3.3 C.8.5.5.1.2)."""
 
+MAX_REGIONS = 100
+"""Of one frame; bounds time."""
+
 MAX_BANNERLESS_SHARE = 0.98
 """Of a frame's pixels; regions that have more leave no room for writing."""
 
@@ -83,6 +86,8 @@ def _read_regions(root: Attributes, shape: tuple[int, int]) -> Iterator[tuple[Bo
     try:
         regions = root.items("SequenceOfUltrasoundRegions")
     except InputError:
+        return
+    if len(regions) > MAX_REGIONS:
         return
     for region in regions:
         edges = _integers(region, names)

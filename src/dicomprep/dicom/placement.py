@@ -98,7 +98,7 @@ class Placer:
         """The box around what is found in some frames; None where any of them has nothing sure to be empty."""
         shape = (self.data.layout.rows, self.data.layout.columns)
         found: Box | None = None
-        for index, (picture, grid) in self._small_pictures(content):
+        for index, (picture, grid) in self._small_pictures():
             box = find_content(self._in_units(picture, content, index), content, margin=margin)
             if box is None:
                 return None
@@ -112,15 +112,15 @@ class Placer:
         if not stated.is_known:
             return (rows, False), Fact.SIDE_UNKNOWN
         if stated.by_laterality:
-            _, (picture, _) = next(self._small_pictures(Content.BREAST), (0, (np.zeros((1, 1)), Grid())))
+            _, (picture, _) = next(self._small_pictures(), (0, (np.zeros((1, 1)), Grid())))
             if find_heavier_side(picture) == ("L" if columns else "R"):
                 return (rows, False), Fact.SIDE_CONTRADICTED
         return stated.flipped, Fact.FLIPPED if rows or columns else None
 
-    def _small_pictures(self, content: Content) -> Iterator[tuple[int, tuple[NDArray[np.float32], Grid]]]:
+    def _small_pictures(self) -> Iterator[tuple[int, tuple[NDArray[np.float32], Grid]]]:
         """Some frames of the file, as far as they can be decoded, in gray and small."""
         count = min(self.data.frame_count, self.data.available_frames)
-        spread = 1 if self.data.is_video or (content is Content.BREAST and count == 1) else SEARCHED_FRAMES
+        spread = 1 if self.data.is_video else SEARCHED_FRAMES
         for index in np.unique(np.linspace(0, count - 1, min(count, spread)).round().astype(int)).tolist():
             try:
                 yield index, self._small_picture(index)
