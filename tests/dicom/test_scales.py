@@ -14,6 +14,11 @@ from tests.running import frames_of
 PET = {"Modality": "PT", "RescaleSlope": 2, "RescaleIntercept": 0}
 DRUG = {"RadionuclideTotalDose": 7e7, "RadionuclideHalfLife": 6586.2, "RadiopharmaceuticalStartTime": "100000"}
 INJECTED = {"PatientWeight": 70, "CorrectedImage": ["DECY", "ATTN"], "RadiopharmaceuticalInformationSequence": [DRUG]}
+TISSUE = {
+    "RegionSpatialFormat": 1, "RegionDataType": 1, "PhysicalUnitsXDirection": 3, "PhysicalUnitsYDirection": 3,
+    "PhysicalDeltaX": 0.03, "PhysicalDeltaY": 0.03, "RegionFlags": 0, "RegionLocationMinX0": 0,
+    "RegionLocationMinY0": 0, "RegionLocationMaxX1": 9, "RegionLocationMaxY1": 9,
+}  # fmt: skip
 PLANE = {
     "SharedFunctionalGroupsSequence": [{"PlaneOrientationSequence": [{"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}]}]
 }
@@ -108,6 +113,9 @@ def test_directions_are_those_of_the_patient(
         ({"PixelSpacing": [0.08, 0.08], "ImagerPixelSpacing": [0.1, 0.1]}, (0.08, 0.08), False),
         ({"PixelAspectRatio": [2, 1]}, None, False),
         ({"PixelSpacing": [0, 0]}, None, False),
+        ({"PixelSpacing": ["1e300", "1e300"]}, None, False),
+        ({"Modality": "US", "SequenceOfUltrasoundRegions": [TISSUE]}, (0.3, 0.3), False),
+        ({"Modality": "US", "SequenceOfUltrasoundRegions": [TISSUE, TISSUE | {"PhysicalDeltaX": 0.05}]}, None, False),
         ({}, None, False),
     ],
 )

@@ -84,6 +84,7 @@ def go(page: Page, pages: Pages, where: str) -> None:
     expect(page.locator("canvas")).to_have_attribute("data-slice", "0")
 
 
+PRIOR = "study_id LIKE '%Prior' AND filename LIKE '% 1'"
 CURRENT = "study_id LIKE '%Current' AND filename LIKE '% 4'"
 
 
@@ -207,6 +208,22 @@ def test_directions_turn_with_the_image(pages: Pages, opened: Opened) -> None:
     go(page, pages, "modality = 'PT'")
     page.mouse.move(*middle(page))
     expect(page.locator(".readout")).to_contain_text(re.compile(r": \d+ Bq/mL · SUV [\d.]+$"))
+
+
+def test_a_slice_that_is_gone_is_said_and_the_others_are_seen(pages: Pages, opened: Opened) -> None:
+    (path,) = (pages.place.source / "Prior").glob("* 2.dcm")
+    away = path.rename(path.with_suffix(".away"))
+    try:
+        page = opened("about:blank")
+        page.goto(f"{pages.origin}/original/{identity(pages, PRIOR)}")
+        expect(page.locator("canvas")).to_have_attribute("data-slices", "6")
+        press(page, "ArrowDown")
+        expect(page.locator(".field .note")).to_contain_text("Cannot display the source file")
+        press(page, "ArrowDown")
+        expect(page.locator("canvas")).to_have_attribute("aria-label", "CT, slice 4 of 6, W 400 L 40")
+        assert not page.locator(".field .note").is_visible()
+    finally:
+        away.rename(path)
 
 
 def test_a_cine_plays_and_pauses(pages: Pages, opened: Opened) -> None:

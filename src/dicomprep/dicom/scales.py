@@ -12,7 +12,7 @@ from dicomprep.dicom.attributes import Attributes
 from dicomprep.dicom.grayscale import FrameAttributes
 from dicomprep.dicom.positions import read_plane
 from dicomprep.dicom.provenance import read_provenance
-from dicomprep.dicom.spacing import read_spacing
+from dicomprep.dicom.spacing import read_aspect, read_column_mm, read_spacing
 from dicomprep.dicom.suv import SUV_KEYWORDS, read_suv
 from dicomprep.dicom.units import is_in_hounsfield_units
 from dicomprep.errors import ExportError, InputError
@@ -72,11 +72,11 @@ class Scales:
 def read_scales(frame: FrameAttributes, layout: Layout) -> Scales:
     """What the header says of a frame."""
     spacing, _ = read_spacing(frame)
-    in_mm = spacing is not None and spacing.is_in_mm
+    column_mm = read_column_mm(frame)
     return Scales(
         unit=_read_unit(frame, layout),
         suv_factor=_read_suv_factor(frame),
-        spacing_mm=(spacing.rows, spacing.columns) if spacing is not None and in_mm else None,
+        spacing_mm=None if column_mm is None else (float(f"{column_mm * read_aspect(frame)[0]:.7g}"), column_mm),
         is_at_detector=spacing is not None and spacing.keyword == "ImagerPixelSpacing",
         directions=_read_directions(frame),
         frames_per_second=_read_rate(frame.root),

@@ -23,13 +23,15 @@ export class Screen {
     this.canvas = make("canvas", { className: "source" });
     this.canvas.setAttribute("role", "img");
     this.#overlay.clear();
-    this.field = make("div", { className: "field" }, this.canvas, this.measure.layer, this.#overlay.element);
+    this.note = make("p", { className: "note", hidden: true });
+    this.field = make("div", { className: "field" }, this.canvas, this.measure.layer, this.#overlay.element, this.note);
   }
 
   /** Nothing is shown until the first slice of another series comes. */
   clear() {
     this.shown = null;
     this.canvas.setAttribute("aria-label", "Loading");
+    this.note.hidden = true;
     this.#said = "";
     this.view.fit();
   }
@@ -37,6 +39,7 @@ export class Screen {
   /** Draw a slice of a series: {slice, frame, number, count, home}. */
   draw(shown, series) {
     this.shown = shown;
+    this.note.hidden = true;
     const { frame } = shown;
     this.windows.use(frame.modality, frame.unit, series);
     this.#paint(frame);
@@ -52,7 +55,8 @@ export class Screen {
     this.canvas.setAttribute("aria-label", message);
     this.#overlay.clear();
     this.measure.layer.replaceChildren();
-    this.readout.textContent = message;
+    this.note.textContent = this.readout.textContent = message;
+    this.note.hidden = false;
   }
 
   /** Everything as it was at first. */
