@@ -1,5 +1,6 @@
 """Which slices the viewer runs through, and what there is of the patient to compare with."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import dicomprep.web
+from dicomprep.pixels.windows import WINDOW_PRESETS
 from tests.building import make_dicom
 from tests.pages import Pages, serving
 from tests.running import Place, frames_of, wait_until
@@ -92,3 +95,15 @@ def test_windows_are_written_as_viewers_write_them(pages: Pages) -> None:
     page = pages.ask("GET", f"/frame/{frame}")[1].decode()
     assert "W 1500 L −600" in page
     assert "1500.0" not in page
+
+
+def test_the_legend_has_every_key() -> None:
+    web = Path(dicomprep.web.__path__[0])
+    listed = (web / "static" / "keys.js").read_text().partition("const KEYS = {")[2].partition("};")[0]
+    keys = re.findall(r"^  (?:\"(.+)\"|(\w+)):", listed, re.MULTILINE)
+    legend = (web / "templates" / "_viewer_keys.html").read_text()
+    shown = set(" ".join(re.findall(r"^  \(\"(.+?)\",", legend, re.MULTILINE)).split())
+    names = {"ArrowUp": "↑", "ArrowDown": "↓", " ": "Space", "Escape": "Esc", "Delete": "Backspace"}
+    assert len(keys) > 20
+    assert {names.get(key, key) for pair in keys for key in pair if key} <= shown
+    assert f"Shift+1…{len(WINDOW_PRESETS)}" in shown
