@@ -33,6 +33,10 @@ MIN_INK_RATIO, MIN_INK_RATIO_EVEN = 0.9, 0.5
 MIN_LETTERS_EVEN, MIN_LETTERS = 3, 8
 """Of a line on even ground, and elsewhere, where noise makes shorter ones."""
 
+MIN_INK_SHORT, MIN_INK_WORD = 100, 150
+"""Gray levels between letters and even ground: of a line that is not long, and of letters that have run into one. The
+speckle of ultrasound makes such shapes, but paler: up to 92 and 140 in the loops that were looked at."""
+
 LETTER_ROWS, LETTER_ROWS_EVEN = (5, 44), (3, 60)
 """Rows of a letter, at least and at most."""
 
@@ -157,10 +161,11 @@ def _lines_on_even(found: _Strokes) -> Iterator[_Strokes]:
     lines = list(_lines(found, MIN_INK_RATIO_EVEN, MAX_STROKES_EVEN, MIN_LETTERS_EVEN))
     written = {(left, top) for line in lines for left, top in zip(line.left.tolist(), line.top.tolist(), strict=True)}
     stray = [place not in written for place in zip(found.left.tolist(), found.top.tolist(), strict=True)]
-    yield from (line for line in lines if not _lies_in_noise(line, found.only(np.array(stray, bool))))
+    bold = (line for line in lines if len(line.left) >= LONG_LINE_LETTERS or np.median(line.ink) >= MIN_INK_SHORT)
+    yield from (line for line in bold if not _lies_in_noise(line, found.only(np.array(stray, bool))))
     width = found.right - found.left
     words = (width >= MIN_WORD_HEIGHTS * found.height) & _has_rows(found, LETTER_ROWS)
-    words &= found.area >= MIN_WORD_FILL * width * found.height
+    words &= (found.area >= MIN_WORD_FILL * width * found.height) & (found.ink >= MIN_INK_WORD)
     yield from (found.only(np.array([word])) for word in np.flatnonzero(words))
 
 
