@@ -18,7 +18,7 @@ import dicomprep
 from dicomprep.config import Config
 from dicomprep.database.address import DatabaseAddress
 from dicomprep.database.page_schema import metadata
-from dicomprep.database.writes.labels import add_label
+from dicomprep.database.writes.labels import Said, add_label
 from dicomprep.database.writes.store import Store
 from dicomprep.pipeline import run
 from dicomprep.pipeline.preload import PROCESS
@@ -159,7 +159,7 @@ def set_labels(place: Place, labels: dict[str, str | None], *, annotator: str = 
     ids = dict(place.rows("SELECT filename, id FROM images"))
     with store.transaction() as connection:
         for name, label in labels.items():
-            add_label(connection, ids[name], label, annotator=annotator)
+            add_label(connection, ids[name], Said(label), annotator=annotator)
     store.close()
 
 

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, Engine, event
 
 from dicomprep.database.connection import connect, migrate
 from dicomprep.database.queries.failures import causes, failed_inputs, list_failures
-from dicomprep.database.queries.gallery import Filter, choices, count_images, list_tiles
+from dicomprep.database.queries.filters import Filter
+from dicomprep.database.queries.gallery import choices, count_images, list_tiles
 from dicomprep.database.queries.inputs import find_taken_names
 from tests.running import Place
 

@@ -10,7 +10,7 @@ from dicomprep import Dataset
 from dicomprep.database import connection, migrations
 from dicomprep.database.consensus import Consensus
 from dicomprep.database.migrations import m0024_units
-from dicomprep.database.queries.labeling import Order, next_images
+from dicomprep.database.queries.queue import Order, Queue, next_images
 from dicomprep.database.writes.catalogue import add_images
 from dicomprep.exchange.kinds import Level
 from dicomprep.exchange.label_export import export_labels
@@ -50,7 +50,9 @@ def disputed(place: Place) -> list[str]:
     """What an adjudicator is shown."""
     names = dict(place.rows("SELECT id, filename FROM images"))
     with place.workspace.reading() as reader:
-        return [names[frame_id] for frame_id in next_images(reader, "D", Order("disputed"), limit=9)]
+        return [
+            names[frame_id] for frame_id in next_images(reader, Queue(annotator="D", order=Order("disputed")), limit=9)
+        ]
 
 
 def test_the_rule_decides(place: Place, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from dicomprep.database.migrations import MIGRATIONS, SCHEMA_VERSION
 from dicomprep.database.queries import counts
 from dicomprep.database.queries.labeling import count_labels
 from dicomprep.database.writes import store as storing
-from dicomprep.database.writes.labels import add_label
+from dicomprep.database.writes.labels import Said, add_label
 from dicomprep.database.writes.store import Store
 from tests.faults.disturbing import preprocess
 from tests.running import Place, dicomprep_command, make_files, started
@@ -129,7 +129,7 @@ def test_labels_are_taken_while_a_run_inserts(place: Place, thorough: bool, note
 
     def label() -> None:
         with labels.transaction() as connection:
-            add_label(connection, 1 + next(labeled) % 25, "a", annotator="me")
+            add_label(connection, 1 + next(labeled) % 25, Said("a"), annotator="me")
 
     def look() -> None:
         with reading(reader) as connection:

@@ -17,7 +17,7 @@ from PIL import Image
 from dicomprep.checks import verify as verification
 from dicomprep.checks.verify import Kind, verify
 from dicomprep.cli.app import main
-from dicomprep.database.writes.labels import add_label
+from dicomprep.database.writes.labels import Said, add_label
 from dicomprep.database.writes.store import Store
 from dicomprep.pixels.png import SIGNATURE, encode_png, is_own_png
 from dicomprep.workspace import MARK
@@ -403,7 +403,7 @@ def test_labels_stay_with_images_that_are_made_again(small: Place, say: Say) -> 
     (label_id,) = small.rows("SELECT id FROM images WHERE filename = 's/b'")
     store = Store(small.address)
     with store.transaction() as connection:
-        add_label(connection, label_id, "odd", annotator="me")
+        add_label(connection, label_id, Said("odd"), annotator="me")
     store.close()
     (small.output / "s/b.png").unlink()
     assert say("--repair")[0] == 0

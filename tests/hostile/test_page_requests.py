@@ -14,7 +14,7 @@ import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
 import dicomprep.web
-from dicomprep.database.queries.gallery import Filter
+from dicomprep.database.queries.filters import Filter
 from dicomprep.web.connections import ConnectionLimits
 from dicomprep.web.guard import HEADERS, ServerAddress
 from tests.building import make_dicom

@@ -9,7 +9,7 @@ import pytest
 from dicomprep.database.queries.annotations import Drawn, all_annotations
 from dicomprep.database.writes.annotations import GivenAnnotation, add_annotation, add_annotations, new_key
 from dicomprep.database.writes.commands import ANNOTATE, Command, note_command, undo_last
-from dicomprep.database.writes.labels import add_label, pass_image
+from dicomprep.database.writes.labels import Said, add_label, pass_image
 from dicomprep.database.writes.store import Store
 from dicomprep.exchange.versions import compare, freeze
 from dicomprep.pipeline.forgetting import forget
@@ -89,7 +89,7 @@ def test_an_undo_is_of_the_last_thing_done_whatever_it_was(place: Place) -> None
 
     annotate(BOX, "c1")
     with store.transaction() as connection:
-        add_label(connection, frame_id, "normal", annotator="Ann")
+        add_label(connection, frame_id, Said("normal"), annotator="Ann")
     annotate(moved, "c2")
     with store.transaction() as connection:
         pass_image(connection, frame_id, annotator="Ann")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicomprep.database.writes.labels import add_label
+from dicomprep.database.writes.labels import Said, add_label
 from dicomprep.database.writes.predictions import Score, add_scores, summarize
 from dicomprep.database.writes.releases import add_releases
 from dicomprep.database.writes.store import Store
@@ -98,7 +98,7 @@ def test_a_label_is_where_its_picture_is(place_of_examples: Callable[[], Place],
                 with store.transaction() as connection:
                     for picture in (p for p in labeled if p in shown and p not in given_labels):
                         given_labels[picture] = f"Class {picture}"
-                        add_label(connection, shown[picture][0], given_labels[picture], annotator="Łukasz")
+                        add_label(connection, shown[picture][0], Said(given_labels[picture]), annotator="Łukasz")
     finally:
         store.close()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicomprep.database.queries.gallery import Filter
+from dicomprep.database.queries.filters import Filter
 from dicomprep.database.writes.catalogue import add_images
 from dicomprep.database.writes.store import Store
 from dicomprep.web import census

@@ -5,7 +5,7 @@ import re
 from dicomprep.cli.options import Db, Flag
 from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.frames import Choice
-from dicomprep.database.queries.labeling import Order
+from dicomprep.database.queries.queue import Order
 from dicomprep.errors import ConfigError
 from dicomprep.web.guard import ServerAddress
 from dicomprep.web.serve import serve_pages
@@ -31,6 +31,7 @@ def label(  # noqa: PLR0913
     raters: int = 2,
     adjudicate: Flag = False,
     kind: tuple[str, ...] = (),
+    split: tuple[str, ...] = (),
     where: str | None = None,
     series: str | None = None,
     host: str = "127.0.0.1",
@@ -61,6 +62,8 @@ def label(  # noqa: PLR0913
         Show the images on which annotators disagree; labels given now decide.
     kind
         Kind of images: original and derived by default; localizer, mask, …, or all; repeatable.
+    split
+        Only images of this split: train, val or test; repeatable.
     where
         Only images that meet this condition, such as "weighting = 'FLAIR' AND plane = 'axial'".
     series
@@ -75,7 +78,7 @@ def label(  # noqa: PLR0913
     """
     if not 1 <= port <= 65535:
         raise ConfigError(f"--port {port}: choose from 1 to 65535.")
-    wanted = Choice(kind=kind, where=where, series=series or ())
+    wanted = Choice(kind=kind, split=split, where=where, series=series or ())
     ordering, _, of_class = order.partition(":")
     if ordering not in ORDERINGS or (ordering == "confident") != bool(of_class):
         raise ConfigError(f"--order {order}: choose {', '.join(ORDERS)}.")

@@ -17,6 +17,13 @@ __all__ = [
     "skips",
 ]
 
+
+def _of_kind(name: str, kind: str) -> Index:
+    """What an annotator did of one kind and has not taken back."""
+    stands = text(f"kind = '{kind}' AND undone = 0")
+    return Index(f"commands_{name}", "annotator", "id", sqlite_where=stands, postgresql_where=stands)
+
+
 current_labels = Table(
     "standing",
     metadata,
@@ -25,6 +32,7 @@ current_labels = Table(
     Column("label", Text, nullable=False),
     Column("event_id", Id, nullable=False),
     Column("adjudicated", Integer, nullable=False, server_default=text("0")),
+    Index("standing_by_annotator", "annotator", "event_id"),
 )
 """What each annotator's newest event says of an image; a trigger keeps it."""
 
@@ -106,6 +114,7 @@ skips = Table(
     Column("frame_id", Id, primary_key=True),
     Column("annotator", Text, primary_key=True),
     Column("created_at", String(32), nullable=False),
+    Index("passed_by_annotator", "annotator", "frame_id"),
 )
 """What an annotator skipped."""
 
@@ -120,26 +129,23 @@ commands = Table(
     Column("event_id", Id, nullable=False),
     Column("undone", Integer, nullable=False),
     Column("created_at", String(32), nullable=False),
-    Column("annotation_id", Id),
+    *(Column(name, Id) for name in ("annotation_id", "unit_label_id", "class_id")),
     Index("commands_by_key", "annotator", "key", unique=True),
-    Index(
-        "commands_skipped",
-        "annotator",
-        "id",
-        sqlite_where=text("kind = 'skip' AND undone = 0"),
-        postgresql_where=text("kind = 'skip' AND undone = 0"),
-    ),
-    Index(
-        "commands_annotated",
-        "annotator",
-        "id",
-        sqlite_where=text("kind = 'annotate' AND undone = 0"),
-        postgresql_where=text("kind = 'annotate' AND undone = 0"),
+    *(
+        _of_kind(name, kind)
+        for name, kind in (
+            ("skipped", "skip"),
+            ("annotated", "annotate"),
+            ("again", "again"),
+            ("unit", "unit"),
+            ("class", "class"),
+        )
     ),
 )
 """What annotators did, by the id that the page gave it; `event_id` is their newest event of labels then.
 
-`annotation_id` is the event of `annotation_events` that a command made.
+`annotation_id` and `unit_label_id` are the events of `annotation_events` and `unit_labels` that a command made,
+`class_id` is the class that it added.
 """
 
 models = Table(

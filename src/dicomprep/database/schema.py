@@ -265,9 +265,12 @@ labels = Table(
     Column("created_at", String(32), nullable=False),
     Column("undoes", Id),
     Column("adjudicated", Integer, nullable=False, server_default=text("0")),
+    Column("unsure", Integer, nullable=False, server_default=text("0")),
+    Column("note", Text),
     Index("labels_by_frame", "frame_id", "id"),
     Index("labels_by_annotator", "annotator", "id"),
     Index("labels_by_undone", "undoes"),
+    _index("labels_unsure", ("frame_id",), "unsure = 1"),
 )
 
 predictions = Table(
@@ -292,6 +295,7 @@ def _image_view(name: str) -> Table:
         *(*_shown(frames, "thumbnail_path", "frame_number"), Column("split", String(8)), *_shown(files, "modality")),
         *(Column("patient_key", String(32)), Column("label", Text), *_shown(frames, "width", "height")),
         *(*_shown(files, "kind"), Column("group_key", String(32)), *_shown(groups, "fold")),
+        Column("unsure", Integer),
     )
 
 

@@ -46,6 +46,8 @@ _OTHERS = (
         "split",
         "subset",
         "negative",
+        "unsure",
+        "note",
         "created at",
         "timestamp",
         "date",

@@ -11,7 +11,7 @@ from dicomprep.database.consensus import count_undecided
 from dicomprep.database.queries.exchange import label_events
 from dicomprep.database.queries.frames import Choice, select_frames
 from dicomprep.database.queries.kinds import ALL
-from dicomprep.database.queries.units import count_labeled_units, decided_units, unit_events
+from dicomprep.database.queries.units import count_labeled_units, current_unit_labels, decided_units, unit_events
 from dicomprep.exchange.kinds import LEVELS, Level
 from dicomprep.exchange.pseudonyms import Shown
 from dicomprep.exchange.tables import write_table
@@ -48,11 +48,8 @@ def export_labels(
         columns, events = read(connection, workspace, shown, level, history=history)
     columns |= {"label": "text"}
     columns |= {"annotator": "text", "created_at": "text", "adjudicated": "integer"} if history else {}
-    if history and not any(event[-1] for event in events):
-        columns, events = (
-            {name: kind for name, kind in columns.items() if name != "adjudicated"},
-            [e[:-1] for e in events],
-        )
+    columns |= {"unsure": "integer"} | ({"note": "text"} if history else {})
+    columns, events = _without_empty(columns, events)
     place = list(columns).index("label")
     if any(event[place] == "" for event in events):
         columns["negative"] = "integer"
@@ -62,6 +59,18 @@ def export_labels(
     return LabelsExported(len(events), shown.by_id, undecided, elsewhere)
 
 
+_OPTIONAL = ("adjudicated", "unsure", "note")
+
+
+def _without_empty(columns: dict[str, str], events: list[tuple[Any, ...]]) -> "_Events":
+    """Leave out what nobody said anything in."""
+    kept = [
+        place for place, name in enumerate(columns) if name not in _OPTIONAL or any(event[place] for event in events)
+    ]
+    names = list(columns)
+    return {names[place]: columns[names[place]] for place in kept}, [tuple(e[place] for place in kept) for e in events]
+
+
 _Events = tuple[dict[str, str], list[tuple[Any, ...]]]
 """Columns that identify, and rows: what identifies, the label, and of a log more."""
 
@@ -69,9 +78,9 @@ _Events = tuple[dict[str, str], list[tuple[Any, ...]]]
 def _of_frames(connection: Connection, workspace: Workspace, shown: Shown, _level: Level, *, history: bool) -> _Events:
     identify = shown.opened(workspace)
     choice = Choice(labeled=not history, held=True, kind=(ALL,))
-    found = chain.from_iterable(select_frames(connection, [*shown.sources, "label"], choice))
+    found = chain.from_iterable(select_frames(connection, [*shown.sources, "label", "unsure"], choice))
     if not history:
-        return shown.columns, [(*identify(row), row[-1]) for row in found]
+        return shown.columns, [(*identify(row), *row[-2:]) for row in found]
     ids = {row[0]: identify(row) for row in found}
     events = [(*ids[name], *event) for name, *event in label_events(connection) if name in ids]
     return shown.columns, events
@@ -81,5 +90,7 @@ def _of_units(connection: Connection, _workspace: Workspace, _shown: Shown, leve
     columns = {f"{level}_key": "text"}
     if history:
         events = unit_events(connection, level)
-        return columns, [(e.key, e.label, e.annotator, e.created_at, e.adjudicated) for e in events]
-    return columns, sorted((key, label) for key, label in decided_units(connection, level).items())
+        return columns, [(e.key, e.label, e.annotator, e.created_at, e.adjudicated, e.unsure, e.note) for e in events]
+    unsure = {said.key for said in current_unit_labels(connection, level) if said.unsure}
+    decided = decided_units(connection, level)
+    return columns, sorted((key, label, int(key in unsure)) for key, label in decided.items())

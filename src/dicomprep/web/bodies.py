@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from dicomprep.errors import LabelError
+from dicomprep.web.names import clean_name
 
 __all__ = ["Body", "query_number", "read_body"]
 
@@ -64,6 +65,10 @@ class Body:
         if len(value) > MAX_IMAGES or not all(type(one) is int and 0 <= one <= MAX_ID for one in value):
             raise LabelError(f"{name} must be a list of at most {MAX_IMAGES} image ids.")
         return value
+
+    def annotator(self) -> str:
+        """Who sends this."""
+        return clean_name(self.text("annotator"), "A name")
 
     def command(self) -> str | None:
         """The id that the page gave to a command, so that it counts once; None where it gave none."""

@@ -12,7 +12,8 @@ from threading import Lock
 
 from sqlalchemy import Connection
 
-from dicomprep.database.queries.gallery import Filter, Tile, count_images, list_tiles, next_image
+from dicomprep.database.queries.filters import Filter
+from dicomprep.database.queries.gallery import Tile, count_images, list_tiles, next_image
 
 __all__ = ["Censuses"]
 

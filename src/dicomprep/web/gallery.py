@@ -11,7 +11,8 @@ from starlette.routing import Route
 
 from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.queries import gallery
-from dicomprep.database.queries.gallery import Filter, find_origin, find_transform, label_events, list_tiles
+from dicomprep.database.queries.filters import Filter
+from dicomprep.database.queries.gallery import find_origin, find_transform, label_events, list_tiles
 from dicomprep.database.queries.labeling import describe, neighbors
 from dicomprep.database.queries.predictions import find_predictions
 from dicomprep.database.queries.thumbnails import find_digests
@@ -48,6 +49,8 @@ class Gallery:
     def show(self, request: Request) -> Response:
         """The page; its tiles come as they are scrolled to."""
         wanted = self._filter(request)
+        if wanted.series:
+            self._context.workspace.refresh_series()
         with self._context.reading() as connection:
             choices = gallery.choices(connection, model=wanted.model)
         return self._context.page("gallery.html", request, wanted=wanted, choices=choices, splits=list(SPLIT_NAMES))
@@ -93,7 +96,7 @@ class Gallery:
         return self._context.page("frame.html", request, **values)
 
     def _filter(self, request: Request) -> Filter:
-        return Filter.of(dict(request.query_params), model=self._context.settings.order.model)
+        return self._context.filter_of(request, self._context.annotator(request))
 
 
 def _to_hex(digest: bytes | None) -> str:

@@ -5,16 +5,24 @@ from unicodedata import normalize
 
 from dicomprep.errors import LabelError
 
-__all__ = ["CLASS_KEYS", "clean_name", "find_new_classes"]
+__all__ = ["CLASS_KEYS", "clean_name", "clean_note", "find_new_classes"]
 
-CLASS_KEYS = "123456789abcdefghijklmnpqrtvwxy"
-"""One key for each class; the letters that are missing do something else."""
+CLASS_KEYS = "123456789acdefhijklmrtvwxy"
+"""One key for each of the first classes; the letters that are missing do something else."""
+
+MAX_CLASSES = 200
+"""Classes of a data set; bounds the page."""
 
 MAX_NAME_CHARACTERS = 60
 """Characters of an annotator or a class; bounds what pages store."""
 
 _JOINERS = dict.fromkeys((0x200C, 0x200D), "x")
 """Persian and Indian scripts and many emoji need them to be written at all."""
+
+MAX_NOTE_CHARACTERS = 1000
+"""Characters of a note beside a label; bounds what pages store."""
+
+_SPACES = "\t\xa0\u2009\u202f\u3000"
 
 FIRST_CLASSES = ("normal", "abnormal")
 
@@ -27,6 +35,16 @@ def clean_name(name: str, what: str) -> str:
     return name
 
 
+def clean_note(text: str) -> str | None:
+    """What somebody writes beside a label; None for nothing. LabelError where it is too long, or not text."""
+    note = normalize("NFC", text).replace("\r\n", "\n").strip()
+    if len(note) > MAX_NOTE_CHARACTERS:
+        raise LabelError(f"A note must have at most {MAX_NOTE_CHARACTERS:,} characters.")
+    if not all(mark == "\n" or mark in _SPACES or mark.isprintable() for mark in note.translate(_JOINERS)):
+        raise LabelError("A note must not contain control characters.")
+    return note or None
+
+
 def find_new_classes(given: Sequence[str], known: Sequence[str], what: str) -> list[str]:
     """Those of `given` that are not known yet, in their order; two where none were ever given.
 
@@ -34,9 +52,9 @@ def find_new_classes(given: Sequence[str], known: Sequence[str], what: str) -> l
     """
     names = [clean_name(name, f"{what}: a class") for name in given] or ([] if known else list(FIRST_CLASSES))
     all_names = [*known, *(name for name in names if name not in known)]
-    if len(set(names)) < len(names) or len(all_names) > len(CLASS_KEYS):
+    if len(set(names)) < len(names) or len(all_names) > MAX_CLASSES:
         defined = f" (already defined: {', '.join(known)})" if known else ""
-        raise LabelError(f"{what}: give at most {len(CLASS_KEYS)} different classes{defined}.")
+        raise LabelError(f"{what}: give at most {MAX_CLASSES} different classes{defined}.")
     seen: dict[str, str] = {}
     for name in all_names:
         other = seen.setdefault(_fold_case(name), name)

@@ -12,6 +12,7 @@ from pathlib import Path
 from dicomprep.database.queries import labeling
 from dicomprep.database.queries.counts import count_frames
 from dicomprep.database.queries.predictions import model_names
+from dicomprep.database.queries.queue import Order
 from dicomprep.database.writes.predictions import summarize
 from dicomprep.errors import ConfigError, EnvironmentFault, count_of
 from dicomprep.web.application import create_application
@@ -103,7 +104,7 @@ def _prepare_classes(workspace: Workspace, classes: Sequence[str]) -> tuple[str,
     return tuple(pending)
 
 
-def _choose_model(workspace: Workspace, order: labeling.Order) -> labeling.Order:
+def _choose_model(workspace: Workspace, order: Order) -> Order:
     """The order, by the model that was imported last where none is named."""
     with workspace.reading() as connection:
         known = model_names(connection)

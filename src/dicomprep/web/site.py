@@ -16,19 +16,24 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from dicomprep.checks.viewer import Viewer
 from dicomprep.database.connection import connect, read_meta, reading
+from dicomprep.database.queries.filters import Filter
 from dicomprep.database.queries.frames import Choice
-from dicomprep.database.queries.labeling import Order, class_names
+from dicomprep.database.queries.labeling import class_names
+from dicomprep.database.queries.queue import Order
 from dicomprep.database.writes.store import Store
-from dicomprep.errors import LabelError, count_of
+from dicomprep.errors import ConfigError, LabelError, count_of
 from dicomprep.web.bodies import Body, read_body
 from dicomprep.web.catalogue_sync import CatalogueUpdater
 from dicomprep.web.guard import ServerAddress
 from dicomprep.web.names import clean_name
 from dicomprep.workspace import Workspace
 
-__all__ = ["LabelSettings", "OutdatedError", "PageContext", "image_not_found", "respond"]
+__all__ = ["RESERVED_SECONDS", "LabelSettings", "OutdatedError", "PageContext", "image_not_found", "respond"]
 
 Answer = TypeVar("Answer")
+
+RESERVED_SECONDS = 600.0
+"""How long images are kept for an annotator who has them queued."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +136,13 @@ class PageContext:
         if body.text_or_none("dataset") not in (None, self.dataset):
             raise OutdatedError("Another data set is served here now: reload the page.")
         return body
+
+    def filter_of(self, request: Request, annotator: str) -> Filter:
+        """Which images an address asks for; LabelError where that is no filter."""
+        try:
+            return Filter.of(request.query_params, model=self.settings.order.model, annotator=annotator)
+        except ConfigError as error:
+            raise LabelError(str(error)) from error
 
     def class_names(self, connection: Connection) -> list[str]:
         """The classes to choose from: those that are stored, then those that will be with the first label."""

@@ -37,6 +37,7 @@ from dicomprep.database.migrations import (
     m0026_series,
     m0027_slices,
     m0028_annotations,
+    m0029_unsure,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -70,5 +71,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0026_series.upgrade,
     m0027_slices.upgrade,
     m0028_annotations.upgrade,
+    m0029_unsure.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -41,8 +41,9 @@ def named_frames(connection: Connection) -> Iterator[NamedFrame]:
 
 
 def label_events(connection: Connection) -> Iterator[Sequence[Any]]:
-    """(filename, label, annotator, created_at, adjudicated) of every event of the log, in its order."""
-    columns = (frames.c.filename, labels.c.label, labels.c.annotator, labels.c.created_at, labels.c.adjudicated)
+    """(filename, label, annotator, created_at, adjudicated, unsure, note) of every event of the log, in its order."""
+    names = ("label", "annotator", "created_at", "adjudicated", "unsure", "note")
+    columns = (frames.c.filename, *(labels.c[name] for name in names))
     joined = labels.join(frames, frames.c.id == labels.c.frame_id)
     yield from connection.execute(select(*columns).select_from(joined).order_by(labels.c.id))
 

@@ -31,7 +31,7 @@ from dicomprep.database.queries.kinds import ALL, of_kinds, require_kinds
 from dicomprep.database.queries.releases import may_leave, shown_as, shown_frames
 from dicomprep.database.queries.series_list import in_series
 from dicomprep.database.queries.versions import find_version, locate
-from dicomprep.database.schema import all_images, files, frames, groups, images, runs
+from dicomprep.database.schema import all_images, files, frames, groups, images, labels, runs
 from dicomprep.errors import ConfigError
 from dicomprep.models import Status
 from dicomprep.privacy.allow_list import Tags
@@ -40,6 +40,7 @@ __all__ = [
     "COLUMNS",
     "KEYS",
     "POSITIONS",
+    "QUOTED",
     "UNCOMPARABLE",
     "Choice",
     "FailedFile",
@@ -66,6 +67,15 @@ _GROUP_KEY: ColumnElement[Any] = (
 )
 """One for all groups that are one patient; as the view `images` has it."""
 
+_UNSURE: ColumnElement[Any] = (
+    select(func.max(labels.c.unsure))
+    .join(current_labels, current_labels.c.event_id == labels.c.id)
+    .where(current_labels.c.frame_id == frames.c.id)
+    .correlate(frames)
+    .scalar_subquery()
+)
+"""1 where one of an image's readers is unsure of his label, as the view `images` has it."""
+
 COLUMNS: dict[str, ColumnElement[Any]] = {
     **{column.name: column for column in images.columns},
     **{column.name: frames.c[column.name] for column in images.columns if column.name in frames.c},
@@ -76,6 +86,7 @@ COLUMNS: dict[str, ColumnElement[Any]] = {
     "label": _LABEL,
     "group_key": _GROUP_KEY,
     "fold": groups.c.fold,
+    "unsure": _UNSURE,
     "instance_number": files.c.instance_number,
     "series_instance_uid": files.c.series_instance_uid,
     "study_instance_uid": files.c.study_instance_uid,
@@ -95,7 +106,7 @@ POSITIONS = ("slice_position_mm", "image_orientation", "stack_position", "tempor
 KEYS = ("study_key", "series_key")
 COLUMNS |= {name: files.c[name] for name in (*KEYS, *Tags._fields)} | {name: frames.c[name] for name in POSITIONS}
 
-_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 UNCOMPARABLE = ("digest", "transform", "root", "version_key")
 """Columns that no condition names."""
 
@@ -136,7 +147,7 @@ class Choice:
     @property
     def kinds(self) -> Sequence[str]:
         """`kind`, or all kinds where only `where` speaks of them."""
-        is_asked = not self.kind and re.search(r"\bkind\b", _QUOTED.sub("", self.where or ""), re.IGNORECASE)
+        is_asked = not self.kind and re.search(r"\bkind\b", QUOTED.sub("", self.where or ""), re.IGNORECASE)
         return (ALL,) if is_asked else self.kind
 
     def condition(self, columns: Mapping[str, ColumnElement[Any]] = COLUMNS) -> ColumnElement[bool] | None:
@@ -146,8 +157,9 @@ class Choice:
 
 
 def is_chosen(choice: Choice) -> ColumnElement[bool]:
-    """The condition on frames, files and groups of what is wanted by kind, series and `where`."""
+    """The condition on frames, files and groups of what is wanted by kind, series, split and `where`."""
     conditions = [of_kinds(choice.kinds), *([in_series(choice.series)] if choice.series else [])]
+    conditions += [groups.c.split.in_(choice.split)] if choice.split else []
     stated = choice.condition()
     return and_(*conditions, *([] if stated is None else [stated]))
 

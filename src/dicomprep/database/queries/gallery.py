@@ -1,19 +1,19 @@
 """What the gallery and the page of one image read: windows of many images, where an image comes from."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from dicomprep.database.count_schema import input_counts
 from dicomprep.database.page_schema import catalogue, prediction_summary
+from dicomprep.database.queries.filters import SPLIT, Filter, plain_conditions
 from dicomprep.database.queries.releases import of_gravest
 from dicomprep.database.schema import files, frames, groups, labels
 from dicomprep.models import Transform
 
 __all__ = [
-    "Filter",
     "LabelEvent",
     "Origin",
     "Tile",
@@ -28,31 +28,6 @@ __all__ = [
 
 _DIGEST = select(frames.c.digest).where(frames.c.id == catalogue.c.frame_id).correlate(catalogue).scalar_subquery()
 _LABEL = catalogue.c.label
-_SPLIT = select(groups.c.split).where(groups.c.id == catalogue.c.group_id).scalar_subquery()
-STATES = ("labelled", "unlabelled", "disputed")
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which images are shown; empty: all of them."""
-
-    study: str = ""
-    modality: str = ""
-    split: str = ""
-    state: str = ""
-    label: str = ""
-    prediction: str = ""
-    risk: str = ""
-    """Of text in the pixels: none, low or high."""
-    patient: str = ""
-    """Of one patient: the id of an image of his."""
-    model: str = ""
-
-    @classmethod
-    def of(cls, asked: dict[str, str], *, model: str) -> "Filter":
-        """From what a page asks for; what is no filter is left out."""
-        names = {field.name for field in fields(cls)} - {"model"}
-        return cls(model=model, **{name: value for name, value in asked.items() if name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +74,15 @@ class LabelEvent:
     annotator: str
     created_at: str
     undoes: int | None
+    unsure: int
+    note: str | None
 
 
 def list_tiles(
     connection: Connection, wanted: Filter, *, start: int, limit: int, skip: int = 0, end: int | None = None
 ) -> list[Tile]:
     """Up to `limit` images with ids from `start` to before `end`, without the first `skip` of them."""
-    columns = (catalogue.c.frame_id, catalogue.c.label, catalogue.c.modality, _SPLIT, _DIGEST)
+    columns = (catalogue.c.frame_id, catalogue.c.label, catalogue.c.modality, SPLIT, _DIGEST)
     statement = _filtered(select(*columns), connection, wanted, start=start, end=end)
     statement = statement.order_by(catalogue.c.frame_id).limit(limit).offset(skip)
     return [Tile(*row) for row in connection.execute(statement)]
@@ -179,7 +156,7 @@ def find_transform(connection: Connection, frame_id: int) -> Transform:
 
 def label_events(connection: Connection, frame_id: int) -> Sequence[LabelEvent]:
     """All that was said of an image, the first first."""
-    columns = (labels.c.label, labels.c.annotator, labels.c.created_at, labels.c.undoes)
+    columns = (labels.c[name] for name in ("label", "annotator", "created_at", "undoes", "unsure", "note"))
     statement = select(*columns).where(labels.c.frame_id == frame_id).order_by(labels.c.id)
     return [LabelEvent(*row) for row in connection.execute(statement)]
 
@@ -188,23 +165,10 @@ def _filtered(
     statement: Select[Any], connection: Connection, wanted: Filter, *, start: int, end: int | None
 ) -> Select[Any]:
     """Of the wanted images those with ids from `start` to before `end`."""
-    conditions = list(_between(catalogue.c.frame_id, start, end))
-    for name, column in (
-        ("study", catalogue.c.study_id),
-        ("modality", catalogue.c.modality),
-        ("label", catalogue.c.label),
-    ):
-        if value := getattr(wanted, name):
-            conditions.append(column == value)
-    if wanted.split:
-        conditions.append(literal(wanted.split) == _SPLIT)  # asked of each image: groups may be many
-    if wanted.state in STATES:
-        conditions.append(_in_state(wanted.state))
+    conditions = [*_between(catalogue.c.frame_id, start, end), *plain_conditions(connection, wanted)]
     if wanted.risk:
         statement = statement.join(frames, frames.c.id == catalogue.c.frame_id)
         conditions.append(of_gravest("burned_in") == wanted.risk)
-    if wanted.patient:
-        conditions.append(catalogue.c.group_id == _group_of(connection, wanted.patient))
     if wanted.prediction:
         statement = statement.join(prediction_summary, prediction_summary.c.frame_id == catalogue.c.frame_id)
         conditions += [prediction_summary.c.model == wanted.model, prediction_summary.c.label == wanted.prediction]
@@ -216,16 +180,3 @@ def _between(column: ColumnElement[int], start: int, end: int | None) -> Iterato
     yield column >= start
     if end is not None:
         yield column < end
-
-
-def _in_state(state: str) -> ColumnElement[bool]:
-    if state == "disputed":
-        return (catalogue.c.votes > literal_column("1")) & (catalogue.c.disputed > literal_column("1"))
-    if state == "unlabelled":
-        return catalogue.c.label.is_(None) & (catalogue.c.votes < literal_column("2"))
-    return catalogue.c.label.is_not(None) | (catalogue.c.votes > literal_column("1"))  # several may differ
-
-
-def _group_of(connection: Connection, frame_id: str) -> int:
-    number = int(frame_id) if frame_id.isascii() and frame_id.isdigit() and len(frame_id) < 19 else 0
-    return connection.execute(select(catalogue.c.group_id).where(catalogue.c.frame_id == number)).scalar() or -1

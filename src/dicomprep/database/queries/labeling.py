@@ -1,28 +1,20 @@
-"""What the labeling page reads: which image comes next, what it is, how far everyone is."""
+"""What the labeling page reads of images, classes and labels, and how far everyone is."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, or_, select
+from sqlalchemy import Connection, exists, func, literal_column, or_, select
 
-from dicomprep.database.page_schema import (
-    annotators,
-    catalogue,
-    classes,
-    current_labels,
-    prediction_summary,
-    reservations,
-    skips,
-)
+from dicomprep.database.page_schema import catalogue, classes, current_labels, skips
 from dicomprep.database.queries.frames import Choice, is_chosen
+from dicomprep.database.queries.releases import holds, is_held
 from dicomprep.database.schema import files, frames, groups, labels
 
 __all__ = [
     "Card",
     "Event",
-    "Order",
+    "Situation",
     "any_new",
     "class_names",
     "count_catalogue",
@@ -30,26 +22,14 @@ __all__ = [
     "count_own_labels",
     "current_label",
     "describe",
-    "held_by_others",
+    "find_situation",
     "neighbors",
     "newest_event",
-    "next_images",
     "own_history",
+    "own_label",
+    "own_skips",
     "ratings",
-    "spare_images",
 ]
-
-
-_ZERO: ColumnElement[int] = literal_column("0")
-_ONE: ColumnElement[int] = literal_column("1")
-"""No parameters: an index of a part of a table serves only where the query is seen to stay within that part."""
-
-_UNLABELED = catalogue.c.votes == _ZERO
-_WAITING = (catalogue.c.votes > _ZERO) & (catalogue.c.votes < catalogue.c.wanted)
-
-
-MIN_KEPT_RESERVATIONS = 3
-"""Reserved images that an annotator keeps, for they are about to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +46,12 @@ class Card:
     split: str
     mine: str | None
     """How this annotator labeled it."""
-    series: int
-    slot: int
+    unsure: int | None
+    note: str | None
+    """What he wrote beside it."""
+    series: int | None
+    """None: the image is not in the catalogue."""
+    slot: int | None
     view: str | None
     laterality: str | None
 
@@ -81,85 +65,27 @@ class Event:
     annotator: str
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """In which order images come: shuffled, disputed, uncertainty, disagreement or confident (then of which class)."""
-
-    kind: str = "shuffled"
-    of_class: str = ""
-    model: str = ""
-
-
 def class_names(connection: Connection) -> list[str]:
     """The classes, in the order in which they were added."""
     return list(connection.execute(select(classes.c.name).order_by(classes.c.id)).scalars())
 
 
-def next_images(
-    connection: Connection, annotator: str, order: Order, *, limit: int, without: Sequence[int] = ()
-) -> list[int]:
-    """The images that this annotator is to see next: not reserved by others, not skipped, not in `without`.
-
-    Every query walks along an index and ends after `limit` rows, whatever the database holds.
-    """
-    if order.kind != "shuffled":
-        statement = _by_prediction(order).where(_is_free(annotator), catalogue.c.frame_id.not_in(without))
-        return list(connection.execute(statement.limit(limit)).scalars())
-    place = select(catalogue.c.position, catalogue.c.frame_id)
-    place = place.where(_is_free(annotator), catalogue.c.frame_id.not_in(without)).limit(limit)
-    fresh = place.where(_UNLABELED).order_by(catalogue.c.position)
-    found = [(position, frame_id) for position, frame_id in connection.execute(fresh)]
-    waiting = place.where(_WAITING, ~_labeled_by(annotator))
-    for other in connection.execute(select(annotators.c.name).where(annotators.c.name != annotator)).scalars().all():
-        theirs = waiting.where(catalogue.c.first_by == other).order_by(catalogue.c.position)
-        found += [(position, frame_id) for position, frame_id in connection.execute(theirs)]
-    return [frame_id for _, frame_id in sorted(found)[:limit]]
-
-
-def held_by_others(connection: Connection, annotator: str, frame_ids: Sequence[int]) -> set[int]:
-    """Of these images those that are reserved for somebody else."""
-    theirs = _reserved_for_others(annotator, reservations.c.frame_id).where(reservations.c.frame_id.in_(frame_ids))
-    return set(connection.execute(theirs).scalars())
-
-
-def spare_images(connection: Connection, annotator: str) -> list[int]:
-    """Half of what others have reserved beyond what they are about to see: for one who would have to wait."""
-    theirs = _reserved_for_others(annotator, reservations.c.annotator, reservations.c.frame_id)
-    theirs = theirs.join(catalogue, catalogue.c.frame_id == reservations.c.frame_id).where(
-        ~exists().where(skips.c.frame_id == reservations.c.frame_id, skips.c.annotator == annotator),
-        ~_labeled_by(annotator),
-    )
-    queues: dict[str, list[int]] = {}
-    for other, frame_id in connection.execute(theirs.order_by(reservations.c.until)):
-        queues.setdefault(other, []).append(frame_id)
-    longest = max(queues.values(), key=len, default=[])[MIN_KEPT_RESERVATIONS:]
-    return longest[len(longest) // 2 :]
-
-
 def describe(connection: Connection, frame_ids: Sequence[int], *, annotator: str) -> list[Card]:
-    """What the page shows of images, in the order of their ids in `frame_ids`."""
-    mine = select(current_labels.c.label).where(
-        current_labels.c.frame_id == frames.c.id, current_labels.c.annotator == annotator
+    """What the page shows of images, in the order of their ids in `frame_ids`; hidden duplicates are left out."""
+    own = labels.alias("own")
+    newest = select(func.max(own.c.id)).where(own.c.frame_id == frames.c.id, own.c.annotator == annotator)
+    columns = (
+        *(frames.c[name] for name in ("id", "filename", "frame_number", "digest")),
+        *(files.c[name] for name in ("frame_count", "modality", "study_id")),
+        *(groups.c.split, current_labels.c.label, labels.c.unsure, labels.c.note),
+        *(catalogue.c.series, catalogue.c.slot, files.c.view_position, files.c.laterality),
     )
-    statement = (
-        select(
-            frames.c.id,
-            frames.c.filename,
-            frames.c.frame_number,
-            frames.c.digest,
-            files.c.frame_count,
-            files.c.modality,
-            files.c.study_id,
-            groups.c.split,
-            mine.scalar_subquery().label("mine"),
-            catalogue.c.series,
-            catalogue.c.slot,
-            files.c.view_position,
-            files.c.laterality,
-        )
-        .select_from(frames.join(files).join(groups).join(catalogue, catalogue.c.frame_id == frames.c.id))
-        .where(frames.c.id.in_(frame_ids))
-    )
+    mine = (current_labels.c.frame_id == frames.c.id) & (current_labels.c.annotator == annotator)
+    joined = frames.join(files, files.c.id == frames.c.file_id).join(groups, groups.c.id == files.c.group_id)
+    joined = joined.outerjoin(catalogue, catalogue.c.frame_id == frames.c.id).outerjoin(current_labels, mine)
+    said = labels.c.id == newest.correlate(frames).scalar_subquery()
+    statement = select(*columns).select_from(joined.outerjoin(labels, said))
+    statement = statement.where(frames.c.id.in_(frame_ids), files.c.duplicate_of.is_(None))
     rows: list[tuple[Any, ...]] = [tuple(row) for row in connection.execute(statement)]
     cards = {row[0]: Card(*row) for row in rows}
     return [cards[frame_id] for frame_id in frame_ids if frame_id in cards]
@@ -167,6 +93,8 @@ def describe(connection: Connection, frame_ids: Sequence[int], *, annotator: str
 
 def neighbors(connection: Connection, card: Card, *, each_way: int) -> list[int]:
     """Images before and after one in its series or cine, itself among them, in their order."""
+    if card.series is None or card.slot is None:
+        return [card.id]
     series = select(catalogue.c.frame_id, catalogue.c.slot).where(catalogue.c.series == card.series)
     slot, frame_id = catalogue.c.slot, catalogue.c.frame_id
     before = series.where(slot <= card.slot, or_(slot < card.slot, frame_id < card.id))
@@ -177,16 +105,54 @@ def neighbors(connection: Connection, card: Card, *, each_way: int) -> list[int]
     return [*reversed(earlier), *connection.execute(after).scalars()]
 
 
-def own_history(connection: Connection, annotator: str, *, limit: int) -> list[int]:
-    """The images that an annotator labeled last and that are still so, the last one first."""
-    mine = select(labels.c.frame_id, func.max(labels.c.id).label("event")).where(
-        labels.c.annotator == annotator, labels.c.frame_id > 0
-    )
-    recent = select(labels.c.id).where(labels.c.annotator == annotator).order_by(labels.c.id.desc()).limit(limit)
-    stands = exists().where(current_labels.c.frame_id == labels.c.frame_id, current_labels.c.annotator == annotator)
-    statement = mine.where(labels.c.id.in_(recent), stands).group_by(labels.c.frame_id)
-    rows = connection.execute(statement).all()
-    return [frame_id for frame_id, _ in sorted(rows, key=lambda row: -row[1])]
+def own_history(connection: Connection, annotator: str, *, limit: int, before: int | None = None) -> list[Event]:
+    """The images that an annotator labeled last and that are still so, the last one first; those `before` an event."""
+    columns = (current_labels.c.event_id, current_labels.c.frame_id)
+    statement = select(*columns).where(current_labels.c.annotator == annotator)
+    if before is not None:
+        statement = statement.where(current_labels.c.event_id < before)
+    rows = connection.execute(statement.order_by(current_labels.c.event_id.desc()).limit(limit))
+    return [Event(row[0], row[1], annotator) for row in rows]
+
+
+def own_label(connection: Connection, frame_id: int, annotator: str) -> str | None:
+    """How an annotator labeled an image."""
+    mine = (current_labels.c.frame_id == frame_id) & (current_labels.c.annotator == annotator)
+    return connection.execute(select(current_labels.c.label).where(mine)).scalar()
+
+
+def own_skips(connection: Connection, annotator: str, *, limit: int, after: int = 0) -> list[int]:
+    """Images that an annotator skipped and has not labeled, in the order of their ids."""
+    mine = select(skips.c.frame_id).where(skips.c.annotator == annotator, skips.c.frame_id > after)
+    labeled = exists().where(current_labels.c.frame_id == skips.c.frame_id, current_labels.c.annotator == annotator)
+    return list(connection.execute(mine.where(~labeled).order_by(skips.c.frame_id).limit(limit)).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is to be said of an image that somebody opens, before it is labeled."""
+
+    original: int | None
+    """The image of which it is a hidden duplicate."""
+    is_listed: bool
+    """Whether it is in the catalogue."""
+    kind: str
+    is_skipped: bool
+    is_held: bool
+
+
+def find_situation(connection: Connection, frame_id: int, annotator: str) -> Situation | None:
+    """None where there is no such image."""
+    shown = frames.alias("original")
+    same = (shown.c.file_id == files.c.duplicate_of) & (shown.c.frame_number == frames.c.frame_number)
+    skipped = exists().where(skips.c.frame_id == frames.c.id, skips.c.annotator == annotator)
+    listed = exists().where(catalogue.c.frame_id == frames.c.id)
+    joined = frames.join(files, files.c.id == frames.c.file_id).outerjoin(shown, same)
+    columns = (shown.c.id, listed, func.coalesce(files.c.kind, "original"), skipped, is_held())
+    row = connection.execute(select(*columns).select_from(joined).where(frames.c.id == frame_id)).first()
+    if row is None:
+        return None
+    return Situation(row[0], bool(row[1]), row[2], bool(row[3]), holds(connection) and bool(row[4]))
 
 
 def any_new(connection: Connection, wanted: Choice) -> bool:
@@ -231,7 +197,7 @@ def count_own_labels(connection: Connection, annotator: str) -> int:
 
 def ratings(connection: Connection, *, after: int, limit: int) -> dict[int, dict[str, str]]:
     """Of images with labels of several annotators, those with the next ids: who says what."""
-    several = select(catalogue.c.frame_id).where(catalogue.c.votes > _ONE)
+    several = select(catalogue.c.frame_id).where(catalogue.c.votes > literal_column("1"))
     several = several.where(catalogue.c.frame_id > after).order_by(catalogue.c.frame_id).limit(limit)
     statement = select(current_labels.c.frame_id, current_labels.c.annotator, current_labels.c.label)
     statement = statement.where(current_labels.c.frame_id.in_(several)).order_by(current_labels.c.frame_id)
@@ -239,38 +205,3 @@ def ratings(connection: Connection, *, after: int, limit: int) -> dict[int, dict
     for frame_id, annotator, label in connection.execute(statement):
         said.setdefault(frame_id, {})[annotator] = label
     return said
-
-
-def _by_prediction(order: Order) -> Select[Any]:
-    if order.kind == "disputed":
-        decided = exists().where(
-            current_labels.c.frame_id == catalogue.c.frame_id, current_labels.c.adjudicated == _ONE
-        )
-        disputed = (catalogue.c.votes > _ONE) & (catalogue.c.disputed > _ONE) & ~decided
-        return select(catalogue.c.frame_id).where(disputed).order_by(catalogue.c.frame_id)
-    statement = select(prediction_summary.c.frame_id).join(
-        catalogue, catalogue.c.frame_id == prediction_summary.c.frame_id
-    )
-    statement = statement.where(prediction_summary.c.model == order.model)
-    if order.kind == "disagreement":
-        return statement.where(prediction_summary.c.disagrees == _ONE).order_by(prediction_summary.c.score.desc())
-    statement = statement.where(prediction_summary.c.votes == _ZERO)
-    if order.kind == "uncertainty":
-        return statement.order_by(prediction_summary.c.margin)
-    return statement.where(prediction_summary.c.label == order.of_class).order_by(prediction_summary.c.score.desc())
-
-
-def _is_free(annotator: str) -> ColumnElement[bool]:
-    """Nobody else has the image before him, and this annotator has not skipped it."""
-    here = reservations.c.frame_id == catalogue.c.frame_id
-    taken = exists().where(here, reservations.c.annotator != annotator, reservations.c.until > time.time())
-    skipped = exists().where(skips.c.frame_id == catalogue.c.frame_id, skips.c.annotator == annotator)
-    return ~taken & ~skipped
-
-
-def _reserved_for_others(annotator: str, *columns: ColumnElement[Any]) -> Select[Any]:
-    return select(*columns).where(reservations.c.annotator != annotator, reservations.c.until > time.time())
-
-
-def _labeled_by(annotator: str) -> ColumnElement[bool]:
-    return exists().where(current_labels.c.frame_id == catalogue.c.frame_id, current_labels.c.annotator == annotator)

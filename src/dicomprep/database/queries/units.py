@@ -14,6 +14,7 @@ from dicomprep.database.unit_schema import unit_labels
 
 __all__ = [
     "UNCERTAIN_MARK",
+    "Unit",
     "UnitLabel",
     "UnitName",
     "count_images",
@@ -35,6 +36,13 @@ _PATIENT = func.coalesce(groups.c.joined_id, groups.c.id)
 """The group that stands for all those that are one patient."""
 
 
+class Unit(NamedTuple):
+    """A series, study or patient."""
+
+    level: str
+    key: str
+
+
 class UnitName(NamedTuple):
     """What a unit is called: a keyed hash, or a folder."""
 
@@ -53,6 +61,8 @@ class UnitLabel(NamedTuple):
     adjudicated: bool
     created_at: str
     event: int
+    unsure: int
+    note: str | None
 
 
 def unit_key(level: str) -> ColumnElement[Any]:
@@ -165,7 +175,8 @@ def unit_events_of(connection: Connection, frame_id: int) -> list[UnitLabel]:
 
 def _events() -> Select[Any]:
     columns = (unit_labels.c.level, unit_labels.c.unit_key, unit_labels.c.label, unit_labels.c.annotator)
-    more = (unit_labels.c.adjudicated, unit_labels.c.created_at, unit_labels.c.id)
+    names = ("adjudicated", "created_at", "id", "unsure", "note")
+    more = (unit_labels.c[name] for name in names)
     return select(*columns, *more).order_by(unit_labels.c.id)
 
 

@@ -1,20 +1,36 @@
 """Writing labels: events that are only ever appended, by whom and when; undo is an event like any other."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Row, delete, exists, or_, select, update
 
+from dicomprep.database.annotation_schema import annotation_events
 from dicomprep.database.bulk import insert
 from dicomprep.database.page_schema import annotators, catalogue, classes, reservations, skips
 from dicomprep.database.queries.labeling import Event
+from dicomprep.database.queries.units import Unit
 from dicomprep.database.schema import frames, labels
+from dicomprep.database.unit_schema import unit_labels
 from dicomprep.database.writes.rows import now
 from dicomprep.errors import LabelError
 
-__all__ = ["add_classes", "add_label", "ask_for_more", "pass_image", "release", "reserve", "undo_label"]
+__all__ = [
+    "Said",
+    "add_classes",
+    "add_label",
+    "add_unit_label",
+    "ask_for_more",
+    "find_class",
+    "pass_image",
+    "release",
+    "remove_unused_class",
+    "reserve",
+    "undo_label",
+    "undo_unit_label",
+]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,37 +60,79 @@ class AnnotatorRow:
     created_at: str
 
 
-def add_label(
-    connection: Connection,
-    frame_id: int,
-    label: str | None,
-    *,
-    annotator: str,
-    undoes: int | None = None,
-    adjudicated: bool = False,
-) -> None:
-    """Append to the log of labels; None takes the annotator's label back. Nothing is ever overwritten.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an annotator says of an image, or of a series, study or patient."""
 
-    An `adjudicated` label decides where annotators differ. Raises LabelError where there is no such image.
-    """
+    label: str | None
+    """None: nothing, or no longer anything."""
+    unsure: bool = False
+    note: str | None = None
+    adjudicated: bool = False
+    """It decides where annotators differ."""
+
+
+def add_label(connection: Connection, frame_id: int, said: Said, *, annotator: str, undoes: int | None = None) -> None:
+    """Append to the log of labels. Nothing is ever overwritten. Raises LabelError where there is no such image."""
     if connection.execute(select(frames.c.id).where(frames.c.id == frame_id)).first() is None:
         raise LabelError(f"There is no image {frame_id}.")
     enter_annotator(connection, annotator)
-    row = {"frame_id": frame_id, "label": label, "annotator": annotator, "created_at": now(), "undoes": undoes}
-    row["adjudicated"] = int(adjudicated)
+    row = {"frame_id": frame_id, "annotator": annotator, "created_at": now(), "undoes": undoes, **_columns(said)}
     connection.execute(labels.insert().values(row))
     held = (reservations.c.frame_id == frame_id) & (reservations.c.annotator == annotator)
     connection.execute(delete(reservations).where(held))
 
 
-def undo_label(connection: Connection, event: Event) -> str | None:
-    """Take back what an annotator did last; the label of his that stands again, if there was one."""
+def undo_label(connection: Connection, event: Event) -> str:
+    """Take back what an annotator said last, so that what he said before stands again: label, unsure or note."""
+    said, before = find_said(connection, event), find_said(connection, event, earlier=True)
+    add_label(connection, event.frame_id, before, annotator=event.annotator, undoes=event.id)
+    if said.label == before.label and said.unsure != before.unsure:
+        return "unsure"
+    return "note" if said.label == before.label and said.note != before.note else "label"
+
+
+def find_said(connection: Connection, event: Event, *, earlier: bool = False) -> Said:
+    """What an event says, or what the same annotator said of the image before it."""
     mine = (labels.c.annotator == event.annotator) & (labels.c.frame_id == event.frame_id)
-    earlier = select(labels.c.label, labels.c.adjudicated).where(mine, labels.c.id < event.id)
-    row = connection.execute(earlier.order_by(labels.c.id.desc()).limit(1)).first()
-    before, decides = (None, 0) if row is None else (row[0], row[1])
-    add_label(connection, event.frame_id, before, annotator=event.annotator, undoes=event.id, adjudicated=bool(decides))
-    return before
+    statement = select(*(labels.c[name] for name in _SAID)).where(mine)
+    statement = statement.where(labels.c.id < event.id if earlier else labels.c.id == event.id)
+    return said_by(connection.execute(statement.order_by(labels.c.id.desc()).limit(1)).first())
+
+
+def said_by(row: Row[Any] | None) -> Said:
+    """Of the columns that both logs have; nothing where there is no row."""
+    return Said(None) if row is None else Said(row.label, bool(row.unsure), row.note, bool(row.adjudicated))
+
+
+_SAID = ("label", "unsure", "note", "adjudicated")
+
+
+def _columns(said: Said) -> dict[str, Any]:
+    values = (said.label, int(said.unsure), said.note, int(said.adjudicated))
+    return dict(zip(_SAID, values, strict=True))
+
+
+def add_unit_label(connection: Connection, unit: Unit, said: Said, *, annotator: str, undoes: int | None = None) -> int:
+    """Append to the log of labels of series, studies and patients. The event's id."""
+    enter_annotator(connection, annotator)
+    row = {"level": unit.level, "unit_key": unit.key, "annotator": annotator, "created_at": now(), "undoes": undoes}
+    inserted = connection.execute(unit_labels.insert().values(row | _columns(said)).returning(unit_labels.c.id))
+    return int(inserted.scalar_one())
+
+
+def undo_unit_label(connection: Connection, event_id: int) -> Unit:
+    """Let stand again what an annotator said of a unit before an event."""
+    names = ("level", "unit_key", "annotator")
+    event = connection.execute(select(*(unit_labels.c[n] for n in names)).where(unit_labels.c.id == event_id)).one()
+    same = (unit_labels.c.level == event.level) & (unit_labels.c.unit_key == event.unit_key)
+    earlier = select(*(unit_labels.c[name] for name in _SAID)).where(
+        same, unit_labels.c.annotator == event.annotator, unit_labels.c.id < event_id
+    )
+    before = said_by(connection.execute(earlier.order_by(unit_labels.c.id.desc()).limit(1)).first())
+    unit = Unit(event.level, event.unit_key)
+    add_unit_label(connection, unit, before, annotator=event.annotator, undoes=event_id)
+    return unit
 
 
 def pass_image(connection: Connection, frame_id: int, *, annotator: str, again: bool = False) -> None:
@@ -122,3 +180,28 @@ def add_classes(connection: Connection, names: Sequence[str]) -> None:
     rows: list[dict[str, Any]] = [{"name": name, "created_at": now()} for name in names if name not in known]
     if rows:
         connection.execute(classes.insert(), rows)
+
+
+def find_class(connection: Connection, name: str) -> int | None:
+    """The id of a class that is stored."""
+    return connection.execute(select(classes.c.id).where(classes.c.name == name)).scalar()
+
+
+def remove_unused_class(connection: Connection, class_id: int) -> None:
+    """Take a class off the list, unless somebody has labeled with it."""
+    name = connection.execute(select(classes.c.name).where(classes.c.id == class_id)).scalar()
+    if name is None:
+        return
+    logs = (labels.c.label, unit_labels.c.label, annotation_events.c.label)
+    has = [
+        exists().where(or_(column == name, *(column.like(form, escape="\\") for form in _forms(name))))
+        for column in logs
+    ]
+    if not connection.execute(select(or_(*has))).scalar():
+        connection.execute(delete(classes).where(classes.c.id == class_id))
+
+
+def _forms(name: str) -> Iterator[str]:
+    """Where a class may stand among several that a label joins by commas."""
+    quoted = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    yield from (f"{quoted},%", f"%,{quoted},%", f"%,{quoted}")

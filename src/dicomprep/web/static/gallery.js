@@ -57,7 +57,7 @@ function tile(number, item) {
     const picture = make("img", { src: address(id, digest), alt: "", decoding: "async", draggable: false });
     const words = make("span", { className: label === null ? "words" : "words labeled" });
     words.textContent = name ? `✓ ${name}` : `${modality ?? ""} ${split}`;
-    const link = make("a", { href: `/frame/${id}`, className: "tile" }, picture, words);
+    const link = make("a", { href: `/?image=${id}`, className: "tile" }, picture, words);
     link.setAttribute("aria-label", `Image ${number + 1}: ${modality ?? "no modality"}, ${split}, ${name || "no label"}`);
     tiles.set(key, link);
   }

@@ -1,45 +1,50 @@
 // One key labels and goes on. What comes next is here already; what was done travels behind.
 
+import { askName, askNote } from "./asking.js";
+import { classOf, onFound, showChosen, showNumbers, startFinding } from "./classes.js";
 import { Outbox } from "./outbox.js";
-import { annotator, countOf, find, get, make, say, send } from "./page.js";
+import { annotator, commandId, countOf, find, get, make, say, send } from "./page.js";
 import { Pictures } from "./pictures.js";
+import { AHEAD, Queue, filtered, own } from "./queue.js";
 import { Stage } from "./stage.js";
 
-const AHEAD = 18;
-const FETCHED = 24;
 const KEPT_ALIVE_MS = 240_000;
 const STALE_MS = 540_000;
 const RATE_MS = 300_000;
 const DOUBLE_CLICK_MS = 250;
 
 const multi = document.body.dataset.multi === "yes";
+const opened = Number(document.body.dataset.opened); // the image that the address asks for; 0 for none
+const isFiltered = document.body.dataset.query !== "";
 const stage = new Stage(find("stage"));
 const pictures = new Pictures();
 const outbox = new Outbox(showCounts);
-const items = [];
+const queue = new Queue();
 const done = []; // what was done since the page was opened: {kind, id}
 const times = [];
-let at = 0;
 let chosen = new Set();
-let fetching = false;
-let progress = { labelled: 0, total: 0 };
-let mine = null; // images that this annotator has labeled, once none is left
+let progress = { labelled: 0, total: 0, mine: 0 };
 let lastContact = Date.now();
 let lastClick = 0;
 
-const current = () => items[at];
+const current = () => queue.current;
 
 function showCounts(answer) {
   if (answer.total === undefined) return;
   lastContact = Date.now();
   progress = answer;
-  find("progress").max = Math.max(1, answer.total);
-  find("progress").value = answer.labelled;
-  const share = answer.total ? Math.floor((100 * answer.labelled) / answer.total) : 0;
-  find("counts").textContent = `${answer.labelled.toLocaleString()} of ${answer.total.toLocaleString()} · ${share} %`;
-  for (const button of document.querySelectorAll("[data-label]")) {
-    button.querySelector(".number").textContent = (answer.classes[button.dataset.label] ?? 0).toLocaleString();
+  const { total, labelled, mine, complete = true } = answer;
+  const more = complete ? "" : " …";
+  showNumbers(answer.classes);
+  if (mine === undefined || (isFiltered && answer.labelled === undefined)) {
+    find("counts").textContent = countOf(total, "image") + more;
+    return;
   }
+  find("progress").max = Math.max(1, mine + total - labelled); // what is done by this reader, and what is left
+  find("progress").value = mine;
+  const share = total ? Math.floor((100 * labelled) / total) : 0;
+  const all = `${labelled.toLocaleString()} of ${total.toLocaleString()}${more} · ${share} %`;
+  find("counts").textContent = `${all} · you ${mine.toLocaleString()}`;
 }
 
 function showRate() {
@@ -53,6 +58,8 @@ function showRate() {
 function show() {
   const item = current();
   document.body.classList.toggle("empty", !item);
+  find("notice").hidden = !item?.notices?.length;
+  find("notice").textContent = item?.notices?.join(" ") ?? "";
   if (!item) {
     showFinished();
     find("strip").replaceChildren();
@@ -64,39 +71,55 @@ function show() {
   find("frame").textContent = `${item.frame} of ${item.frames}`;
   find("split").textContent = item.split;
   find("name").textContent = item.name;
+  find("name").href = `/frame/${item.id}`;
   find("prediction").textContent = item.prediction
     ? `${item.prediction[0]} ${Math.round(100 * item.prediction[1])} %`
     : item.split === "test" ? "hidden (test split)" : "—";
-  showChosen();
+  showChosen(chosen);
+  showRemarks(item);
   showStrip(item);
-  for (const next of items.slice(at + 1, at + 1 + AHEAD)) pictures.get(next.id);
-  pictures.keep(items.slice(Math.max(0, at - AHEAD), at + 2 * AHEAD).flatMap((i) => [i.id, ...i.strip]));
+  prefetch();
+  const near = queue.items.slice(Math.max(0, queue.at - AHEAD), queue.at + 2 * AHEAD);
+  pictures.keep(near.flatMap((one) => [one.id, ...one.strip]));
+}
+
+function prefetch() {
+  for (const next of queue.items.slice(queue.at + 1, queue.at + 1 + AHEAD)) pictures.get(next.id);
+}
+
+/** Whether somebody is unsure of the label, and what he notes beside it. */
+function showRemarks(item) {
+  find("unsure").setAttribute("aria-pressed", item.unsure);
+  find("note").setAttribute("aria-pressed", item.note !== "");
+  find("remark").hidden = !item.note;
+  find("remark").textContent = item.note;
 }
 
 /** Where no image is left: what was done, and where to go on. */
 function showFinished() {
-  if (mine === null) return stage.empty([fetching ? "Loading…" : ""]);
-  const left = progress.total - progress.labelled;
-  const rest = `${countOf(left, "unlabeled image")} skipped or assigned to other annotators. New images appear automatically.`;
-  return stage.empty(
-    [`${left ? "Your queue is empty." : "All done."} You labeled ${countOf(mine, "image")}.`],
-    left ? [rest] : ["New images appear automatically."],
-    [make("a", { href: "/gallery" }, "Gallery"), " · ", make("a", { href: "/agreement" }, "Agreement"), " · Export: ",
-      make("code", {}, "dicomprep export --help")],
-  );
-}
-
-function showChosen() {
-  for (const button of document.querySelectorAll("[data-label]")) {
-    const on = chosen.has(button.dataset.label);
-    button.setAttribute("aria-pressed", on);
-    button.querySelector(".mark").textContent = on ? "✓" : "";
+  if (!queue.isEnded) return stage.empty([queue.isFetching ? "Loading…" : ""]);
+  const link = (href, text) => make("a", { href }, text);
+  if (isFiltered) {
+    return stage.empty(["No more images match the filter of this queue."], [
+      link("/", "Clear the filter"), " · ", link("/gallery", "Gallery"), " · ", link("/skips", "Skipped images")]);
   }
+  const left = progress.total - progress.labelled;
+  const rest = left
+    ? `${countOf(left, "unlabeled image")} skipped, undecided or assigned to other annotators. New images appear automatically.`
+    : "New images appear automatically.";
+  return stage.empty(
+    [`${left ? "Your queue is empty." : "All done."} You labeled ${countOf(progress.mine, "image")}.`],
+    [rest],
+    ["Next: ", link("/agreement", "disagreements"), " · ", link("/skips", "skipped images"), " · ",
+      link("/?state=unsure", "unsure labels"), " · ", link("/gallery", "gallery")],
+    ["Export: ", make("code", {}, "dicomprep labels export labels.csv")],
+  );
 }
 
 function showStrip(item) {
   const links = item.strip.map((id, number) => {
-    const link = make("a", { href: `/frame/${id}`, className: "neighbor" }, pictures.small(id));
+    const link = make("a", { href: `/?image=${id}`, className: "neighbor" }, pictures.small(id));
+    link.dataset.open = id;
     link.setAttribute("aria-label", id === item.id ? "This image" : `Image ${number + 1} of ${item.strip.length}`);
     if (id === item.id) link.setAttribute("aria-current", "true");
     return link;
@@ -104,39 +127,56 @@ function showStrip(item) {
   find("strip").replaceChildren(...links);
 }
 
-function go(steps) {
-  const to = at + steps;
-  if (to < 0) return say("No earlier image is loaded.");
-  if (to > items.length) return undefined;
-  at = to;
+async function go(steps) {
+  if (queue.at + steps < 0 && queue.goBack()) await loadEarlier();
+  const to = queue.at + steps;
+  if (to < 0) return say("This is the first image that you labeled.");
+  if (to > queue.items.length) return undefined;
+  queue.at = to;
   show();
+  loadEarlier();
   return refill();
 }
 
-async function refill(history = false) {
-  if (fetching || items.length - at > AHEAD) return;
-  fetching = true;
+async function loadEarlier() {
   try {
-    const held = [...items.slice(at).map((item) => item.id), ...outbox.frames];
-    const answer = await send("/next", { held, limit: FETCHED, history });
-    pictures.learn(answer.digests);
-    const known = new Set([...held, ...items.slice(at).map((item) => item.id)]);
+    const answer = await queue.goBack();
+    if (answer) pictures.learn(answer.digests);
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+async function refill(history = false) {
+  try {
     const wasEmpty = !current();
-    for (let place = items.length - 1; place > at; place--) {
-      if (answer.lost.includes(items[place].id)) items.splice(place, 1); // others have these now
-    }
-    items.unshift(...answer.past);
-    at += answer.past.length;
-    items.push(...answer.items.filter((item) => !known.has(item.id)));
+    const answer = await queue.refill(outbox.frames, history);
+    if (!answer) return;
+    pictures.learn(answer.digests);
     showCounts(answer);
-    mine = answer.mine ?? null;
     if (wasEmpty && (current() || history)) show();
-    for (const next of items.slice(at, at + AHEAD)) pictures.get(next.id);
+    prefetch();
   } catch (error) {
     say(error.message, true);
   } finally {
-    fetching = false;
     if (!current()) show();
+  }
+}
+
+/** Show an image, whether or not the queue has it. */
+async function open(id) {
+  try {
+    const answer = await get(own(`/item/${id}`));
+    pictures.learn(answer.digests);
+    if (!answer.item) {
+      say([...answer.notices, answer.original && `The original is image ${answer.original}.`].filter(Boolean).join(" "), true);
+      return answer.original ? open(answer.original) : undefined;
+    }
+    queue.open({ ...answer.item, notices: answer.notices });
+    show();
+    return refill();
+  } catch (error) {
+    return say(error.message, true);
   }
 }
 
@@ -152,13 +192,41 @@ function label(text) {
   const item = current();
   if (!item || !isSeen(item)) return;
   item.mine = text;
+  item.notices = [];
   done.push({ kind: "label", id: item.id });
   times.push(performance.now());
-  const { digest } = pictures.get(item.id).dataset;
-  outbox.put("/label", { frame: item.id, digest, label: text }).then((answer) => !answer && returnTo(item));
+  record(item);
   go(1);
-  say(text === "" ? "none of the classes" : text.replaceAll(",", ", "));
+  say((text === "" ? "none of the classes" : text.replaceAll(",", ", ")) + (item.unsure ? " (unsure)" : ""));
   showRate();
+}
+
+/** Send what is said of an image now: label, unsure, note. */
+function record(item) {
+  const { digest } = pictures.get(item.id).dataset;
+  const said = { frame: item.id, digest, label: item.mine, unsure: item.unsure, note: item.note };
+  outbox.put(filtered("/label"), said).then((answer) => !answer && returnTo(item));
+}
+
+/** Of a label that is there at once, else of the one that is given next. */
+function toggleUnsure() {
+  const item = current();
+  if (!item || !isSeen(item)) return;
+  item.unsure = !item.unsure;
+  showRemarks(item);
+  if (item.mine !== null) record(item);
+  say(item.unsure ? "unsure" : "sure");
+}
+
+async function changeNote() {
+  const item = current();
+  if (!item || !isSeen(item)) return;
+  const note = await askNote(item.note);
+  if (note === null || note === item.note) return;
+  item.note = note;
+  if (current() === item) showRemarks(item);
+  record(item);
+  say(note ? "note kept" : "note removed");
 }
 
 /** A label was refused: its image is not labeled, and may be another one now. */
@@ -170,10 +238,10 @@ function returnTo(item) {
 
 /** Ask again for what is missing, and whether the images that are held have changed. */
 async function refresh() {
-  const held = items.slice(at, at + AHEAD).map((item) => item.id);
+  const held = queue.held(AHEAD);
   if (!held.length) return;
   try {
-    const answer = await send("/next", { held, limit: 1 });
+    const answer = await send(filtered("/next"), { held, limit: 1, after: Number.MAX_SAFE_INTEGER });
     showCounts(answer);
     pictures.learn(answer.digests);
   } catch (error) {
@@ -194,62 +262,54 @@ function choose(name) {
     return;
   }
   if (!chosen.delete(name)) chosen.add(name);
-  showChosen();
+  showChosen(chosen);
 }
 
 function skip() {
   const item = current();
   if (!item) return;
   done.push({ kind: "skip", id: item.id });
-  outbox.put("/skip", { frame: item.id });
+  outbox.put(filtered("/skip"), { frame: item.id });
   go(1);
   say("skipped");
 }
+
+const UNDONE = { again: "The image is skipped again.", annotate: "drawing undone", action: "Undone." };
 
 async function undo() {
   const last = done.pop();
   if (last?.kind === "skip") {
     // what this page did last is most likely what was done last; the server knows, and says so below
-    const place = items.findLastIndex((item) => item.id === last.id);
-    if (place >= 0) go(place - at);
+    const place = queue.find(last.id);
+    if (place >= 0) go(place - queue.at);
   }
-  const answer = await outbox.put("/undo", {});
+  const answer = await outbox.put(filtered("/undo"), {});
   if (!answer) return;
-  if (!answer.item) {
+  if (!answer.undone) {
     say("Nothing to undo.");
     return;
   }
-  pictures.learn(answer.digests);
-  const place = items.findLastIndex((item, number) => item.id === answer.item.id && number <= at);
-  if (place >= 0) {
-    items[place] = answer.item;
-    at = place;
-  } else {
-    items.splice(at, 0, answer.item);
+  if (answer.undone === "class") {
+    location.reload();
+    return;
   }
-  show();
-  say(last?.kind === "skip" && last.id === answer.item.id ? "skip undone" : "label undone");
-}
-
-function ask(title, value = "") {
-  const dialog = find("naming");
-  find("naming-title").textContent = title;
-  find("naming-name").value = value;
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue ? find("naming-name").value.trim() : ""), {
-      once: true,
-    });
-  });
+  if (answer.item) {
+    pictures.learn(answer.digests);
+    const place = queue.find(answer.item.id, queue.at);
+    if (place >= 0) queue.at = place;
+    queue.open(answer.item);
+    show();
+  }
+  say(UNDONE[answer.undone] ?? `${answer.undone} undone`);
 }
 
 async function addClass() {
-  const name = await ask("New class");
+  const name = await askName("New class");
   if (name && (await outbox.put("/classes", { name }))) location.reload();
 }
 
 async function changeAnnotator() {
-  const name = await ask("Who is labeling?", annotator);
+  const name = await askName("Who is labeling?", annotator);
   if (!name || name === annotator) return;
   try {
     await send("/annotator", { name });
@@ -271,6 +331,9 @@ function openOriginal() {
 const actions = {
   s: skip,
   u: undo,
+  q: toggleUnsure,
+  n: changeNote,
+  "/": startFinding,
   z: () => stage.zoom(),
   o: toggleOriginal,
   ArrowUp: openOriginal,
@@ -282,8 +345,8 @@ const actions = {
 };
 
 function press(key) {
-  const button = document.querySelector(`[data-label][data-key="${CSS.escape(key)}"]`);
-  if (button) choose(button.dataset.label);
+  const name = classOf(key);
+  if (name !== undefined) choose(name);
   else if (Object.hasOwn(actions, key)) actions[key]();
   else return false;
   return true;
@@ -291,22 +354,30 @@ function press(key) {
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (document.querySelector("dialog[open]") || event.target.matches("input, select")) return;
+  if (document.querySelector("dialog[open]") || event.target.matches("input, select, textarea")) return;
   if ([" ", "Enter"].includes(event.key) && event.target.matches("a, button")) return;
   if (stage.press(event) || (!event.repeat && press(event.key))) event.preventDefault();
 });
 document.body.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-open]");
+  if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    open(Number(link.dataset.open));
+    return;
+  }
   const button = event.target.closest("[data-key]");
   if (!button) return;
   const isDouble = event.detail > 1 && event.timeStamp - lastClick < DOUBLE_CLICK_MS;
   lastClick = event.timeStamp;
   if (isDouble) return;
-  press(button.dataset.key);
+  if (button.dataset.label === undefined) press(button.dataset.key);
+  else choose(button.dataset.label);
   button.blur();
 });
 find("help").addEventListener("click", actions["?"]);
 find("more").addEventListener("click", addClass);
 find("annotator").addEventListener("click", changeAnnotator);
+onFound(choose);
 
 setInterval(() => {
   if (!current()) refill();
@@ -314,15 +385,16 @@ setInterval(() => {
   else if (!document.hidden && Date.now() - lastContact > KEPT_ALIVE_MS) {
     refresh();
   }
-}, 2500);
-setInterval(() => !document.hidden && get("/progress").then(showCounts, () => {}), 10_000);
+}, isFiltered ? 10_000 : 2500);
+setInterval(() => !document.hidden && get(own("/progress")).then(showCounts, () => {}), 10_000);
 addEventListener("visibilitychange", () => {
   if (document.hidden || Date.now() - lastContact < STALE_MS) return;
-  items.length = at; // others may have been given these meanwhile
+  queue.dropAhead();
   show();
   refill();
 });
 
-addEventListener("pagehide", () => send("/leave").catch(() => {}));
+addEventListener("pagehide", () => send("/leave", { command: commandId() }).catch(() => {}));
 
-refill(true);
+await refill(true);
+if (opened) await open(opened);
