@@ -132,6 +132,7 @@ def test_skips_of_before_have_their_place_among_the_labels(place: Place) -> None
         m0006_commands.upgrade(connection)
         for name in ("annotation_id", "unit_label_id", "class_id"):  # of later steps
             connection.exec_driver_sql(f"ALTER TABLE commands ADD COLUMN {name} INTEGER")
+        connection.exec_driver_sql("ALTER TABLE commands ADD COLUMN undid TEXT")
     engine.dispose()
     with serving(place) as pages:
         assert [pages.post("/undo")["item"]["id"] for _ in range(3)] == [2, 3, 1]

@@ -98,7 +98,7 @@ def test_what_several_shall_label_comes_to_two_and_not_to_a_third(pages: Pages) 
     content = pages.ask("GET", "/agreement")[1].decode()
     assert re.search(r"anna and bert</td><td>9</td><td>0\.000 \(poor\)", content)
     assert "9 images with ≥ 2 annotators; full agreement on 4 (44 %)" in content
-    assert content.count('<li><a href="/frame/') == 5
+    assert content.count('<li><a href="/?image=') == 5
     disputed = [tile[0] for tile in pages.get("/gallery/tiles?state=disputed")]
     assert disputed == ids(pages.place, "modality = 'US'")
     assert pages.get("/gallery/count?state=labelled") == {"count": 9, "complete": True}

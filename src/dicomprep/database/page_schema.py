@@ -130,6 +130,7 @@ commands = Table(
     Column("undone", Integer, nullable=False),
     Column("created_at", String(32), nullable=False),
     *(Column(name, Id) for name in ("annotation_id", "unit_label_id", "class_id")),
+    Column("undid", String(8)),
     Index("commands_by_key", "annotator", "key", unique=True),
     *(
         _of_kind(name, kind)
@@ -145,7 +146,7 @@ commands = Table(
 """What annotators did, by the id that the page gave it; `event_id` is their newest event of labels then.
 
 `annotation_id` and `unit_label_id` are the events of `annotation_events` and `unit_labels` that a command made,
-`class_id` is the class that it added.
+`class_id` is the class that it added. `undid` is what an undo took back.
 """
 
 models = Table(

@@ -42,8 +42,9 @@ class Items:
         if wanted is None or not wanted.stated:
             return counts | {"mine": count_own_labels(connection, annotator)}
         total, is_complete = self._censuses.count(connection, wanted)
+        del counts["labelled"]
         counts |= {"total": total, "complete": is_complete}
-        if not wanted.state:
+        if not wanted.is_of_labeled and not wanted.state:
             counts["labelled"], _ = self._censuses.count(connection, replace(wanted, state="labelled"))
             counts["mine"], _ = self._censuses.count(connection, replace(wanted, state="mine", annotator=annotator))
         return counts

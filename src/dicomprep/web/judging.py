@@ -1,6 +1,7 @@
 """What annotators do: label, skip, take back, add a class. Whatever is sent twice counts once, by the id it carries."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -122,27 +123,25 @@ class Judging:
         before = after = None
         with self._context.store.transaction() as connection:
             done = find_command(connection, annotator, key)
-            undone = None if done is None else _name_again(done)
             if done is None:
                 event = labeling.newest_event(connection, annotator)
                 frame_id = event.frame_id if event else 0  # no image has that number
                 before = labeling.current_label(connection, frame_id)
-                done, undone = self._take_back(connection, annotator, key)
+                done = self._take_back(connection, annotator, key)
                 after = labeling.current_label(connection, frame_id)
         answer = self._count_change(before, after, annotator, wanted)
         with self._context.reading() as connection:
             items = self._items.describe(connection, [] if done.frame_id is None else [done.frame_id], annotator)
             answer["digests"] = self._items.digests(connection, items, [])
-        return answer | {"item": next(iter(items), None), "undone": undone}
+        return answer | {"item": next(iter(items), None), "undone": done.undid}
 
-    def _take_back(self, connection: Connection, annotator: str, key: str | None) -> tuple[Command, str | None]:
+    def _take_back(self, connection: Connection, annotator: str, key: str | None) -> Command:
         undone = undo_last(connection, annotator)
-        about = undone or Command("")
-        done = Command("undo", about.frame_id, about.annotation_id, about.unit_label_id, about.class_id)
+        done = Command("undo") if undone is None else replace(undone, kind="undo", undid=undone.kind)
         note_command(connection, done, annotator=annotator, key=key)
         if done.frame_id is not None:
             reserve(connection, [done.frame_id], annotator=annotator, seconds=RESERVED_SECONDS)
-        return done, undone.kind if undone else None
+        return done
 
     def _skip(self, annotator: str, body: Body, wanted: Filter) -> dict[str, Any]:
         frame_id, again, key = body.image(), body.flag("again"), body.command()
@@ -179,12 +178,3 @@ class Judging:
         self._context.catalogue.change(before, after)
         with self._context.reading() as connection:
             return self._items.counts(connection, annotator, wanted)
-
-
-def _name_again(done: Command) -> str | None:
-    """What an undo that is sent again took back, as far as it is noted."""
-    if done.class_id is not None:
-        return "class"
-    if done.unit_label_id is not None:
-        return "unit"
-    return "action" if done.frame_id is not None else None

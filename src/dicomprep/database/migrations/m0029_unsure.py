@@ -12,6 +12,7 @@ ALTER TABLE unit_labels ADD COLUMN note TEXT;
 ALTER TABLE unit_labels ADD COLUMN undoes {integer};
 ALTER TABLE commands ADD COLUMN unit_label_id {integer};
 ALTER TABLE commands ADD COLUMN class_id {integer};
+ALTER TABLE commands ADD COLUMN undid VARCHAR(8);
 CREATE INDEX commands_again ON commands (annotator, id) WHERE kind = 'again' AND undone = 0;
 CREATE INDEX commands_unit ON commands (annotator, id) WHERE kind = 'unit' AND undone = 0;
 CREATE INDEX commands_class ON commands (annotator, id) WHERE kind = 'class' AND undone = 0;

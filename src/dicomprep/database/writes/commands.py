@@ -34,9 +34,11 @@ class Command:
     """The event that it added to the log of labels of series, studies and patients."""
     class_id: int | None = None
     """The class that it added."""
+    undid: str | None = None
+    """What an undo took back."""
 
 
-_NAMES = ("kind", "frame_id", "annotation_id", "unit_label_id", "class_id")
+_NAMES = ("kind", "frame_id", "annotation_id", "unit_label_id", "class_id", "undid")
 
 
 def find_command(connection: Connection, annotator: str, key: str | None) -> Command | None:

@@ -3,14 +3,14 @@
 import { askName, askNote } from "./asking.js";
 import { classOf, onFound, showChosen, showNumbers, startFinding } from "./classes.js";
 import { Outbox } from "./outbox.js";
-import { annotator, commandId, countOf, find, get, make, say, send } from "./page.js";
+import { annotator, commandId, find, get, make, say, send } from "./page.js";
 import { Pictures } from "./pictures.js";
+import { countLabel, showProgress, whatNext } from "./progress.js";
 import { AHEAD, Queue, filtered, own } from "./queue.js";
 import { Stage } from "./stage.js";
 
 const KEPT_ALIVE_MS = 240_000;
 const STALE_MS = 540_000;
-const RATE_MS = 300_000;
 const DOUBLE_CLICK_MS = 250;
 
 const multi = document.body.dataset.multi === "yes";
@@ -21,9 +21,7 @@ const pictures = new Pictures();
 const outbox = new Outbox(showCounts);
 const queue = new Queue();
 const done = []; // what was done since the page was opened: {kind, id}
-const times = [];
 let chosen = new Set();
-let progress = { labelled: 0, total: 0, mine: 0 };
 let lastContact = Date.now();
 let lastClick = 0;
 
@@ -32,27 +30,8 @@ const current = () => queue.current;
 function showCounts(answer) {
   if (answer.total === undefined) return;
   lastContact = Date.now();
-  progress = answer;
-  const { total, labelled, mine, complete = true } = answer;
-  const more = complete ? "" : " …";
   showNumbers(answer.classes);
-  if (mine === undefined || (isFiltered && answer.labelled === undefined)) {
-    find("counts").textContent = countOf(total, "image") + more;
-    return;
-  }
-  find("progress").max = Math.max(1, mine + total - labelled); // what is done by this reader, and what is left
-  find("progress").value = mine;
-  const share = total ? Math.floor((100 * labelled) / total) : 0;
-  const all = `${labelled.toLocaleString()} of ${total.toLocaleString()}${more} · ${share} %`;
-  find("counts").textContent = `${all} · you ${mine.toLocaleString()}`;
-}
-
-function showRate() {
-  const since = performance.now() - RATE_MS;
-  while (times.length && times[0] < since) times.shift();
-  if (times.length < 2) return;
-  const minutes = Math.max(5000, performance.now() - times[0]) / 60_000;
-  find("rate").textContent = `${Math.round(times.length / minutes)}/min`;
+  showProgress(answer);
 }
 
 function show() {
@@ -95,25 +74,9 @@ function showRemarks(item) {
   find("remark").textContent = item.note;
 }
 
-/** Where no image is left: what was done, and where to go on. */
 function showFinished() {
-  if (!queue.isEnded) return stage.empty([queue.isFetching ? "Loading…" : ""]);
-  const link = (href, text) => make("a", { href }, text);
-  if (isFiltered) {
-    return stage.empty(["No more images match the filter of this queue."], [
-      link("/", "Clear the filter"), " · ", link("/gallery", "Gallery"), " · ", link("/skips", "Skipped images")]);
-  }
-  const left = progress.total - progress.labelled;
-  const rest = left
-    ? `${countOf(left, "unlabeled image")} skipped, undecided or assigned to other annotators. New images appear automatically.`
-    : "New images appear automatically.";
-  return stage.empty(
-    [`${left ? "Your queue is empty." : "All done."} You labeled ${countOf(progress.mine, "image")}.`],
-    [rest],
-    ["Next: ", link("/agreement", "disagreements"), " · ", link("/skips", "skipped images"), " · ",
-      link("/?state=unsure", "unsure labels"), " · ", link("/gallery", "gallery")],
-    ["Export: ", make("code", {}, "dicomprep labels export labels.csv")],
-  );
+  if (queue.isEnded) stage.empty(...whatNext());
+  else stage.empty([queue.isFetching ? "Loading…" : ""]);
 }
 
 function showStrip(item) {
@@ -173,8 +136,7 @@ async function open(id) {
       return answer.original ? open(answer.original) : undefined;
     }
     queue.open({ ...answer.item, notices: answer.notices });
-    show();
-    return refill();
+    return show();
   } catch (error) {
     return say(error.message, true);
   }
@@ -194,11 +156,10 @@ function label(text) {
   item.mine = text;
   item.notices = [];
   done.push({ kind: "label", id: item.id });
-  times.push(performance.now());
   record(item);
   go(1);
   say((text === "" ? "none of the classes" : text.replaceAll(",", ", ")) + (item.unsure ? " (unsure)" : ""));
-  showRate();
+  countLabel();
 }
 
 /** Send what is said of an image now: label, unsure, note. */
@@ -274,7 +235,7 @@ function skip() {
   say("skipped");
 }
 
-const UNDONE = { again: "The image is skipped again.", annotate: "drawing undone", action: "Undone." };
+const UNDONE = { again: "The image is skipped again.", annotate: "drawing undone" };
 
 async function undo() {
   const last = done.pop();
@@ -362,7 +323,7 @@ document.body.addEventListener("click", (event) => {
   const link = event.target.closest("[data-open]");
   if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
     event.preventDefault();
-    open(Number(link.dataset.open));
+    open(Number(link.dataset.open)).then(() => refill());
     return;
   }
   const button = event.target.closest("[data-key]");
@@ -396,5 +357,5 @@ addEventListener("visibilitychange", () => {
 
 addEventListener("pagehide", () => send("/leave", { command: commandId() }).catch(() => {}));
 
-await refill(true);
-if (opened) await open(opened);
+if (opened) await open(opened); // first: no key is to count for what would be shown meanwhile
+refill(true);
