@@ -94,7 +94,7 @@ class ImageOptions:
     """How images are rendered. All of it is in the fingerprint: a change processes the affected files again."""
 
     size: int | str | None = None
-    """Pixels: 224 (square, default), 1024x512 (rows x columns), native, or max=1536 (longest side, never enlarged)."""
+    """Size in pixels: 224 (square, default), 1024x512 (rows x columns), native, max=1536 (longest side at most)."""
     spacing: float | None = None
     """Millimeters per pixel, by the header: images are as large as they get, or cropped and padded to --size."""
     fit: Fit = Fit.PAD

@@ -5,7 +5,7 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,9 +52,12 @@ def rows_of(viewer: Viewer, path: str) -> int:
 
 def worker(viewer: Viewer) -> int:
     """The process that is at work, once there is one."""
-    slots: Callable[[], list[object]] = lambda: [s for s in (viewer._engine and viewer._engine._slots) or [] if s.jobs]  # noqa: E731
-    assert wait_until(lambda: bool(slots()), 30)
-    return int(slots()[0].process.pid)  # type: ignore[attr-defined]
+
+    def at_work() -> list[object]:
+        return [slot for slot in (viewer._engine and viewer._engine._slots) or [] if slot.jobs and slot.is_ready]
+
+    assert wait_until(lambda: bool(at_work()), 30)
+    return int(at_work()[0].process.pid)  # type: ignore[attr-defined]
 
 
 def test_a_worker_that_could_not_be_started_leaves_nothing_for_the_next_question(
@@ -112,7 +115,7 @@ def test_a_killed_worker_spoils_its_own_question_only(viewer: Viewer, files: lis
         os.kill(pid, signal.SIGKILL)
         assert wait_until(lambda pid=pid: not alive(pid), 30)
     asking.join(120)
-    assert [type(answer) for answer in answers] == [Refusal]
+    assert [(type(answer), answer.code) for answer in answers] == [(Refusal, "worker_crashed")]
     assert [rows_of(viewer, path) for path in files[2:]] == [6, 7, 8, 9]
 
 

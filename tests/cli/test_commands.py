@@ -199,11 +199,13 @@ def commands_of(group: App, *before: str) -> Iterator[tuple[tuple[str, ...], App
             yield (*before, name), command
 
 
-def test_every_command_and_option_has_help() -> None:
+def test_every_command_and_option_has_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     commands = dict(commands_of(app))
     assert set(commands) >= {("preprocess",), ("status",), ("retry",), ("inspect",), ("predictions", "import")}
     for name, command in commands.items():
-        page = cli(Path.cwd(), *name, "--help").stdout
+        app([*name, "--help"], exit_on_error=False, result_action="return_value")
+        page = capsys.readouterr().out
         summary = command.help.strip().splitlines()[0]
         assert summary.split()[0] in page
         for argument in command.assemble_argument_collection():

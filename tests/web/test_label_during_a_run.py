@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.pages import serving
 from tests.running import Place, dicomprep_command, make_files, started, wait_until
 
-FILES = 4000
+FILES = 1500
 
 
 def test_images_are_labeled_while_others_come(tmp_path: Path) -> None:

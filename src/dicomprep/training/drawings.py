@@ -43,7 +43,10 @@ class Annotations(NamedTuple):
 
     @property
     def xyxy(self) -> NDArray[np.float32]:
-        """The boxes as torchvision and others take them: (n, 4) of (x_min, y_min, x_max, y_max)."""
+        """Give the boxes as torchvision and others take them.
+
+        Returns (n, 4) float32 of (x_min, y_min, x_max, y_max), in pixels.
+        """
         return self.boxes[:, [1, 0, 3, 2]]
 
 
