@@ -29,7 +29,12 @@ METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", 
 
 _SOURCES = "".join(path.read_text() for path in Path(dicomprep.web.__path__[0]).glob("*.py"))
 SENT = sorted(
-    {"frame", "command", "dataset", *re.findall(r"\.(?:text|text_or_none|flag|number|images)\(\"(\w+)\"", _SOURCES)}
+    {
+        "frame",
+        "command",
+        "dataset",
+        *re.findall(r"\.(?:text|text_or_none|flag|number|images|texts)\(\"(\w+)\"", _SOURCES),
+    }
 )
 """What bodies are asked for, found in the sources: what is asked for tomorrow is tried tomorrow."""
 ASKED = sorted(

@@ -33,11 +33,15 @@ READ = [
     "/failures/1",
     "/overview",
     "/agreement",
+    "/classes/edit",
     "/static/label.js",
     "/static/pages.css",
     "/nowhere",
 ]
-WRITTEN = ["/next", "/leave", "/label", "/undo", "/skip", "/classes", "/annotator", "/failures/retry"]
+WRITTEN = [
+    *("/next", "/leave", "/label", "/undo", "/skip", "/classes", "/classes/change", "/annotator"),
+    "/failures/retry",
+]
 
 
 @pytest.fixture(scope="module")

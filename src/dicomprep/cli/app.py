@@ -32,7 +32,7 @@ __all__ = ["app", "main"]
 COMMANDS = (
     *("preprocess", "status", "retry", "verify", "audit", "release", "inspect", "label", "report", "export"),
     *("labels", "predictions", "annotations", "splits", "freeze", "versions", "diff", "forget"),
-    *("receive", "fetch", "series"),
+    *("receive", "fetch", "series", "classes"),
 )
 """Each is loaded when it is called: its file imports all that it needs."""
 

@@ -8,7 +8,7 @@ __all__ = [
     "annotators",
     "catalogue",
     "catalogue_counts",
-    "classes",
+    "command_events",
     "commands",
     "current_labels",
     "models",
@@ -35,14 +35,6 @@ current_labels = Table(
     Index("standing_by_annotator", "annotator", "event_id"),
 )
 """What each annotator's newest event says of an image; a trigger keeps it."""
-
-classes = Table(
-    "classes",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("created_at", String(32), nullable=False),
-)
 
 annotators = Table(
     "annotators",
@@ -140,6 +132,7 @@ commands = Table(
             ("again", "again"),
             ("unit", "unit"),
             ("class", "class"),
+            ("batch", "batch"),
         )
     ),
 )
@@ -148,6 +141,14 @@ commands = Table(
 `annotation_id` and `unit_label_id` are the events of `annotation_events` and `unit_labels` that a command made,
 `class_id` is the class that it added. `undid` is what an undo took back.
 """
+
+command_events = Table(
+    "command_events",
+    metadata,
+    Column("command_id", Id, primary_key=True, autoincrement=False),
+    Column("event_id", Id, primary_key=True, autoincrement=False),
+)
+"""The events of labels that one command made, which labeled several images."""
 
 models = Table(
     "models",

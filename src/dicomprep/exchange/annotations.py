@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from dicomprep.database.bulk import any_of, look_up
-from dicomprep.database.queries import labeling
+from dicomprep.database.queries import classes
 from dicomprep.database.queries.annotations import Drawn
 from dicomprep.database.queries.frames import class_names
 from dicomprep.database.schema import frames
@@ -82,7 +82,7 @@ def import_annotations(
     read = FORMATS[format].read(path)
     with workspace.reading() as connection:
         matched = _match(connection, workspace, read, by)
-        known = list(dict.fromkeys([*labeling.class_names(connection), *(d.label for d in read.drawings if d.label)]))
+        known = list(dict.fromkeys([*classes.class_names(connection), *(d.label for d in read.drawings if d.label)]))
         spelling = Spelling(known, class_names(connection))
         candidates = find_candidates(connection, workspace, matched)
         wanted = sorted({int(matched.ids[drawing.image]) for drawing in read.drawings} - {0})

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from dicomprep.database.consensus import Consensus, count_undecided, set_consensus
-from dicomprep.database.queries import labeling
+from dicomprep.database.queries import classes
 from dicomprep.database.queries.frames import class_names
 from dicomprep.database.queries.units import count_images, count_units
 from dicomprep.database.writes.exchange import GivenLabel, LabelsAdded, add_labels
@@ -80,7 +80,7 @@ def import_labels(
     said = read_labels(table, options.label, uncertain=options.uncertain, multi=options.rule.multi)
     with workspace.reading() as connection:
         said, matched = _match(connection, workspace, said, options)
-        known = dict.fromkeys([*labeling.class_names(connection), *said.classes])
+        known = dict.fromkeys([*classes.class_names(connection), *said.classes])
         spelling = Spelling(list(known), class_names(connection))
         candidates = find_candidates(connection, workspace, matched)
         left_out = _count_left_out(connection, matched)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 
-from dicomprep.database.queries import labeling
+from dicomprep.database.queries import classes
 from dicomprep.database.queries.exchange import scores
 from dicomprep.database.queries.frames import class_names
 from dicomprep.database.queries.series import HiddenScore, hidden_scores
@@ -58,7 +58,7 @@ def import_predictions(workspace: Workspace, file: Path, *, model: str | None) -
     table = read_table(file, IDENTITIES)
     with workspace.reading() as connection:
         matched = match_frames(connection, workspace, table)
-        spelling = Spelling(labeling.class_names(connection), class_names(connection))
+        spelling = Spelling(classes.class_names(connection), class_names(connection))
     models = _models(table, model)
     given, left_out = read_scores(table)
     rows = _agreeing(table, matched, models, given, spelling)

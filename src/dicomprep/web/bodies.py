@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from dicomprep.errors import LabelError
-from dicomprep.web.names import clean_name
+from dicomprep.web.names import MAX_CLASSES, clean_name
 
 __all__ = ["Body", "query_number", "read_body"]
 
@@ -64,6 +64,13 @@ class Body:
         value: list[Any] = self._of(list, name, [])
         if len(value) > MAX_IMAGES or not all(type(one) is int and 0 <= one <= MAX_ID for one in value):
             raise LabelError(f"{name} must be a list of at most {MAX_IMAGES} image ids.")
+        return value
+
+    def texts(self, name: str) -> list[str]:
+        """Several texts."""
+        value: list[Any] = self._of(list, name, [])
+        if len(value) > MAX_CLASSES or not all(type(one) is str for one in value):
+            raise LabelError(f"{name} must be a list of at most {MAX_CLASSES} texts.")
         return value
 
     def annotator(self) -> str:

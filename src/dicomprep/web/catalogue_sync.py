@@ -89,6 +89,12 @@ class CatalogueUpdater:
         with self._lock:
             self._counts.change(before, after)
 
+    def recount(self) -> None:
+        """Count anew: many labels were changed at once."""
+        with self._lock:
+            self._counts.changes += 1
+        self._count()
+
     def counts(self, names: Sequence[str]) -> dict[str, Any]:
         """Progress as a page shows it."""
         with self._lock:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from dicomprep.database.queries import labeling
 from dicomprep.database.queries.filters import Filter
+from dicomprep.database.writes.classes import hide_class
 from dicomprep.database.writes.commands import Command, find_command, note_command, show_again, undo_last
 from dicomprep.database.writes.labels import (
     Said,
@@ -98,7 +99,7 @@ class Judging:
         """What is said, of classes that are stored; LabelError where it is of none that there is."""
         if said.label is None:
             return Said(None, note=said.note)  # nobody is unsure of nothing
-        names = self._context.class_names(connection)
+        names = self._context.known_classes(connection)
         label = self._check_label(said.label, names)
         add_classes(connection, names)
         return Said(label, said.unsure, said.note, said.adjudicated)
@@ -158,13 +159,15 @@ class Judging:
         name, key = clean_name(body.text("name"), "A class"), body.command()
         with self._context.store.transaction() as connection:
             if find_command(connection, annotator, key) is None:
-                names = self._context.class_names(connection)
+                names = self._context.known_classes(connection)
                 new = find_new_classes([name], names, "A new class")
                 add_classes(connection, [*names, *new])
+                if name not in self._context.class_names(connection):
+                    hide_class(connection, name, hidden=False, annotator=annotator)
                 if new:
                     added = Command("class", class_id=find_class(connection, name))
                     note_command(connection, added, annotator=annotator, key=key)
-            return {"classes": labeling.class_names(connection)}
+            return {"classes": self._context.class_names(connection)}
 
     def _leave(self, annotator: str, body: Body, _wanted: Filter) -> dict[str, Any]:
         key = body.command()

@@ -1,11 +1,20 @@
 """Names of classes and annotators: what they may be, and which class has which key."""
 
+import re
 from collections.abc import Sequence
 from unicodedata import normalize
 
 from dicomprep.errors import LabelError
 
-__all__ = ["CLASS_KEYS", "clean_name", "clean_note", "find_new_classes"]
+__all__ = [
+    "CLASS_KEYS",
+    "MAX_CLASSES",
+    "can_be_class",
+    "check_new_name",
+    "clean_name",
+    "clean_note",
+    "find_new_classes",
+]
 
 CLASS_KEYS = "123456789acdefhijklmrtvwxy"
 """One key for each of the first classes; the letters that are missing do something else."""
@@ -33,6 +42,25 @@ def clean_name(name: str, what: str) -> str:
     if not name or len(name) > MAX_NAME_CHARACTERS or not name.translate(_JOINERS).isprintable() or "," in name:
         raise LabelError(f"{what} must have 1 to {MAX_NAME_CHARACTERS} characters, without commas or line breaks.")
     return name
+
+
+def check_new_name(name: str, target: str, known: Sequence[str]) -> str:
+    """What a class is to be called from now on, as it may be kept; LabelError where it is like another class's name."""
+    others = [one for one in known if one != name]
+    if (cleaned := clean_name(target, "The new name")) not in others:
+        find_new_classes([cleaned], others, "The new name")
+    return cleaned
+
+
+def can_be_class(label: str) -> bool:
+    """Whether a label that was imported is a class to choose on the pages: no text, and no measured value."""
+    try:
+        return clean_name(label, "") == label and not _DECIMAL.fullmatch(label)
+    except LabelError:
+        return False
+
+
+_DECIMAL = re.compile(r"[+-]?\d+[.]\d+")
 
 
 def clean_note(text: str) -> str | None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from dicomprep.database.queries import labeling
+from dicomprep.database.queries.classes import class_names, former_names, labeled_classes
 from dicomprep.database.queries.counts import count_frames
 from dicomprep.database.queries.predictions import model_names
 from dicomprep.database.queries.queue import Order
@@ -17,7 +17,7 @@ from dicomprep.database.writes.predictions import summarize
 from dicomprep.errors import ConfigError, EnvironmentFault, count_of
 from dicomprep.web.application import create_application
 from dicomprep.web.guard import ServerAddress
-from dicomprep.web.names import clean_name, find_new_classes
+from dicomprep.web.names import MAX_CLASSES, can_be_class, clean_name, find_new_classes
 from dicomprep.web.site import LabelSettings, PageContext
 from dicomprep.web.token import load_token
 from dicomprep.workspace import Workspace
@@ -97,10 +97,20 @@ def _count_images(workspace: Workspace) -> int:
 
 
 def _prepare_classes(workspace: Workspace, classes: Sequence[str]) -> tuple[str, ...]:
-    """Sum up predictions; the classes that are new, to be stored when one of them is used."""
+    """Sum up predictions; the classes that are new, to be stored when one of them is used.
+
+    Those that labels have already, which came by an import, are among them; not texts and numbers, which are many.
+    """
     with workspace.writing() as store, store.transaction() as connection:
-        pending = find_new_classes(classes, labeling.class_names(connection), "--classes")
+        former = former_names(connection)
+        given = list(dict.fromkeys(former.get(name, name) for name in classes))
+        stored = class_names(connection)
+        used = [name for name in labeled_classes(connection) if name not in stored and can_be_class(name)]
+        used = used if len(stored) + len(used) <= MAX_CLASSES else []
+        pending = [*used, *find_new_classes(given, [*stored, *used], "--classes")]
         summarize(connection)
+    for name in former.keys() & set(classes):
+        print(f"--classes: {name} is called {former[name]} now.", file=sys.stderr, flush=True)
     return tuple(pending)
 
 

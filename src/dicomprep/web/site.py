@@ -16,9 +16,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from dicomprep.checks.viewer import Viewer
 from dicomprep.database.connection import connect, read_meta, reading
+from dicomprep.database.queries.classes import class_names, former_names, shown_classes
 from dicomprep.database.queries.filters import Filter
 from dicomprep.database.queries.frames import Choice
-from dicomprep.database.queries.labeling import class_names
 from dicomprep.database.queries.queue import Order
 from dicomprep.database.writes.store import Store
 from dicomprep.errors import ConfigError, LabelError, count_of
@@ -146,8 +146,15 @@ class PageContext:
 
     def class_names(self, connection: Connection) -> list[str]:
         """The classes to choose from: those that are stored, then those that will be with the first label."""
-        stored = class_names(connection)
-        return [*stored, *(name for name in self.settings.classes if name not in stored)]
+        return [*shown_classes(connection), *self._pending_classes(connection)]
+
+    def known_classes(self, connection: Connection) -> list[str]:
+        """All classes, also hidden ones, in the order in which several stand in a label."""
+        return [*class_names(connection), *self._pending_classes(connection)]
+
+    def _pending_classes(self, connection: Connection) -> list[str]:
+        gone = {*class_names(connection), *former_names(connection)}
+        return [name for name in self.settings.classes if name not in gone]
 
     def _name_dataset(self) -> str:
         """Tells this data set from others that are served at the same address at other times; says nothing of it."""

@@ -38,6 +38,7 @@ from dicomprep.database.migrations import (
     m0027_slices,
     m0028_annotations,
     m0029_unsure,
+    m0030_classes,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -72,5 +73,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0027_slices.upgrade,
     m0028_annotations.upgrade,
     m0029_unsure.upgrade,
+    m0030_classes.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -9,7 +9,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, exists, select
 
 from dicomprep.database.annotation_schema import annotation_events, version_annotations
 from dicomprep.database.bulk import any_of, look_up, scan
-from dicomprep.database.queries.labeling import class_names
+from dicomprep.database.queries.classes import class_names
 from dicomprep.database.queries.versions import Version, find_version, locate
 from dicomprep.database.schema import frames
 from dicomprep.errors import EnvironmentFault

@@ -1,4 +1,4 @@
-"""What the labeling page reads of images, classes and labels, and how far everyone is."""
+"""What the labeling page reads of images and labels, and how far everyone is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, literal_column, or_, select
 
-from dicomprep.database.page_schema import catalogue, classes, current_labels, skips
+from dicomprep.database.page_schema import catalogue, current_labels, skips
 from dicomprep.database.queries.frames import Choice, is_chosen
 from dicomprep.database.queries.releases import holds, is_held
 from dicomprep.database.schema import files, frames, groups, labels
@@ -16,7 +16,6 @@ __all__ = [
     "Event",
     "Situation",
     "any_new",
-    "class_names",
     "count_catalogue",
     "count_labels",
     "count_own_labels",
@@ -63,11 +62,6 @@ class Event:
     id: int
     frame_id: int
     annotator: str
-
-
-def class_names(connection: Connection) -> list[str]:
-    """The classes, in the order in which they were added."""
-    return list(connection.execute(select(classes.c.name).order_by(classes.c.id)).scalars())
 
 
 def describe(connection: Connection, frame_ids: Sequence[int], *, annotator: str) -> list[Card]:

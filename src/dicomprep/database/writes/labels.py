@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row, delete, exists, or_, select, update
 
 from dicomprep.database.annotation_schema import annotation_events
 from dicomprep.database.bulk import insert
-from dicomprep.database.page_schema import annotators, catalogue, classes, reservations, skips
+from dicomprep.database.class_schema import classes
+from dicomprep.database.page_schema import annotators, catalogue, reservations, skips
 from dicomprep.database.queries.labeling import Event
 from dicomprep.database.queries.units import Unit
 from dicomprep.database.schema import frames, labels
