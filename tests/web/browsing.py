@@ -70,7 +70,7 @@ def is_trouble(said: ConsoleMessage) -> bool:
     """An error that a page met, except those that some tests are of: an image is missing, a label is turned away."""
     missing = "404" in said.text and "/image/" in said.location["url"]
     missing = missing or ("409" in said.text and "/original/" in said.location["url"])
-    turned_away = re.search(r"\b(401|408|502)\b", said.text) and said.location["url"].endswith("/label")
+    turned_away = re.search(r"\b(401|408|502)\b", said.text) and said.location["url"].endswith(("/label", "/annotate"))
     return said.type == "error" and not missing and not turned_away
 
 

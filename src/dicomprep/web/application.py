@@ -11,6 +11,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from dicomprep.errors import DicomprepError, LabelError
+from dicomprep.web.annotations import Annotations
 from dicomprep.web.classes import Classes
 from dicomprep.web.failures import Failures
 from dicomprep.web.gallery import Gallery
@@ -31,6 +32,7 @@ def create_application(context: PageContext) -> RequestGuard:
         *Labeling(context).routes(),
         *Thumbnails(context).routes(),
         *Original(context).routes(),
+        *Annotations(context).routes(),
         *Gallery(context).routes(),
         *Classes(context).routes(),
         *failures.routes(),

@@ -77,6 +77,14 @@ class Body:
         """Who sends this."""
         return clean_name(self.text("annotator"), "A name")
 
+    def corners(self, name: str) -> list[tuple[float, float]]:
+        """Places of an image, (row, column) each."""
+        value: list[Any] = self._of(list, name, [])
+        pairs = [one for one in value if type(one) is list and len(one) == 2]
+        if len(pairs) < len(value) or not all(type(n) in (int, float) and abs(n) <= MAX_ID for p in pairs for n in p):
+            raise LabelError(f"{name} must be a list of pairs of numbers.")
+        return [(float(row), float(column)) for row, column in pairs]
+
     def command(self) -> str | None:
         """The id that the page gave to a command, so that it counts once; None where it gave none."""
         key = self.text_or_none("command")

@@ -14,6 +14,7 @@ from dicomprep.database.queries.versions import Version, find_version, locate
 from dicomprep.database.schema import frames
 from dicomprep.errors import EnvironmentFault
 from dicomprep.pixels.shapes import Shape, ShapeKind
+from dicomprep.pixels.transform import Transform
 
 __all__ = [
     "Annotation",
@@ -26,6 +27,7 @@ __all__ = [
     "find_event",
     "find_key",
     "frozen_annotations",
+    "placements",
     "recorded_annotations",
     "used_classes",
 ]
@@ -71,7 +73,8 @@ def _columns(table: Table) -> tuple[Column[Any], ...]:
 
 
 _COLUMNS = _columns(annotation_events)
-_OF_FRAMES = select(*_COLUMNS).where(_STANDS, any_of(annotation_events.c.frame_id))
+_FRAMES = select(frames.c.id, frames.c.height, frames.c.width, frames.c.transform).where(any_of(frames.c.id))
+_OF_FRAMES = select(*_COLUMNS).where(_STANDS, any_of(annotation_events.c.frame_id)).order_by(annotation_events.c.id)
 
 
 def annotations_of(connection: Connection, frame_ids: Collection[int]) -> dict[int, list[Annotation]]:
@@ -79,12 +82,35 @@ def annotations_of(connection: Connection, frame_ids: Collection[int]) -> dict[i
     found: dict[int, list[Annotation]] = {}
     for annotation in _read(look_up(connection, _OF_FRAMES, list(frame_ids))):
         found.setdefault(annotation.frame_id, []).append(annotation)
-    return {frame_id: sorted(drawn, key=lambda one: (one.created_at, one.key)) for frame_id, drawn in found.items()}
+    return found
+
+
+class Placement(NamedTuple):
+    """How places of a source lie in its thumbnail; every pair is (rows, columns)."""
+
+    size: tuple[int, int]
+    """Of the thumbnail."""
+    source: tuple[int, int]
+    factor: tuple[float, float]
+    """`thumbnail = factor * source + shift`; below 0 where it is flipped."""
+    shift: tuple[float, float]
+
+
+def placements(connection: Connection, frame_ids: Sequence[int]) -> dict[int, Placement]:
+    """Where the sources of some images lie in their thumbnails."""
+    found = {}
+    for frame_id, height, width, text in look_up(connection, _FRAMES, frame_ids):
+        transform = Transform.from_json(text)
+        shift, one = transform.to_thumbnail([(0, 0), (1, 1)])
+        factor = (float(one[0] - shift[0]), float(one[1] - shift[1]))
+        place = (float(shift[0]), float(shift[1]))
+        found[frame_id] = Placement((height, width), transform.geometry.source_shape, factor, place)
+    return found
 
 
 def all_annotations(connection: Connection) -> Iterator[Annotation]:
     """All that stands, by the ids of the images."""
-    ordered = (annotation_events.c.frame_id, annotation_events.c.created_at, annotation_events.c.key)
+    ordered = (annotation_events.c.frame_id, annotation_events.c.id)
     statement = select(*_COLUMNS).where(_STANDS, annotation_events.c.frame_id > 0).order_by(*ordered)
     for rows in scan(connection, statement):
         yield from _read(rows)

@@ -15,8 +15,10 @@ from dicomprep.database.schema import frames
 from dicomprep.database.writes.labels import enter_annotator
 from dicomprep.database.writes.rows import now
 from dicomprep.errors import LabelError
+from dicomprep.pixels.shapes import Shape, ShapeKind
+from dicomprep.pixels.transform import Transform
 
-__all__ = ["GivenAnnotation", "add_annotation", "add_annotations", "new_key", "undo_annotation"]
+__all__ = ["GivenAnnotation", "add_annotation", "add_annotations", "draw_on", "new_key", "undo_annotation"]
 
 BATCH_ANNOTATIONS = 5_000
 SAME_PIXELS = 0.01
@@ -55,6 +57,27 @@ def add_annotation(
     row = dict(zip(_NAMES, _row(frame_id, key, drawn, annotator, now(), undoes), strict=True))
     inserted = connection.execute(annotation_events.insert().values(row).returning(annotation_events.c.id))
     return int(inserted.scalar_one())
+
+
+def draw_on(
+    connection: Connection,
+    frame_id: int,
+    kind: str,
+    corners: Sequence[tuple[float, float]],
+    *,
+    label: str | None,
+    note: str,
+) -> Drawn:
+    """A drawing on an image that is there, cut to its source; LabelError, which says why, where it is none."""
+    text = connection.execute(select(frames.c.transform).where(frames.c.id == frame_id)).scalar_one()
+    try:
+        shape = Shape.of(ShapeKind(kind), corners)
+        inside = shape.within(*Transform.from_json(text).geometry.source_shape)
+    except ValueError as error:
+        raise LabelError(f"This is no annotation: {error}.") from error
+    if inside is None:
+        raise LabelError("This annotation lies outside of the image.")
+    return Drawn(shape=inside, label=label, note=note)
 
 
 def undo_annotation(connection: Connection, event: AnnotationEvent, *, annotator: str) -> None:

@@ -3,6 +3,7 @@
 // A browser cannot make an element as high as a million tiles need, so beyond a height the scroll bar stands for places
 // among all of them rather than for pixels.
 
+import { fetchDrawn, layerOver } from "./drawn.js";
 import { address, countOf, find, get, make } from "./page.js";
 
 const TILE = 118;
@@ -18,6 +19,7 @@ place.append(spacer, sheet);
 const query = new URLSearchParams(location.search);
 const pages = new Map();
 const tiles = new Map();
+const drawn = new Map(); // of images of which something is drawn on
 let count = 0;
 let due = false;
 let settled = 0;
@@ -41,12 +43,30 @@ function page(number) {
       (items) => {
         loading.items = items;
         draw();
+        showDrawn(items);
       },
       () => pages.delete(number),
     );
     if (pages.size > PAGES_KEPT) pages.delete(pages.keys().next().value);
   }
   return pages.get(number).items;
+}
+
+/** Lay what is drawn over the tiles, when they are there already. */
+async function showDrawn(items) {
+  if (!items.length) return;
+  try {
+    const found = await fetchDrawn(items.map(([id]) => id));
+    for (const [id, image] of Object.entries(found)) drawn.set(Number(id), image);
+  } catch {
+    return; // the tiles are there without
+  }
+  for (const [key, link] of tiles) link.querySelector(".drawn") ?? overlay(link, Number(key.split(" ")[1]));
+}
+
+function overlay(link, id) {
+  const layer = layerOver(drawn.get(id));
+  if (layer) link.append(layer);
 }
 
 function tile(number, item) {
@@ -59,6 +79,7 @@ function tile(number, item) {
     words.textContent = name ? `✓ ${name}` : `${modality ?? ""} ${split}`;
     const link = make("a", { href: `/?image=${id}`, className: "tile" }, picture, words);
     link.setAttribute("aria-label", `Image ${number + 1}: ${modality ?? "no modality"}, ${split}, ${name || "no label"}`);
+    overlay(link, id);
     tiles.set(key, link);
   }
   return [key, tiles.get(key)];

@@ -1,5 +1,6 @@
 // One key labels and goes on. What comes next is here already; what was done travels behind.
 
+import { Annotate } from "./annotate.js";
 import { askName, askNote } from "./asking.js";
 import { classOf, onFound, showChosen, showNumbers, startFinding } from "./classes.js";
 import { Outbox } from "./outbox.js";
@@ -16,9 +17,11 @@ const DOUBLE_CLICK_MS = 250;
 const multi = document.body.dataset.multi === "yes";
 const opened = Number(document.body.dataset.opened); // the image that the address asks for; 0 for none
 const isFiltered = document.body.dataset.query !== "";
-const stage = new Stage(find("stage"));
 const pictures = new Pictures();
 const outbox = new Outbox(showCounts);
+const annotate = new Annotate(outbox);
+annotate.changed = (id) => done.push({ kind: "annotation", id });
+const stage = new Stage(find("stage"), annotate);
 const queue = new Queue();
 const done = []; // what was done since the page was opened: {kind, id}
 let chosen = new Set();
@@ -215,8 +218,13 @@ async function refresh() {
   if (!stage.isOf(item, pictures.get(item.id))) show();
 }
 
+/** A class of the image, or of the annotation that is chosen. */
 function choose(name) {
   if (!current()) return;
+  if (annotate.active) {
+    annotate.name(name);
+    return;
+  }
   if (multi && !isSeen(current())) return;
   if (!multi) {
     label(name);
@@ -235,7 +243,7 @@ function skip() {
   say("skipped");
 }
 
-const UNDONE = { again: "The image is skipped again.", annotate: "drawing undone" };
+const UNDONE = { again: "The image is skipped again.", annotate: "annotation undone" };
 
 async function undo() {
   const last = done.pop();
@@ -261,6 +269,7 @@ async function undo() {
     queue.open(answer.item);
     show();
   }
+  annotate.reload();
   say(UNDONE[answer.undone] ?? `${answer.undone} undone`);
 }
 
@@ -296,6 +305,9 @@ const actions = {
   n: changeNote,
   "/": startFinding,
   z: () => stage.zoom(),
+  b: () => annotate.press("b"),
+  p: () => annotate.press("p"),
+  g: () => annotate.press("g"),
   o: toggleOriginal,
   ArrowUp: openOriginal,
   ArrowDown: openOriginal,
@@ -317,7 +329,7 @@ addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.querySelector("dialog[open]") || event.target.matches("input, select, textarea")) return;
   if ([" ", "Enter"].includes(event.key) && event.target.matches("a, button")) return;
-  if (stage.press(event) || (!event.repeat && press(event.key))) event.preventDefault();
+  if ((!event.repeat && annotate.press(event.key)) || stage.press(event) || (!event.repeat && press(event.key))) event.preventDefault();
 });
 document.body.addEventListener("click", (event) => {
   const link = event.target.closest("[data-open]");

@@ -45,6 +45,11 @@ export class Pair {
     this.element.append(this.chooser);
   }
 
+  /** The viewer of the image that was opened. */
+  get first() {
+    return this.#viewers[0];
+  }
+
   /** Show a frame of the file behind an image; `painted` is told of it. */
   open(id, frame, digest) {
     this.#closeSecond();
@@ -100,7 +105,7 @@ export class Pair {
     if (!number) viewer.name(this.label);
     viewer.act = (name) => (name === "compare" ? this.compare() : viewer.run(name));
     viewer.moved = () => this.#follow(viewer);
-    viewer.painted = (slice) => this.painted(slice);
+    viewer.painted = (slice) => viewer === this.first && this.painted(slice);
     viewer.element.addEventListener("pointerdown", () => this.#activate(this.#viewers.indexOf(viewer)));
     viewer.element.addEventListener("wheel", () => this.#activate(this.#viewers.indexOf(viewer)), { capture: true });
     this.element.insertBefore(viewer.element, this.chooser ?? null);

@@ -1,5 +1,6 @@
 // Where the image is: as a thumbnail or as the original, whole or zoomed.
 
+import { toSource, toThumbnail } from "./drawn.js";
 import { make } from "./page.js";
 import { Pair } from "./pair.js";
 
@@ -15,8 +16,10 @@ export class Stage {
   #original = false;
   #seen = null; // the item whose picture has been painted
 
-  constructor(place) {
+  constructor(place, annotate) {
     this.place = place;
+    this.annotate = annotate;
+    new ResizeObserver(() => annotate.redraw()).observe(place);
     place.addEventListener("pointerdown", (event) => this.#drag(event));
   }
 
@@ -36,6 +39,7 @@ export class Stage {
     this.#seen = null;
     this.#picture = picture;
     this.#zoom = 0;
+    this.#offset = [0, 0];
     picture.alt = `${item.modality}, frame ${item.frame} of ${item.frames}`;
     if (this.#original) this.#open();
     else {
@@ -59,11 +63,35 @@ export class Stage {
     requestAnimationFrame(() => {
       if (this.#item === item && this.#picture === picture) this.#seen = item;
     });
+    if (!this.#original) this.#annotate(this.place, item.id, picture.dataset.digest, (image) => this.#lies(image));
+  }
+
+  #annotate(place, id, digest, lies) {
+    this.annotate.over(place);
+    this.annotate.show(id, digest);
+    this.annotate.lay(lies);
+  }
+
+  /** How places of the source lie on the stage, by where they lie in the thumbnail. */
+  #lies(image) {
+    const [width, height] = [this.place.clientWidth, this.place.clientHeight];
+    const [rows, columns] = image.size;
+    const pixel = Math.min(width / columns, height / rows) * ZOOMS[this.#zoom];
+    const left = width / 2 - (columns / 2) * pixel + this.#offset[0];
+    const top = height / 2 - (rows / 2) * pixel + this.#offset[1];
+    return {
+      toField: (place) => {
+        const [x, y] = toThumbnail(image, place);
+        return [left + x * pixel, top + y * pixel];
+      },
+      toSource: ([x, y]) => toSource(image, [(x - left) / pixel, (y - top) / pixel]),
+    };
   }
 
   /** Nothing to show, and why: paragraphs of text and elements. */
   empty(...paragraphs) {
     this.#item = this.#picture = this.#seen = null;
+    this.annotate.clear();
     const lines = paragraphs.map((parts) => make("p", {}, ...parts));
     this.place.replaceChildren(make("div", { className: "note" }, ...lines));
   }
@@ -102,6 +130,7 @@ export class Stage {
       const [item, picture] = [this.#item, this.#picture];
       const isIt = item?.id === id && item.frame - 1 === frame && picture.dataset.digest === digest;
       if (isIt && this.#original) this.#painted(item, picture);
+      if (this.#original) this.#annotate(viewer.first.field, id, digest, viewer.first.lies);
     };
     return viewer;
   }
@@ -111,6 +140,7 @@ export class Stage {
     const scale = ZOOMS[this.#zoom];
     const [x, y] = this.#offset;
     this.#picture.style.transform = scale === 1 ? "" : `translate(${x}px, ${y}px) scale(${scale})`;
+    this.annotate.redraw();
   }
 
   #drag(event) {

@@ -63,6 +63,17 @@ export class Viewer {
     this.#stack = null;
   }
 
+  /** How places of the source, (row, column), lie in the field, [x, y] from its upper left corner. */
+  get lies() {
+    const { view, shown } = this.#screen;
+    const { scale } = shown.frame;
+    const center = () => [this.field.clientWidth / 2, this.field.clientHeight / 2];
+    return {
+      toField: ([row, column]) => view.toField([column * scale, row * scale]).map((part, axis) => part + center()[axis]),
+      toSource: (at) => view.toImage(at.map((part, axis) => part - center()[axis])).map((part) => part / scale).reverse(),
+    };
+  }
+
   /** The series: how many slices, which is wanted, where it lies; what another is to go with. */
   get where() {
     const { slices, space, orientation } = this.#stack;
