@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route
 
 from tests.building import make_dicom
+from tests.describing import make_segmentation, make_series, save
 from tests.pages import Pages, serving
 from tests.running import Place, wait_until
 from tests.web.browsing import IN_CHROMIUM, Opened
@@ -180,3 +181,34 @@ def test_what_is_drawn_while_the_server_is_away_is_kept_and_counts_once(pages: P
     settled(pages, frame_id, ["point"])
     assert len(set(tries)) == 1
     assert pages.place.rows(f"SELECT count(*) FROM annotation_events WHERE frame_id = {frame_id}") == [1]
+
+
+def test_segments_lie_over_the_image_on_which_they_were_drawn(tmp_path: Path, opened: Opened) -> None:
+    segmented = Place(tmp_path)
+    slices = make_series(segmented.source / "ct")
+    save(make_segmentation(slices[:2], labels=("liver", "spleen")), segmented.source / "seg.dcm")
+    segmented.run(size=64, fit="pad")
+    ids = dict(segmented.rows("SELECT filename, id FROM images"))
+    with serving(segmented) as pages:
+        masks = pages.get(f"/annotations?images={ids['ct/0']}")["masks"]
+        assert [(one["frame"], one["number"]) for one in masks] == [(0, 1), (2, 2)]
+        assert pages.get(f"/annotations?images={ids['ct/2']}")["masks"] == []
+        page = opened(f"{pages.origin}/original/{ids['ct/0']}")
+        page.wait_for_selector(".masks canvas >> nth=1")
+        drawn = page.eval_on_selector_all(
+            ".masks canvas",
+            """(all) => all.map((one) => {
+                const { data } = one.getContext("2d").getImageData(0, 0, one.width, one.height);
+                const at = (row, column) => data[4 * (row * one.width + column) + 3];
+                return [at(2, 5), at(3, 5), at(11, 11), at(12, 5), at(5, 12)].map((alpha) => alpha > 0);
+            })""",
+        )
+        assert drawn == [[True, True, True, False, False], [False, True, True, False, False]]
+        on_screen = page.eval_on_selector_all(
+            "canvas.source, .masks canvas",
+            "(all) => all.map((one) => one.getBoundingClientRect()).map((b) => [b.x, b.y, b.width, b.height])",
+        )
+        assert np.abs(np.array(on_screen[1:]) - on_screen[0]).max() < 1
+        shoot(page, "segments")
+        page.click(".masks-button")
+        page.wait_for_selector(".masks", state="hidden")

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dicomprep.database.queries.annotations import Annotation, Drawn, annotations_of, find_key, placements
+from dicomprep.database.queries.masks import masks_of
 from dicomprep.database.writes.annotations import add_annotation, draw_on, new_key
 from dicomprep.database.writes.commands import ANNOTATE, Command, find_command, note_command
 from dicomprep.database.writes.labels import add_classes
@@ -44,7 +45,8 @@ class Annotations:
         ids = _ids(request.query_params.get("images", ""))
         with self._context.reading() as connection:
             classes = self._context.class_names(connection)
-            return JSONResponse({"classes": classes, "images": _describe(connection, ids)})
+            masks = [one._asdict() for one in masks_of(connection, ids[0])] if len(ids) == 1 else []
+            return JSONResponse({"classes": classes, "images": _describe(connection, ids), "masks": masks})
 
     async def annotate(self, request: Request) -> Response:
         """Record a drawing under its key, or, without a kind, that it is taken away."""

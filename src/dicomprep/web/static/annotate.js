@@ -3,6 +3,7 @@
 // The stage that shows the image says how places of the source lie on the screen, whatever crop, flip or zoom it has.
 
 import { asPoints, outline } from "./drawn.js";
+import { Masks } from "./masks.js";
 import { commandId, get, make, say } from "./page.js";
 import { draw } from "./svg.js";
 
@@ -38,6 +39,7 @@ export class Annotate {
     this.#outbox = outbox;
     this.layer = draw("svg", { class: "annotations", role: "group", "aria-label": "Annotations" });
     this.editor = this.#makeEditor();
+    this.masks = new Masks();
     this.layer.addEventListener("pointerdown", (event) => this.#press(event));
     this.layer.addEventListener("pointermove", (event) => this.#move(event));
     this.layer.addEventListener("pointerup", (event) => this.#release(event));
@@ -51,7 +53,7 @@ export class Annotate {
 
   /** Be over another element. */
   over(place) {
-    if (this.layer.parentElement !== place) place.append(this.layer, this.editor);
+    if (this.layer.parentElement !== place) place.append(this.masks.element, this.layer, this.masks.button, this.editor);
   }
 
   /** Take an image; what is drawn on it is asked for once it stays. */
@@ -68,7 +70,9 @@ export class Annotate {
     if (id === null) return;
     try {
       const answer = await get(`/annotations?images=${id}`);
-      if (this.#id === id) this.#take(answer);
+      if (this.#id !== id) return;
+      this.#take(answer);
+      this.masks.show(answer.masks, this.#image?.source, () => this.redraw());
     } catch (error) {
       say(error.message, true);
     }
@@ -77,6 +81,7 @@ export class Annotate {
   clear() {
     clearTimeout(this.#waiting);
     this.#id = this.#image = null;
+    this.masks.clear();
     this.#stop();
     this.redraw();
   }
@@ -122,6 +127,7 @@ export class Annotate {
       return;
     }
     this.layer.dataset.image = this.#id;
+    this.masks.lay(this.#place);
     const drawn = this.#image.annotations.flatMap((one) => this.#draw(one));
     this.layer.replaceChildren(...drawn, ...this.#drawBegun());
   }

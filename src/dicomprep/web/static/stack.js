@@ -7,7 +7,7 @@ const AT_ONCE = 4;
 const NEAR = 6; // slices that are fetched each way as long as nobody scrolls
 
 /** An answer of the server as arrays; see `viewer_worker.view_frame`. */
-function unpack(buffer) {
+export function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const about = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   let from = 4 + length;
