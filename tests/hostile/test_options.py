@@ -73,7 +73,7 @@ def test_what_is_no_small_file_of_options_is_one_sentence(place: Place, kind: st
     assert "dicomprep.toml cannot be read" in done.stderr
 
 
-@pytest.mark.parametrize("option", ["host = '0.0.0.0'", "token = 'known-to-its-sender'"])
+@pytest.mark.parametrize("option", ["host = '0.0.0.0'", "token = 'known-to-its-sender'", "allow_host = 'x.org'"])
 @pytest.mark.parametrize("file", ["dicomprep.toml", "pyproject.toml"])
 def test_who_may_open_the_page_is_said_on_the_command_line_alone(place: Place, option: str, file: str) -> None:
     heading = "[tool.dicomprep.label]" if file == "pyproject.toml" else "[label]"

@@ -286,7 +286,9 @@ def test_a_name_is_one_however_it_was_composed(pages: Pages) -> None:
 
 
 def test_a_cookie_that_is_no_name_is_none(pages: Pages) -> None:
-    cookie = f"dicomprep_annotator_{pages.port}"
+    pages.ask("POST", "/annotator", {"name": "anna"}, Origin=pages.origin)
+    cookie = pages.headers["set-cookie"].partition("=")[0]
+    assert b'data-annotator="anna"' in pages.ask("GET", "/", Cookie=f"{cookie}=anna")[1]
     for value in ("a%2Cb", "%0A", "x" * 70, "%20"):
         status, content = pages.ask("GET", "/", Cookie=f"{cookie}={value}")
         assert (status, b'data-annotator="me"' in content) == (200, True), value

@@ -27,7 +27,7 @@ IMAGE_OPTIONS = (
 )  # fmt: skip
 """Options that a file beside the data may set: such a folder may be anybody's."""
 
-COMMAND_LINE_ONLY = ("host", "token")
+COMMAND_LINE_ONLY = ("host", "token", "allow_host")
 """Options of the command line only: who may open the page must not be set by a file of somebody else."""
 
 SHARED = ("db", "output_dir", "workers")

@@ -7,7 +7,8 @@ from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.frames import Choice
 from dicomprep.database.queries.queue import Order
 from dicomprep.errors import ConfigError
-from dicomprep.web.guard import ServerAddress
+from dicomprep.web.guard import ServerAddress, parse_host
+from dicomprep.web.mounting import clean_root_path
 from dicomprep.web.serve import serve_pages
 from dicomprep.web.site import LabelSettings
 from dicomprep.workspace import Workspace
@@ -37,6 +38,8 @@ def label(  # noqa: PLR0913
     host: str = "127.0.0.1",
     port: int = 5001,
     token: str | None = None,
+    root_path: str = "",
+    allow_host: tuple[str, ...] = (),
 ) -> int:
     """Label and review images in the browser, one key per class.
 
@@ -74,6 +77,10 @@ def label(  # noqa: PLR0913
         Port of the page: http://127.0.0.1:PORT.
     token
         Token for requests to an address other than this machine's; random by default.
+    root_path
+        Path below which a proxy shows the pages, such as /user/ada/proxy/5001.
+    allow_host
+        Name by which a proxy is reached, with its port unless that is 80 or 443; repeatable. Needs the token.
 
     """
     if not 1 <= port <= 65535:
@@ -102,7 +109,14 @@ def label(  # noqa: PLR0913
     workspace = Workspace.open(db)
     if series:
         workspace.refresh_series()
-    serve_pages(workspace, settings, ServerAddress(host.strip("[]").lower(), port, token), classes=names)
+    address = ServerAddress(
+        host.strip("[]").lower(),
+        port,
+        token,
+        allowed=frozenset(map(parse_host, allow_host)),
+        root_path=clean_root_path(root_path),
+    )
+    serve_pages(workspace, settings, address, classes=names)
     return 0
 
 

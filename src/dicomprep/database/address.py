@@ -10,7 +10,9 @@ from sqlalchemy import URL
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from dicomprep.config import DEFAULT_DB
 from dicomprep.errors import ConfigError, EnvironmentFault
+from dicomprep.storage.paths import readable_path
 
 __all__ = ["DatabaseAddress"]
 
@@ -64,6 +66,18 @@ class DatabaseAddress:
         url = self._url()
         host = url.host or str(url.query.get("host", "localhost"))
         return quote(f"{host}_{url.port or 5432}_{url.database or ''}", safe=" ")
+
+    @property
+    def short_name(self) -> str:
+        """What people call it: the file's name, its folder's if all are called so, or a server's database.
+
+        >>> [DatabaseAddress(text).short_name for text in ("/data/knees/dicomprep.db", "a/mr.db", "postgresql://host/ct")]
+        ['knees', 'mr', 'ct']
+        """
+        if not self.is_file:
+            return self._url().database or ""
+        stem = self.path.stem
+        return readable_path((self.path.parent.name or stem) if self.path.name == DEFAULT_DB else stem)
 
     @property
     def path(self) -> Path:

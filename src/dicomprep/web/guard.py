@@ -14,7 +14,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["RequestGuard", "ServerAddress"]
+from dicomprep.errors import ConfigError
+from dicomprep.web.mounting import root_of, without_prefix
+
+__all__ = ["RequestGuard", "ServerAddress", "parse_host"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[^\[\]:@/\s]+))(?::(?P<port>[0-9]{1,5}))?")
@@ -40,10 +43,18 @@ class ServerAddress:
     port: int = 5001
     token: str | None = None
     """What every request must carry; None where only this machine can ask."""
+    allowed: frozenset[tuple[str, str]] = frozenset()
+    """(name, port) of proxies that show these pages; no port where it is the one of http or https."""
+    root_path: str = ""
+    """What addresses begin with behind the proxy: `/user/ada/proxy/5001`."""
 
     @property
     def is_local(self) -> bool:
         """Whether only this machine can ask."""
+        return self._is_loopback and not self.allowed
+
+    @property
+    def _is_loopback(self) -> bool:
         return self.host in LOOPBACK
 
     @property
@@ -57,6 +68,15 @@ class ServerAddress:
         """The token's cookie: cookies do not tell ports apart."""
         return f"dicomprep_token_{self.port}"
 
+    def cookie_path(self, host: str) -> str:
+        """Where a cookie counts: behind a proxy not at its other services, which may be other people's."""
+        return self.root_path if self.root_path and self.is_allowed(host) else "/"
+
+    def is_allowed(self, host: str) -> bool:
+        """Whether a Host header names a proxy of `--allow-host`."""
+        match = _HOST.fullmatch(host.lower())
+        return match is not None and _name_and_port(match) in self.allowed
+
     def is_own_host(self, host: str | None) -> bool:
         """Whether a Host header names these pages.
 
@@ -68,13 +88,13 @@ class ServerAddress:
             return False
         if match["six"] and not _is_address(match["six"], IPv6Address):
             return False
-        name = match["six"] or match["name"].removesuffix(".")
-        if name in LOOPBACK:
+        name, _ = pair = _name_and_port(match)
+        if name in LOOPBACK or pair in self.allowed:
             return True
         if match["port"] != str(self.port):
             return False
         return name == self.host.lower() or (
-            not self.is_local and (name == socket.gethostname().lower() or _is_address(name))
+            not self._is_loopback and (name == socket.gethostname().lower() or _is_address(name))
         )
 
 
@@ -91,6 +111,9 @@ class RequestGuard:
                 await self.app(scope, receive, send)
             return
 
+        refusal = self._refuse(Request(scope))
+        scope = self._within(scope)
+        root = root_of(scope["path"]).encode()
         begun = False
 
         async def send_guarded(message: Message) -> None:
@@ -99,11 +122,10 @@ class RequestGuard:
                 begun = True
                 names = {name.lower() for name, _ in message["headers"]}
                 cache = {} if b"cache-control" in names else {b"cache-control": b"no-store"}
-                message["headers"] = [*message["headers"], *HEADERS.items(), *cache.items()]
+                kept = [_lead_within(root, *header) for header in message["headers"]]
+                message["headers"] = [*kept, *HEADERS.items(), *cache.items()]
             await send(message)
 
-        refusal = self._refuse(Request(scope))
-        scope = _without_host(scope)
         try:
             await (self.app if refusal is None else refusal)(scope, receive, send_guarded)
         except CancelledError:  # the server ends, and has waited for this answer long enough
@@ -118,7 +140,7 @@ class RequestGuard:
             return PlainTextResponse("Unknown host: open the address that `dicomprep label` printed.", 421)
         if request.method not in ("GET", "HEAD", "POST"):
             return PlainTextResponse("Only GET and POST are allowed.", 405)
-        return self._check_token(request) or self._check_origin(request)
+        return self._check_token(request) or self._check_origin(request) or self._add_slash(request)
 
     def _check_token(self, request: Request) -> Response | None:
         token = self._address.token
@@ -131,11 +153,25 @@ class RequestGuard:
         given = dict(asked).get("token", "")
         if request.method == "GET" and hmac.compare_digest(given.encode(), token.encode()):
             rest = urlencode([pair for pair in asked if pair[0] != "token"])
-            path = "/" + quote(_without_host(request.scope)["path"].lstrip("/\\"))  # `//name` is another host
-            answer = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
-            answer.set_cookie(self._address.cookie, token, httponly=True, samesite="strict")
+            path = "/" + quote(self._within(request.scope)["path"].lstrip("/\\"))  # `//name` is another host
+            answer = self._redirect(request, path + (f"?{rest}" if rest else ""))
+            place = self._address.cookie_path(request.headers["host"])
+            answer.set_cookie(self._address.cookie, token, path=place, httponly=True, samesite="strict")
             return answer
         return PlainTextResponse("Token missing or wrong: open the address that `dicomprep label` printed.", 401)
+
+    def _add_slash(self, request: Request) -> Response | None:
+        """To where relative addresses lead within the pages."""
+        return None if self._within(request.scope)["path"] else self._redirect(request, "/")
+
+    def _redirect(self, request: Request, path: str) -> Response:
+        """To a path within the pages; from the prefix itself, which has no slash, by its last part."""
+        last = "" if self._within(request.scope)["path"] else self._address.root_path.rpartition("/")[2]
+        return RedirectResponse(last + path, 303)
+
+    def _within(self, scope: Scope) -> Scope:
+        """The request by its path within the pages."""
+        return without_prefix(_without_host(scope), self._address.root_path)
 
     def _cookies(self, request: Request, bearer: str) -> tuple[str, str]:
         return request.cookies.get(self._address.cookie, ""), bearer
@@ -155,10 +191,38 @@ class RequestGuard:
         no page can make it say, and the origin must be one that no name can be rebound to.
         """
         origin, site = headers.get("origin", "").lower(), headers.get("sec-fetch-site")
-        if origin == f"http://{headers['host'].lower()}":
-            return site in (None, "same-origin")
         scheme, _, host = origin.partition("://")
+        schemes = ("http", "https") if self._address.is_allowed(headers["host"]) else ("http",)
+        if host == headers["host"].lower() and scheme in schemes:
+            return site in (None, "same-origin")
         return site == "same-origin" and scheme in ("http", "https") and self._address.is_own_host(host)
+
+
+def parse_host(text: str) -> tuple[str, str]:
+    """The name and port of `--allow-host`, as browsers write them. ConfigError where it is none.
+
+    >>> parse_host("Hub.example.org"), parse_host("hub.example.org:8443"), parse_host("bücher.example:443")
+    (('hub.example.org', ''), ('hub.example.org', '8443'), ('xn--bcher-kva.example', ''))
+    """
+    wrong = ConfigError(f"--allow-host {text}: give NAME or NAME:PORT, such as hub.example.org:8443.")
+    try:
+        match = _HOST.fullmatch(text if ":" in text and text.startswith("[") else text.encode("idna").decode().lower())
+    except UnicodeError as error:
+        raise wrong from error
+    if match is None or "*" in text or (match["six"] and not _is_address(match["six"], IPv6Address)):
+        raise wrong
+    return _name_and_port(match)
+
+
+def _name_and_port(match: re.Match[str]) -> tuple[str, str]:
+    """Of a Host header; no port where it is the one of http or https."""
+    port = match["port"] or ""
+    return match["six"] or match["name"].removesuffix("."), "" if port in ("80", "443") else port
+
+
+def _lead_within(root: bytes, name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header as it is, but that a redirect leads within the pages wherever they are."""
+    return name, root + value if name.lower() == b"location" and value.startswith(b"/") else value
 
 
 def _hosts_in_target(request: Request) -> list[str]:

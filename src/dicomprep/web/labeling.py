@@ -135,7 +135,7 @@ class Labeling:
         """Keep the annotator's name in this browser."""
         name = clean_name((await self._context.read_body(request)).text("name"), "A name")
         answer = JSONResponse({"annotator": name})
-        self._context.keep_annotator(answer, name)
+        self._context.keep_annotator(request, answer, name)
         return answer
 
     def _take_next(self, annotator: str, body: Body, wanted: Filter) -> dict[str, Any]:

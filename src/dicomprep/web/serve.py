@@ -52,11 +52,19 @@ def serve_pages(
 def _announce(address: ServerAddress, count: int) -> None:
     key = f"/?token={address.token}" if address.token else ""
     print(f"{count_of(count, 'image')} at http://{address.netloc}{key}   (Ctrl-C to stop)", flush=True)
+    for name, port in sorted(address.allowed):
+        host = f"[{name}]" if ":" in name else name
+        place = f"{host}:{port}" if port else host
+        print(f"Behind the proxy: https://{place}{address.root_path}{key}   (or http)", flush=True)
     if not address.is_local:
-        print("Anyone with this address can see and label the images; the connection is not encrypted.", flush=True)
+        print(f"Anyone with this address can see and label the images; {_encryption(address)}.", flush=True)
     if address.is_local and "SSH_CONNECTION" in os.environ:
         tunnel = f"ssh -L {address.port}:{address.netloc} {socket.gethostname()}"
         print(f"From another machine: {tunnel}, then http://localhost:{address.port}", flush=True)
+
+
+def _encryption(address: ServerAddress) -> str:
+    return "as the proxy encrypts the connection" if address.allowed else "the connection is not encrypted"
 
 
 def _add_token(address: ServerAddress, path: Path) -> ServerAddress:

@@ -25,6 +25,7 @@ from dicomprep.errors import ConfigError, LabelError, count_of
 from dicomprep.web.bodies import Body, read_body
 from dicomprep.web.catalogue_sync import CatalogueUpdater
 from dicomprep.web.guard import ServerAddress
+from dicomprep.web.mounting import make_relative, root_of
 from dicomprep.web.names import clean_name
 from dicomprep.workspace import Workspace
 
@@ -88,7 +89,7 @@ class PageContext:
         self.reader = connect(workspace.address, must_exist=True)
         self.catalogue = CatalogueUpdater(self.store, self.reader, settings.wanted)
         self.viewer = Viewer()
-        self.dataset = self._name_dataset()
+        self.dataset = self._identify_dataset()
         self._templates = Environment(
             loader=PackageLoader("dicomprep.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
@@ -107,17 +108,20 @@ class PageContext:
 
     @property
     def annotator_cookie(self) -> str:
-        """The cookie with the annotator's name."""
-        return f"dicomprep_annotator_{self.address.port}"
+        """The cookie with the annotator's name: tunnels lead from one host to many data sets."""
+        return f"dicomprep_annotator_{self.address.port}_{self.dataset}"
 
     def annotator(self, request: Request) -> str:
         """Whose labels these are: named in the address, else chosen in this browser, else the settings' one."""
         asked = request.query_params.get("annotator")
         return clean_name(asked, "A name") if asked else self._remembered(request) or self.settings.annotator
 
-    def keep_annotator(self, answer: Response, name: str) -> None:
+    def keep_annotator(self, request: Request, answer: Response, name: str) -> None:
         """Keep a name in this browser: escaped, since a header holds no other script, and a cookie no semicolon."""
-        answer.set_cookie(self.annotator_cookie, quote(name), max_age=365 * 86400, httponly=True, samesite="strict")
+        place = self.address.cookie_path(request.headers["host"])
+        answer.set_cookie(
+            self.annotator_cookie, quote(name), max_age=365 * 86400, path=place, httponly=True, samesite="strict"
+        )
 
     def is_named(self, request: Request) -> bool:
         """Whether this browser has said who is labeling; on this machine nobody has to."""
@@ -156,15 +160,18 @@ class PageContext:
         gone = {*class_names(connection), *former_names(connection)}
         return [name for name in self.settings.classes if name not in gone]
 
-    def _name_dataset(self) -> str:
+    def _identify_dataset(self) -> str:
         """Tells this data set from others that are served at the same address at other times; says nothing of it."""
         with self.reading() as connection:
             return blake2b((read_meta(connection, "key_check") or "").encode(), digest_size=8).hexdigest()
 
     def page(self, template: str, request: Request, **values: Any) -> HTMLResponse:  # noqa: ANN401
         """A page of a template."""
-        shared = {"annotator": self.annotator(request), "path": request.url.path, "dataset": self.dataset}
-        return HTMLResponse(self.render(template, **shared, **values))
+        path = request.scope["path"]
+        root = root_of(path)
+        shared = {"annotator": self.annotator(request), "path": path, "dataset": self.dataset, "root": root}
+        html = self.render(template, **shared, dataset_name=self.workspace.address.short_name, **values)
+        return HTMLResponse(make_relative(html, root))
 
     def render(self, template: str, **values: Any) -> str:  # noqa: ANN401
         """A template's text; whatever comes from a file is escaped in it."""

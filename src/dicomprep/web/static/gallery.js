@@ -4,7 +4,7 @@
 // among all of them rather than for pixels.
 
 import { fetchDrawn, layerOver } from "./drawn.js";
-import { address, countOf, find, get, make } from "./page.js";
+import { address, countOf, find, get, make, within } from "./page.js";
 
 const TILE = 118;
 const LABEL = 20;
@@ -132,7 +132,7 @@ place.addEventListener("scroll", () => {
 new ResizeObserver(schedule).observe(place);
 find("filters").addEventListener("change", () => {
   const wanted = [...new FormData(find("filters"))].filter(([, value]) => value !== "");
-  location.assign(`/gallery?${new URLSearchParams(wanted)}`);
+  location.assign(within(`/gallery?${new URLSearchParams(wanted)}`));
 });
 find("filters").addEventListener("submit", (event) => event.preventDefault());
 

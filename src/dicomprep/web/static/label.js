@@ -4,7 +4,7 @@ import { Annotate } from "./annotate.js";
 import { askName, askNote } from "./asking.js";
 import { classOf, onFound, showChosen, showNumbers, startFinding } from "./classes.js";
 import { Outbox } from "./outbox.js";
-import { annotator, commandId, find, get, make, say, send } from "./page.js";
+import { annotator, commandId, find, get, make, say, send, within } from "./page.js";
 import { Pictures } from "./pictures.js";
 import { countLabel, showProgress, whatNext } from "./progress.js";
 import { AHEAD, Queue, filtered, own } from "./queue.js";
@@ -283,7 +283,7 @@ async function changeAnnotator() {
   if (!name || name === annotator) return;
   try {
     await send("/annotator", { name });
-    location.assign("/");
+    location.assign(within("/"));
   } catch (error) {
     say(error.message, true);
   }

@@ -2,6 +2,14 @@
 
 export const { annotator, dataset } = document.body.dataset;
 
+/** Where the pages begin: behind a proxy not at `/`. */
+const ROOT = new URL(`${document.body.dataset.root}/`, location.href).href.slice(0, -1);
+
+/** The whole address of a path within the pages, which begins with `/`. */
+export function within(path) {
+  return ROOT + path;
+}
+
 /** Answers by which nothing is refused for good: the token is missing, the line is slow, the server is away or busy. */
 const LOST = new Set([401, 408, 502, 503, 504]);
 
@@ -9,7 +17,7 @@ const LOST = new Set([401, 408, 502, 503, 504]);
 export async function send(path, body = {}) {
   let answer;
   try {
-    answer = await fetch(path, {
+    answer = await fetch(within(path), {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ annotator, dataset, ...body }),
@@ -24,7 +32,7 @@ export async function send(path, body = {}) {
 
 /** GET JSON; throws an Error with what the server says. */
 export async function get(path) {
-  const answer = await fetch(path);
+  const answer = await fetch(within(path));
   if (!answer.ok) throw new Error(await answer.text());
   return answer.json();
 }
@@ -36,7 +44,7 @@ export function commandId() {
 
 /** Where an image is; the address holds its digest, so that a browser never takes another picture for it. */
 export function address(id, digest) {
-  return `/image/${id}?v=${digest ?? ""}`;
+  return within(`/image/${id}?v=${digest ?? ""}`);
 }
 
 /** A number and its noun, in the plural unless it is one. */
@@ -44,11 +52,12 @@ export function countOf(count, noun) {
   return `${count.toLocaleString()} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** An element with properties and children; text is always text. */
+/** An element with properties and children; text is always text, and a link that begins with `/` is within the pages. */
 export function make(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
-    if (key in element) element[key] = value;
+    if (key === "href" && value.startsWith("/")) element.href = within(value);
+    else if (key in element) element[key] = value;
     else element.setAttribute(key, value);
   }
   element.append(...children);

@@ -1,6 +1,6 @@
 // The slices of a series in their order: those around the one that is seen are here before they are wanted.
 
-import { get } from "./page.js";
+import { get, within } from "./page.js";
 
 const KEPT_BYTES = 200_000_000;
 const AT_ONCE = 4;
@@ -113,7 +113,7 @@ export class Stack {
 
   async #fetch({ id, frame, digest }) {
     const address = `/original/${id}/pixels?frame=${frame}&v=${digest}`;
-    const answer = await fetch(address, { signal: this.#stopped.signal });
+    const answer = await fetch(within(address), { signal: this.#stopped.signal });
     if (!answer.ok) throw new Error(await answer.text());
     return unpack(await answer.arrayBuffer());
   }
