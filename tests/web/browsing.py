@@ -61,7 +61,7 @@ def opened(browser: Browser, place: Place) -> Iterator[Opened]:
             return page
 
         yield open_page
-    assert troubles == []
+    assert troubles == [], troubles
     with closing(sqlite3.connect(place.db, timeout=30)) as connection, connection:
         connection.execute("DELETE FROM reservations")  # of pages that were closed without a word
 

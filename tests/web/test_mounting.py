@@ -229,14 +229,18 @@ def test_labeling_behind_a_proxy(place: Place, opened: Opened, strips: bool) -> 
     options = () if strips else ("--root-path", PREFIX)  # a prefix that is taken off need not be known
     with serving(place, *options) as behind, proxy(behind.port, strips=strips) as port:
         page = opened(f"http://localhost:{port}{PREFIX}/")
-        page.wait_for_selector("img.picture[data-state=ready]")
+        page.wait_for_selector("#stage img[data-state=ready], #stage canvas")
         before = len(place.rows("SELECT id FROM labels"))
-        page.keyboard.press("1")
-        page.wait_for_function("() => document.getElementById('status').textContent === 'normal'")
+        with page.expect_response("**/label") as answered:
+            page.keyboard.press("1")
+        assert answered.value.status == 200
+        page.wait_for_timeout(100)  # until the page has heard of it
         page.goto(f"http://localhost:{port}{PREFIX}/gallery")
         page.wait_for_selector(".tile img")
         assert len(place.rows("SELECT id FROM labels")) == before + 1
         page.click(".tile >> nth=0")
-        page.click("text=Open the original")
+        page.wait_for_selector("#stage img[data-state=ready], #stage canvas")
+        assert urlsplit(page.url).path == f"{PREFIX}/"
+        page.goto(f"http://localhost:{port}{PREFIX}/original/{place.rows('SELECT id FROM images')[0]}")
         page.wait_for_function("() => document.querySelector('.readout')?.textContent")
-        assert urlsplit(page.url).path.startswith(f"{PREFIX}/original/")
+        page.close()  # before what it talks to
