@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+import dicomprep.web
 from dicomprep.errors import ConfigError
 from dicomprep.web.guard import ServerAddress, parse_host
 from dicomprep.web.mounting import clean_root_path
@@ -106,6 +107,12 @@ def walk(pages: Pages, start: str, **headers: str) -> set[str]:
     return seen
 
 
+def test_scripts_ask_and_lead_within_the_pages() -> None:
+    for script in Path(dicomprep.web.__path__[0], "static").glob("*.js"):
+        for call in re.findall(r"(?:[^#\w]fetch|location\.assign|new Worker|import)\((.*)", script.read_text()):
+            assert call.startswith(("within(", "path")) or script.name == "page.js", (script.name, call)
+
+
 @pytest.mark.parametrize("strips", [True, False], ids=["prefix taken off", "prefix left on"])
 def test_every_page_is_there_behind_a_proxy(place: Place, strips: bool) -> None:
     options = ("--root-path", PREFIX + "/", "--allow-host", HUB)
@@ -126,7 +133,8 @@ def test_every_page_is_there_behind_a_proxy(place: Place, strips: bool) -> None:
         seen = walk(hub, f"{PREFIX}/", **asked)
         assert all(path.startswith(PREFIX) for path in seen)
         (frame, *_) = place.rows("SELECT id FROM images")
-        for path in ("/static/page.js", "/static/label.js", "/gallery", "/failures/4", "/overview"):
+        (failed,) = place.rows("SELECT id FROM files WHERE status = 'failed'")
+        for path in ("/static/page.js", "/static/label.js", "/gallery", f"/failures/{failed}", "/overview"):
             assert PREFIX + path in seen, path
         body = {"annotator": "ada", "frame": frame, "label": "normal"}
         assert hub.ask("POST", f"{PREFIX}/label", body, **own)[0] == 200

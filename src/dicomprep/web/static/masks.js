@@ -1,6 +1,6 @@
 // Segments that files of the data set have drawn on an image: each in its color, over the image, on and off by a button.
 
-import { make } from "./page.js";
+import { make, within } from "./page.js";
 import { unpack } from "./stack.js";
 
 const COLORS = [[255, 99, 132], [64, 196, 255], [255, 214, 64], [120, 230, 120], [214, 130, 255], [255, 160, 80]];
@@ -62,7 +62,7 @@ export class Masks {
 }
 
 async function fetchFrame({ id, frame, digest }) {
-  const answer = await fetch(`/original/${id}/pixels?frame=${frame}&v=${digest}`);
+  const answer = await fetch(within(`/original/${id}/pixels?frame=${frame}&v=${digest}`));
   if (!answer.ok) throw new Error(await answer.text());
   return unpack(await answer.arrayBuffer());
 }
