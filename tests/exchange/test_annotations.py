@@ -24,6 +24,7 @@ from dicomprep.exchange.options import ExportOptions, Format
 from dicomprep.exchange.versions import freeze
 from dicomprep.pixels.shapes import Shape, ShapeKind
 from tests.building import make_dicom
+from tests.describing import make_segmentation, make_series, save
 from tests.running import Place, cli, set_labels
 
 FILES = {DrawingFormatName.LABELSTUDIO: "out.json", DrawingFormatName.CVAT: "out.xml", DrawingFormatName.CSV: "out.csv"}
@@ -357,3 +358,32 @@ def test_exports_have_them_beside_their_images(place: Place, tmp_path: Path, kin
             assert split in image["file_name"] or kind is not Format.FOLDER
     with pytest.raises(ConfigError, match="annotations"):
         export_frames(kind, out, place.workspace, options=ExportOptions())
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("pixels", Pixels)
+def test_segments_of_seg_files_are_masks_of_coco(tmp_path: Path, pixels: Pixels) -> None:
+    coco = pytest.importorskip("pycocotools.coco")
+    place = Place(tmp_path)
+    slices = make_series(place.source / "ct")
+    save(make_segmentation(slices[:2], labels=("liver", "spleen")), place.source / "seg.dcm")
+    place.run(size="64x48", fit="pad", split="100/0/0")
+    given = ("annotations", "export", "coco", "c", "--db", place.db, "--segments", "--pixels", pixels)
+    done = cli(place.base, *given)
+    assert "Wrote 4 annotations on 2 of 2 images" in done.stdout, done.stderr
+    opened = coco.COCO(place.base / "c" / "train.json")
+    whole = np.zeros((16, 16), bool)
+    whole[2:12, 3:12] = True
+    areas = []
+    for one in opened.loadAnns(opened.getAnnIds()):
+        mask, image = opened.annToMask(one).astype(bool), opened.imgs[one["image_id"]]
+        assert mask.shape == (image["height"], image["width"])
+        assert mask.sum() == one["area"]
+        areas.append(int(mask.sum()))
+        rows, columns = np.nonzero(mask)
+        assert one["bbox"] == [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1]
+        if pixels is Pixels.SOURCE and opened.cats[one["category_id"]]["name"] == "Liver":
+            assert (mask == whole).all()
+    scale = 1 if pixels is Pixels.SOURCE else 9
+    assert sorted(areas) == sorted([90 * scale, 81 * scale] * 2)
+    assert cli(place.base, *given[:2], "cvat", "x.xml", *given[4:]).returncode == 2

@@ -16,6 +16,7 @@ from dicomprep.exchange.drawings.base import Pixels
 from dicomprep.exchange.drawings.registry import FORMATS, DrawingFormatName
 from dicomprep.exchange.row_report import report_rows
 from dicomprep.exchange.tables import require_table_place
+from dicomprep.volumetric.segments import read_masks
 from dicomprep.workspace import Workspace
 
 __all__ = ["annotations"]
@@ -80,6 +81,7 @@ def export(  # noqa: PLR0913
     where: str | None = None,
     version: str | None = None,
     unlabeled: Flag = False,
+    segments: Flag = False,
 ) -> int:
     """Export annotations; images are named by their pseudonymous keys, as in exports.
 
@@ -101,12 +103,24 @@ def export(  # noqa: PLR0913
         Images, splits and annotations of this version.
     unlabeled
         Also include images that have neither an annotation nor a label.
+    segments
+        coco: also write the segments of binary SEG files that name an image, as RLE masks. Their files are read again.
 
     """
     name = DrawingFormatName(format)
     _require_place(name, out, pixels)
+    if segments and name is not DrawingFormatName.COCO:
+        raise ConfigError("--segments: masks have a place in coco only.")
     choice = Choice(split=split, where=where, version=version, held=not FORMATS[name].NEEDS_IMAGES)
-    done = export_annotations(Workspace.open(db), name, out, pixels=Pixels(pixels), choice=choice, unlabeled=unlabeled)
+    done = export_annotations(
+        Workspace.open(db),
+        name,
+        out,
+        pixels=Pixels(pixels),
+        choice=choice,
+        unlabeled=unlabeled,
+        read_masks=read_masks if segments else None,
+    )
     written = f"{count_of(done.shapes, 'annotation')} on {done.annotated:,} of {count_of(done.images, 'image')}"
     print(f"Wrote {written} to {out}.")
     for reason, count in done.left_out.items():

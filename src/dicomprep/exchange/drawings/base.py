@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dicomprep.database.queries.annotations import Annotation, Drawn
 from dicomprep.errors import ConfigError, place_fault
@@ -19,9 +22,11 @@ __all__ = [
     "Corners",
     "DrawingFormat",
     "DrawnImage",
+    "DrawnMask",
     "DrawnSet",
     "DrawnShape",
     "FormatError",
+    "MaskGrid",
     "NamedImage",
     "Pixels",
     "ReadDrawing",
@@ -130,6 +135,29 @@ class DrawnShape:
         return cls(drawn, annotation.annotator, annotation.key)
 
 
+class MaskGrid(NamedTuple):
+    """Which row and which column of the source each row and column of a mask shows; -1: none."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    source: tuple[int, int]
+    """Rows and columns of the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMask:
+    """A segment of a SEG file on an image, in the pixels that are written."""
+
+    label: str
+    size: tuple[int, ...]
+    """Rows and columns."""
+    counts: tuple[int, ...]
+    """Runs of pixels down the columns, those that are not set first."""
+    area: int
+    bounds: tuple[int, int, int, int]
+    """(top, left, bottom, right)."""
+
+
 @dataclass(frozen=True, slots=True)
 class DrawnImage:
     """An image that is written, with what is drawn on it."""
@@ -142,6 +170,7 @@ class DrawnImage:
     shapes: tuple[DrawnShape, ...]
     thumbnail_path: str
     digest: bytes
+    masks: tuple[DrawnMask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

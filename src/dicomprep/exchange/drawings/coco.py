@@ -13,6 +13,7 @@ from dicomprep.errors import ConfigError
 from dicomprep.exchange.drawings.base import (
     Corners,
     DrawnImage,
+    DrawnMask,
     DrawnSet,
     DrawnShape,
     FormatError,
@@ -51,10 +52,11 @@ def as_coco(images: Sequence[DrawnImage], classes: Sequence[str]) -> dict[str, A
     """Images and what is drawn on them as one file has them; classes are numbered from 1."""
     numbers = {name: place for place, name in enumerate(classes, 1)}
     pointed = {s.label for image in images for s in image.shapes if s.drawn.shape.kind is ShapeKind.POINT}
-    annotations = [
-        {"id": place, "image_id": image_id, **_annotation(shape, numbers)}
-        for place, (image_id, shape) in enumerate(_numbered(images), 1)
+    drawn = [{"image_id": image_id, **_annotation(shape, numbers)} for image_id, shape in _numbered(images)]
+    drawn += [
+        {"image_id": place, **_mask(mask, numbers)} for place, image in enumerate(images, 1) for mask in image.masks
     ]
+    annotations = [{"id": place, **one} for place, one in enumerate(drawn, 1)]
     return {
         "info": {"description": "dicomprep"},
         "licenses": [],
@@ -91,6 +93,18 @@ def _annotation(shape: DrawnShape, numbers: Mapping[str, int]) -> dict[str, Any]
     if drawn.kind is ShapeKind.POINT:
         return common | {"segmentation": [], "keypoints": [left, top, 2], "num_keypoints": 1}
     return common | {"segmentation": [[number for row, column in corners for number in (column, row)]]}
+
+
+def _mask(mask: DrawnMask, numbers: Mapping[str, int]) -> dict[str, Any]:
+    top, left, bottom, right = mask.bounds
+    return {
+        "category_id": numbers[mask.label],
+        "bbox": [left, top, right - left, bottom - top],
+        "area": mask.area,
+        "iscrowd": 0,
+        "segmentation": {"size": mask.size, "counts": mask.counts},
+        "attributes": {"kind": "mask"},
+    }
 
 
 def read(path: Path) -> ReadDrawings:
