@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dicomprep.checks.viewer import Viewer
+from dicomprep.database.queries.ratings import Rating
 from dicomprep.database.writes import catalogue
 from dicomprep.web import agreement
 from dicomprep.web.catalogue_sync import CatalogueUpdater
@@ -54,7 +55,7 @@ def _while_comparing(patch: pytest.MonkeyPatch, run: Between) -> None:
     patch.setattr(agreement, "RATINGS_PER_QUERY", 2)
     kappa = agreement.ratings
 
-    def ratings(connection: Any, **where: Any) -> dict[int, dict[str, str]]:
+    def ratings(connection: Any, **where: Any) -> list[Rating]:
         if where["after"]:
             run()
         return kappa(connection, **where)

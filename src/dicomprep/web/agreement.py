@@ -1,30 +1,50 @@
-"""How far annotators agree beyond chance: Cohen's kappa for two, Fleiss' for more."""
+"""How far annotators agree on the images that several of them have labeled: of all labels, and class by class."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from dicomprep.database.queries.labeling import ratings
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomprep.database.queries.classes import classes_of
+from dicomprep.database.queries.ratings import Rating, ratings
+from dicomprep.web.kappa import Kappa, Patients, cohen_kappa, fleiss_kappa, number_labels
 from dicomprep.web.site import PageContext
 
-__all__ = ["Agreement", "cohen_kappa", "fleiss_kappa", "kappa_in_words", "measure_agreement"]
-
-MAX_DISAGREEMENTS = 200
-"""Images listed that annotators disagree on; bounds the page."""
+__all__ = ["Agreement", "ClassAgreement", "PairAgreement", "measure_agreement"]
 
 RATINGS_PER_QUERY = 10_000
 """Images whose labels are read in one transaction."""
 
-WORDS = (
-    (0.0, "poor"),
-    (0.2, "slight"),
-    (0.4, "fair"),
-    (0.6, "moderate"),
-    (0.8, "substantial"),
-    (1.0, "almost perfect"),
-)
-"""Landis and Koch (1977): up to each value."""
+MAX_PAIRED_ANNOTATORS = 30
+"""Annotators, those with the most labels, of whose pairs kappas are computed; bounds time."""
+
+MAX_CLASSES = 50
+"""Classes, those that occur most, of which kappas are computed; bounds time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairAgreement:
+    """How far two annotators agree."""
+
+    one: str
+    other: str
+    images: int
+    """That both have labeled."""
+    kappa: Kappa
+
+
+@dataclass(frozen=True, slots=True)
+class ClassAgreement:
+    """How far annotators agree on whether images have a class."""
+
+    name: str
+    images: int
+    """Of which somebody says so."""
+    same: int
+    """Of which all do."""
+    kappa: Kappa
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,98 +54,113 @@ class Agreement:
     images: int
     same: int
     """Images with one label by all."""
-    fleiss: float | None
-    """Of all annotators; None for two, or where it is not defined."""
-    cohen: list[tuple[str, str, int, float | None]]
-    """(annotator, another one, images in common, kappa) of each pair."""
-    differing: list[tuple[int, dict[str, str]]]
-    """(image, label by annotator) of the first images with a disagreement."""
+    patients: int
+    fleiss: Kappa | None
+    """Of all annotators; None for two."""
+    cohen: Sequence[PairAgreement]
+    classes: Sequence[ClassAgreement]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rated:
+    """All ratings, (n,) each: the image, the annotator and the label as numbers from 0."""
+
+    images: NDArray[np.int64]
+    annotators: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    patients: Patients
+    names: Sequence[str]
+    """Of the annotators."""
+    texts: Sequence[str]
+    """Of the labels."""
+
+    @property
+    def count(self) -> int:
+        return len(self.patients.codes)
+
+    def same(self, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether all labels of an image are the same, (images,), by numbers of labels (n,)."""
+        least, most = np.full(self.count, np.iinfo(np.int64).max), np.full(self.count, -1)
+        np.minimum.at(least, self.images, labels)
+        np.maximum.at(most, self.images, labels)
+        return least == most
 
 
 def measure_agreement(context: PageContext) -> Agreement:
-    """Kappas of all annotators and of each pair, and the images on which they differ."""
-    pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    rated: list[list[str]] = []
-    differing: list[tuple[int, dict[str, str]]] = []
-    for frame_id, labels in _read_ratings(context):
-        rated.append(list(labels.values()))
-        for one, other in combinations(sorted(labels), 2):
-            pairs.setdefault((one, other), []).append((labels[one], labels[other]))
-        if len(set(labels.values())) > 1 and len(differing) < MAX_DISAGREEMENTS:
-            differing.append((frame_id, labels))
-    several = len({name for pair in pairs for name in pair}) > 2
+    """Kappas of all annotators, of each pair, and of each class."""
+    rated = _read(context)
+    several = len(rated.names) > 2
     return Agreement(
-        images=len(rated),
-        same=sum(len(set(labels)) == 1 for labels in rated),
-        fleiss=fleiss_kappa(rated) if several else None,
-        cohen=[(one, other, len(both), cohen_kappa(both)) for (one, other), both in sorted(pairs.items())],
-        differing=differing,
+        images=rated.count,
+        same=int(rated.same(rated.labels).sum()),
+        patients=rated.patients.count,
+        fleiss=fleiss_kappa(rated.patients, rated.images, rated.labels) if several else None,
+        cohen=list(_pairs(rated)),
+        classes=list(_classes(rated)),
     )
 
 
-def cohen_kappa(pairs: Iterable[tuple[str, str]]) -> float | None:
-    """Agreement of two annotators over the images that both labeled (Cohen, 1960).
-
-    None where there is no such image, or both always say one and the same.
-
-    >>> cohen_kappa([("yes", "yes")] * 20 + [("yes", "no")] * 5 + [("no", "yes")] * 10 + [("no", "no")] * 15)
-    0.4
-    """
-    counts = Counter(pairs)
-    total = sum(counts.values())
-    if total == 0:
-        return None
-    first: Counter[str] = Counter()
-    second: Counter[str] = Counter()
-    for (one, other), count in counts.items():
-        first[one] += count
-        second[other] += count
-    observed = sum(count for (one, other), count in counts.items() if one == other) / total
-    expected = sum(first[name] * second[name] for name in first) / total**2
-    return _beyond_chance(observed, expected)
+def _read(context: PageContext) -> _Rated:
+    rows = [rating for those in _read_ratings(context) for rating in those]
+    frames = np.array([row.frame_id for row in rows], np.int64)
+    _, first, images = np.unique(frames, return_index=True, return_inverse=True)
+    patients = np.array([row.patient for row in rows], np.int64)[first]
+    names, annotators = number_labels(row.annotator for row in rows)
+    texts, labels = number_labels(row.label for row in rows)
+    return _Rated(images, annotators, labels, Patients(patients), names, texts)
 
 
-def fleiss_kappa(ratings: Iterable[Mapping[str, int] | Sequence[str]]) -> float | None:
-    """Agreement of any annotators over images with two labels or more (Fleiss, 1971).
-
-    Each item is what was said of an image, or how often each label was given. Where images have different numbers
-    of labels, each counts alike in what is observed. None where there is no such image, or all always say the same.
-
-    >>> fleiss_kappa([["a", "a", "a"], ["b", "b", "b"]])
-    1.0
-    """
-    labels: Counter[str] = Counter()
-    agreements = []
-    for rating in ratings:
-        counts = Counter(rating)
-        given = sum(counts.values())
-        if given < 2:
-            continue
-        labels.update(counts)
-        agreements.append(sum(count * (count - 1) for count in counts.values()) / (given * (given - 1)))
-    total = sum(labels.values())
-    if not agreements:
-        return None
-    expected = sum((count / total) ** 2 for count in labels.values())
-    return _beyond_chance(sum(agreements) / len(agreements), expected)
-
-
-def kappa_in_words(kappa: float) -> str:
-    """A word for a kappa, as Landis and Koch (1977) have them.
-
-    >>> kappa_in_words(0.7)
-    'substantial'
-    """
-    return next((word for most, word in WORDS if kappa <= most), WORDS[-1][1])
-
-
-def _beyond_chance(observed: float, expected: float) -> float | None:
-    return None if expected >= 1 else round((observed - expected) / (1 - expected), 12)
-
-
-def _read_ratings(context: PageContext) -> Iterator[tuple[int, dict[str, str]]]:
-    """(image, label by annotator), in short transactions."""
+def _read_ratings(context: PageContext) -> Iterator[list[Rating]]:
+    """Those of images that two annotators or more have rated by themselves, in short transactions."""
     after = 0
     while found := context.ask(ratings, after=after, limit=RATINGS_PER_QUERY):
-        yield from found.items()
-        after = max(found)
+        after = found[-1].frame_id
+        said = [rating for rating in found if rating.label is not None]
+        numbers, counts = np.unique([rating.frame_id for rating in said], return_counts=True)
+        several = set(numbers[counts > 1].tolist())
+        yield [rating for rating in said if rating.frame_id in several]
+
+
+def _pairs(rated: _Rated) -> Iterator[PairAgreement]:
+    """Of each two annotators with images in common."""
+    counts = np.bincount(rated.annotators, minlength=len(rated.names))
+    often = np.argsort(-counts, kind="stable")[:MAX_PAIRED_ANNOTATORS]
+    for one, other in combinations(sorted(often, key=lambda number: rated.names[number]), 2):
+        first, second = (np.flatnonzero(rated.annotators == number) for number in (one, other))
+        both, of_first, of_second = np.intersect1d(
+            rated.images[first], rated.images[second], assume_unique=True, return_indices=True
+        )
+        if len(both):
+            given = rated.labels[first[of_first]], rated.labels[second[of_second]]
+            kappa = cohen_kappa(rated.patients, both, *_renumbered(*given))
+            yield PairAgreement(rated.names[one], rated.names[other], len(both), kappa)
+
+
+def _renumbered(first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The same labels (n,), by numbers of those alone that the two have given."""
+    numbers = np.unique(np.concatenate((first, second)), return_inverse=True)[1].astype(np.int64)
+    return numbers[: len(first)], numbers[len(first) :]
+
+
+def _classes(rated: _Rated) -> Iterator[ClassAgreement]:
+    """Each class as a question with the answers yes and no; the most frequent class first."""
+    having: dict[str, list[int]] = {}
+    for number, text in enumerate(rated.texts):
+        for name in classes_of(text):
+            having.setdefault(name, []).append(number)
+    given = np.bincount(rated.labels, minlength=len(rated.texts))
+    often = sorted(having, key=lambda name: (-int(given[having[name]].sum()), name))
+    for name in often[:MAX_CLASSES]:
+        answers = np.isin(rated.labels, having[name]).astype(np.int64)
+        yes = np.zeros(rated.count, bool)
+        yes[rated.images[answers == 1]] = True
+        same = int((rated.same(answers) & yes).sum())
+        yield ClassAgreement(name, int(yes.sum()), same, _kappa_of(rated, answers))
+
+
+def _kappa_of(rated: _Rated, answers: NDArray[np.int64]) -> Kappa:
+    """Cohen's of two annotators, Fleiss' of more; `answers` (n,)."""
+    if len(rated.names) != 2:
+        return fleiss_kappa(rated.patients, rated.images, answers)
+    one, other = (np.flatnonzero(rated.annotators == number) for number in (0, 1))  # both rated all of them
+    return cohen_kappa(rated.patients, rated.images[one], answers[one], answers[other])

@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from dicomprep.errors import DicomprepError, LabelError
 from dicomprep.web.annotations import Annotations
 from dicomprep.web.classes import Classes
+from dicomprep.web.disagreements import Disagreements
 from dicomprep.web.failures import Failures
 from dicomprep.web.gallery import Gallery
 from dicomprep.web.guard import RequestGuard
@@ -35,6 +36,7 @@ def create_application(context: PageContext) -> RequestGuard:
         *Annotations(context).routes(),
         *Gallery(context).routes(),
         *Classes(context).routes(),
+        *Disagreements(context).routes(),
         *failures.routes(),
         *Overview(context).routes(),
         Mount("/static", StaticFiles(packages=[("dicomprep.web", "static")])),

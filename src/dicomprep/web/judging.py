@@ -43,6 +43,7 @@ class Judging:
         """What is answered."""
         return [
             Route("/label", self.label, methods=["POST"]),
+            Route("/settle", self.settle, methods=["POST"]),
             Route("/undo", self.undo, methods=["POST"]),
             Route("/skip", self.skip, methods=["POST"]),
             Route("/classes", self.add_class, methods=["POST"]),
@@ -52,6 +53,10 @@ class Judging:
     async def label(self, request: Request) -> Response:
         """Record a label, with whether its annotator is unsure and what he notes; None takes it back."""
         return await self._respond(self._label, request)
+
+    async def settle(self, request: Request) -> Response:
+        """Record a label that decides where annotators differ: an event of its own, by whoever gives it."""
+        return await self._respond(self._settle, request)
 
     async def undo(self, request: Request) -> Response:
         """Take back what this annotator did last, whatever it was."""
@@ -75,13 +80,16 @@ class Judging:
         return await respond(action, annotator, body, self._context.filter_of(request, annotator))
 
     def _label(self, annotator: str, body: Body, wanted: Filter) -> dict[str, Any]:
+        return self._record(annotator, body, wanted, adjudicated=self._context.settings.adjudicates)
+
+    def _settle(self, annotator: str, body: Body, wanted: Filter) -> dict[str, Any]:
+        if body.text_or_none("label") is None:
+            raise LabelError("label must be a class.")
+        return self._record(annotator, body, wanted, adjudicated=True)
+
+    def _record(self, annotator: str, body: Body, wanted: Filter, *, adjudicated: bool) -> dict[str, Any]:
         frame_id, key = body.image(), body.command()
-        said = Said(
-            body.text_or_none("label"),
-            body.flag("unsure"),
-            clean_note(body.text("note")),
-            self._context.settings.adjudicates,
-        )
+        said = Said(body.text_or_none("label"), body.flag("unsure"), clean_note(body.text("note")), adjudicated)
         with self._context.store.transaction() as connection:
             if find_command(connection, annotator, key) is not None:
                 return self._items.counts(connection, annotator, wanted)

@@ -13,15 +13,21 @@ from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.queries import overview, runs
 from dicomprep.database.queries.counts import count_by, count_groups
 from dicomprep.database.queries.labeling import count_labels
+from dicomprep.database.queries.ratings import readings, unsettled_images
 from dicomprep.database.queries.thumbnails import find_digests
-from dicomprep.web.agreement import kappa_in_words, measure_agreement
+from dicomprep.web.agreement import measure_agreement
 from dicomprep.web.charts import bars, columns
+from dicomprep.web.kappa import kappa_in_words
 from dicomprep.web.site import PageContext
 
 __all__ = ["Overview", "draw_charts", "measure_gray_levels"]
 
 MAX_RUNS = 12
 """Runs shown, the newest ones; bounds the page."""
+
+
+MAX_DISAGREEMENTS = 200
+"""Images listed that annotators disagree on; bounds the page."""
 
 
 class Overview:
@@ -44,8 +50,10 @@ class Overview:
     def agreement(self, request: Request) -> Response:
         """Kappas, and the images on which annotators differ."""
         agreement = measure_agreement(self._context)
-        digests = self._context.ask(find_digests, [frame_id for frame_id, _ in agreement.differing])
-        values = {"agreement": agreement, "digests": digests, "in_words": kappa_in_words}
+        with self._context.reading() as connection:
+            found = unsettled_images(connection, limit=MAX_DISAGREEMENTS)
+            differing, digests = readings(connection, found), find_digests(connection, found)
+        values = {"agreement": agreement, "differing": differing, "digests": digests, "in_words": kappa_in_words}
         return self._context.page("agreement.html", request, **values)
 
     def _measure(self) -> list[int]:

@@ -9,8 +9,9 @@ from markupsafe import Markup
 from dicomprep.database.queries.runs import last_runs
 from dicomprep.storage.sync import drafted, require_place
 from dicomprep.version import VERSION
-from dicomprep.web.agreement import Agreement, kappa_in_words, measure_agreement
+from dicomprep.web.agreement import Agreement, measure_agreement
 from dicomprep.web.guard import ServerAddress
+from dicomprep.web.kappa import kappa_in_words
 from dicomprep.web.overview import draw_charts, measure_gray_levels
 from dicomprep.web.site import LabelSettings, PageContext
 from dicomprep.workspace import Workspace
@@ -46,7 +47,7 @@ def write_report(workspace: Workspace, out: Path) -> None:
 
 def _hide_names(agreement: Agreement) -> Agreement:
     """The same, with numbers in place of the annotators' names."""
-    names = sorted({name for one, other, _, _ in agreement.cohen for name in (one, other)})
+    names = sorted({name for pair in agreement.cohen for name in (pair.one, pair.other)})
     known = {name: f"annotator {number}" for number, name in enumerate(names, 1)}
-    pairs = [(known[one], known[other], images, kappa) for one, other, images, kappa in agreement.cohen]
-    return replace(agreement, cohen=pairs, differing=[])
+    pairs = [replace(pair, one=known[pair.one], other=known[pair.other]) for pair in agreement.cohen]
+    return replace(agreement, cohen=pairs)

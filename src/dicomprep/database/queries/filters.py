@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, exists, literal, literal_colum
 from dicomprep.database.page_schema import catalogue, current_labels, prediction_summary, skips
 from dicomprep.database.queries.frames import COLUMNS, QUOTED, Choice
 from dicomprep.database.queries.kinds import of_kinds
+from dicomprep.database.queries.ratings import is_unsettled
 from dicomprep.database.queries.releases import of_gravest
 from dicomprep.database.queries.series_list import in_series
 from dicomprep.database.schema import files, frames, groups, labels
@@ -122,7 +123,7 @@ def _is_chosen(choice: Choice) -> ColumnElement[bool]:
 
 def _in_state(state: str, annotator: str) -> ColumnElement[bool]:
     if state == "disputed":
-        return (catalogue.c.votes > _ONE) & (catalogue.c.disputed > _ONE)
+        return is_unsettled()
     if state == "unlabelled":
         return catalogue.c.label.is_(None) & (catalogue.c.votes < literal_column("2"))
     if state == "unsure":

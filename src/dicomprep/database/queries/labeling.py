@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, literal_column, or_, select
+from sqlalchemy import Connection, exists, func, or_, select
 
 from dicomprep.database.page_schema import catalogue, current_labels, skips
 from dicomprep.database.queries.frames import Choice, is_chosen
@@ -27,7 +27,6 @@ __all__ = [
     "own_history",
     "own_label",
     "own_skips",
-    "ratings",
 ]
 
 
@@ -187,15 +186,3 @@ def count_own_labels(connection: Connection, annotator: str) -> int:
     """How many images an annotator has labeled. It takes a while where there are many: not for every request."""
     statement = select(func.count()).select_from(current_labels).where(current_labels.c.annotator == annotator)
     return int(connection.execute(statement).scalar_one())
-
-
-def ratings(connection: Connection, *, after: int, limit: int) -> dict[int, dict[str, str]]:
-    """Of images with labels of several annotators, those with the next ids: who says what."""
-    several = select(catalogue.c.frame_id).where(catalogue.c.votes > literal_column("1"))
-    several = several.where(catalogue.c.frame_id > after).order_by(catalogue.c.frame_id).limit(limit)
-    statement = select(current_labels.c.frame_id, current_labels.c.annotator, current_labels.c.label)
-    statement = statement.where(current_labels.c.frame_id.in_(several)).order_by(current_labels.c.frame_id)
-    said: dict[int, dict[str, str]] = {}
-    for frame_id, annotator, label in connection.execute(statement):
-        said.setdefault(frame_id, {})[annotator] = label
-    return said

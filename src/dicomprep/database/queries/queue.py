@@ -16,6 +16,7 @@ from dicomprep.database.page_schema import (
     skips,
 )
 from dicomprep.database.queries.filters import Filter, conditions_of
+from dicomprep.database.queries.ratings import is_unsettled
 
 __all__ = ["Order", "Queue", "held_by_others", "next_images", "spare_images"]
 
@@ -99,11 +100,7 @@ def spare_images(connection: Connection, queue: Queue) -> list[int]:
 
 def _by_prediction(order: Order) -> Select[Any]:
     if order.kind == "disputed":
-        decided = exists().where(
-            current_labels.c.frame_id == catalogue.c.frame_id, current_labels.c.adjudicated == _ONE
-        )
-        disputed = (catalogue.c.votes > _ONE) & (catalogue.c.disputed > _ONE) & ~decided
-        return select(catalogue.c.frame_id).where(disputed).order_by(catalogue.c.frame_id)
+        return select(catalogue.c.frame_id).where(is_unsettled()).order_by(catalogue.c.frame_id)
     statement = select(prediction_summary.c.frame_id).join(
         catalogue, catalogue.c.frame_id == prediction_summary.c.frame_id
     )
