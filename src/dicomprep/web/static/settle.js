@@ -2,7 +2,7 @@
 
 import { classOf, showChosen } from "./classes.js";
 import { Outbox } from "./outbox.js";
-import { address, countOf, find, get, make, say } from "./page.js";
+import { address, countOf, find, get, make, say, within } from "./page.js";
 
 const multi = document.body.dataset.multi === "yes";
 const outbox = new Outbox(() => {});
@@ -33,7 +33,7 @@ function show() {
   chosen = new Set(item?.settled?.split(",") ?? []);
   showChosen(chosen);
   find("name").textContent = item?.name ?? "";
-  find("name").href = item ? `/?image=${item.id}` : "/";
+  find("name").href = within(item ? `/?image=${item.id}` : "/");
   find("said").replaceChildren(...(item?.said ?? []).map(row));
   picture = item && make("img", { src: address(item.id, digests[item.id]), className: "picture", alt: item.name });
   find("stage").replaceChildren(picture ?? finished());
