@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route
 
 from tests.building import make_dicom
@@ -102,6 +103,8 @@ def test_drawn_moved_resized_undone_and_seen_everywhere(pages: Pages, opened: Op
     page.get_by_label("Note on the annotation").fill("smooth Ä")
     page.keyboard.press("Enter")
     shoot(page, "thumbnail")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
     drag(
         page,
         [(start[0] + end[0]) / 2, (start[1] + end[1]) / 2],
@@ -130,7 +133,7 @@ def test_drawn_moved_resized_undone_and_seen_everywhere(pages: Pages, opened: Op
     page.wait_for_selector("#stage .field .annotations polygon[data-key] >> nth=1")
     shoot(page, "original in place")
     page.goto(f"{pages.origin}/gallery")
-    page.wait_for_selector(f'.tile[href="/?image={frame_id}"] .drawn polygon')
+    page.wait_for_selector(f'.tile[href$="?image={frame_id}"] .drawn polygon')
     shoot(page, "gallery")
     page.goto(f"{pages.origin}/frame/{frame_id}")
     page.wait_for_selector(".framed .drawn polygon")
@@ -210,5 +213,7 @@ def test_segments_lie_over_the_image_on_which_they_were_drawn(tmp_path: Path, op
         )
         assert np.abs(np.array(on_screen[1:]) - on_screen[0]).max() < 1
         shoot(page, "segments")
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
         page.click(".masks-button")
         page.wait_for_selector(".masks", state="hidden")
