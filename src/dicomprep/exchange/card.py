@@ -3,10 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import Any
 
 from dicomprep.config import SPLIT_NAMES
+from dicomprep.exchange.cohort import Cohort, Subject, cohort_in_markdown
 from dicomprep.exchange.formats.registry import Layout
 from dicomprep.exchange.hub_card import describe_for_hub
 from dicomprep.exchange.manifest import Shard
@@ -77,6 +78,8 @@ def describe_export(
         _version(options, made["version"]),
         "## Contents\n",
         _count_table(rows, splits),
+        "### Cohort\n",
+        cohort_in_markdown(_cohort(rows), _said),
         _list("Labels", rows, "label"),
         _list("Modalities", rows, "modality"),
         f"Class numbers: {_classes(made['classes'])}.\n",
@@ -130,6 +133,17 @@ def _count_table(rows: Rows, splits: Sequence[str]) -> str:
     lines = ["| split | images | patients |", "| --- | ---: | ---: |"]
     lines += [f"| {split} | {images[split]:,} | {patients[split]:,} |" for split in splits]
     return "\n".join(lines) + "\n"
+
+
+def _cohort(rows: Rows) -> Cohort:
+    """Counts of all images by what is exported of them."""
+    cohort = Cohort()
+    names = ("patient_age", "patient_sex", "manufacturer", "body_part", "row_spacing_mm", "label")
+    nothing = repeat(None, len(rows))
+    said = (_values(rows, name) if name in rows.columns else nothing for name in ("split", "patient_key", *names))
+    for subject, images in Counter(zip(*said, strict=False)).items():
+        cohort.add(Subject(*subject), images)
+    return cohort
 
 
 def _list(title: str, rows: Rows, name: str) -> str:

@@ -28,7 +28,7 @@ __all__ = ["create_application"]
 
 def create_application(context: PageContext) -> RequestGuard:
     """The pages over one database, with the guard around all of it: what fails unforeseen has strict headers, too."""
-    failures = Failures(context)
+    failures, overview = Failures(context), Overview(context)
     routes = [
         *Labeling(context).routes(),
         *Thumbnails(context).routes(),
@@ -38,7 +38,7 @@ def create_application(context: PageContext) -> RequestGuard:
         *Classes(context).routes(),
         *Disagreements(context).routes(),
         *failures.routes(),
-        *Overview(context).routes(),
+        *overview.routes(),
         Mount("/static", StaticFiles(packages=[("dicomprep.web", "static")])),
     ]
 
@@ -48,6 +48,7 @@ def create_application(context: PageContext) -> RequestGuard:
             yield
         finally:
             failures.close()
+            overview.close()
 
     answers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
         OutdatedError: _answer(409),

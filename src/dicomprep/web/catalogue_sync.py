@@ -95,6 +95,12 @@ class CatalogueUpdater:
             self._counts.changes += 1
         self._count()
 
+    @property
+    def changes(self) -> int:
+        """Differs once labels have changed."""
+        with self._lock:
+            return self._counts.changes
+
     def counts(self, names: Sequence[str]) -> dict[str, Any]:
         """Progress as a page shows it."""
         with self._lock:

@@ -1,11 +1,13 @@
 """Charts as SVG text: no script, no library, readable without colors."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from markupsafe import Markup, escape
 
 __all__ = ["bars", "columns"]
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 WIDTH = 380
 ROW = 26
 NAME_WIDTH, VALUE_WIDTH = 130, 60
@@ -14,8 +16,13 @@ MAX_BARS = 16
 """Bars of a chart; bounds its height."""
 
 
-def bars(title: str, counts: Mapping[str, int]) -> Markup:
-    """One horizontal bar for each name; the smallest together where there are many."""
+def bars(
+    title: str, counts: Mapping[str, int], *, links: Mapping[str, str] = _NOTHING, tones: Mapping[str, str] = _NOTHING
+) -> Markup:
+    """One horizontal bar for each name; the smallest together where there are many.
+
+    `links` has where some of the bars lead to, `tones` the colors that names have wherever they are.
+    """
     pairs = list(counts.items())
     if len(pairs) > MAX_BARS:
         pairs = [*pairs[: MAX_BARS - 1], ("other", sum(count for _, count in pairs[MAX_BARS - 1 :]))]
@@ -25,12 +32,16 @@ def bars(title: str, counts: Mapping[str, int]) -> Markup:
     for number, (name, count) in enumerate(pairs):
         top, length = number * ROW, max(1.5, room * count / most) if count else 0
         shown = name if len(name) <= 17 else f"{name[:16]}…"
-        rows.append(
+        tone = f"bar-fill tone-{tones[name]}" if name in tones else "bar-fill"
+        row = (
             f'<text class="name" x="{NAME_WIDTH - 8}" y="{top + 17}" text-anchor="end">{escape(shown)}</text>'
-            f'<rect class="bar-fill" x="{NAME_WIDTH}" y="{top + 5}" width="{length:.1f}" height="{ROW - 10}" rx="3"/>'
+            f'<rect class="{tone}" x="{NAME_WIDTH}" y="{top + 5}" width="{length:.1f}" height="{ROW - 10}" rx="3"/>'
             f'<text class="value" x="{NAME_WIDTH + length + 6:.1f}" y="{top + 17}">{count:,}</text>'
         )
-    return _figure(title, "".join(rows), max(ROW, len(pairs) * ROW), [f"{name}: {count:,}" for name, count in pairs])
+        said = escape(f"{name}: {count:,}")
+        rows.append(f'<a href="{escape(links[name])}" aria-label="{said}">{row}</a>' if name in links else row)
+    words = [f"{name}: {count:,}" for name, count in pairs]
+    return _figure(title, "".join(rows), max(ROW, len(pairs) * ROW), words, has_links=bool(links))
 
 
 def columns(title: str, values: Sequence[tuple[str, float]], *, unit: str = "", every: int = 1) -> Markup:
@@ -50,10 +61,11 @@ def columns(title: str, values: Sequence[tuple[str, float]], *, unit: str = "", 
     return _figure(title, "".join(parts), HEIGHT + 22, [f"{name}: {value:,.4g} {unit}" for name, value in values])
 
 
-def _figure(title: str, content: str, height: int, words: Sequence[str]) -> Markup:
+def _figure(title: str, content: str, height: int, words: Sequence[str], *, has_links: bool = False) -> Markup:
+    role = "group" if has_links else "img"  # what is an image has nothing in it that can be followed
     described = escape("; ".join(words) or "no data")
     return Markup(  # noqa: S704  (every text in it is escaped above)
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}: {described}">{content}</svg>'
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="{role}" aria-label="{escape(title)}: {described}">{content}</svg>'
         "</figure>"
     )

@@ -10,6 +10,7 @@ from dicomprep.database.queries.runs import last_runs
 from dicomprep.storage.sync import drafted, require_place
 from dicomprep.version import VERSION
 from dicomprep.web.agreement import Agreement, measure_agreement
+from dicomprep.web.cohorts import count_cohort
 from dicomprep.web.guard import ServerAddress
 from dicomprep.web.kappa import kappa_in_words
 from dicomprep.web.overview import draw_charts, measure_gray_levels
@@ -34,6 +35,7 @@ def write_report(workspace: Workspace, out: Path) -> None:
         values = {
             "agreement": _hide_names(measure_agreement(context)),
             "in_words": kappa_in_words,
+            "cohort": count_cohort(context),
             "charts": draw_charts(context, measure_gray_levels(context)),
             "runs": context.ask(last_runs, MAX_RUNS),
         }

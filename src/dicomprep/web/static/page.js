@@ -3,9 +3,9 @@
 export const { annotator, dataset } = document.body.dataset;
 
 /** Where the pages begin: behind a proxy not at `/`. */
-const ROOT = new URL(`${document.body.dataset.root}/`, location.href).href.slice(0, -1);
+const ROOT = new URL(`${document.body.dataset.root}/`, location.href).pathname.slice(0, -1);
 
-/** The whole address of a path within the pages, which begins with `/`. */
+/** The address of a path within the pages, which begins with `/`. */
 export function within(path) {
   return ROOT + path;
 }
