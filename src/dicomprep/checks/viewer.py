@@ -13,6 +13,7 @@ from dicomprep.storage.base import ImageStore
 
 __all__ = [
     "Explain",
+    "FindText",
     "FrameView",
     "MeasureGrayLevels",
     "ReadTags",
@@ -49,6 +50,14 @@ class Explain:
 
     path: str
     image: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FindText:
+    """Find lines of text in one frame (from 0) of the file at `path`: boxes (top, left, bottom, right) in pixels."""
+
+    path: str
+    index: int
 
 
 @dataclass(frozen=True, slots=True)

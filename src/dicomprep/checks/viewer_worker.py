@@ -14,7 +14,7 @@ from pydicom import dcmread
 from pydicom.dataelem import DataElement
 
 from dicomprep.checks.inspect import inspect_file
-from dicomprep.checks.viewer import Explain, FrameView, MeasureGrayLevels, ReadTags, Refusal, ViewFrame
+from dicomprep.checks.viewer import Explain, FindText, FrameView, MeasureGrayLevels, ReadTags, Refusal, ViewFrame
 from dicomprep.config import Fidelity, ImageOptions
 from dicomprep.dicom.displayable import displayable_value
 from dicomprep.dicom.scales import SCALE_KEYWORDS, read_scales
@@ -23,6 +23,7 @@ from dicomprep.models import Frame
 from dicomprep.pipeline.opening import source_at
 from dicomprep.pipeline.stages.decode import DicomImage, decode
 from dicomprep.pipeline.stages.normalize import normalize
+from dicomprep.pixels.blanking import find_writing
 from dicomprep.pixels.image_file import decode_image
 from dicomprep.pixels.intensity import (
     GrayscaleTransform,
@@ -81,6 +82,7 @@ def answer(task: Any, _settings: object, _heartbeat: Callable[[], None]) -> Any:
         ViewFrame: view_frame,
         ReadTags: read_tags,
         Explain: explain,
+        FindText: find_text,
         MeasureGrayLevels: measure_gray_levels,
     }
     try:
@@ -132,6 +134,13 @@ def explain(task: Explain) -> list[tuple[str, str]]:
     if inspection.error is not None:
         rows.append(("Error", f"{inspection.error.detail} [{inspection.error.code}]"))
     return rows
+
+
+def find_text(task: FindText) -> list[tuple[int, ...]]:
+    """Where lines of text are seen, as `--blank-text` looks for them; of an ultrasound image not what is beside it."""
+    frame = _opened.open(task.path).frame(task.index, WHOLE)
+    pixels = normalize(frame, WHOLE).pixels
+    return list(find_writing(pixels, grid=frame.grid, shape=frame.source_shape, regions=()))
 
 
 def measure_gray_levels(task: MeasureGrayLevels) -> list[int]:

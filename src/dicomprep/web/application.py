@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from dicomprep.errors import DicomprepError, LabelError
 from dicomprep.web.annotations import Annotations
+from dicomprep.web.burned_in import BurnedIn
 from dicomprep.web.classes import Classes
 from dicomprep.web.disagreements import Disagreements
 from dicomprep.web.failures import Failures
@@ -37,6 +38,7 @@ def create_application(context: PageContext) -> RequestGuard:
         *Gallery(context).routes(),
         *Classes(context).routes(),
         *Disagreements(context).routes(),
+        *BurnedIn(context).routes(),
         *failures.routes(),
         *overview.routes(),
         Mount("/static", StaticFiles(packages=[("dicomprep.web", "static")])),

@@ -5,6 +5,8 @@ Copies of an image show the same, so what one of them is suspected of, all are. 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, and_, func, not_, or_, select
 
@@ -14,7 +16,7 @@ from dicomprep.errors import ConfigError
 from dicomprep.privacy.burned_in import Reason, Risk
 
 __all__ = ["HOLDS", "Held", "count_held", "find_held", "holds", "is_held", "may_leave", "of_gravest"]
-__all__ += ["shown_as", "shown_frames"]
+__all__ += ["ReviewState", "Suspect", "find_suspects", "shown_as", "shown_frames"]
 
 HOLDS = "hold_burned_in"
 """The key of `meta`; "1" where risky frames are held back."""
@@ -28,6 +30,27 @@ class Held:
     filename: str
     modality: str | None
     reasons: str
+
+
+class ReviewState(StrEnum):
+    """What a person has said of a frame with suspected text."""
+
+    OPEN = "open"
+    KEPT = "kept"
+    """Somebody looked at it, and it is held back."""
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A frame with suspected text, whoever has looked at it."""
+
+    id: int
+    filename: str
+    modality: str | None
+    reasons: tuple[str, ...]
+    person: str | None
+    """Who looked at it last."""
 
 
 shown_frames = frames.alias("shown_frames")
@@ -58,8 +81,12 @@ def is_held(shown: FromClause = frames) -> ColumnElement[bool]:
 
     In this image or a copy of it text is probable, and nobody has released it.
     """
+    return and_(_is_suspected(shown), func.coalesce(_released(shown), 0) == 0)
+
+
+def _is_suspected(shown: FromClause) -> ColumnElement[bool]:
     risky = select(_theirs.c.id).where(_is_copy(shown), _theirs.c.burned_in == Risk.HIGH.value).correlate(shown)
-    return and_(or_(shown.c.burned_in == Risk.HIGH.value, risky.exists()), func.coalesce(_released(shown), 0) == 0)
+    return or_(shown.c.burned_in == Risk.HIGH.value, risky.exists())
 
 
 def of_gravest(name: str) -> ColumnElement[str | None]:
@@ -73,6 +100,17 @@ def count_held(connection: Connection) -> int:
     """How many images wait for a person, whether or not they are held back."""
     waiting = select(func.count()).select_from(frames.join(files)).where(is_held(), files.c.duplicate_of.is_(None))
     return int(connection.execute(waiting).scalar_one())
+
+
+def find_suspects(connection: Connection, state: ReviewState, *, after: int, limit: int) -> list[Suspect]:
+    """Up to `limit` images with suspected text, of which that was said, with ids above `after`."""
+    newest = _newest(frames, releases.c.person)
+    columns = (frames.c.id, frames.c.filename, files.c.modality, of_gravest("burned_in_reasons"), newest)
+    statement = select(*columns).select_from(frames.join(files)).where(frames.c.id > after, _is_suspected(frames))
+    said = {ReviewState.OPEN: None, ReviewState.KEPT: 0, ReviewState.RELEASED: 1}[state]
+    statement = statement.where(files.c.duplicate_of.is_(None), _released(frames).is_not_distinct_from(said))
+    rows = connection.execute(statement.order_by(frames.c.id).limit(limit))
+    return [Suspect(i, name, modality, tuple((why or "").split(",")), who) for i, name, modality, why, who in rows]
 
 
 def find_held(
@@ -109,5 +147,9 @@ def _is_copy(shown: FromClause) -> ColumnElement[bool]:
 
 def _released(shown: FromClause) -> ScalarSelect[int]:
     """1 where the newest word on a frame, which is of the picture that it shows, is a release."""
-    newest = select(releases.c.released).where(releases.c.frame_id == shown.c.id).order_by(releases.c.id.desc())
+    return _newest(shown, releases.c.released)
+
+
+def _newest(shown: FromClause, column: ColumnElement[Any]) -> ScalarSelect[Any]:
+    newest = select(column).where(releases.c.frame_id == shown.c.id).order_by(releases.c.id.desc())
     return newest.limit(1).correlate(shown).scalar_subquery()
