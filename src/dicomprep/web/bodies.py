@@ -59,18 +59,18 @@ class Body:
             raise LabelError("frame must be the id of an image.")
         return number
 
-    def images(self, name: str) -> list[int]:
-        """Several images."""
+    def images(self, name: str, most: int = MAX_IMAGES) -> list[int]:
+        """Several images, up to so many."""
         value: list[Any] = self._of(list, name, [])
-        if len(value) > MAX_IMAGES or not all(type(one) is int and 0 <= one <= MAX_ID for one in value):
-            raise LabelError(f"{name} must be a list of at most {MAX_IMAGES} image ids.")
+        if len(value) > most or not all(type(one) is int and 0 <= one <= MAX_ID for one in value):
+            raise LabelError(f"{name} must be a list of at most {most} image ids.")
         return value
 
-    def texts(self, name: str) -> list[str]:
-        """Several texts."""
+    def texts(self, name: str, most: int = MAX_CLASSES) -> list[str]:
+        """Several texts, up to so many."""
         value: list[Any] = self._of(list, name, [])
-        if len(value) > MAX_CLASSES or not all(type(one) is str for one in value):
-            raise LabelError(f"{name} must be a list of at most {MAX_CLASSES} texts.")
+        if len(value) > most or not all(type(one) is str for one in value):
+            raise LabelError(f"{name} must be a list of at most {most} texts.")
         return value
 
     def annotator(self) -> str:

@@ -13,7 +13,8 @@ from threading import Lock
 from sqlalchemy import Connection
 
 from dicomprep.database.queries.filters import Filter
-from dicomprep.database.queries.gallery import Tile, count_images, list_tiles, next_image
+from dicomprep.database.queries.gallery import Sort, Tile, count_images, find_tiles, list_tiles, next_image, sort_keys
+from dicomprep.errors import LabelError
 
 __all__ = ["Censuses"]
 
@@ -22,6 +23,9 @@ BLOCK_IDS = 5000
 
 STEP_SECONDS, STEP_BLOCKS = 0.02, 4
 """Of counting in one request, which counts so many blocks at the least: a small data set is counted at once."""
+
+MAX_SORTED_IMAGES = 20_000
+"""Images that are sorted by what no index gives in this order; bounds time and memory."""
 
 MAX_REMEMBERED_FILTERS = 32
 """Filters whose counts are kept; bounds memory."""
@@ -40,6 +44,8 @@ class _Census:
     counted_to: int = 0
     """The id to go on from."""
     is_complete: bool = False
+    orders: dict[Sort, list[int]] = field(default_factory=dict)
+    """The ids in the orders that were asked for."""
 
     def go_on(self, connection: Connection, wanted: Filter) -> None:
         """Count some blocks more."""
@@ -72,6 +78,25 @@ class _Census:
             missing = limit - len(found)
             found += list_tiles(connection, wanted, start=place, end=place + BLOCK_IDS, skip=skip, limit=missing)
         return found
+
+    def sorted_tiles(self, connection: Connection, wanted: Filter, sort: Sort, *, start: int, limit: int) -> list[Tile]:
+        """The images from the `start`th on in another order. LabelError where there are too many to sort them."""
+        if sort is Sort.NEWEST:
+            first = max(0, self.count - start - limit)
+            return self.tiles(connection, wanted, start=first, limit=self.count - start - first)[::-1]
+        if self.count > MAX_SORTED_IMAGES:
+            raise LabelError(f"Up to {MAX_SORTED_IMAGES:,} images can be sorted in this order: filter further.")
+        if sort not in self.orders:
+            self.orders[sort] = self._sort(connection, wanted, sort)
+        return find_tiles(connection, self.orders[sort][start : start + limit])
+
+    def _sort(self, connection: Connection, wanted: Filter, sort: Sort) -> list[int]:
+        keys = [
+            pair
+            for start in self.starts
+            for pair in sort_keys(connection, wanted, sort, start=start, end=start + BLOCK_IDS)
+        ]
+        return [frame_id for frame_id, _ in sorted(keys, key=lambda pair: (pair[1] is None, pair[1] or 0, pair[0]))]
 
 
 @dataclass(slots=True)
@@ -113,13 +138,19 @@ class Censuses:
             counted.go_on(connection, wanted)
             return counted.shown.count, counted.under_way is None
 
-    def tiles(self, connection: Connection, wanted: Filter, *, start: int, limit: int) -> list[Tile]:
-        """The images from the `start`th on, as far as they are counted."""
+    def tiles(
+        self, connection: Connection, wanted: Filter, *, start: int, limit: int, sort: Sort = Sort.OLDEST
+    ) -> list[Tile]:
+        """The images from the `start`th on, as far as they are counted; in another order than by ids, when all are."""
         counted = self._of(wanted)
         with counted.lock:
             if counted.is_quick:
                 counted.go_on(connection, wanted)
-            return counted.shown.tiles(connection, wanted, start=start, limit=limit)
+            if sort is Sort.OLDEST:
+                return counted.shown.tiles(connection, wanted, start=start, limit=limit)
+            if counted.whole is None:
+                return []
+            return counted.whole.sorted_tiles(connection, wanted, sort, start=start, limit=limit)
 
     def _of(self, wanted: Filter) -> _Counted:
         with self._lock:

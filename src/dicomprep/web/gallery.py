@@ -12,13 +12,15 @@ from starlette.routing import Route
 from dicomprep.config import SPLIT_NAMES
 from dicomprep.database.queries import gallery
 from dicomprep.database.queries.filters import Filter
-from dicomprep.database.queries.gallery import find_origin, find_transform, label_events, list_tiles
+from dicomprep.database.queries.gallery import Sort, Tile, find_origin, find_transform, label_events, list_tiles
 from dicomprep.database.queries.labeling import describe, neighbors
 from dicomprep.database.queries.predictions import find_predictions
 from dicomprep.database.queries.thumbnails import find_digests
 from dicomprep.database.queries.units import unit_events_of
+from dicomprep.web.batches import MAX_BATCH
 from dicomprep.web.bodies import query_number
 from dicomprep.web.census import Censuses
+from dicomprep.web.names import CLASS_KEYS
 from dicomprep.web.site import PageContext, image_not_found
 
 __all__ = ["Gallery"]
@@ -53,15 +55,28 @@ class Gallery:
             self._context.workspace.refresh_series()
         with self._context.reading() as connection:
             choices = gallery.choices(connection, model=wanted.model)
-        return self._context.page("gallery.html", request, wanted=wanted, choices=choices, splits=list(SPLIT_NAMES))
+            names = self._context.class_names(connection)
+        places = {name: place for place, name in enumerate(names)}
+        choices["label"].sort(key=lambda label: (places.get(label, len(places)), label))
+        values: dict[str, Any] = {
+            "wanted": wanted,
+            "choices": choices,
+            "splits": list(SPLIT_NAMES),
+            "sort": _sort_of(request),
+            "keys": [(CLASS_KEYS[place : place + 1], name) for place, name in enumerate(names)],
+            "multi": self._context.settings.multi,
+            "most": MAX_BATCH,
+        }
+        return self._context.page("gallery.html", request, **values)
 
     def tiles(self, request: Request) -> Response:
         """The tiles from `start` (a number from 0) on."""
         start, limit = query_number(request, "start", 0), min(MAX_TILES, query_number(request, "limit", 60))
-        wanted = self._filter(request)
+        wanted, sort, annotator = self._filter(request), _sort_of(request), self._context.annotator(request)
         with self._context.reading() as connection:
-            tiles = self._censuses.tiles(connection, wanted, start=start, limit=limit)
-        return JSONResponse([[tile.id, tile.label, tile.modality, tile.split, _to_hex(tile.digest)] for tile in tiles])
+            tiles = self._censuses.tiles(connection, wanted, start=start, limit=limit, sort=sort)
+            skipped = gallery.skipped_images(connection, [tile.id for tile in tiles], annotator)
+        return JSONResponse([_shown(tile, is_skipped=tile.id in skipped) for tile in tiles])
 
     def count(self, request: Request) -> Response:
         """How many images there are, as far as they are counted; `complete` says whether all are."""
@@ -99,8 +114,17 @@ class Gallery:
         return self._context.filter_of(request, self._context.annotator(request))
 
 
-def _to_hex(digest: bytes | None) -> str:
-    return bytes(digest or b"").hex()
+def _sort_of(request: Request) -> Sort:
+    """The order that an address asks for; what is none is by ids."""
+    asked = request.query_params.get("sort", "")
+    return Sort(asked) if asked in list(Sort) else Sort.OLDEST
+
+
+def _shown(tile: Tile, *, is_skipped: bool) -> list[Any]:
+    """A tile as the page reads it."""
+    state = "skipped" if is_skipped and tile.label is None else "unsure" if tile.unsure else ""
+    digest = bytes(tile.digest or b"").hex()
+    return [tile.id, tile.label, tile.modality, tile.split, digest, tile.name or "", state]
 
 
 def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401  (any field of a record)

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from dicomprep.database.queries import labeling
 from dicomprep.database.queries.filters import Filter
 from dicomprep.database.writes.classes import hide_class
-from dicomprep.database.writes.commands import Command, find_command, note_command, show_again, undo_last
+from dicomprep.database.writes.commands import BATCH, Command, find_command, note_command, show_again, undo_last
 from dicomprep.database.writes.labels import (
     Said,
     add_classes,
@@ -94,16 +94,16 @@ class Judging:
             if find_command(connection, annotator, key) is not None:
                 return self._items.counts(connection, annotator, wanted)
             check_thumbnail(self._context, connection, frame_id, body.text_or_none("digest"))
-            said = self._check(connection, said)
+            said = self.check(connection, said)
             before = labeling.current_label(connection, frame_id)
-            self._add(connection, frame_id, said, annotator)
+            self.add(connection, frame_id, said, annotator)
             if said.label is None:  # a note alone: he has the image before him still
                 reserve(connection, [frame_id], annotator=annotator, seconds=RESERVED_SECONDS)
             note_command(connection, Command("label", frame_id), annotator=annotator, key=key)
             after = labeling.current_label(connection, frame_id)
         return self._count_change(before, after, annotator, wanted)
 
-    def _check(self, connection: Connection, said: Said) -> Said:
+    def check(self, connection: Connection, said: Said) -> Said:
         """What is said, of classes that are stored; LabelError where it is of none that there is."""
         if said.label is None:
             return Said(None, note=said.note)  # nobody is unsure of nothing
@@ -112,13 +112,15 @@ class Judging:
         add_classes(connection, names)
         return Said(label, said.unsure, said.note, said.adjudicated)
 
-    def _add(self, connection: Connection, frame_id: int, said: Said, annotator: str) -> None:
+    def add(self, connection: Connection, frame_id: int, said: Said, annotator: str) -> int:
+        """Record what is said of an image; the event's id."""
         settings = self._context.settings
         if settings.overlap:
             ask_for_more(connection, frame_id, share=settings.overlap, raters=settings.raters)
-        add_label(connection, frame_id, said, annotator=annotator)
+        event_id = add_label(connection, frame_id, said, annotator=annotator)
         if settings.order.kind == "disagreement":  # it has been looked at: that may be the end of it
             pass_image(connection, frame_id, annotator=annotator)
+        return event_id
 
     def _check_label(self, label: str, names: Sequence[str]) -> str:
         """One class; or with several allowed, any of them in the order of the list, separated by commas."""
@@ -138,11 +140,14 @@ class Judging:
                 before = labeling.current_label(connection, frame_id)
                 done = self._take_back(connection, annotator, key)
                 after = labeling.current_label(connection, frame_id)
+        if done.undid == BATCH:
+            self._context.catalogue.recount()
+            before = after  # counted already
         answer = self._count_change(before, after, annotator, wanted)
         with self._context.reading() as connection:
             items = self._items.describe(connection, [] if done.frame_id is None else [done.frame_id], annotator)
             answer["digests"] = self._items.digests(connection, items, [])
-        return answer | {"item": next(iter(items), None), "undone": done.undid}
+        return answer | {"item": next(iter(items), None), "undone": done.undid, "images": len(done.events)}
 
     def _take_back(self, connection: Connection, annotator: str, key: str | None) -> Command:
         undone = undo_last(connection, annotator)

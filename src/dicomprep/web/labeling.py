@@ -14,6 +14,7 @@ from dicomprep.database.queries.labeling import Situation, find_situation, own_h
 from dicomprep.database.queries.queue import Order, Queue, held_by_others, next_images, spare_images
 from dicomprep.database.queries.thumbnails import find_digests
 from dicomprep.database.writes.labels import reserve
+from dicomprep.web.batches import Batches
 from dicomprep.web.bodies import Body, query_number
 from dicomprep.web.items import Items
 from dicomprep.web.judging import Judging
@@ -47,6 +48,7 @@ class Labeling:
 
     def routes(self) -> list[Route]:
         """What this page answers."""
+        judging = Judging(self._context, self._items)
         return [
             Route("/", self.show),
             Route("/who", self.who),
@@ -56,7 +58,8 @@ class Labeling:
             Route("/skips", self.skips),
             Route("/next", self.take_next, methods=["POST"]),
             Route("/annotator", self.choose_annotator, methods=["POST"]),
-            *Judging(self._context, self._items).routes(),
+            *judging.routes(),
+            *Batches(self._context, judging).routes(),
         ]
 
     def show(self, request: Request) -> Response:

@@ -2,32 +2,67 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from dicomprep.database.count_schema import input_counts
-from dicomprep.database.page_schema import catalogue, prediction_summary
+from dicomprep.database.page_schema import catalogue, current_labels, prediction_summary, skips
 from dicomprep.database.queries.filters import SPLIT, Filter, plain_conditions
-from dicomprep.database.queries.releases import of_gravest
+from dicomprep.database.queries.releases import holds, is_held, of_gravest
 from dicomprep.database.schema import files, frames, groups, labels
 from dicomprep.models import Transform
 
 __all__ = [
     "LabelEvent",
     "Origin",
+    "Sort",
     "Tile",
     "choices",
     "count_images",
     "find_origin",
+    "find_tiles",
     "find_transform",
+    "held_images",
     "label_events",
     "list_tiles",
     "next_image",
+    "skipped_images",
+    "sort_keys",
 ]
 
-_DIGEST = select(frames.c.digest).where(frames.c.id == catalogue.c.frame_id).correlate(catalogue).scalar_subquery()
+
+def _of_frame(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return select(column).where(frames.c.id == catalogue.c.frame_id).correlate(catalogue).scalar_subquery()
+
+
 _LABEL = catalogue.c.label
+_UNSURE = (
+    select(func.max(labels.c.unsure))
+    .join(current_labels, current_labels.c.event_id == labels.c.id)
+    .where(current_labels.c.frame_id == catalogue.c.frame_id)
+    .correlate(catalogue)
+    .scalar_subquery()
+)
+_TILE = (
+    *(catalogue.c.frame_id, catalogue.c.label, catalogue.c.modality, SPLIT),
+    *(_of_frame(frames.c.digest), _of_frame(frames.c.filename), _UNSURE),
+)
+
+
+class Sort(StrEnum):
+    """In which order images are shown."""
+
+    OLDEST = ""
+    NEWEST = "newest"
+    NAME = "name"
+    LABELED = "labeled"
+    """The ones that were labeled last, first."""
+    UNCERTAIN = "uncertain"
+    """Those of which the model is least sure, first."""
+    SCORE = "score"
+    """Those of which the model is most sure, first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +74,9 @@ class Tile:
     modality: str | None
     split: str
     digest: bytes | None
+    name: str | None
+    unsure: int | None
+    """1 where one of its readers is unsure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +120,49 @@ def list_tiles(
     connection: Connection, wanted: Filter, *, start: int, limit: int, skip: int = 0, end: int | None = None
 ) -> list[Tile]:
     """Up to `limit` images with ids from `start` to before `end`, without the first `skip` of them."""
-    columns = (catalogue.c.frame_id, catalogue.c.label, catalogue.c.modality, SPLIT, _DIGEST)
-    statement = _filtered(select(*columns), connection, wanted, start=start, end=end)
+    statement = _filtered(select(*_TILE), connection, wanted, start=start, end=end)
     statement = statement.order_by(catalogue.c.frame_id).limit(limit).offset(skip)
     return [Tile(*row) for row in connection.execute(statement)]
+
+
+def find_tiles(connection: Connection, frame_ids: Sequence[int]) -> list[Tile]:
+    """Images by their ids, in the order of these."""
+    rows = connection.execute(select(*_TILE).where(catalogue.c.frame_id.in_(frame_ids)))
+    tiles = {row[0]: Tile(*row) for row in rows}
+    return [tiles[frame_id] for frame_id in frame_ids if frame_id in tiles]
+
+
+def sort_keys(connection: Connection, wanted: Filter, sort: Sort, *, start: int, end: int) -> list[tuple[int, Any]]:
+    """(id, what it is sorted by, None comes last) of images with ids from `start` to before `end`."""
+    statement = _filtered(
+        select(catalogue.c.frame_id, _sort_key(sort, wanted)), connection, wanted, start=start, end=end
+    )
+    return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+def held_images(connection: Connection, frame_ids: Sequence[int]) -> set[int]:
+    """Of images those that are held back until somebody has looked at them, one at a time."""
+    if not holds(connection):
+        return set()
+    return set(connection.execute(select(frames.c.id).where(frames.c.id.in_(frame_ids), is_held())).scalars())
+
+
+def skipped_images(connection: Connection, frame_ids: Sequence[int], annotator: str) -> set[int]:
+    """Of images those that an annotator skipped."""
+    mine = (skips.c.annotator == annotator) & skips.c.frame_id.in_(frame_ids)
+    return set(connection.execute(select(skips.c.frame_id).where(mine)).scalars())
+
+
+def _sort_key(sort: Sort, wanted: Filter) -> ColumnElement[Any]:
+    """What comes first has the least."""
+    if sort is Sort.LABELED:
+        newest = select(-func.max(current_labels.c.event_id)).where(current_labels.c.frame_id == catalogue.c.frame_id)
+        return newest.correlate(catalogue).scalar_subquery()
+    if sort is Sort.NAME:
+        return _of_frame(frames.c.filename)
+    column = prediction_summary.c.margin if sort is Sort.UNCERTAIN else -prediction_summary.c.score
+    mine = (prediction_summary.c.frame_id == catalogue.c.frame_id) & (prediction_summary.c.model == wanted.model)
+    return select(column).where(mine).correlate(catalogue).scalar_subquery()
 
 
 def count_images(connection: Connection, wanted: Filter, *, start: int, end: int) -> int:

@@ -1,22 +1,22 @@
 """What annotators did by the pages, in order: what is sent twice counts once, and an undo finds the last."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, literal_column, or_, select, update
 
-from dicomprep.database.page_schema import commands, skips
+from dicomprep.database.page_schema import command_events, commands, skips
 from dicomprep.database.queries.annotations import find_event
-from dicomprep.database.queries.labeling import newest_event
+from dicomprep.database.queries.labeling import Event, newest_event
 from dicomprep.database.schema import frames, labels
 from dicomprep.database.writes.annotations import undo_annotation
 from dicomprep.database.writes.labels import pass_image, remove_unused_class, undo_label, undo_unit_label
 from dicomprep.database.writes.rows import now
 
-__all__ = ["ANNOTATE", "Command", "find_command", "note_command", "show_again", "undo_last"]
+__all__ = ["ANNOTATE", "BATCH", "Command", "count_events", "find_command", "note_command", "show_again", "undo_last"]
 
-SKIP, AGAIN, ANNOTATE, UNIT, CLASS = "skip", "again", "annotate", "unit", "class"
+SKIP, AGAIN, ANNOTATE, UNIT, CLASS, BATCH = "skip", "again", "annotate", "unit", "class", "batch"
 _SKIPPED = (commands.c.kind == SKIP) & (commands.c.undone == 0)
 
 
@@ -25,7 +25,7 @@ class Command:
     """Something that an annotator did."""
 
     kind: str
-    """label, skip, again, annotate, unit, class, leave or undo; of what was undone also unsure or note."""
+    """label, batch, skip, again, annotate, unit, class, leave or undo; of what was undone also unsure or note."""
     frame_id: int | None = None
     """None: of no image, or an undo that found nothing."""
     annotation_id: int | None = None
@@ -36,6 +36,8 @@ class Command:
     """The class that it added."""
     undid: str | None = None
     """What an undo took back."""
+    events: tuple[int, ...] = ()
+    """The labels that it gave, of several images."""
 
 
 _NAMES = ("kind", "frame_id", "annotation_id", "unit_label_id", "class_id", "undid")
@@ -62,7 +64,19 @@ def note_command(connection: Connection, done: Command, *, annotator: str, key: 
         "undone": 0,
         "created_at": now(),
     }
-    connection.execute(commands.insert().values(row))
+    noted = connection.execute(commands.insert().values(row).returning(commands.c.id)).scalar_one()
+    if done.kind == BATCH:
+        rows = [{"command_id": noted, "event_id": event_id} for event_id in done.events]
+        connection.execute(command_events.insert(), rows)
+
+
+def count_events(connection: Connection, annotator: str, key: str) -> int:
+    """How many labels a command gave that labeled several images."""
+    joined = command_events.join(commands, commands.c.id == command_events.c.command_id)
+    statement = select(func.count()).select_from(joined)
+    return int(
+        connection.execute(statement.where(commands.c.annotator == annotator, commands.c.key == key)).scalar_one()
+    )
 
 
 def show_again(connection: Connection, frame_id: int, *, annotator: str) -> None:
@@ -78,6 +92,8 @@ def undo_last(connection: Connection, annotator: str) -> Command | None:
     if last is not None and (event is None or last.event_id >= event.id):
         connection.execute(update(commands).where(commands.c.id == last.id).values(undone=1))
         done = Command(*(getattr(last, name) for name in _NAMES))
+        if done.kind == BATCH:
+            done = replace(done, events=_events_of(connection, last.id))
         _TAKEN_BACK[done.kind](connection, done, annotator)
         return done
     if event is None:
@@ -116,12 +132,29 @@ def _undo_class(connection: Connection, done: Command, _annotator: str) -> None:
         remove_unused_class(connection, done.class_id)
 
 
+def _undo_batch(connection: Connection, done: Command, annotator: str) -> None:
+    """Each image has the label again that it had; the last event is taken back first."""
+    found = select(labels.c.id, labels.c.frame_id).where(labels.c.id.in_(done.events), labels.c.frame_id > 0)
+    for event_id, frame_id in connection.execute(found.order_by(labels.c.id.desc())).all():
+        undo_label(connection, Event(event_id, frame_id, annotator))
+        _unpass(connection, frame_id, annotator)
+
+
+def _events_of(connection: Connection, command_id: int) -> tuple[int, ...]:
+    """The labels that a command gave and that nobody has taken back."""
+    undoing = labels.alias("undoing")
+    statement = select(command_events.c.event_id).where(command_events.c.command_id == command_id)
+    statement = statement.where(~exists().where(undoing.c.undoes == command_events.c.event_id))
+    return tuple(connection.execute(statement).scalars())
+
+
 _TAKEN_BACK: dict[str, Callable[[Connection, Command, str], None]] = {
     SKIP: _undo_skip,
     AGAIN: _undo_again,
     ANNOTATE: _undo_drawing,
     UNIT: _undo_unit,
     CLASS: _undo_class,
+    BATCH: _undo_batch,
 }
 """How each kind of command is undone that is not an event of labels."""
 

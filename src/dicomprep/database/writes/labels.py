@@ -73,15 +73,19 @@ class Said:
     """It decides where annotators differ."""
 
 
-def add_label(connection: Connection, frame_id: int, said: Said, *, annotator: str, undoes: int | None = None) -> None:
-    """Append to the log of labels. Nothing is ever overwritten. Raises LabelError where there is no such image."""
+def add_label(connection: Connection, frame_id: int, said: Said, *, annotator: str, undoes: int | None = None) -> int:
+    """Append to the log of labels; the id of the event. Nothing is ever overwritten.
+
+    Raises LabelError where there is no such image.
+    """
     if connection.execute(select(frames.c.id).where(frames.c.id == frame_id)).first() is None:
         raise LabelError(f"There is no image {frame_id}.")
     enter_annotator(connection, annotator)
     row = {"frame_id": frame_id, "annotator": annotator, "created_at": now(), "undoes": undoes, **_columns(said)}
-    connection.execute(labels.insert().values(row))
+    event_id = connection.execute(labels.insert().values(row).returning(labels.c.id)).scalar_one()
     held = (reservations.c.frame_id == frame_id) & (reservations.c.annotator == annotator)
     connection.execute(delete(reservations).where(held))
+    return int(event_id)
 
 
 def undo_label(connection: Connection, event: Event) -> str:

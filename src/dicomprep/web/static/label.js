@@ -243,7 +243,7 @@ function skip() {
   say("skipped");
 }
 
-const UNDONE = { again: "The image is skipped again.", annotate: "annotation undone" };
+const UNDONE = { batch: "labels of several images undone", again: "The image is skipped again.", annotate: "annotation undone" };
 
 async function undo() {
   const last = done.pop();
