@@ -56,6 +56,36 @@ def test_a_breast_is_cut_out_the_same_whatever_its_codec(tmp_path: Path, breast:
     assert np.array_equal(cropped.array, whole.array[top:bottom, left:right])
 
 
+def make_coded_breast(folder: Path, breast: Drawn, *, noise: float = 0) -> Path:
+    """In JPEG 2000."""
+    noisy = breast.pixels + np.random.default_rng(0).normal(0, noise, breast.pixels.shape)
+    pixels = noisy.clip(0, 4095).astype(np.uint16)
+    stream = bytes(imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", level=0, bitspersample=12))
+    return make_breast(folder, breast, transfer_syntax=JPEG2000Lossless, codestreams=[stream])
+
+
+@pytest.mark.parametrize(("noise", "is_soft"), [(0, True), (20, True), (500, False)])
+def test_crops_of_soft_pictures_are_decoded_at_half_their_rows(
+    tmp_path: Path, breast: Drawn, noise: int, is_soft: bool
+) -> None:
+    path = make_coded_breast(tmp_path, breast, noise=noise)
+    size = round(max(draw(path, **CONTENT).array.shape) / 2.4)
+    high, exact = (draw(path, crop="content", size=size, fidelity=fidelity) for fidelity in ("high", "exact"))
+    assert high.transform.geometry == exact.transform.geometry
+    assert (high.transform.decoded.reduction == 2) == is_soft
+    assert np.square(high.array.astype(float) - exact.array).mean() <= 255**2 / 10**4  # 40 dB
+    assert draw(path, size=size).transform.decoded.reduction == 1
+
+
+def test_damage_is_found_where_a_crop_is_looked_for(tmp_path: Path, breast: Drawn) -> None:
+    path = make_coded_breast(tmp_path, breast)
+    content = bytearray(path.read_bytes())
+    content[-40_000:-39_000] = bytes(1000)
+    path.write_bytes(content)
+    with pytest.raises(dicomprep.InputError, match="consecutive zero bytes"):
+        draw(path, crop="content", size=96)
+
+
 @pytest.mark.parametrize(
     ("said", "mirrored"),
     [

@@ -14,7 +14,7 @@ COUNT = 60
 
 
 def crop_of(drawn: Drawn, content: Content) -> Box:
-    times = halvings_of_search(drawn.pixels.shape)
+    times = halvings_of_search(drawn.pixels.shape, content)
     box = find_content(halve(drawn.pixels, times=times), content, margin=2)
     whole = (0, 0, *drawn.pixels.shape)
     return whole if box is None else to_source_box(box, Grid(2**times), drawn.pixels.shape)  # type: ignore[return-value,arg-type]

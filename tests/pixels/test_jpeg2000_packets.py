@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dicomprep.pixels.codecs.jpeg2000_packets import first_resolutions, without_fine_passes
+from dicomprep.pixels.resampling import Grid, samples_of
 
 Pixels = NDArray[Any]
 WAY_BEYOND = 1e-9
@@ -100,12 +101,28 @@ def test_what_means_blot_out_goes_first() -> None:
         assert means.std() < 0.6 * error.std()
 
 
-def test_resolutions_that_are_not_decoded_are_left_as_they_are() -> None:
+def test_resolutions_that_are_not_decoded_are_left_out() -> None:
     pixels = textured((512, 400), bits=12)
     stream = encoded(pixels, bits=12)
-    thin, _ = without_fine_passes(stream, reduction=2, tolerance=64, shrink=8)
-    assert abs(len(thin) - len(stream)) < 400
-    assert thin[-100:] == stream[-100:]
+    thin, _ = without_fine_passes(stream, reduction=2, tolerance=1, shrink=WAY_BEYOND)
+    assert len(thin) < len(stream) / 8
+    np.testing.assert_array_equal(reduced(thin, 2), reduced(stream, 2))
+
+
+def test_nothing_but_a_region_is_decoded_exactly() -> None:
+    pixels = textured((700, 900), bits=12)
+    stream = encoded(pixels, bits=12)
+    for top, left, bottom, right in ((200, 300, 330, 520), (0, 0, 64, 64), (511, 640, 700, 900), (5, 250, 6, 260)):
+        region = (top, left, bottom, right)
+        thin, _ = without_fine_passes(stream, reduction=0, tolerance=1, shrink=WAY_BEYOND, region=region)
+        differs = decoded(thin) != pixels
+        assert not differs[top:bottom, left:right].any()
+        assert differs.mean() > 0.4
+        thin, _ = without_fine_passes(stream, reduction=1, tolerance=1, shrink=WAY_BEYOND, region=region)
+        differs = reduced(thin, 1) != reduced(stream, 1)
+        around = samples_of(region, Grid(2, phase=0.25))
+        assert not differs[around].any()
+        assert differs.any()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dicomprep.dicom.encapsulation import FragmentStream, FrameTable, locate_fra
 from dicomprep.dicom.header import Header, PixelElement, name_syntax, read_extended_offsets
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs import video
-from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, reduce_resolution
+from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, Halvings
 from dicomprep.pixels.codecs.jpeg2000_packets import first_resolutions
 from dicomprep.pixels.codecs.native import decode_native
 from dicomprep.pixels.codecs.registry import (
@@ -84,20 +84,28 @@ class PixelData:
 
     def decode(self, index: int, detail: Detail) -> Decoded:
         """Decode frame `index` (from 0) in as much detail as is wanted, at least."""
-        if self._table is None:
-            whole = self._decode_native(index) if self._video is None else self._video.frame(index)
-            return self._digested(whole, detail)
-        if not self._in_part:
-            data = self._table.read(self._file, index)
-            return replace(self._digested(self._decode(data, FULL_DETAIL), detail), stream_digest=digest_bytes(data))
+        if self._table is None or not self._in_part:
+            return self.decode_whole(index).at(detail.reduction)
         decoded = self._decode_beginning(self._table, index, detail)
         return decoded or self._decode_part(self._table.read(self._file, index), index, detail)
+
+    def decode_whole(self, index: int) -> Halvings:
+        """Decode frame `index` in full, and what it is known by."""
+        if self._table is not None:
+            data = self._table.read(self._file, index)
+            whole = replace(self._decode(data, FULL_DETAIL), stream_digest=digest_bytes(data))
+        else:
+            whole = self._decode_native(index) if self._video is None else self._video.frame(index)
+        halvings = Halvings(whole)
+        digest = digest_samples(whole.pixels, bits_stored=whole.bits_stored)
+        halvings.whole = replace(whole, digest=digest, overview=self._survey(halvings))
+        return halvings
 
     def glance(self, index: int, *, reduction: int) -> Decoded:
         """Decode frame `index` of codestreams at a reduced resolution, to 256 grays: nothing is made of it."""
         data = self._table.read(self._file, index) if self._table is not None else b""
         tolerance = 2.0 ** max(0, self.layout.bits_stored - 8)
-        return self._decode(data, Detail(reduction, tolerance, 2.0**reduction))
+        return self._decode(data, Detail(reduction, tolerance, 2.0**reduction, checked=True))
 
     def _decode_beginning(self, table: FrameTable, index: int, detail: Detail) -> Decoded | None:
         """A frame by the first bytes of its codestream alone; None where these do not do, or anything is odd."""
@@ -134,17 +142,14 @@ class PixelData:
         """Frames are known by their codestreams, of which no more is decoded than is wanted."""
         return is_usually_reduced(self.syntax, self.layout)
 
-    def _digested(self, whole: Decoded, detail: Detail) -> Decoded:
-        """A frame that was decoded in full, in as much detail as is wanted, and what it is known by."""
-        pixels, times = whole.pixels, overview_halvings(whole.pixels.shape)
-        small = reduce_resolution(whole, times=detail.reduction)
-        done = small.grid.step.bit_length() - 1
-        content = measure_content(pixels)
-        if self.layout.is_palette or done > times:
-            overview = make_overview(pixels, content=content, times=times, averaged=not self.layout.is_palette)
-        else:  # means of means
-            overview = make_overview(small.pixels, content=content, times=times - done)
-        return replace(small, digest=digest_samples(pixels, bits_stored=whole.bits_stored), overview=overview)
+    def _survey(self, halvings: Halvings) -> Overview:
+        """The overview of a frame that was decoded in full."""
+        pixels = halvings.whole.pixels
+        times, content = overview_halvings(pixels.shape), measure_content(pixels)
+        if self.layout.is_palette:
+            return make_overview(pixels, content=content, times=times, averaged=False)
+        small = halvings.at(times)
+        return make_overview(small.pixels, content=content, times=times - (small.grid.step.bit_length() - 1))
 
     def _decode(self, data: bytes, detail: Detail) -> Decoded:
         return decode_codestream(data, self.layout, transfer_syntax=self.syntax, detail=detail)
@@ -161,7 +166,7 @@ class PixelData:
         times = overview_halvings((rows, columns))
         is_reducible = decoded.grid.step > 1 or not detail.reduction
         if is_wavelet(self.syntax) and is_reducible:  # always from the same part of it, which takes next to no time
-            decoded = self._decode(data, Detail(self._overview_reduction))
+            decoded = self._decode(data, Detail(self._overview_reduction, checked=True))
         return make_overview(
             decoded.pixels, content=content, times=max(0, times - (decoded.grid.step.bit_length() - 1))
         )

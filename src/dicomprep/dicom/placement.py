@@ -15,7 +15,7 @@ from dicomprep.dicom.header import Header
 from dicomprep.dicom.palette import read_palette
 from dicomprep.dicom.pixel_data import PixelData
 from dicomprep.errors import InputError
-from dicomprep.pixels.codecs.base import FULL_DETAIL, Decoded, Detail, reduce_resolution
+from dicomprep.pixels.codecs.base import Decoded, Detail, Halvings, reduce_resolution
 from dicomprep.pixels.color import apply_palette, to_grayscale
 from dicomprep.pixels.content import (
     WHOLE_FRAME,
@@ -50,7 +50,7 @@ class Placer:
 
     header: Header
     data: PixelData
-    whole: dict[int, Decoded] = field(default_factory=dict)
+    whole: dict[int, Halvings] = field(default_factory=dict)
     """Frames decoded in full."""
     found: dict[tuple[object, ...], Placement] = field(default_factory=dict)
 
@@ -98,7 +98,7 @@ class Placer:
         """The box around what is found in some frames; None where any of them has nothing sure to be empty."""
         shape = (self.data.layout.rows, self.data.layout.columns)
         found: Box | None = None
-        for index, (picture, grid) in self._small_pictures():
+        for index, (picture, grid) in self._small_pictures(content):
             box = find_content(self._in_units(picture, content, index), content, margin=margin)
             if box is None:
                 return None
@@ -112,41 +112,42 @@ class Placer:
         if not stated.is_known:
             return (rows, False), Fact.SIDE_UNKNOWN
         if stated.by_laterality:
-            _, (picture, _) = next(self._small_pictures(), (0, (np.zeros((1, 1)), Grid())))
+            _, (picture, _) = next(self._small_pictures(Content.BREAST), (0, (np.zeros((1, 1)), Grid())))
             if find_heavier_side(picture) == ("L" if columns else "R"):
                 return (rows, False), Fact.SIDE_CONTRADICTED
         return stated.flipped, Fact.FLIPPED if rows or columns else None
 
-    def _small_pictures(self) -> Iterator[tuple[int, tuple[NDArray[np.float32], Grid]]]:
+    def _small_pictures(self, content: Content) -> Iterator[tuple[int, tuple[NDArray[np.float32], Grid]]]:
         """Some frames of the file, as far as they can be decoded, in gray and small."""
         count = min(self.data.frame_count, self.data.available_frames)
         spread = 1 if self.data.is_video else SEARCHED_FRAMES
         for index in np.unique(np.linspace(0, count - 1, min(count, spread)).round().astype(int)).tolist():
             try:
-                yield index, self._small_picture(index)
+                yield index, self._small_picture(index, content)
             except InputError:  # met again, and reported, when the frame's turn comes
                 continue
 
-    def _small_picture(self, index: int) -> tuple[NDArray[np.float32], Grid]:
-        times = halvings_of_search((self.data.layout.rows, self.data.layout.columns))
-        decoded = self._decode_whole(index) if self.data.reduces_by_means else self.data.glance(index, reduction=times)
+    def _small_picture(self, index: int, content: Content) -> tuple[NDArray[np.float32], Grid]:
+        times = halvings_of_search((self.data.layout.rows, self.data.layout.columns), content)
+        is_whole = self.data.reduces_by_means
+        decoded = self._decode_whole(index).at(times) if is_whole else self.data.glance(index, reduction=times)
         small = reduce_resolution(decoded, times=max(0, times + 1 - decoded.grid.step.bit_length()))
         return self._in_gray(small).astype(np.float32), small.grid
 
     def decode(self, index: int, detail: Detail) -> Decoded:
         """A frame in as much detail as is wanted, at least; it is decoded if it is not there already."""
         whole = self.whole.get(index)
-        return self.data.decode(index, detail) if whole is None else reduce_resolution(whole, times=detail.reduction)
+        return self.data.decode(index, detail) if whole is None else whole.at(detail.reduction)
 
     def forget(self, index: int) -> None:
         """Free what is kept of a frame."""
         self.whole.pop(index, None)
 
-    def _decode_whole(self, index: int) -> Decoded:
+    def _decode_whole(self, index: int) -> Halvings:
         """A frame in full, which is kept if there is room."""
         if index in self.whole:
             return self.whole[index]
-        decoded = self.data.decode(index, FULL_DETAIL)
+        decoded = self.data.decode_whole(index)
         if (len(self.whole) + 1) * self.data.layout.decoded_bytes <= MAX_KEPT_BYTES:
             self.whole[index] = decoded
         return decoded

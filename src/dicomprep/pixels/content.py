@@ -25,11 +25,17 @@ __all__ = [
     "to_source_box",
 ]
 
-MIN_SIDE = 256
-"""Rows and columns that are searched, where there are as many: the shorter side of a picture that is halved for it."""
+MIN_SIDE, MIN_SIDE_OF_SECTIONS = 256, 128
+"""Rows and columns that are searched, where there are as many: the shorter side of a picture that is halved for it.
+
+Markers, which would be lost in fewer, are in projections only.
+"""
 
 LEVELS = 128
 """Of gray, into which the border of a picture is sorted to find its background."""
+
+SPREAD = 2
+"""Every so many rows and columns are looked at for the range of grays and for noise."""
 
 NOISE_WIDTHS = 5.0
 """Standard deviations from the background within which a pixel belongs to it."""
@@ -176,9 +182,10 @@ def find_heavier_side(picture: NDArray[Any]) -> str:
     return "L" if left > HEAVIER * right else "R" if right > HEAVIER * left else ""
 
 
-def halvings_of_search(shape: tuple[int, ...]) -> int:
+def halvings_of_search(shape: tuple[int, ...], content: Content) -> int:
     """How often a frame of so many rows and columns is halved before it is searched."""
-    return max(0, int(np.log2(max(1, min(shape[:2]) / MIN_SIDE))))
+    least = MIN_SIDE_OF_SECTIONS if content in (Content.HOUNSFIELD, Content.BODY) else MIN_SIDE
+    return max(0, int(np.log2(max(1, min(shape[:2]) / least))))
 
 
 def _find_parts(values: NDArray[np.float32], content: Content) -> _Parts | None:
@@ -200,7 +207,7 @@ def _find_parts(values: NDArray[np.float32], content: Content) -> _Parts | None:
 
 def _find_background(values: NDArray[np.float32], min_share: float) -> _Background | None:
     """The gray that is most frequent at the border; None where that is not frequent enough."""
-    low, high = np.percentile(values, (0.5, 99.5))
+    low, high = np.percentile(values[::SPREAD, ::SPREAD], (0.5, 99.5))
     if high <= low:
         low, high = values.min(), values.max()
     if high <= low:
@@ -211,8 +218,9 @@ def _find_background(values: NDArray[np.float32], min_share: float) -> _Backgrou
     first = int(near.argmax())
     peak = border[(border >= edges[max(0, first - 1)]) & (border <= edges[min(LEVELS, first + 2)])]
     level = float(np.median(peak if peak.size else border))
-    is_near = np.abs(values - level) <= TOLERANCES[0] * (high - low)
-    steps = np.abs(np.diff(values, axis=1))[is_near[:, 1:] & is_near[:, :-1]]
+    some = values[::SPREAD]
+    is_near = np.abs(some - level) <= TOLERANCES[0] * (high - low)
+    steps = np.abs(np.diff(some, axis=1))[is_near[:, 1:] & is_near[:, :-1]]
     noise = float(np.median(steps)) / 0.954 if steps.size else 0.0
     found = _Background(level, min(noise, 0.05 * float(high - low)), float(high - low), float(low))
     share = np.count_nonzero(np.abs(border - level) <= found.reach(TOLERANCES[0])) / border.size
@@ -255,8 +263,8 @@ def _divide(mask: Mask, content: str) -> _Parts | None:
     areas = stats[1:, cv2.CC_STAT_AREA]
     if areas.size == 0 or areas.max() < MIN_CONTENT_SHARE * mask.size:
         return None
-    kept = 1 + np.flatnonzero(areas >= MIN_PART_SHARE[content] * areas.max())
-    parts = np.isin(labels, kept).astype(np.uint8)
+    is_kept = np.concatenate([[False], areas >= MIN_PART_SHARE[content] * areas.max()])
+    parts = is_kept.astype(np.uint8)[labels]
     grown = _grow_tips(parts, mask.astype(np.uint8), opened - parts, times=TIP_SIDES * side)
     return _Parts(grown, mask & ~grown)
 

@@ -39,6 +39,7 @@ from dicomprep.pixels.intensity import (
     stored_values_per_gray,
     value_span,
 )
+from dicomprep.pixels.resampling import measure_fineness, samples_of
 from dicomprep.pixels.similarity import perceptual_hash
 from dicomprep.pixels.stored import Layout
 from dicomprep.pixels.text_detection import MAX_SIDE
@@ -49,6 +50,10 @@ __all__ = ["DicomImage", "decode"]
 
 MIN_HIDING_SHRINK = 2.0
 """Rows and columns averaged into one from which it is invisible that samples were rounded."""
+
+MAX_FINENESS = 5.5
+"""Gray levels, in the root mean square, of detail that a soft picture may lose by one more halving: the thumbnail
+differs by half of that or less (on CT, radiographs and mammograms, measured), which is 40 dB."""
 
 MAX_RANGE_FRAMES = 8
 """Frames, spread evenly, on which the range of a file without a window is measured; a maximum takes all of them."""
@@ -170,7 +175,8 @@ class _Reader:
         big_endian = self.header.encoding.big_endian
         palette, palette_notes = read_supplement(view, big_endian=big_endian) if grayscale else (self.palette, ())
         detail = FULL_DETAIL if palette else self._detail(view, grayscale)
-        decoded = self.predecoded.pop(index, None) or self.placer.decode(index, detail)
+        decoded = self._decode_soft(index, view, grayscale, detail) or self.predecoded.pop(index, None)
+        decoded = decoded or self.placer.decode(index, detail)
         self.placer.forget(index)
         if self.layout.is_palette and self.palette is None:
             palette = self.palette = read_palette(self.header.attributes, big_endian=big_endian)
@@ -249,8 +255,28 @@ class _Reader:
         lossy = padding is not None and is_lossy(self.header.attributes, self.data.syntax)
         return padding_noise(self.layout) if lossy else 0
 
-    def _detail(self, view: FrameAttributes, grayscale: tuple[GrayscaleTransform, ...]) -> Detail:
-        """How much of a frame must be decoded for a thumbnail of it."""
+    def _decode_soft(
+        self, index: int, view: FrameAttributes, grayscale: tuple[GrayscaleTransform, ...], detail: Detail
+    ) -> Decoded | None:
+        """A cropped frame at a lower resolution than `detail`; None where what that leaves out might be seen.
+
+        Only of crops, for thumbnails of whole frames stay as they were.
+        """
+        if detail.region is None or not grayscale:
+            return None
+        least = self._detail(view, grayscale, is_soft=True)
+        visible = MAX_FINENESS * min(map(stored_values_per_gray, grayscale))
+        for reduction in range(least.reduction, detail.reduction, -1):
+            decoded = self.placer.decode(index, replace(least, reduction=reduction))
+            seen = decoded.pixels[samples_of(detail.region, decoded.grid)]
+            if decoded.grid.step <= 2**detail.reduction or measure_fineness(seen) <= visible:
+                return decoded
+        return None
+
+    def _detail(
+        self, view: FrameAttributes, grayscale: tuple[GrayscaleTransform, ...], *, is_soft: bool = False
+    ) -> Detail:
+        """How much of a frame must be decoded for a thumbnail of it, or of one that `is_soft`."""
         layout, options = self.layout, self.options
         has_names = layout.is_palette or self.is_label_map
         if options.fidelity is Fidelity.EXACT or has_names or not self._is_averageable:
@@ -260,16 +286,18 @@ class _Reader:
             geometry = self._plan(view)
         except InputError:  # refused when its turn comes
             return FULL_DETAIL
-        reduction = 0
+        region, reduction = self.placer.place(options).region, 0
         if all(may_be_averaged(rule, bits_stored=layout.bits_stored) for rule in grayscale):
-            spare = min_oversampling(self.data.syntax, bits_stored=layout.bits_stored, draft=draft)
+            bits = layout.bits_stored
+            spare = min_oversampling(self.data.syntax, bits_stored=bits, draft=draft, is_soft=is_soft)
             reduction = max_halvings(geometry, spare=spare)
         if options.blank_text:  # it must be legible to be found
             reduction = min(reduction, max(0, int(math.log2(max(layout.rows, layout.columns) / MAX_SIDE))))
         shrink, tolerance = reduction_factor(geometry), 0.0
         if options.depth == 8 and shrink >= MIN_HIDING_SHRINK:
-            tolerance = min(map(stored_values_per_gray, grayscale), default=0.0) * (4 if draft else 1)
-        return Detail(reduction, tolerance, shrink)
+            grays = 4 if draft else 1 if region is None else 2
+            tolerance = min(map(stored_values_per_gray, grayscale), default=0.0) * grays
+        return Detail(reduction, tolerance, shrink, None if options.blank_text else region)
 
     def _plan(self, view: FrameAttributes) -> Geometry:
         """What a thumbnail shows of a frame; InputError where that cannot be told, or is too much."""

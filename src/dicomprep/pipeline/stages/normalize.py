@@ -11,6 +11,7 @@ from dicomprep.pixels.blanking import find_writing
 from dicomprep.pixels.color import apply_palette, convert_ybr_full, convert_ybr_partial, scale_color, to_srgb
 from dicomprep.pixels.geometry import Box
 from dicomprep.pixels.intensity import draw_grayscale
+from dicomprep.pixels.resampling import samples_of
 from dicomprep.pixels.transform import PaletteRecord, record_grayscale
 
 __all__ = ["normalize"]
@@ -61,10 +62,20 @@ def _find_writing(pixels: Pixels, frame: Frame) -> tuple[Box, ...]:
 
 def _draw_windows(frame: Frame, options: ImageOptions) -> tuple[Pixels, Intensity]:
     """Grayscale by one rule, or RGB by three."""
-    bits, depth = frame.bits_stored, options.depth
-    drawn = [draw_grayscale(frame.pixels, grayscale=rule, bits_stored=bits, depth=depth) for rule in frame.grayscale]
+    bits, depth, seen = frame.bits_stored, options.depth, _samples_seen(frame)
+    drawn = [np.zeros(frame.pixels.shape, f"u{depth // 8}") for _ in frame.grayscale]
+    for picture, rule in zip(drawn, frame.grayscale, strict=True):
+        picture[seen] = draw_grayscale(frame.pixels[seen], grayscale=rule, bits_stored=bits, depth=depth)
     intensity = Intensity(tuple(map(record_grayscale, frame.grayscale)))
     return drawn[0] if len(drawn) == 1 else np.stack(drawn, axis=-1), intensity
+
+
+def _samples_seen(frame: Frame) -> tuple[slice, ...]:
+    """The samples that take part in the thumbnail: all of them, where writing is looked for."""
+    region = frame.placement.region
+    if region is None or frame.placement.may_show_text:
+        return (slice(None),)
+    return samples_of(region, frame.grid)
 
 
 def _apply_profile(pixels: Pixels, icc_profile: bytes) -> tuple[Pixels, str]:

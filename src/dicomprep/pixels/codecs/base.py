@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dicomprep.errors import ErrorCode, InputError
 from dicomprep.pixels.codecs.markers import Codestream
+from dicomprep.pixels.geometry import Box
 from dicomprep.pixels.resampling import EVERY_PIXEL, Grid, halve
 from dicomprep.pixels.similarity import Overview
 from dicomprep.pixels.stored import Layout, expand_bits
@@ -19,6 +20,7 @@ __all__ = [
     "Decoded",
     "Decoder",
     "Detail",
+    "Halvings",
     "are_installed",
     "check_codestream",
     "match_layout",
@@ -38,6 +40,10 @@ class Detail:
     """Stored values may be rounded to steps of so much."""
     shrink: float = 1.0
     """Rows and columns of the image per row and column of the thumbnail."""
+    region: Box | None = None
+    """The only part that is looked at, in pixels of the image."""
+    checked: bool = False
+    """The codestream was searched for damage already, or nothing is made of it."""
 
 
 FULL_DETAIL = Detail()
@@ -199,6 +205,24 @@ def reduce_resolution(decoded: Decoded, *, times: int) -> Decoded:
         return decoded
     grid = Grid(decoded.grid.step * 2**times, decoded.grid.phase)
     return replace(decoded, pixels=halve(decoded.pixels, times=times), grid=grid)
+
+
+@dataclass(slots=True)
+class Halvings:
+    """A frame that was decoded in full, and the smaller ones that are made of it, each once."""
+
+    whole: Decoded
+    _smaller: list[Decoded] = field(default_factory=list)
+
+    def at(self, times: int) -> Decoded:
+        """Halve the frame n = `times`.
+
+        Returns a Decoded of (rows / 2ⁿ, columns / 2ⁿ[, 3]), with all that is known of the whole frame.
+        """
+        while len(self._smaller) < times:
+            self._smaller.append(reduce_resolution(self._smaller[-1] if self._smaller else self.whole, times=1))
+        found = self._smaller[times - 1] if times else self.whole
+        return replace(self.whole, pixels=found.pixels, grid=found.grid)
 
 
 def pad_tile(decoded: Decoded, layout: Layout) -> Decoded:

@@ -41,7 +41,8 @@ def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail)
     """
     data = bare_jpeg2000(data)
     stream = check_codestream(read_jpeg2000(data), layout, data)
-    require_sound_packets(data, partial(imagecodecs.jpeg2k_decode, data, planar=False))
+    if not detail.checked:
+        require_sound_packets(data, partial(imagecodecs.jpeg2k_decode, data, planar=False))
     if data[stream.end : stream.end + 2] != _END:  # OpenJPEG insists on it
         data = data[: stream.end] + _END
     levels = min(detail.reduction, stream.levels) if _is_reducible(stream, layout) else 0
@@ -49,10 +50,12 @@ def decode(data: bytes, layout: Layout, *, transfer_syntax: str, detail: Detail)
     tolerance = (
         detail.tolerance if as_stated else 0.0
     )  # else rounding might carry a value beyond what the header has room for
-    data, step = without_fine_passes(data, reduction=levels, tolerance=tolerance, shrink=detail.shrink)
-    pixels = _decode_reduced(data, stream, levels) if levels else None
+    thin, step = without_fine_passes(
+        data, reduction=levels, tolerance=tolerance, shrink=detail.shrink, region=detail.region
+    )
+    pixels = _decode_reduced(thin, stream, levels) if levels else imagecodecs.jpeg2k_decode(thin, planar=False)
     if pixels is None or (levels and stream.bits > layout.bits_stored and measure_excess(pixels, layout)):
-        levels, pixels = 0, imagecodecs.jpeg2k_decode(data, planar=False)
+        levels, step, pixels = 0, 0, imagecodecs.jpeg2k_decode(data, planar=False)
     decoded = match_layout(pixels, stream, layout, "OpenJPEG", photometric=_color_space(stream, layout))
     # samples of a low-pass image lie on every 2ⁿ-th pixel, not in the middle of a block (T.800 annex F)
     return replace(decoded, grid=Grid(2**levels, phase=0.5 - 0.5 / 2**levels), step=step)

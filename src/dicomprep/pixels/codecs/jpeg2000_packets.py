@@ -11,6 +11,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dicomprep.pixels.geometry import Box
+
 __all__ = ["first_resolutions", "without_fine_passes"]
 
 _RPCL = 2
@@ -20,16 +22,24 @@ _SIZ, _COD, _TLM, _PLM, _PLT, _QCD, _CRG, _COM, _SOD = 0x51, 0x52, 0x55, 0x57, 0
 MIN_TOLERANCE = 1.0
 """Stored values; with less tolerance no packet is left out."""
 
+_SUPPORT = 4
+"""Coefficients on each side that may take part in a sample, those of all coarser levels included."""
+
+_ALL_BLOCKS: Box = (0, 0, 2**15, 2**15)
+
 _MAX_HEADER_BYTES_PER_BLOCK = 12
 """Bytes of a code-block in a packet header, as far as such headers are read here."""
 
 
-def without_fine_passes(data: bytes, *, reduction: int, tolerance: float, shrink: float) -> tuple[bytes, int]:
+def without_fine_passes(
+    data: bytes, *, reduction: int, tolerance: float, shrink: float, region: Box | None = None
+) -> tuple[bytes, int]:
     """The same bare codestream with fewer passes, and the step to which its samples are rounded then, else 0.
 
     As it is where it is not of the kind that scanners write: reversible, with one component, tile, layer, and precinct
     a resolution. `tolerance` is about the step allowed, `reduction` how often the decoder halves the image, `shrink`
     how many of its rows there are for one of the thumbnail, whose means blot out what is finer: bits of that go first.
+    Of code-blocks that do not touch `region`, the only part that is looked at, next to nothing is left.
     """
     if tolerance < MIN_TOLERANCE:
         return data, 0
@@ -38,7 +48,7 @@ def without_fine_passes(data: bytes, *, reduction: int, tolerance: float, shrink
         if stream is None or not stream.is_plain:
             return data, 0
         planes = round(math.log2(tolerance))
-        return _assemble(stream, _thin(stream, reduction, planes, shrink)), 2**planes
+        return _assemble(stream, _thin(stream, reduction, planes, shrink, region)), 2**planes
     except (IndexError, KeyError, ValueError, struct.error):  # damaged: the decoder will say so
         return data, 0
 
@@ -160,18 +170,30 @@ def _assemble(stream: _Stream, packets: Sequence[bytes | memoryview]) -> bytes:
     return b"".join((stream.headers, tile, *packets, b"\xff\xd9"))
 
 
-def _thin(stream: _Stream, reduction: int, spare_planes: int, shrink: float) -> list[bytes | memoryview]:
-    """The packets, in which those of the resolutions that are decoded ask for fewer passes."""
+def _thin(
+    stream: _Stream, reduction: int, spare_planes: int, shrink: float, region: Box | None
+) -> list[bytes | memoryview]:
+    """The packets, in which those of the resolutions that are decoded ask for fewer passes; the others are empty."""
     at = 0
     thinned: list[bytes | memoryview] = []
     for resolution in range(stream.levels + 1 - reduction):
         level = stream.levels - max(0, resolution - 1)
         spared = max(0.0, math.log2(0.75 * math.pi * shrink / 2**level))  # the envelope of means' frequency response
         spare = [spare_planes + int(axes * spared) for axes in range(3)]
-        header, body, end = _copy_packet(stream, at, list(_bands(stream, resolution, (0, 0))), spare)
+        seen = _blocks_of(region, stream.block, level) if region else _ALL_BLOCKS
+        header, body, end = _copy_packet(stream, at, list(_bands(stream, resolution, (0, 0))), spare, seen)
         thinned += [header, stream.packets[body:end]]
         at = end
-    return [*thinned, stream.packets[at:]]
+    return [*thinned, bytes(reduction)]  # an empty packet is a byte of zeros
+
+
+def _blocks_of(region: Box, block: tuple[int, int], level: int) -> Box:
+    """The code-blocks of the bands of a level without which no pixel of a region can be had (F.3)."""
+    top, left, bottom, right = region
+    across, down = (2**length for length in block)
+    first = (int((at / 2**level - _SUPPORT) // length) for at, length in ((top, down), (left, across)))
+    after = (-int(-(at / 2**level + _SUPPORT) // length) for at, length in ((bottom, down), (right, across)))
+    return (*first, *after)  # type: ignore[return-value]
 
 
 def _find_end(stream: _Stream, resolutions: int) -> int:
@@ -184,7 +206,7 @@ def _find_end(stream: _Stream, resolutions: int) -> int:
             raise ValueError
         again = [place for place in places for _ in range(stream.components)]
         for place in again if stream.by_position else places * stream.components:
-            _, _, at = _copy_packet(stream, at, list(_bands(stream, resolution, place)), (0, 0, 0))
+            _, _, at = _copy_packet(stream, at, list(_bands(stream, resolution, place)), (0, 0, 0), _ALL_BLOCKS)
     return at
 
 
@@ -197,11 +219,13 @@ def _precincts(stream: _Stream, resolution: int) -> tuple[int, int]:
 _Band = tuple[int, int, int, int]
 
 
-def _copy_packet(stream: _Stream, at: int, bands: Sequence[_Band], spare: Sequence[int]) -> tuple[bytes, int, int]:
+def _copy_packet(
+    stream: _Stream, at: int, bands: Sequence[_Band], spare: Sequence[int], seen: Box
+) -> tuple[bytes, int, int]:
     """(its header, where its body begins and ends) of the packet that begins at `at`.
 
     The header asks for passes of all bit planes but `spare`: of the bands without an axis of high frequency, with one,
-    with both.
+    with both; of code-blocks that are not `seen` for one pass.
     """
     count = sum(across * down for across, down, _, _ in bands)
     bits = _Bits(bytes(stream.packets[at : at + count * _MAX_HEADER_BYTES_PER_BLOCK + 64]))
@@ -209,7 +233,7 @@ def _copy_packet(stream: _Stream, at: int, bands: Sequence[_Band], spare: Sequen
         return bytes(stream.packets[at : at + 1]), at + 1, at + 1
     header, body = ["1"], 0
     for across, down, planes, axes in bands:
-        body += _thin_band(bits, header, (across, down), planes, planes - spare[axes])
+        body += _thin_band(bits, header, (across, down), planes, planes - spare[axes], seen)
     begin = at + bits.bytes_taken()
     return _pack("".join(header)), begin, begin + body
 
@@ -238,7 +262,7 @@ def _blocks(length: int, size: int, place: int, block: int) -> int:
     return -(-(end - start) // 2 ** min(block, size))
 
 
-def _thin_band(bits: "_Bits", header: list[str], blocks: tuple[int, int], planes: int, kept: int) -> int:
+def _thin_band(bits: "_Bits", header: list[str], blocks: tuple[int, int], planes: int, kept: int, seen: Box) -> int:
     """Copy the packet header of one band, with passes for `kept` bit planes; the bytes of its bodies (B.10)."""
     inclusion, zero_planes = _TagTree(*blocks), _TagTree(*blocks)
     body = 0
@@ -252,7 +276,8 @@ def _thin_band(bits: "_Bits", header: list[str], blocks: tuple[int, int], planes
                 continue
             passes = _take_passes(bits)
             length = bits.take(3 + bits.ones() + passes.bit_length() - 1)
-            fewer = min(passes, max(1, 3 * (kept - missing) - 2))
+            is_seen = seen[0] <= y < seen[2] and seen[1] <= x < seen[3]
+            fewer = min(passes, max(1, 3 * (kept - missing) - 2)) if is_seen else 1
             width = max(3, length.bit_length() - (fewer.bit_length() - 1))
             header.append(f"{_passes_code(fewer)}{'1' * (width - 3)}0{length:0{width + fewer.bit_length() - 1}b}")
             body += length

@@ -64,12 +64,15 @@ def relative_cost(transfer_syntax: str | None) -> int:
     return 8 if transfer_syntax in JPEG_XL else 4 if is_wavelet(transfer_syntax or "") else 1
 
 
-def min_oversampling(transfer_syntax: str, *, bits_stored: int, draft: bool = False) -> float:
+def min_oversampling(transfer_syntax: str, *, bits_stored: int, draft: bool = False, is_soft: bool = False) -> float:
     """How many rows are decoded for one of a thumbnail, at least, to stay within 40 dB of all of them, as measured.
 
     Blocks become means, here or by a DCT; what a wavelet keeps is aliased, and takes more averaging afterward, most
-    of all in pictures of 8 bits, which may hold lettering. A draft has half of that.
+    of all in pictures of 8 bits, which may hold lettering. A draft has half of that. Soft pictures of more bits, which
+    lose little by a halving, need hardly any.
     """
+    if is_soft and bits_stored > 8:
+        return 1.0 if draft else 1.15
     if not is_wavelet(transfer_syntax):
         return 1.0 if draft else 2.0
     if draft:
