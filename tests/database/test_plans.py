@@ -8,8 +8,18 @@ from sqlalchemy import Connection, Engine, event
 from dicomprep.database.connection import connect, migrate
 from dicomprep.database.queries.failures import causes, failed_inputs, list_failures
 from dicomprep.database.queries.filters import Filter
-from dicomprep.database.queries.gallery import choices, count_images, list_tiles
+from dicomprep.database.queries.gallery import (
+    Sort,
+    choices,
+    count_images,
+    find_tiles,
+    held_images,
+    list_tiles,
+    skipped_images,
+    sort_keys,
+)
 from dicomprep.database.queries.inputs import find_taken_names
+from dicomprep.database.queries.ratings import ratings, readings, unsettled_images
 from tests.running import Place
 
 READS: dict[str, Callable[[Connection], object]] = {
@@ -18,6 +28,16 @@ READS: dict[str, Callable[[Connection], object]] = {
     "failures of a code": lambda connection: failed_inputs(connection, "timeout", after=3, limit=10),
     "names of frames": lambda connection: find_taken_names(connection, ["a"], ["b"]),
     "modalities, labels": lambda connection: choices(connection, model="m"),
+    "tiles by ids": lambda connection: find_tiles(connection, [1, 2]),
+    "held and skipped": lambda connection: (held_images(connection, [1]), skipped_images(connection, [1], "a")),
+    "disagreements": lambda connection: (unsettled_images(connection, after=5, limit=9), readings(connection, [1, 2])),
+    "ratings": lambda connection: ratings(connection, after=5, limit=9),
+    **{
+        f"images sorted by {sort}": lambda connection, sort=sort: sort_keys(  # type: ignore[misc]
+            connection, Filter(modality="CT", model="m"), sort, start=5, end=9
+        )
+        for sort in Sort
+    },
     **{
         f"images by {wanted}": lambda connection, wanted=wanted: (  # type: ignore[misc]
             list_tiles(connection, wanted, start=5, end=9, limit=3),
@@ -53,7 +73,11 @@ def test_no_table_is_read_as_a_whole(engine: Engine, read: Callable[[Connection]
             for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
         ]
     large = [
-        step for step in steps if step.startswith(("SCAN files", "SCAN frames", "SCAN catalogue", "SCAN predicted"))
+        step
+        for step in steps
+        if step.startswith(
+            ("SCAN files", "SCAN frames", "SCAN catalogue", "SCAN predicted", "SCAN standing", "SCAN labels")
+        )
     ]
     assert steps
     assert [step for step in large if "files_by_failure" not in step and "catalogue_by_label" not in step] == []
