@@ -84,3 +84,24 @@ def test_the_way_back_leads_through_all_labels_and_the_end_says_what_is_next(pag
     expect(page.locator("#status")).to_have_text("This is the first image that you labeled.")
     page.locator(".condition a").click()
     expect(page.locator("#modality")).not_to_have_text("US")
+
+
+def test_a_series_is_seen_as_a_whole_and_labeled_with_one_key(place: Place, opened: Opened) -> None:
+    with serving(place, "--classes", "biopsy,mag view", "--unit", "series") as pages:
+        (cine,) = pages.place.rows("SELECT min(id) FROM images WHERE modality = 'US'")
+        page = opened(f"{pages.origin}/?annotator=ida&image={cine}")
+        expect(page.locator(".piece img")).to_have_count(36)
+        expect(page.locator("#frame")).to_have_text("36")
+        page.wait_for_function("() => [...document.querySelectorAll('.piece img')].every(i => i.naturalWidth)")
+        press(page, "q")
+        press(page, "2")
+        said = "SELECT level, label, unsure, annotator FROM unit_labels ORDER BY id"
+        assert wait_until(lambda: pages.place.rows(said) == [("series", "mag view", 1, "ida")], 30)
+        expect(page.locator(".piece img")).to_have_count(1)
+        page.locator(".piece").first.click()
+        page.wait_for_selector("#stage canvas")
+        press(page, "u")
+        expect(page.locator("#status")).to_have_text("label undone")
+        press(page, "o")
+        expect(page.locator(".piece img")).to_have_count(36)
+        page.close()

@@ -303,3 +303,87 @@ def test_many_classes_and_long_names_are_on_the_page(place: Place) -> None:
         assert ('data-key="" data-label="lung/nodule/39"' in html, 'id="find"' in html) == (True, True)
         assert pages.post("/label", "eva", frame=3, label="lung/nodule/39")["classes"]["lung/nodule/39"] == 1
         pages.post("/undo", "eva")
+
+
+@pytest.fixture(scope="module")
+def series_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Two patients: one with two studies of two series each, one with one series; five images of each."""
+    place = Place(tmp_path_factory.mktemp("Serien"))
+    for patient, studies in (("A", "12"), ("B", "3")):
+        for study in studies:
+            for series in range(2 if patient == "A" else 1):
+                for slice_ in range(5):
+                    uids = {"StudyInstanceUID": f"1.2.{study}", "SeriesInstanceUID": f"1.2.{study}.{series}"}
+                    path = place.source / patient / study / f"{series} {slice_}.dcm"
+                    seed = int(study) * 100 + series * 10 + slice_
+                    make_dicom(path, frames_of(1, seed=seed)[0], patient_id=patient, InstanceNumber=slice_, **uids)
+    place.run()
+    return place
+
+
+@pytest.mark.parametrize(
+    ("unit", "count", "sizes"), [("series", 5, {5}), ("study", 3, {10, 5}), ("patient", 2, {20, 5})]
+)
+def test_one_key_labels_a_whole_unit(series_place: Place, unit: str, count: int, sizes: set[int]) -> None:
+    place = series_place
+    with serving(place, *OPTIONS, "--unit", unit, "--overlap", "0%") as pages:
+        items = pages.post("/next", limit=24)["items"]
+        assert (len(items), {item["images"] for item in items}) == (count, sizes)
+        assert set(pages.next("anna", limit=24)) <= {items[-1]["id"]}  # the others are before another
+        pages.post("/leave", "anna")
+        first, second = (item["id"] for item in items[:2])
+        images = [image for one in pages.get(f"/unit/{first}")["series"] for image in one["images"]]
+        assert len(images) == items[0]["images"]
+        assert pages.ask("GET", f"/image/{images[-1][0]}?v={images[-1][2]}")[0] == 200
+        sent = {"frame": first, "label": "biopsy", "unsure": True, "note": "ganz", "command": f"{unit}1"}
+        for _ in range(2):
+            counts = pages.post("/label", **sent)
+        assert (counts["total"], counts["labelled"], counts["mine"], counts["classes"]["biopsy"]) == (count, 1, 1, 1)
+        assert first not in pages.next(limit=24)
+        item = pages.get(f"/item/{images[-1][0]}")["item"]  # any image of it opens the unit
+        assert (item["mine"], item["unsure"], item["note"]) == ("biopsy", True, "ganz")
+        pages.post("/label", frame=second, label="mag view", command=f"{unit}2")
+        assert [one["id"] for one in pages.post("/next", history=True, limit=1)["past"]] == [first, second]
+        assert ids(pages.post("/next?label=biopsy")) == [first]
+        assert ids(pages.post("/next?state=unsure")) == [first]
+        assert pages.labels()[first] is None  # of the unit, not of the image
+        done = cli(place.base, "labels", "export", f"{unit}.csv", "--level", unit, "--db", place.db)
+        assert done.returncode == 0, done.stderr
+        with (place.base / f"{unit}.csv").open(encoding="utf-8-sig", newline="") as file:
+            assert sorted((row["label"], row["unsure"]) for row in csv.DictReader(file)) == [
+                ("biopsy", "1"),
+                ("mag view", "0"),
+            ]
+        undone = [pages.post("/undo", command=f"{unit}u{number}") for number in (1, 2, 2, 3)]
+        assert [(one["undone"], one["item"] and one["item"]["id"]) for one in undone] == [
+            ("unit", second),
+            ("unit", first),
+            ("unit", first),
+            (None, None),
+        ]
+        assert (undone[-1]["labelled"], undone[1]["item"]["mine"]) == (0, None)
+        pages.post("/skip", frame=first, command=f"{unit}s1")
+        assert first not in pages.next(limit=24)
+        assert pages.post("/undo")["undone"] == "skip"
+        pages.post("/leave")
+
+
+def test_units_of_a_condition_and_of_several_readers(series_place: Place) -> None:
+    with pytest.raises(ConfigError, match="--unit"):
+        label(db=str(series_place.db), unit="series", order="uncertainty")
+    with serving(series_place, *OPTIONS, "--unit", "study", "--overlap", "100%") as pages:
+        query = urlencode({"where": "study_id LIKE '%A/1'"})
+        (study,) = ids(pages.post(f"/next?{query}", "eva"))
+        assert pages.get(f"/progress?{query}")["total"] == 1
+        pages.post("/leave", "eva")
+        pages.post("/label", "eva", frame=study, label="biopsy")
+        assert study in pages.next("ute", limit=24)
+        pages.post("/label", "ute", frame=study, label="mag view")
+        assert study not in pages.next("tom", limit=24)
+        assert ids(pages.post("/next?state=disputed", "tom")) == [study]
+    with serving(series_place, *OPTIONS, "--unit", "study", "--adjudicate") as pages:
+        assert pages.next("tom", limit=24) == [study]
+        pages.post("/label", "tom", frame=study, label="mag view")
+        assert pages.next("tom", limit=24) == []
+    rows = series_place.rows("SELECT label, adjudicated FROM unit_labels WHERE annotator = 'tom'")
+    assert rows == [("mag view", 1)]

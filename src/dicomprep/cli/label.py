@@ -1,6 +1,7 @@
 """`dicomprep label`."""
 
 import re
+from typing import Literal
 
 from dicomprep.cli.options import Db, Flag
 from dicomprep.config import DEFAULT_DB
@@ -24,6 +25,7 @@ def label(  # noqa: PLR0913
     db: Db = DEFAULT_DB,
     classes: str = "",
     multi: Flag = False,
+    unit: Literal["image", "series", "study", "patient"] = "image",
     annotator: str = "me",
     order: str = "shuffled",
     model: str = "",
@@ -49,6 +51,8 @@ def label(  # noqa: PLR0913
         Class names, separated by commas. The database keeps them; new ones are appended.
     multi
         An image may have several classes.
+    unit
+        What one label is of: an image, or a whole series, study or patient.
     annotator
         Name of the annotator, if the page does not give another.
     order
@@ -91,6 +95,8 @@ def label(  # noqa: PLR0913
         raise ConfigError(f"--order {order}: choose {', '.join(ORDERS)}.")
     if adjudicate and ordering != "shuffled":
         raise ConfigError("--adjudicate: has an order of its own; omit --order.")
+    if unit != "image" and ordering != "shuffled":
+        raise ConfigError(f"--order {order}: predictions are of images; omit --order or --unit.")
     if not 2 <= raters <= 20:
         raise ConfigError(f"--raters {raters}: choose from 2 to 20.")
     if token is not None and len(token) < 16:
@@ -103,6 +109,7 @@ def label(  # noqa: PLR0913
         overlap=_share("overlap", overlap),
         raters=raters,
         adjudicates=adjudicate,
+        unit="" if unit == "image" else unit,
         wanted=wanted,
     )
     names = [name.strip() for name in classes.split(",")] if classes else []

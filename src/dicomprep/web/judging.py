@@ -16,8 +16,6 @@ from dicomprep.database.writes.commands import BATCH, Command, find_command, not
 from dicomprep.database.writes.labels import (
     Said,
     add_classes,
-    add_label,
-    ask_for_more,
     find_class,
     pass_image,
     release,
@@ -96,10 +94,10 @@ class Judging:
             check_thumbnail(self._context, connection, frame_id, body.text_or_none("digest"))
             said = self.check(connection, said)
             before = labeling.current_label(connection, frame_id)
-            self.add(connection, frame_id, said, annotator)
+            done = self._items.record(connection, frame_id, said, annotator)
             if said.label is None:  # a note alone: he has the image before him still
                 reserve(connection, [frame_id], annotator=annotator, seconds=RESERVED_SECONDS)
-            note_command(connection, Command("label", frame_id), annotator=annotator, key=key)
+            note_command(connection, done, annotator=annotator, key=key)
             after = labeling.current_label(connection, frame_id)
         return self._count_change(before, after, annotator, wanted)
 
@@ -114,13 +112,7 @@ class Judging:
 
     def add(self, connection: Connection, frame_id: int, said: Said, annotator: str) -> int:
         """Record what is said of an image; the event's id."""
-        settings = self._context.settings
-        if settings.overlap:
-            ask_for_more(connection, frame_id, share=settings.overlap, raters=settings.raters)
-        event_id = add_label(connection, frame_id, said, annotator=annotator)
-        if settings.order.kind == "disagreement":  # it has been looked at: that may be the end of it
-            pass_image(connection, frame_id, annotator=annotator)
-        return event_id
+        return self._items.add(connection, frame_id, said, annotator)
 
     def _check_label(self, label: str, names: Sequence[str]) -> str:
         """One class; or with several allowed, any of them in the order of the list, separated by commas."""

@@ -1,7 +1,5 @@
 """One image, one key, the next image: the page, and what it is shown of the queue and of what was done before."""
 
-import random
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,8 +8,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from dicomprep.database.queries.filters import Filter
-from dicomprep.database.queries.labeling import Situation, find_situation, own_history, own_skips
-from dicomprep.database.queries.queue import Order, Queue, held_by_others, next_images, spare_images
+from dicomprep.database.queries.labeling import Situation, find_situation, own_skips
+from dicomprep.database.queries.queue import Queue, held_by_others
 from dicomprep.database.queries.thumbnails import find_digests
 from dicomprep.database.writes.labels import reserve
 from dicomprep.web.batches import Batches
@@ -20,6 +18,7 @@ from dicomprep.web.items import Items
 from dicomprep.web.judging import Judging
 from dicomprep.web.names import CLASS_KEYS, clean_name
 from dicomprep.web.site import RESERVED_SECONDS, PageContext, image_not_found, respond
+from dicomprep.web.units import UnitItems
 
 __all__ = ["Labeling"]
 
@@ -43,8 +42,8 @@ class Labeling:
 
     def __init__(self, context: PageContext) -> None:
         self._context = context
-        self._items = Items(context)
-        self._chance = random.Random()  # noqa: S311  (it decides what is labeled, not who may)
+        self._units = UnitItems(context) if context.settings.unit else None
+        self._items = self._units or Items(context)
 
     def routes(self) -> list[Route]:
         """What this page answers."""
@@ -54,6 +53,7 @@ class Labeling:
             Route("/who", self.who),
             Route("/progress", self.progress),
             Route("/item/{frame_id:id}", self.item),
+            Route("/unit/{frame_id:id}", self.unit),
             Route("/history", self.history),
             Route("/skips", self.skips),
             Route("/next", self.take_next, methods=["POST"]),
@@ -75,6 +75,7 @@ class Labeling:
         values: dict[str, Any] = {
             "keys": [(CLASS_KEYS[place : place + 1], name) for place, name in enumerate(names)],
             "multi": settings.multi,
+            "unit": settings.unit,
             "order": settings.order,
             "wanted": wanted,
             "names": FILTER_NAMES,
@@ -106,6 +107,13 @@ class Labeling:
         answer = {"item": next(iter(items), None), "digests": digests, "notices": _notices(situation)}
         return JSONResponse(answer | {"original": situation.original})
 
+    def unit(self, request: Request) -> Response:
+        """All images of the unit that an image is of, where units are labeled."""
+        if self._units is None:
+            return image_not_found()
+        with self._context.reading() as connection:
+            return JSONResponse(self._units.images(connection, request.path_params["frame_id"]))
+
     def history(self, request: Request) -> Response:
         """Images that this annotator labeled, the last ones `before` an event, in their order."""
         annotator = self._context.annotator(request)
@@ -114,7 +122,7 @@ class Labeling:
             return JSONResponse(self._history(connection, annotator, before))
 
     def _history(self, connection: Connection, annotator: str, before: int | None = None) -> dict[str, Any]:
-        events = own_history(connection, annotator, limit=MAX_HISTORY, before=before)
+        events = self._items.history(connection, annotator, limit=MAX_HISTORY, before=before)
         items = self._items.describe(connection, [event.frame_id for event in reversed(events)], annotator)
         more = events[-1].id if len(events) == MAX_HISTORY else None
         return {"past": items, "before": more, "digests": self._items.digests(connection, items, [])}
@@ -148,9 +156,9 @@ class Labeling:
         )
         with self._context.store.transaction() as connection:
             lost = held_by_others(connection, annotator, held)
-            found = self._choose(connection, queue, limit, held)
-            if not found and len(held) - len(lost) <= 1 and not wanted.is_of_labeled:
-                found = spare_images(connection, queue)
+            found = self._items.next(connection, queue, limit=limit, held=held)
+            if not found and len(held) - len(lost) <= 1:
+                found = self._items.spare(connection, queue)
             kept = [frame_id for frame_id in held if frame_id not in lost]
             reserve(connection, [*kept, *found], annotator=annotator, seconds=RESERVED_SECONDS)
         with self._context.reading() as connection:
@@ -160,19 +168,6 @@ class Labeling:
             digests = self._items.digests(connection, [*items, *past["past"]], held)
             counts = self._items.counts(connection, annotator, wanted)
             return past | counts | {"items": items, "lost": sorted(lost), "digests": digests}
-
-    def _choose(self, connection: Connection, queue: Queue, limit: int, held: list[int]) -> list[int]:
-        """In the order that was asked for, or some of them by chance in the shuffled one."""
-        by_chance = sum(self._chance.random() < self._context.settings.random_share for _ in range(limit))
-        if queue.order.kind == "shuffled" or queue.wanted.is_of_labeled:
-            return next_images(connection, queue, limit=limit, without=held)
-        found: list[int] = []
-        for chosen, most in ((queue, limit - by_chance), (replace(queue, order=Order()), by_chance)):
-            if most:
-                found += next_images(connection, chosen, limit=most, without=[*held, *found])
-        if by_chance:
-            self._chance.shuffle(found)
-        return found
 
 
 def _notices(situation: Situation) -> list[str]:

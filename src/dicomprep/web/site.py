@@ -52,6 +52,8 @@ class LabelSettings:
     raters: int = 2
     adjudicates: bool = False
     """The labels that are given decide where annotators differ."""
+    unit: str = ""
+    """What one label is of, where that is not an image: series, study or patient."""
     wanted: Choice = field(default_factory=Choice)
     """Images in the queue and the gallery."""
     classes: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Which images come next: in what order, who else has them, and what of them is asked for."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from dicomprep.database.page_schema import (
 from dicomprep.database.queries.filters import Filter, conditions_of
 from dicomprep.database.queries.ratings import is_unsettled
 
-__all__ = ["Order", "Queue", "held_by_others", "next_images", "spare_images"]
+__all__ = ["Order", "Queue", "choose_spare", "held_by_others", "next_images", "reserved_by_others", "spare_images"]
 
 _ZERO: ColumnElement[int] = literal_column("0")
 _ONE: ColumnElement[int] = literal_column("1")
@@ -82,8 +82,14 @@ def held_by_others(connection: Connection, annotator: str, frame_ids: Sequence[i
     return set(connection.execute(theirs).scalars())
 
 
+def reserved_by_others(connection: Connection, annotator: str) -> dict[str, list[int]]:
+    """What others have reserved, by who has it, in the order in which they will see it."""
+    theirs = _reserved_for_others(annotator, reservations.c.annotator, reservations.c.frame_id)
+    return _by_annotator(connection, theirs)
+
+
 def spare_images(connection: Connection, queue: Queue) -> list[int]:
-    """Half of what others have reserved beyond what they are about to see: for one who would have to wait."""
+    """Images that others have reserved, for one who would have to wait."""
     annotator = queue.annotator
     theirs = _reserved_for_others(annotator, reservations.c.annotator, reservations.c.frame_id)
     theirs = theirs.join(catalogue, catalogue.c.frame_id == reservations.c.frame_id).where(
@@ -91,11 +97,20 @@ def spare_images(connection: Connection, queue: Queue) -> list[int]:
         ~_labeled_by(annotator),
         *conditions_of(connection, queue.wanted),
     )
-    queues: dict[str, list[int]] = {}
-    for other, frame_id in connection.execute(theirs.order_by(reservations.c.until)):
-        queues.setdefault(other, []).append(frame_id)
+    return choose_spare(_by_annotator(connection, theirs))
+
+
+def choose_spare(queues: Mapping[str, Sequence[int]]) -> list[int]:
+    """Half of what the one with most has beyond what he is about to see."""
     longest = max(queues.values(), key=len, default=[])[MIN_KEPT_RESERVATIONS:]
-    return longest[len(longest) // 2 :]
+    return list(longest[len(longest) // 2 :])
+
+
+def _by_annotator(connection: Connection, reserved: Select[Any]) -> dict[str, list[int]]:
+    queues: dict[str, list[int]] = {}
+    for other, frame_id in connection.execute(reserved.order_by(reservations.c.until)):
+        queues.setdefault(other, []).append(frame_id)
+    return queues
 
 
 def _by_prediction(order: Order) -> Select[Any]:

@@ -23,6 +23,7 @@ __all__ = [
     "current_unit_labels",
     "decided_units",
     "patient_heads",
+    "unit_columns",
     "unit_events",
     "unit_events_of",
     "unit_key",
@@ -173,11 +174,14 @@ def unit_events_of(connection: Connection, frame_id: int) -> list[UnitLabel]:
     return [UnitLabel(*row) for row in connection.execute(_events().where(or_(false(), *mine)))]
 
 
+def unit_columns() -> Sequence[ColumnElement[Any]]:
+    """Those of a `UnitLabel`."""
+    names = ("level", "unit_key", "label", "annotator", "adjudicated", "created_at", "id", "unsure", "note")
+    return [unit_labels.c[name] for name in names]
+
+
 def _events() -> Select[Any]:
-    columns = (unit_labels.c.level, unit_labels.c.unit_key, unit_labels.c.label, unit_labels.c.annotator)
-    names = ("adjudicated", "created_at", "id", "unsure", "note")
-    more = (unit_labels.c[name] for name in names)
-    return select(*columns, *more).order_by(unit_labels.c.id)
+    return select(*unit_columns()).order_by(unit_labels.c.id)
 
 
 def _of_images(*columns: ColumnElement[Any]) -> Select[Any]:

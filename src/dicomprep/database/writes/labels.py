@@ -27,6 +27,7 @@ __all__ = [
     "find_class",
     "pass_image",
     "release",
+    "release_image",
     "remove_unused_class",
     "reserve",
     "undo_label",
@@ -83,8 +84,7 @@ def add_label(connection: Connection, frame_id: int, said: Said, *, annotator: s
     enter_annotator(connection, annotator)
     row = {"frame_id": frame_id, "annotator": annotator, "created_at": now(), "undoes": undoes, **_columns(said)}
     event_id = connection.execute(labels.insert().values(row).returning(labels.c.id)).scalar_one()
-    held = (reservations.c.frame_id == frame_id) & (reservations.c.annotator == annotator)
-    connection.execute(delete(reservations).where(held))
+    release_image(connection, frame_id, annotator=annotator)
     return int(event_id)
 
 
@@ -172,6 +172,12 @@ def release(connection: Connection, annotator: str | None = None) -> None:
     """Forget reservations that ran out, or those of an annotator who leaves."""
     ended = reservations.c.until < time.time() if annotator is None else reservations.c.annotator == annotator
     connection.execute(delete(reservations).where(ended))
+
+
+def release_image(connection: Connection, frame_id: int, *, annotator: str) -> None:
+    """Give one image back."""
+    held = (reservations.c.frame_id == frame_id) & (reservations.c.annotator == annotator)
+    connection.execute(delete(reservations).where(held))
 
 
 def enter_annotator(connection: Connection, name: str) -> None:

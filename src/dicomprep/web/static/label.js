@@ -21,7 +21,7 @@ const pictures = new Pictures();
 const outbox = new Outbox(showCounts);
 const annotate = new Annotate(outbox);
 annotate.changed = (id) => done.push({ kind: "annotation", id });
-const stage = new Stage(find("stage"), annotate);
+const stage = new Stage(find("stage"), annotate, toggleOriginal);
 const queue = new Queue();
 const done = []; // what was done since the page was opened: {kind, id}
 let chosen = new Set();
@@ -50,10 +50,10 @@ function show() {
   chosen = new Set(item.mine ? item.mine.split(",") : []);
   stage.show(item, pictures.get(item.id));
   find("modality").textContent = item.view ? `${item.modality} · ${item.view}` : item.modality;
-  find("frame").textContent = `${item.frame} of ${item.frames}`;
+  find("frame").textContent = item.unit ? (item.images ?? "—").toLocaleString() : `${item.frame} of ${item.frames}`;
   find("split").textContent = item.split;
   find("name").textContent = item.name;
-  find("name").href = `/frame/${item.id}`;
+  find("name").href = within(`/frame/${item.id}`);
   find("prediction").textContent = item.prediction
     ? `${item.prediction[0]} ${Math.round(100 * item.prediction[1])} %`
     : item.split === "test" ? "hidden (test split)" : "—";
@@ -66,7 +66,9 @@ function show() {
 }
 
 function prefetch() {
-  for (const next of queue.items.slice(queue.at + 1, queue.at + 1 + AHEAD)) pictures.get(next.id);
+  const ahead = queue.items.slice(queue.at + 1, queue.at + 1 + AHEAD);
+  for (const next of ahead) pictures.get(next.id);
+  if (ahead.length) stage.prefetch(ahead[0]);
 }
 
 /** Whether somebody is unsure of the label, and what he notes beside it. */
@@ -243,7 +245,12 @@ function skip() {
   say("skipped");
 }
 
-const UNDONE = { batch: "labels of several images undone", again: "The image is skipped again.", annotate: "annotation undone" };
+const UNDONE = {
+  unit: "label undone",
+  batch: "labels of several images undone",
+  again: "The image is skipped again.",
+  annotate: "annotation undone",
+};
 
 async function undo() {
   const last = done.pop();

@@ -1,9 +1,14 @@
 // How far this reader is and all are, how fast he is, and what there is to do when nothing is left.
 
-import { countOf, find, make } from "./page.js";
+import { find, make } from "./page.js";
 
 const RATE_MS = 300_000;
 
+const NOUNS = { series: ["series", "series"], study: ["study", "studies"], patient: ["patient", "patients"] };
+
+const { unit } = document.body.dataset;
+const [one, several] = NOUNS[unit] ?? ["image", "images"];
+const countOf = (count) => `${count.toLocaleString()} ${count === 1 ? one : several}`;
 const isFiltered = document.body.dataset.query !== "";
 const times = [];
 let progress = { labelled: 0, total: 0, mine: 0 };
@@ -15,7 +20,7 @@ export function showProgress(answer) {
   const more = complete ? "" : " …";
   find("progress").hidden = mine === undefined;
   if (mine === undefined) { // labeled images are reviewed
-    find("counts").textContent = countOf(total, "image") + more;
+    find("counts").textContent = countOf(total) + more;
     return;
   }
   find("progress").max = Math.max(1, mine + total - labelled); // what is done by this reader, and what is left
@@ -41,15 +46,15 @@ const link = (href, text) => make("a", { href }, text);
 export function whatNext() {
   if (isFiltered) {
     const ways = [link("/", "Clear the filter"), " · ", link("/gallery", "Gallery"), " · ", link("/skips", "Skipped images")];
-    return [["No more images match the filter of this queue."], ways];
+    return [[`No more ${several} match the filter of this queue.`], ways];
   }
   const left = progress.total - progress.labelled;
-  const others = `${countOf(left, "unlabeled image")} skipped, undecided or assigned to other annotators. `;
+  const others = `${countOf(left)} without a label: skipped, undecided or assigned to other annotators. `;
   return [
-    [`${left ? "Your queue is empty." : "All done."} You labeled ${countOf(progress.mine, "image")}.`],
+    [`${left ? "Your queue is empty." : "All done."} You labeled ${countOf(progress.mine)}.`],
     [`${left ? others : ""}New images appear automatically.`],
-    ["Next: ", link("/agreement", "disagreements"), " · ", link("/skips", "skipped images"), " · ",
+    ["Next: ", link(unit ? "/?state=disputed" : "/agreement", "disagreements"), " · ", link("/skips", "skipped images"), " · ",
       link("/?state=unsure", "unsure labels"), " · ", link("/gallery", "gallery")],
-    ["Export: ", make("code", {}, "dicomprep labels export labels.csv")],
+    ["Export: ", make("code", {}, `dicomprep labels export labels.csv${unit ? ` --level ${unit}` : ""}`)],
   ];
 }

@@ -1,6 +1,7 @@
 // Where the image is: as a thumbnail or as the original, whole or zoomed.
 
 import { toSource, toThumbnail } from "./drawn.js";
+import { Grid } from "./grid.js";
 import { make } from "./page.js";
 import { Pair } from "./pair.js";
 
@@ -13,12 +14,16 @@ export class Stage {
   #picture = null;
   #item = null;
   #viewer = null;
+  #grid = null;
+  #slice = null; // of a unit, what its original is opened at
   #original = false;
   #seen = null; // the item whose picture has been painted
 
-  constructor(place, annotate) {
+  /** @param {() => void} opened called where a slice of a unit is chosen, to be seen as the original */
+  constructor(place, annotate, opened) {
     this.place = place;
     this.annotate = annotate;
+    this.opened = opened;
     new ResizeObserver(() => annotate.redraw()).observe(place);
     place.addEventListener("pointerdown", (event) => this.#drag(event));
   }
@@ -41,11 +46,43 @@ export class Stage {
     this.#zoom = 0;
     this.#offset = [0, 0];
     picture.alt = `${item.modality}, frame ${item.frame} of ${item.frames}`;
+    this.#slice = { id: item.id, frame: item.frame - 1, digest: picture.dataset.digest };
+    this.#draw();
+  }
+
+  /** Load what an item will show. */
+  prefetch(item) {
+    if (item.unit) this.#makeGrid().load(item.id).catch(() => {});
+  }
+
+  #draw() {
+    const [item, picture] = [this.#item, this.#picture];
     if (this.#original) this.#open();
+    else if (item.unit) this.#putUnit(item, picture);
     else {
       this.#transform();
       this.#put(item, picture);
     }
+  }
+
+  #putUnit(item, picture) {
+    const grid = this.#makeGrid();
+    this.place.replaceChildren(grid.element);
+    this.annotate.clear();
+    const isIt = () => this.#item === item && this.#picture === picture && !this.#original;
+    const open = (slice) => {
+      this.#slice = slice;
+      this.opened();
+    };
+    grid.open(item, open).then(
+      (count) => isIt() && count && this.#painted(item, picture),
+      (error) => isIt() && this.place.replaceChildren(make("p", { className: "note" }, error.message)),
+    );
+  }
+
+  #makeGrid() {
+    this.#grid ??= new Grid();
+    return this.#grid;
   }
 
   #put(item, picture) {
@@ -63,7 +100,7 @@ export class Stage {
     requestAnimationFrame(() => {
       if (this.#item === item && this.#picture === picture) this.#seen = item;
     });
-    if (!this.#original) this.#annotate(this.place, item.id, picture.dataset.digest, (image) => this.#lies(image));
+    if (!this.#original && !item.unit) this.#annotate(this.place, item.id, picture.dataset.digest, (image) => this.#lies(image));
   }
 
   #annotate(place, id, digest, lies) {
@@ -90,7 +127,7 @@ export class Stage {
 
   /** Nothing to show, and why: paragraphs of text and elements. */
   empty(...paragraphs) {
-    this.#item = this.#picture = this.#seen = null;
+    this.#item = this.#picture = this.#seen = this.#slice = null;
     this.annotate.clear();
     const lines = paragraphs.map((parts) => make("p", {}, ...parts));
     this.place.replaceChildren(make("div", { className: "note" }, ...lines));
@@ -99,6 +136,7 @@ export class Stage {
   /** The next step of magnification. */
   zoom() {
     if (this.#original) return this.#viewer.zoomStep();
+    if (this.#item?.unit) return this.#grid.zoom();
     this.#zoom = (this.#zoom + 1) % ZOOMS.length;
     this.#offset = [0, 0];
     return this.#transform();
@@ -108,7 +146,7 @@ export class Stage {
   toggleOriginal() {
     this.#original = !this.#original;
     const seen = this.#seen;
-    if (this.#item) this.show(this.#item, this.#picture);
+    if (this.#item) this.#draw();
     this.#seen = seen; // whoever saw it has seen it
     return this.#original;
   }
@@ -121,15 +159,16 @@ export class Stage {
   #open() {
     this.#viewer ??= this.#makeViewer();
     this.place.replaceChildren(this.#viewer.element);
-    this.#viewer.open(this.#item.id, this.#item.frame - 1, this.#picture.dataset.digest);
+    this.#viewer.open(this.#slice.id, this.#slice.frame, this.#slice.digest);
   }
 
   #makeViewer() {
     const viewer = new Pair("to label");
     viewer.painted = ({ id, frame, digest }) => {
       const [item, picture] = [this.#item, this.#picture];
-      const isIt = item?.id === id && item.frame - 1 === frame && picture.dataset.digest === digest;
-      if (isIt && this.#original) this.#painted(item, picture);
+      const wanted = this.#slice;
+      const isIt = wanted?.id === id && wanted.frame === frame && wanted.digest === digest;
+      if (isIt && item && this.#original) this.#painted(item, picture);
       if (this.#original) this.#annotate(viewer.first.field, id, digest, viewer.first.lies);
     };
     return viewer;
@@ -144,7 +183,7 @@ export class Stage {
   }
 
   #drag(event) {
-    if (this.#original || ZOOMS[this.#zoom] === 1) return;
+    if (this.#original || this.#item?.unit || ZOOMS[this.#zoom] === 1) return;
     const [x, y] = [event.clientX - this.#offset[0], event.clientY - this.#offset[1]];
     this.place.setPointerCapture(event.pointerId);
     const move = (moved) => {
