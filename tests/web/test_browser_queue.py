@@ -38,7 +38,7 @@ def pages(place: Place) -> Iterator[Pages]:
 def see(page: Page, frame: int) -> None:
     """Wait until an image is on the stage and a key counts."""
     expect(page.locator("#stage img[data-state=ready]")).to_have_attribute("src", re.compile(rf"/image/{frame}\?"))
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    expect(page.locator("#stage")).to_have_attribute("aria-busy", "false")
 
 
 def test_an_image_is_opened_labeled_doubted_and_noted(pages: Pages, opened: Opened) -> None:
@@ -53,6 +53,7 @@ def test_an_image_is_opened_labeled_doubted_and_noted(pages: Pages, opened: Open
     press(page, "2")
     said = "SELECT frame_id, label, unsure, note FROM labels WHERE annotator = 'anna' ORDER BY id DESC LIMIT 1"
     assert wait_until(lambda: pages.place.rows(said) == [(cine[4], "mag view", 1, "siehe Vorbefund 李")], 30)
+    expect(page.locator("#counts")).to_contain_text("you 1")  # it has arrived: nothing is lost by leaving
     page.goto(f"{pages.origin}/?image={cine[4]}&annotator=anna")
     see(page, cine[4])
     expect(page.locator("#unsure")).to_have_attribute("aria-pressed", "true")
@@ -92,7 +93,7 @@ def test_a_series_is_seen_as_a_whole_and_labeled_with_one_key(place: Place, open
         page = opened(f"{pages.origin}/?annotator=ida&image={cine}")
         expect(page.locator(".piece img")).to_have_count(36)
         expect(page.locator("#frame")).to_have_text("36")
-        page.wait_for_function("() => [...document.querySelectorAll('.piece img')].every(i => i.naturalWidth)")
+        expect(page.locator("#stage")).to_have_attribute("aria-busy", "false")
         press(page, "q")
         press(page, "2")
         said = "SELECT level, label, unsure, annotator FROM unit_labels ORDER BY id"

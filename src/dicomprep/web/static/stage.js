@@ -42,6 +42,7 @@ export class Stage {
   show(item, picture) {
     this.#item = item;
     this.#seen = null;
+    this.place.setAttribute("aria-busy", "true"); // a key does not count yet
     this.#picture = picture;
     this.#zoom = 0;
     this.#offset = [0, 0];
@@ -98,7 +99,9 @@ export class Stage {
   /** No key comes between the last callback before a frame is painted and its painting. */
   #painted(item, picture) {
     requestAnimationFrame(() => {
-      if (this.#item === item && this.#picture === picture) this.#seen = item;
+      if (this.#item !== item || this.#picture !== picture) return;
+      this.#seen = item;
+      this.place.setAttribute("aria-busy", "false");
     });
     if (!this.#original && !item.unit) this.#annotate(this.place, item.id, picture.dataset.digest, (image) => this.#lies(image));
   }
@@ -129,6 +132,7 @@ export class Stage {
   empty(...paragraphs) {
     this.#item = this.#picture = this.#seen = this.#slice = null;
     this.annotate.clear();
+    this.place.setAttribute("aria-busy", "false");
     const lines = paragraphs.map((parts) => make("p", {}, ...parts));
     this.place.replaceChildren(make("div", { className: "note" }, ...lines));
   }
