@@ -140,11 +140,7 @@ def test_the_queue_takes_what_the_gallery_filters_by(pages: Pages, asked: dict[s
     assert {tile[0] for tile in tiles} == wanted
     html = pages.ask("GET", f"/?{urlencode(asked)}")[1].decode()
     query = html.partition('data-query="')[2].partition('"')[0]
-<<<<<<< HEAD
     assert (dict(parse_qsl(unescape(query))), '<a href="./">Clear</a>' in html) == (asked, True)
-=======
-    assert (dict(parse_qsl(unescape(query))), '>Clear</a>' in html) == (asked, True)
->>>>>>> e3df850 (tests: links are relative)
 
 
 def test_counts_are_those_of_the_condition_and_of_the_reader(pages: Pages) -> None:
