@@ -8,7 +8,7 @@ const NOUNS = { series: ["series", "series"], study: ["study", "studies"], patie
 
 const { unit } = document.body.dataset;
 const [one, several] = NOUNS[unit] ?? ["image", "images"];
-const countOf = (count) => `${count.toLocaleString()} ${count === 1 ? one : several}`;
+const countOf = (count, what = "") => `${count.toLocaleString()} ${what}${count === 1 ? one : several}`;
 const isFiltered = document.body.dataset.query !== "";
 const times = [];
 let progress = { labelled: 0, total: 0, mine: 0 };
@@ -49,7 +49,7 @@ export function whatNext() {
     return [[`No more ${several} match the filter of this queue.`], ways];
   }
   const left = progress.total - progress.labelled;
-  const others = `${countOf(left)} without a label: skipped, undecided or assigned to other annotators. `;
+  const others = `${countOf(left, "unlabeled ")} skipped, undecided or assigned to other annotators. `;
   return [
     [`${left ? "Your queue is empty." : "All done."} You labeled ${countOf(progress.mine)}.`],
     [`${left ? others : ""}New images appear automatically.`],
