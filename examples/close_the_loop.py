@@ -1,6 +1,7 @@
 """From DICOM files to a model and back to the person who labels, on files that this script makes.
 
-    python examples/close_the_loop.py --folder loop
+    python examples/close_the_loop.py --folder loop          # or, from a wheel:
+    python -m dicomprep.examples.close_the_loop --folder loop
 
 Radiographs of made-up patients are generated, half of them with a nodule. They are preprocessed; the labels of some
 patients are known (a script plays the radiologist); a small network learns them on the CPU; its predictions for all

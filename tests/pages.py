@@ -64,6 +64,16 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def wait_for_port(port: int, host: str = "127.0.0.1") -> None:
+    """Until a server listens there, or for so long that a connection will say why not."""
+    for _ in range(300):
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.05)
+
+
 @contextmanager
 def serving(place: Place, *options: str, port: int = 0, host: str = "127.0.0.1") -> Iterator[Pages]:
     """The labeling script over a place's database, until the end of the block."""
@@ -76,10 +86,5 @@ def serving(place: Place, *options: str, port: int = 0, host: str = "127.0.0.1")
         pages = Pages(place, port, host)
         token = re.search(r"token=([\w-]+)", line)
         pages.headers = {"token": token[1]} if token else {}
-        for _ in range(300):
-            try:
-                socket.create_connection((host, port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
+        wait_for_port(port, host)
         yield pages

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from dicomprep.version import VERSION
+
 if TYPE_CHECKING:
     from dicomprep.api import Processed, preprocess, process_dicom
     from dicomprep.errors import (
@@ -55,6 +57,8 @@ __all__ = [
     "volume",
     "volumes",
 ]
+
+__version__ = VERSION
 
 _HOMES = {
     "Processed": "api",
