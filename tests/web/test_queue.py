@@ -294,6 +294,7 @@ def test_a_split_may_be_labeled_alone(series_place: Place) -> None:
     with serving(series_place, *OPTIONS, "--split", str(split)) as pages:
         assert set(pages.next("eva", limit=24)) == wanted
         assert pages.get("/progress?annotator=eva")["total"] == len(wanted)
+        pages.post("/leave", "eva")
 
 
 def test_many_classes_and_long_names_are_on_the_page(place: Place) -> None:
