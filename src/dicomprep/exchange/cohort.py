@@ -79,9 +79,9 @@ class Cohort:
         ages: list[Counter[float]] = [Counter(age for age, _ in one if age is not None) for one in people]
         yield CohortRow("Age (years), median (IQR)", tuple(map(_median, ages)))
         sexes = [Counter(_SEXES.get(sex or "", NOT_STATED) for _, sex in one) for one in people]
-        yield from _section("Sex, patients (%)", sexes, totals)
         spacings = [sum((self.spacings[name] for name in names), Counter[float]()) for names in groups]
         yield CohortRow("Pixel spacing (mm), median (IQR)", tuple(map(_median, spacings)))
+        yield from _section("Sex, patients (%)", sexes, totals)
         images = [self._count(names) for names in groups]
         for column, title in (("manufacturer", "Manufacturer"), ("body_part", "Body part"), ("label", "Label")):
             counts = [sum((self.values[column, name] for name in names), Counter[str]()) for names in groups]

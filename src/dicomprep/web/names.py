@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from unicodedata import normalize
 
+from markupsafe import Markup, escape
+
 from dicomprep.errors import LabelError
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "clean_name",
     "clean_note",
     "find_new_classes",
+    "isolated",
 ]
 
 CLASS_KEYS = "123456789acdefhijklmrtvwxy"
@@ -71,6 +74,15 @@ def clean_note(text: str) -> str | None:
     if not all(mark == "\n" or mark in _SPACES or mark.isprintable() for mark in note.translate(_JOINERS)):
         raise LabelError("A note must not contain control characters.")
     return note or None
+
+
+def isolated(name: str) -> Markup:
+    """A name within a line of text: one that is written from right to left turns nothing around it.
+
+    >>> isolated("ada"), isolated("עדה")
+    (Markup('ada'), Markup('<bdi>עדה</bdi>'))
+    """
+    return escape(name) if name.isascii() else Markup("<bdi>{}</bdi>").format(name)
 
 
 def find_new_classes(given: Sequence[str], known: Sequence[str], what: str) -> list[str]:

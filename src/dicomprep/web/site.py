@@ -26,7 +26,7 @@ from dicomprep.web.bodies import Body, read_body
 from dicomprep.web.catalogue_sync import CatalogueUpdater
 from dicomprep.web.guard import ServerAddress
 from dicomprep.web.mounting import make_relative, root_of
-from dicomprep.web.names import clean_name
+from dicomprep.web.names import clean_name, isolated
 from dicomprep.workspace import Workspace
 
 __all__ = ["RESERVED_SECONDS", "LabelSettings", "OutdatedError", "PageContext", "image_not_found", "respond"]
@@ -95,7 +95,7 @@ class PageContext:
         self._templates = Environment(
             loader=PackageLoader("dicomprep.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        self._templates.filters |= {"count": "{:,}".format, "count_of": count_of}
+        self._templates.filters |= {"count": "{:,}".format, "count_of": count_of, "isolated": isolated}
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

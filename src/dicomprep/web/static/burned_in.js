@@ -1,7 +1,7 @@
 // Images with suspected text, one selected: a key releases it or keeps it, and goes on to the next.
 
 import { Outbox } from "./outbox.js";
-import { annotator, countOf, get, say } from "./page.js";
+import { annotator, countOf, get, make, say } from "./page.js";
 import { draw } from "./svg.js";
 
 const outbox = new Outbox(() => {});
@@ -56,7 +56,7 @@ async function decide(act) {
   if (!(await outbox.put("/burned-in/decide", { frame: Number(frame), digest, act }))) return;
   const decision = item.querySelector(".decision");
   decision.dataset.decision = DONE[act];
-  decision.textContent = `${DONE[act]} by ${annotator}`;
+  decision.replaceChildren(`${DONE[act]} by `, make("bdi", {}, annotator));
 }
 
 const actions = {
