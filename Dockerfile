@@ -11,7 +11,7 @@ LABEL org.opencontainers.image.title="dicomprep" \
       org.opencontainers.image.description="Raw DICOM files in; training-ready images, a database and hold-out splits out." \
       org.opencontainers.image.licenses="MIT"
 # LOGNAME: `release` records who reviewed an image, also for a `--user` that the container has no name for
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LOGNAME=dicomprep HOME=/tmp
+ENV PYTHONUNBUFFERED=1 LOGNAME=dicomprep HOME=/tmp
 COPY requirements-run.lock /tmp/
 COPY --from=build /wheels /tmp/wheels
 RUN pip install --no-cache-dir --require-hashes -r /tmp/requirements-run.lock \
