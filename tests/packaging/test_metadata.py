@@ -77,3 +77,14 @@ def test_every_python_that_is_promised_is_tried() -> None:
     for workflow in ("tests", "release"):
         matrix = re.findall(r"^ +python: \[(.+)\]$", read(f".github/workflows/{workflow}.yml"), re.MULTILINE)
         assert [re.findall(r"3\.\d+", line) for line in matrix] == [promised]
+
+
+def test_the_page_on_installing_names_every_extra() -> None:
+    table = read("docs/install.md").partition("## Extras")[2].partition("\n## ")[0]
+    told = {name for cell in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)}
+    assert told == set(PYPROJECT["project"]["optional-dependencies"])
+
+
+def test_the_page_on_installing_counts_the_packages() -> None:
+    count = len({name for name, _ in locked("requirements-run.lock")})
+    assert f"{count} packages" in read("docs/install.md")
