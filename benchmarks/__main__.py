@@ -1,7 +1,7 @@
 """Measure, and write docs/benchmarks.md: python -m benchmarks [PART …]
 
-Parts are seed, floor, others, workers, scale, records, memory, start, profile, loaders, formats and cluster; none
-means all.
+Parts are seed, floor, others, workers, scale, records, memory, start, profile, loaders, formats, crops and cluster;
+none means all.
 What each finds is kept in benchmarks/results.json, from which the page is made; `report` only makes the page.
 """
 

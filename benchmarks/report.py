@@ -11,6 +11,7 @@ from benchmarks import (
     against_floor,
     against_others,
     cluster,
+    crops,
     formats,
     loaders,
     memory,
@@ -40,6 +41,7 @@ PARTS: dict[str, ModuleType] = {
     "profile": profiles,
     "loaders": loaders,
     "formats": formats,
+    "crops": crops,
     "cluster": cluster,
 }
 
