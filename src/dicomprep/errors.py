@@ -9,6 +9,8 @@ DicomprepError
 """
 
 import errno
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import StrEnum
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "LabelError",
     "count_of",
     "disk_fault",
+    "like",
     "place_fault",
 ]
 
@@ -132,6 +135,17 @@ def place_fault(place: object, error: OSError) -> ConfigError | EnvironmentFault
     if remedy is None:
         return disk_fault(f"{place} cannot be written", error)
     return ConfigError(f"{place} cannot be written: {error.strerror or error}. {remedy}")
+
+
+def like(name: str, known: Iterable[str]) -> str:
+    """What a name that is unknown may be a misspelling of, to go behind it.
+
+    >>> like("malignat", ["benign", "malignant"]), like("x", ["benign"])
+    (' (like malignant)', '')
+    """
+    folded = {one.casefold(): one for one in known}
+    near = [folded[one] for one in get_close_matches(name.casefold(), folded)]
+    return f" (like {', '.join(near)})" if near else ""
 
 
 def count_of(count: int, noun: str) -> str:

@@ -92,8 +92,13 @@ def import_(  # noqa: PLR0913
     return int(done.matched.has_no_match)
 
 
+_MISSPELT = "A misspelled one: `dicomprep classes merge NAME --into CLASS`."
+
+
 def _report(done: LabelsImported, unmatched: Path | None) -> Iterator[str]:
     yield from done.changes
+    if done.new_classes:
+        yield f"New classes, behind the others: {', '.join(done.new_classes)}. {_MISSPELT}"
     note = done.matched.table.note
     yield from [note] if note else []
     yield from report_rows(done.matched, unmatched, done.candidates).split("\n")

@@ -14,10 +14,12 @@ classes = Table(
     Column("created_at", String(32), nullable=False),
     Column("place", Id),
     Column("hidden", Integer, nullable=False, server_default=text("0")),
+    Column("number", Id),
 )
 """A class keeps its id, whatever it is called. `place` is that on the pages; those without one come last, by their ids.
 
-Several classes of one label stand in the order of their ids, which nothing changes.
+Several classes of one label stand in the order of their ids, which nothing changes. `number` is their order in targets
+and exports: new classes come behind all others.
 """
 
 class_events = Table(

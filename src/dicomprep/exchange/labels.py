@@ -15,12 +15,13 @@ from dicomprep.database.queries.frames import class_names
 from dicomprep.database.queries.units import count_images, count_units
 from dicomprep.database.writes.exchange import GivenLabel, LabelsAdded, add_labels
 from dicomprep.database.writes.labels import add_classes
-from dicomprep.errors import count_of
+from dicomprep.errors import count_of, like
 from dicomprep.exchange.agreeing import Kept, Rule, Votes, keep_one_each
 from dicomprep.exchange.classes import Spelling, same_classes
 from dicomprep.exchange.kinds import IDENTITIES, Level
 from dicomprep.exchange.label_columns import ANNOTATORS, Said, Uncertain, read_labels, read_one_hot
 from dicomprep.exchange.matching import MatchResult, match_rows
+from dicomprep.exchange.names import MAX_CLASSES, can_be_class
 from dicomprep.exchange.row_report import MAX_SHOWN_ROWS, find_candidates
 from dicomprep.exchange.tables import ReadTable, read_table
 from dicomprep.workspace import Workspace
@@ -64,6 +65,8 @@ class LabelsImported:
     """Images or units of the database that no row of the table names."""
     undecided: int = 0
     """Images whose readers differ, so that they have no label."""
+    new_classes: tuple[str, ...] = ()
+    """Classes that came beside those that there were, each with the one that it may be a misspelling of."""
 
 
 def import_labels(
@@ -90,7 +93,7 @@ def import_labels(
     with workspace.writing() as store, store.transaction() as connection:
         if options.consensus is not None:
             set_consensus(connection, options.consensus)
-        add_classes(connection, said.classes if len(kept.votes) else ())
+        new = _add_new_classes(connection, said, _given(said, matched, votes, kept))
         given = _given(said, matched, votes, kept)
         added = add_labels(connection, given, level=matched.level, adjudicated=options.adjudicated, same=same_classes)
         undecided = count_undecided(connection)
@@ -104,7 +107,24 @@ def import_labels(
         candidates,
         left_out,
         undecided,
+        new,
     )
+
+
+def _add_new_classes(connection: Connection, said: Said, given: Iterator[GivenLabel]) -> tuple[str, ...]:
+    """Number the classes that come: in the order of their columns, else of the alphabet.
+
+    Returns those that come beside others, with what they nearly are called.
+    """
+    listed = classes.class_names(connection)
+    labels = {one.label for one in given}
+    named = said.classes if labels else ()
+    used = sorted({name for label in labels for name in classes.classes_of(label)})
+    new = [name for name in dict.fromkeys([*named, *used]) if name not in listed and can_be_class(name)]
+    if len(listed) + len(new) > MAX_CLASSES:  # numbers, or texts
+        new = [name for name in named if name not in listed]
+    add_classes(connection, new)
+    return tuple(f"{name}{like(name, listed)}" for name in new if listed)
 
 
 def _match(

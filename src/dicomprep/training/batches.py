@@ -11,7 +11,7 @@ from dicomprep.extras import load_extra
 from dicomprep.training.drawings import Annotations
 from dicomprep.training.records import Record, UnitRecord, image_of, name_of
 
-__all__ = ["Batch", "Sample", "collate", "make_batch", "require_one_kind"]
+__all__ = ["AnnotatedBatch", "Batch", "Sample", "collate", "make_batch", "require_one_kind"]
 
 Sample = tuple[Any, ...]
 """(array or arrays, target, record), and with `annotations` what is drawn on the image."""
@@ -25,13 +25,11 @@ class Batch(NamedTuple):
     targets: Any
     """(n,) int64, or float32 where labels are mapped to such; (n, classes) float32 of a data set with `multi`."""
     records: tuple[Record | UnitRecord, ...]
-    annotations: tuple[Annotations, ...] = ()
-    """Of each image, where the data set gives them; padding moves none."""
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(rows, columns) of each image, without padding, as the database has them."""
-        return tuple((one.height, one.width) for one in map(image_of, self.records))
+        return _shapes(self.records)
 
     @property
     def mask(self) -> Any:  # noqa: ANN401
@@ -39,29 +37,74 @@ class Batch(NamedTuple):
 
         A tensor of torch where `images` is one. Of images that a transform has scaled it says nothing.
         """
-        shapes = np.array(self.shapes).reshape(-1, 2, *[1] * (self.images.ndim - 1))
-        rows, columns = map(np.arange, self.images.shape[-2:])
-        inside = (rows[:, None] < shapes[:, 0]) & (columns < shapes[:, 1])
-        is_array = isinstance(self.images, np.ndarray)
-        return inside if is_array else load_extra("torch", extra="torch", purpose="Batch.mask").from_numpy(inside)
+        return _mask(self.images, self.records)
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """A batch of torch tensors: `collate_fn` for a DataLoader over a Dataset without a transform.
+class AnnotatedBatch(NamedTuple):
+    """A `Batch` of a data set with `annotations`."""
 
-    Images of different sizes are padded to the largest of the batch, as `Batch` says.
+    images: Any
+    targets: Any
+    records: tuple[Record | UnitRecord, ...]
+    annotations: tuple[Annotations, ...]
+    """Of each image; padding moves none."""
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """As those of a `Batch`."""
+        return _shapes(self.records)
+
+    @property
+    def mask(self) -> Any:  # noqa: ANN401
+        """As that of a `Batch`."""
+        return _mask(self.images, self.records)
+
+
+def _shapes(records: Sequence[Record | UnitRecord]) -> tuple[tuple[int, int], ...]:
+    return tuple((one.height, one.width) for one in map(image_of, records))
+
+
+def _mask(images: Any, records: Sequence[Record | UnitRecord]) -> Any:  # noqa: ANN401
+    shapes = np.array(_shapes(records)).reshape(-1, 2, *[1] * (images.ndim - 1))
+    rows, columns = map(np.arange, images.shape[-2:])
+    inside = (rows[:, None] < shapes[:, 0]) & (columns < shapes[:, 1])
+    is_array = isinstance(images, np.ndarray)
+    return inside if is_array else load_extra("torch", extra="torch", purpose="Batch.mask").from_numpy(inside)
+
+
+def collate(samples: Sequence[Sample]) -> Batch | AnnotatedBatch:
+    """A batch of torch tensors: `collate_fn` for a DataLoader over a Dataset.
+
+    Images of different sizes are padded to the largest of the batch, as `Batch` says. What a transform gave may be
+    tensors, (channels, rows, columns) or (rows, columns), or arrays of floats, whose channels are last: their values
+    stay as they are.
     """
     torch = load_extra("torch", extra="torch", purpose="collate")
-    batch = make_batch(samples)
-    return Batch(torch.from_numpy(batch.images), torch.from_numpy(batch.targets), batch.records, batch.annotations)
+    batch = make_batch([(_as_array(sample[0]), *sample[1:]) for sample in samples])
+    return batch._replace(images=torch.from_numpy(batch.images), targets=torch.from_numpy(batch.targets))
 
 
-def make_batch(samples: Sequence[Sample]) -> Batch:
+def _as_array(image: Any) -> NDArray[Any]:  # noqa: ANN401
+    """An image with its channels last. ConfigError for what is neither an array nor a tensor."""
+    if isinstance(image, np.ndarray):
+        return image
+    if not (hasattr(image, "detach") and hasattr(image, "ndim")):
+        raise ConfigError(
+            f"A transform gives {type(image).__name__}, and collate takes arrays and tensors: end it with "
+            "torchvision.transforms.v2.ToImage() or numpy.asarray."
+        )
+    array: NDArray[Any] = image.detach().cpu().numpy()
+    return array if array.ndim == 2 else np.moveaxis(array, -3, -1)
+
+
+def make_batch(samples: Sequence[Sample]) -> Batch | AnnotatedBatch:
     """A batch of arrays; ConfigError where gray and color are mixed."""
     require_one_kind(samples)
     targets = [sample[1] for sample in samples]
     numbers = np.array(targets, np.int64 if all(isinstance(target, int) for target in targets) else np.float32)
-    return Batch(_stack(samples), numbers, tuple(s[2] for s in samples), tuple(s[3] for s in samples if s[3:]))
+    batch = Batch(_stack(samples), numbers, tuple(sample[2] for sample in samples))
+    drawn = tuple(sample[3] for sample in samples if sample[3:])
+    return AnnotatedBatch(*batch, drawn) if drawn else batch
 
 
 def _stack(samples: Sequence[Sample]) -> NDArray[np.float32]:
@@ -73,7 +116,9 @@ def _stack(samples: Sequence[Sample]) -> NDArray[np.float32]:
     stacked = (np.zeros if is_padded else np.empty)((len(samples), *shape), np.float32)
     for place, array in zip(stacked, arrays, strict=True):
         rows, columns = array.shape[-2:]
-        np.multiply(array, np.float32(1 / np.iinfo(array.dtype).max), out=place[..., :rows, :columns])
+        whole = array.dtype.kind in "iu"  # floats have their scale already
+        scale = np.float32(1 / np.iinfo(array.dtype).max if whole else 1)
+        np.multiply(array, scale, out=place[..., :rows, :columns], casting="unsafe")
     return stacked
 
 

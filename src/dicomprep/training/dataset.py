@@ -13,7 +13,7 @@ from dicomprep.database.queries.frames import KEYS, Choice
 from dicomprep.database.queries.selection import Selection, read_selection
 from dicomprep.database.queries.versions import LostImage, describe_lost, lost_images
 from dicomprep.errors import ConfigError
-from dicomprep.training.batches import Batch, Sample, make_batch, require_one_kind
+from dicomprep.training.batches import AnnotatedBatch, Batch, Sample, make_batch, require_one_kind
 from dicomprep.training.drawings import Drawings, read_drawings
 from dicomprep.training.reading import read_thumbnail, with_channels
 from dicomprep.training.records import NO_FOLD, Record, UnitRecord
@@ -107,10 +107,11 @@ class Dataset:
         """Images of the version that are no longer given: the key, the reason and, if it has one, the file name."""
         if self.lost:
             warnings.warn(f"{describe_lost(self.lost)} (Dataset.lost)", stacklevel=2)
+        wanted.require_known(read.units.known, read.selection.order)
         self._units = arrange(read.units.subset(wanted.choose(read.units.label)), self._order, neighbours, slices)
         self._neighbours, self._slices, self._images = neighbours, slices, workspace.images
         self.transform, self.channels, self.multi, self.unit = transform, channels, multi, unit
-        self.classes: tuple[str, ...] = wanted.classes(self._units.known)
+        self.classes: tuple[str, ...] = wanted.classes(self._units.known, read.selection.order, padded=version is None)
         """The names of the labels; a target is an index into them, unless labels were mapped."""
         self.targets: NDArray[Any] = wanted.targets(self._units.label, self.classes)
         """The target of every image or unit."""
@@ -157,7 +158,7 @@ class Dataset:
         """Where the image of one frame lies."""
         return self._images.where(self.record(index).thumbnail_path)
 
-    def batch(self, indices: Sequence[int]) -> Batch:
+    def batch(self, indices: Sequence[int]) -> Batch | AnnotatedBatch:
         """Some frames as arrays, ready for a network; ConfigError where gray and color are mixed.
 
         Images of different sizes are padded to the largest of them, as `Batch` says.

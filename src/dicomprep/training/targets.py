@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomprep.database.queries.classes import classes_of, in_class_order
 from dicomprep.database.queries.columns import Coded
 from dicomprep.database.queries.units import UNCERTAIN_MARK
-from dicomprep.errors import ConfigError
+from dicomprep.errors import ConfigError, like
 
 __all__ = ["UNLABELED", "Labels", "Wanted"]
 
@@ -17,6 +19,9 @@ UNLABELED = -1
 """The target of what has no label, or of a class that is uncertain."""
 
 Labels = str | Sequence[str] | Mapping[str, float] | None
+MAX_SHOWN = 20
+"""Labels that an error lists."""
+
 _WORDS = ("any", "number", "text")
 
 
@@ -45,20 +50,26 @@ class Wanted:
         """Whether only what has a label is taken, whichever it is."""
         return self.labels is not None if self.multi else isinstance(self.labels, str)
 
+    def require_known(self, labels: Iterable[str], listed: Sequence[str]) -> None:
+        """ConfigError where a label is named that nothing has and no list: it would choose nothing without a word."""
+        known = {name: None for label in labels for name in (label, *classes_of(label))} | dict.fromkeys(listed)
+        unknown = [f"{name}{like(name, known)}" for name in self.names if name not in known]
+        if unknown:
+            there = ", ".join(list(known)[:MAX_SHOWN]) or "none yet"
+            raise ConfigError(f"labels: nothing is labeled {', '.join(unknown)}. There are: {there}.")
+
     def choose(self, label: Coded) -> NDArray[np.int64]:
         """The rows that are taken. Returns (n,) int64; `label` has a code for each row, (rows,)."""
         taken = np.array([self._takes(value) for value in label.values], bool)
         return np.flatnonzero(taken[label.codes]) if len(taken) else np.zeros(0, np.int64)
 
-    def classes(self, labels: Iterable[str]) -> tuple[str, ...]:
-        """The classes, in the order of their targets, of the labels that occur."""
+    def classes(self, labels: Iterable[str], numbered: Sequence[str], *, padded: bool) -> tuple[str, ...]:
+        """The classes, in the order of their targets, of the labels that occur; `in_class_order` says the rest."""
         if self.names or self.labels in ("number", "text"):
             return self.names
         if not self.multi:
             return tuple(labels)
-        return tuple(
-            sorted({name.removesuffix(UNCERTAIN_MARK) for label in labels for name in label.split(",") if name})
-        )
+        return in_class_order(chain.from_iterable(map(classes_of, labels)), numbered, padded=padded)
 
     def targets(self, label: Coded, classes: Sequence[str]) -> NDArray[Any]:
         """The target of every row. Returns (n,), or (n, classes) with `multi`; `label` has a code for each, (n,)."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from dicomprep.database.queries.classes import in_class_order
 from dicomprep.database.queries.columns import Coded, CodedBuilder
 from dicomprep.database.queries.selection import Selection
 from dicomprep.database.queries.units import decided_units, patient_heads
@@ -74,12 +75,13 @@ def label_units(
             known.update(dict.fromkeys(selection.classes))
         else:
             decided = frozen_units(connection, frozen, level) if frozen else decided_units(connection, level)
-            known.update(dict.fromkeys(sorted(decided.values())))
+            known.update(dict.fromkeys(in_class_order(decided.values(), selection.order, padded=frozen is None)))
             given = [decided.get(key) for key in selection.coded(f"{level}_key").take(rows[starts[:-1]])]
         label = [mine if mine is not None else wider for mine, wider in zip(label, given, strict=True)]
     builder = CodedBuilder()
     builder.add(label)
-    return Units(rows, starts, builder.build(), tuple(known if len(levels) == 1 else sorted(known)))
+    several = in_class_order(known, selection.order, padded=frozen is None)
+    return Units(rows, starts, builder.build(), tuple(known) if len(levels) == 1 else several)
 
 
 def _keys(connection: Connection, selection: Selection, unit: str) -> NDArray[np.int64]:

@@ -1,12 +1,12 @@
 """Names of classes and annotators: what they may be, and which class has which key."""
 
-import re
 from collections.abc import Sequence
 from unicodedata import normalize
 
 from markupsafe import Markup, escape
 
 from dicomprep.errors import LabelError
+from dicomprep.exchange.names import JOINERS, MAX_CLASSES, can_be_class, clean_name
 
 __all__ = [
     "CLASS_KEYS",
@@ -22,29 +22,12 @@ __all__ = [
 CLASS_KEYS = "123456789acdefhijklmrtvwxy"
 """One key for each of the first classes; the letters that are missing do something else."""
 
-MAX_CLASSES = 200
-"""Classes of a data set; bounds the page."""
-
-MAX_NAME_CHARACTERS = 60
-"""Characters of an annotator or a class; bounds what pages store."""
-
-_JOINERS = dict.fromkeys((0x200C, 0x200D), "x")
-"""Persian and Indian scripts and many emoji need them to be written at all."""
-
 MAX_NOTE_CHARACTERS = 1000
 """Characters of a note beside a label; bounds what pages store."""
 
 _SPACES = "\t\xa0\u2009\u202f\u3000"
 
 FIRST_CLASSES = ("normal", "abnormal")
-
-
-def clean_name(name: str, what: str) -> str:
-    """A class's or a person's name as it may be kept, one however it was composed; LabelError where it may not."""
-    name = normalize("NFC", name).strip()
-    if not name or len(name) > MAX_NAME_CHARACTERS or not name.translate(_JOINERS).isprintable() or "," in name:
-        raise LabelError(f"{what} must have 1 to {MAX_NAME_CHARACTERS} characters, without commas or line breaks.")
-    return name
 
 
 def check_new_name(name: str, target: str, known: Sequence[str]) -> str:
@@ -55,23 +38,12 @@ def check_new_name(name: str, target: str, known: Sequence[str]) -> str:
     return cleaned
 
 
-def can_be_class(label: str) -> bool:
-    """Whether a label that was imported is a class to choose on the pages: no text, and no measured value."""
-    try:
-        return clean_name(label, "") == label and not _DECIMAL.fullmatch(label)
-    except LabelError:
-        return False
-
-
-_DECIMAL = re.compile(r"[+-]?\d+[.]\d+")
-
-
 def clean_note(text: str) -> str | None:
     """What somebody writes beside a label; None for nothing. LabelError where it is too long, or not text."""
     note = normalize("NFC", text).replace("\r\n", "\n").strip()
     if len(note) > MAX_NOTE_CHARACTERS:
         raise LabelError(f"A note must have at most {MAX_NOTE_CHARACTERS:,} characters.")
-    if not all(mark == "\n" or mark in _SPACES or mark.isprintable() for mark in note.translate(_JOINERS)):
+    if not all(mark == "\n" or mark in _SPACES or mark.isprintable() for mark in note.translate(JOINERS)):
         raise LabelError("A note must not contain control characters.")
     return note or None
 

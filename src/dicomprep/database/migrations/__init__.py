@@ -39,6 +39,7 @@ from dicomprep.database.migrations import (
     m0028_annotations,
     m0029_unsure,
     m0030_classes,
+    m0031_class_numbers,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -74,5 +75,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0028_annotations.upgrade,
     m0029_unsure.upgrade,
     m0030_classes.upgrade,
+    m0031_class_numbers.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -1,6 +1,6 @@
 """The classes of a data set: which there are, in which order, and what became of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -16,9 +16,11 @@ __all__ = [
     "class_names",
     "classes_of",
     "former_names",
+    "in_class_order",
     "labeled_classes",
     "list_classes",
     "newest_class_events",
+    "numbered_classes",
     "shown_classes",
 ]
 
@@ -45,6 +47,28 @@ class ClassEvent:
 def class_names(connection: Connection) -> list[str]:
     """All classes, in the order in which they were added: that of several classes in one label."""
     return list(connection.execute(select(classes.c.name).order_by(classes.c.id)).scalars())
+
+
+def numbered_classes(connection: Connection) -> tuple[str, ...]:
+    """All classes in the order of their numbers in targets and exports, which only grows at its end."""
+    return tuple(connection.execute(select(classes.c.name).order_by(classes.c.number, classes.c.id)).scalars())
+
+
+def in_class_order(names: Iterable[str], numbered: Sequence[str], *, padded: bool = True) -> tuple[str, ...]:
+    """The classes of targets: `names` in the order of `numbered`, those that have no number last.
+
+    With `padded` unused classes before the last used one are among them, so that no number changes when they come.
+    Where labels have several classes, or are uncertain, each text is a class by itself, in alphabetical order.
+
+    >>> in_class_order(["c", "a"], ["b", "c", "a", "d"]), in_class_order(["c", "a,c"], ["c", "a"])
+    (('b', 'c', 'a'), ('a,c', 'c'))
+    """
+    used = set(names)
+    if any([name] != list(classes_of(name)) for name in used):
+        return tuple(sorted(used))
+    last = max((place for place, name in enumerate(numbered, 1) if name in used), default=0)
+    first = [name for name in numbered[:last] if padded or name in used]
+    return (*first, *sorted(used.difference(first)))
 
 
 def list_classes(connection: Connection) -> list[ListedClass]:

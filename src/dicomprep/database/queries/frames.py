@@ -26,13 +26,14 @@ from dicomprep.database.bulk import scan
 from dicomprep.database.conditions import parse_condition
 from dicomprep.database.consensus import decided_label
 from dicomprep.database.page_schema import current_labels
+from dicomprep.database.queries.classes import in_class_order, numbered_classes
 from dicomprep.database.queries.failures import is_failure, is_without_images
 from dicomprep.database.queries.kinds import ALL, of_kinds, require_kinds
 from dicomprep.database.queries.releases import may_leave, shown_as, shown_frames
 from dicomprep.database.queries.series_list import in_series
 from dicomprep.database.queries.versions import find_version, locate
 from dicomprep.database.schema import all_images, files, frames, groups, images, labels, runs
-from dicomprep.errors import ConfigError
+from dicomprep.errors import ConfigError, like
 from dicomprep.models import Status
 from dicomprep.privacy.allow_list import Tags
 
@@ -137,7 +138,7 @@ class Choice:
     def __post_init__(self) -> None:
         for split in self.split:
             if split not in SPLIT_NAMES:
-                raise ConfigError(f"--split {split}: choose from {', '.join(SPLIT_NAMES)}.")
+                raise ConfigError(f"--split {split}{like(split, SPLIT_NAMES)}: choose from {', '.join(SPLIT_NAMES)}.")
         require_kinds(self.kind)
         if self.where is not None:
             self.condition()
@@ -191,10 +192,10 @@ def select_frames(connection: Connection, columns: Sequence[str], choice: Choice
 
 
 def class_names(connection: Connection) -> list[str]:
-    """The labels that frames have now, in alphabetical order, whatever their split."""
+    """The labels that frames have now, whatever their split, in the order of their classes (`in_class_order`)."""
     labeled = all_images.c.id.in_(select(current_labels.c.frame_id))
     statement = select(all_images.c.label).where(labeled, all_images.c.label.is_not(None)).distinct()
-    return sorted(connection.execute(statement).scalars())
+    return list(in_class_order(connection.execute(statement).scalars(), numbered_classes(connection)))
 
 
 def image_options(connection: Connection) -> list[dict[str, Any]]:

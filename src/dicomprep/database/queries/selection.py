@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from dicomprep.database.queries.classes import numbered_classes
 from dicomprep.database.queries.columns import (
     Coded,
     CodedBuilder,
@@ -43,6 +44,8 @@ class Selection:
     classes: tuple[str, ...]
     """The labels that occur in the whole database, or in the version, whichever frames are selected."""
     columns: dict[str, Column]
+    order: tuple[str, ...]
+    """All classes in the order of their numbers."""
     length: int
 
     def __len__(self) -> int:
@@ -67,7 +70,7 @@ def read_selection(connection: Connection, columns: Sequence[str], choice: Choic
     built = {name: builder.build() for name, builder in zip(columns, builders, strict=True)}
     version = None if choice.version is None else find_version(connection, choice.version)
     classes = tuple(class_names(connection)) if version is None else version.classes
-    return Selection(classes, built, length)
+    return Selection(classes, built, numbered_classes(connection), length)
 
 
 def _fill(builders: Sequence[ColumnBuilder], lists: Iterable[Sequence[Sequence[Any]]]) -> int:

@@ -117,7 +117,8 @@ def _note(connection: Connection, change: Change, name: str, target: str | None,
 def _follow(connection: Connection, change: Change, name: str, target: str, annotator: str) -> Followed:
     """Give every label its text of today, by what the log says that each becomes."""
     event_id = _note(connection, change, name, target, annotator)
-    order = {one: place for place, one in enumerate(class_names(connection))}
+    listed = class_names(connection) if change is Change.MERGE else []  # a renamed one stays where it stands
+    order = {one: place for place, one in enumerate(listed)}
     found = {label for log in _LOGS for label in _having(connection, log, name)}
     rows = [{"event_id": event_id, "before": one, "after": _with(one, name, target, order)} for one in sorted(found)]
     if rows:

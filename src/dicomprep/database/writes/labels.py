@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, or_, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, or_, select, update
 
 from dicomprep.database.annotation_schema import annotation_events
 from dicomprep.database.bulk import insert
@@ -188,7 +188,9 @@ def enter_annotator(connection: Connection, name: str) -> None:
 def add_classes(connection: Connection, names: Sequence[str]) -> None:
     """Append classes to the list, except those that it has."""
     known = set(connection.execute(select(classes.c.name)).scalars())
-    rows: list[dict[str, Any]] = [{"name": name, "created_at": now()} for name in names if name not in known]
+    new = [name for name in dict.fromkeys(names) if name not in known]
+    first = int(connection.execute(select(func.coalesce(func.max(classes.c.number), -1))).scalar_one()) + 1
+    rows = [{"name": name, "created_at": now(), "number": number} for number, name in enumerate(new, first)]
     if rows:
         connection.execute(classes.insert(), rows)
 
