@@ -140,7 +140,8 @@ def preprocess(
     """Process all DICOM files in `dicom_dir`; the same as `dicomprep preprocess`, without its printing.
 
     `dicom_dir` is a folder, an archive, an address such as `s3://bucket/prefix`, or a list of them.
-    Options are those of the command line: `output_dir`, `db`, `workers`, `size`, `window`, `timeout` and so on.
+    Options are those of the command line: `output_dir`, `db`, `workers`, `size`, `window`, `timeout` and so on. A data
+    set that exists goes on with the options of images and splits that it was made with, until others are given.
     Raises ConfigError for wrong ones and EnvironmentFault where disk or database fail. Bad files do not raise:
     they are counted in the result and recorded in the database. For example::
 
@@ -150,10 +151,17 @@ def preprocess(
     config = Config.of(dicom_dir, **options)
     if config.where.is_local:
         preload()
+    from dicomprep.pipeline.changed_options import recorded_options
+    from dicomprep.pipeline.places import require_places
     from dicomprep.pipeline.run import run
     from dicomprep.workspace import Workspace
 
-    return run(Workspace.create(db, output_dir), config)
+    workspace = Workspace.create(db, output_dir)
+    if not workspace.address.is_file or workspace.address.path.exists():
+        require_places(config.dicom_dir)
+        with workspace.reading() as connection:
+            config = Config.of(dicom_dir, **{**recorded_options(connection, dicom_dir), **options})
+    return run(workspace, config)
 
 
 def process_dicom(path: DicomSource, **options: Unpack[DrawOptions]) -> list[Processed]:

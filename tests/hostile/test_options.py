@@ -33,7 +33,7 @@ def test_options_of_images_are_taken_and_their_file_is_named_once(place: Place) 
     (place.base / "dicomprep.toml").write_text("size = 32\ndb = 'mine.db'\n")
     done = cli(place.base, "preprocess", "in", *HERE, "--fit", "stretch")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Options from in/dicomprep.toml: size\n") == 1
+    assert done.stderr.count("Options from in/dicomprep.toml: size\n") == 1
     assert (place.base / "mine.db").is_file()
 
 

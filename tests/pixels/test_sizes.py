@@ -184,16 +184,16 @@ def test_other_sizes_are_said_and_made_again(tmp_path: Path) -> None:
     make_dicom(place.source / "a/x.dcm", PixelSpacing=[1, 1])
     given = ("preprocess", "in", "--output-dir", "out", "--db", place.db, "--workers", "1")
     (place.source / "dicomprep.toml").write_text('size = "96x40"\nspacing = 2.0\n')
-    assert "processed again" not in cli(tmp_path, *given).stderr
+    assert "rendered again" not in cli(tmp_path, *given).stderr
     assert place.rows("SELECT height, width FROM images") == [(96, 40)]
     make_dicom(place.source / "a/y.dcm", PixelSpacing=[2, 1])
     said = cli(tmp_path, *given, "--size", "native")
     assert "Sizes     32 to 64 rows, 24 columns" in said.stdout
-    assert "with --size native instead of --size 96x40. To keep" in said.stdout + said.stderr
+    assert "size 96x40 → native: 1 image of 1 file is rendered again" in said.stderr
     (place.source / "dicomprep.toml").unlink()
-    said = cli(tmp_path, *given)
-    assert "with --size 224 no --spacing instead of --size native --spacing 2.0." in said.stdout + said.stderr
-    assert "processed again" not in cli(tmp_path, *given).stdout
+    said = cli(tmp_path, *given, "--size", "224", "--spacing", "none")
+    assert "size native → 224, spacing 2.0 → none: 2 images of 2 files are rendered again" in said.stderr
+    assert "rendered again" not in cli(tmp_path, *given).stderr
     shown = cli(tmp_path, "inspect", "in/a/x.dcm", "--spacing", "2", "--size", "96x40").stdout
     assert "64×48 to 32×24 (area averaging); 2 mm per pixel" in shown
     assert "at row 32, column 8 of 96×40" in shown

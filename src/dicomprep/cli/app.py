@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -119,19 +119,45 @@ def _read_defaults(_app: App, commands: tuple[str, ...], arguments: ArgumentColl
     """Options that were not given come from a file: `defaults` says which."""
     by_name = {name: argument for argument in arguments for name in argument.names if name.startswith("--")}
     _refuse_empty_paths(by_name)
+    given = [name for name, argument in by_name.items() if argument.tokens]
     data = by_name.get("--dicom-dir")
-    folders = [Path(token.value) for token in data.tokens if not is_url(token.value)] if data else []
+    places = [token.value for token in data.tokens] if data else []
+    folders = [Path(place) for place in places if not is_url(place)]
     for folder in folders:
         _take_from_data(folder, by_name)
-    for source, key, values in default_options(commands, folders):
+    _take_from_own(default_options(commands, folders), by_name)
+    if {"--db", "--size", "--output-dir"} <= by_name.keys():
+        _go_on(by_name, given, places)
+
+
+def _go_on(by_name: Mapping[str, Argument], given: Collection[str], places: Sequence[str]) -> None:
+    """Make more of a data set that exists as it was made so far."""
+    from dicomprep.database.address import DatabaseAddress
+
+    tokens = by_name["--db"].tokens
+    address = DatabaseAddress.parse(tokens[-1].value if tokens else DEFAULT_DB)
+    if address.is_file and not address.path.exists():
+        return
+    from dicomprep.cli.remembering import go_on
+
+    go_on(address.text, by_name, given=given, places=places)
+
+
+def _take_from_own(options: Iterable[tuple[str, str, list[str]]], by_name: Mapping[str, Argument]) -> None:
+    """Use the options of the user's own file, and name that file."""
+    taken: dict[str, list[str]] = {}
+    for source, key, values in options:
         argument = by_name.get(f"--{key.replace('_', '-')}")
         if argument is None and is_shared(key):
             continue
         if argument is None:
             raise ConfigError(f"{source}: unknown option {key}.")
         if not argument.tokens:
+            taken.setdefault(source, []).append(key)
             for value in values:
                 argument.append(Token(keyword=f"--{key}", value=value, source=source))
+    for source, keys in taken.items():
+        print(f"Options from {readable_path(source)}: {', '.join(keys)}", file=sys.stderr)
 
 
 def _refuse_empty_paths(by_name: Mapping[str, Argument]) -> None:
@@ -153,7 +179,7 @@ def _take_from_data(folder: Path, by_name: Mapping[str, Argument]) -> None:
     for key in taken:
         by_name[f"--{key}"].append(Token(keyword=f"--{key}", value=options[key][0], source=str(path)))
     if taken:
-        print(f"Options from {readable_path(str(path))}: {', '.join(taken)}")
+        print(f"Options from {readable_path(str(path))}: {', '.join(taken)}", file=sys.stderr)
 
 
 def _join_values(arguments: Iterable[str]) -> list[str]:

@@ -34,6 +34,7 @@ def preprocess(  # noqa: PLR0913
     follow_links: Flag = False,
     prune: Flag = False,
     refetch: Flag = False,
+    rerender: Flag = False,
     watch: float | None = None,
     test: Flag = False,
 ) -> int:
@@ -57,6 +58,9 @@ def preprocess(  # noqa: PLR0913
     refetch
         Fetch again the instances of a DICOMweb server that are recorded already: it may have corrected them under the
         same UIDs. Only those that differ are processed.
+    rerender
+        Render images again where dicomprep.toml has other options than the data set was made with. Without this, a
+        data set keeps its options until others are given on the command line.
     watch
         Search again every so many seconds for what has arrived, until interrupted.
     test

@@ -1,4 +1,4 @@
-"""Options of a run that differ from those the data set was made with: reported before its images are regenerated."""
+"""The options that a data set was made with: a run goes on with them, and says what others would redo."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,71 +7,95 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from dicomprep.config import Config, ImageOptions
+from dicomprep.config import Config, ImageOptions, Places
 from dicomprep.database.queries.options import newest_options
 from dicomprep.database.queries.roots import count_headers_due, count_made_otherwise
+from dicomprep.database.queries.runs import last_options
 from dicomprep.errors import ConfigError, count_of
+from dicomprep.pipeline.places import find_places
 from dicomprep.storage.roots import Part
 
-__all__ = ["explain_changes"]
+__all__ = ["REMEMBERED", "SHAPING", "explain_changes", "preview_changes", "recorded_options"]
 
-IMAGE_OPTIONS = (*(field.name for field in fields(ImageOptions)), "tag")
+SHAPING = (*(option.name for option in fields(ImageOptions)), "tag")
 """Options that images and their records depend on, as the fingerprint has them."""
 
 SPLIT_OPTIONS = ("split", "test_unidentified", "stratify", "test_where")
 """Options that the splits of new patients depend on; the unit, the seed and the folds cannot change."""
 
+REMEMBERED = (*SHAPING, "split", "test_unidentified", "group_by")
+"""Options of a data set that hold until others are given; further ones are in its table `meta`."""
+
+
+def recorded_options(connection: Connection, dicom_dir: Places) -> dict[str, Any]:
+    """What the data set was made with, by the newest run of these places, else of any; empty before the first run."""
+    parts = find_places(connection, Config.of(dicom_dir)).parts if dicom_dir else ()
+    recorded = _recorded(connection, parts)
+    return {name: recorded[name] for name in REMEMBERED if name in recorded}
+
+
+def preview_changes(connection: Connection, config: Config) -> str:
+    """What a run with these options would render again, in one sentence; empty where that is nothing."""
+    parts = find_places(connection, config).parts
+    changes = _changes(_recorded(connection, parts), _flat(asdict(config)), SHAPING)
+    inputs, images = _count(connection, config, parts)
+    return f"{changes}: {_counts(inputs, images)} would be rendered again" if inputs and changes else ""
+
 
 def explain_changes(connection: Connection, config: Config, parts: Sequence[Part]) -> Iterator[str]:
     """How many recorded files in these parts are processed again, and why; whether splits are drawn otherwise."""
-    before, now = _recorded(connection), _flat(asdict(config))
-    count = sum(count_made_otherwise(connection, part, config.fingerprint()) for part in parts)
-    if count:
-        yield f"{count_of(count, 'recorded file')} to be processed again{_why(before, now)}"
+    before, now = _recorded(connection, parts), _flat(asdict(config))
+    inputs, images = _count(connection, config, parts)
+    changes = _changes(before, now, SHAPING)
+    if inputs and before and changes:
+        yield f"{changes}: {_counts(inputs, images)} {'is' if images == 1 else 'are'} rendered again."
+    elif inputs:
+        why = ": this version of dicomprep renders or records some of them differently" if before else ""
+        yield f"{count_of(inputs, 'recorded file')} to be processed again{why}."
     headers = sum(count_headers_due(connection, part, config.fingerprint()) for part in parts)
     if headers:
         known = count_of(headers, "recorded file")
         yield f"This version records more of headers: those of {known} are read again, images stay as they are."
-    new = {name: now[name] for name in SPLIT_OPTIONS if before.get(name, now[name]) != now[name]}
-    if new:
-        was = _describe({name: before[name] for name in new})
-        yield f"New patients are split with {_describe(new)}; recorded ones keep their splits, drawn with {was}."
+    drawn = _changes(before, now, SPLIT_OPTIONS)
+    if before and drawn:
+        yield f"{drawn}: only new patients are split so; recorded ones keep their splits."
 
 
-def _describe(options: Mapping[str, Any]) -> str:
-    """Options as a person gives them.
+def _count(connection: Connection, config: Config, parts: Sequence[Part]) -> tuple[int, int]:
+    counts = [count_made_otherwise(connection, part, config.fingerprint()) for part in parts]
+    return sum(inputs for inputs, _ in counts), sum(images for _, images in counts)
 
-    >>> _describe({"size": 64, "fit": "pad", "tag": ["KVP"], "test_unidentified": False})
-    '--size 64 --fit pad --tag KVP --test-unidentified=false'
+
+def _counts(inputs: int, images: int) -> str:
+    return f"{count_of(images, 'image')} of {count_of(inputs, 'file')}"
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Options that differ, as a person reads them.
+
+    >>> _changes({"size": "512", "tag": []}, {"size": "224", "tag": ["KVP", "EchoTime"]}, ["size", "tag"])
+    'size 512 → 224, tag none → KVP+EchoTime'
     """
-    words: list[str] = []
-    for name, value in options.items():
-        option = f"--{name.replace('_', '-')}"
-        if value in ([], None):
-            words.append(f"no {option}")
-        elif isinstance(value, bool):
-            words.append(option if value else f"{option}=false")
-        else:
-            words += [f"{option} {one}" for one in (value if isinstance(value, list) else [value])]
-    return " ".join(words)
+    pairs = ((name, before.get(name), now[name]) for name in names)
+    changed = (f"{name.replace('_', '-')} {_shown(was)} → {_shown(new)}" for name, was, new in pairs if was != new)
+    return ", ".join(changed)
 
 
-def _why(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    changed = [name for name in IMAGE_OPTIONS if before.get(name) != now[name]]
-    if not changed:
-        return ": this version of dicomprep renders or records some of them differently."
-    new = _describe({name: now[name] for name in changed})
-    was = _describe({name: before[name] for name in changed if name in before}) if before else ""
-    if not was:
-        return f", with {new}."
-    return f", with {new} instead of {was}. To keep the images as they are, give {was}, or set it in dicomprep.toml."
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value in (None, []):
+        return "none"
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _recorded(connection: Connection) -> dict[str, Any]:
-    """The options of the newest run, checked; nothing where there is none, or they are damaged."""
-    known = (*IMAGE_OPTIONS, *SPLIT_OPTIONS)
+def _recorded(connection: Connection, parts: Sequence[Part]) -> dict[str, Any]:
+    """The options of the newest run of these parts, else of any, checked; empty without one, or if damaged."""
+    of_parts = (last_options(connection, part.root) for part in parts)
+    text = next(filter(None, of_parts), None) or newest_options(connection)
+    known = (*SHAPING, *SPLIT_OPTIONS, "group_by")
     try:
-        recorded = _flat(json.loads(newest_options(connection) or ""))
+        recorded = _flat(json.loads(text or ""))
         return _flat(asdict(Config.of(".", **{name: recorded[name] for name in known if name in recorded})))
     except (ConfigError, ValueError, TypeError, AttributeError, RecursionError):
         return {}

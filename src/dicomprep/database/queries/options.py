@@ -7,13 +7,15 @@ from sqlalchemy import Connection, or_, select
 from dicomprep.database.schema import runs
 from dicomprep.splits import Splits
 
-__all__ = ["last_splits", "newest_options"]
+__all__ = ["WORKED", "last_splits", "newest_options"]
+
+WORKED = or_(runs.c.processed > 0, runs.c.interrupted == 0)
+"""Whether a run was not given up before it processed anything."""
 
 
 def newest_options(connection: Connection) -> str | None:
     """The options, as JSON, of the newest run that was not given up before it processed anything; None without one."""
-    worked = or_(runs.c.processed > 0, runs.c.interrupted == 0)
-    return connection.execute(select(runs.c.options).where(worked).order_by(runs.c.id.desc()).limit(1)).scalar()
+    return connection.execute(select(runs.c.options).where(WORKED).order_by(runs.c.id.desc()).limit(1)).scalar()
 
 
 def last_splits(connection: Connection) -> Splits:

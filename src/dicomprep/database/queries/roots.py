@@ -51,14 +51,15 @@ def count_headers_due(connection: Connection, part: Part, fingerprint: str) -> i
     return int(connection.execute(select(func.count()).select_from(files).where(due)).scalar_one())
 
 
-def count_made_otherwise(connection: Connection, part: Part, fingerprint: str) -> int:
-    """How many inputs in a part were recorded under another fingerprint.
+def count_made_otherwise(connection: Connection, part: Part, fingerprint: str) -> tuple[int, int]:
+    """How many inputs in a part were recorded under another fingerprint, and how many images they have.
 
     Quick where the first one was not; "" is what is due to be done again in any case.
     """
     recorded = lie_in(part) & (files.c.fingerprint != "")
     first = connection.execute(select(files.c.fingerprint).where(recorded).limit(1)).scalar()
     if first in (None, fingerprint):
-        return 0
-    others = select(func.count()).select_from(files).where(recorded, files.c.fingerprint != fingerprint)
-    return int(connection.execute(others).scalar_one())
+        return 0, 0
+    counted = select(func.count(), func.coalesce(func.sum(files.c.frames), 0)).select_from(files)
+    inputs, images = connection.execute(counted.where(recorded, files.c.fingerprint != fingerprint)).one()
+    return int(inputs), int(images)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from dicomprep.database.queries.options import WORKED
 from dicomprep.database.schema import runs
 
 __all__ = [
@@ -47,8 +48,8 @@ def last_runs(connection: Connection, limit: int) -> list[Run]:
 
 
 def last_options(connection: Connection, root: str) -> str | None:
-    """The options, as JSON, of the newest run of a root, a part of it, or a folder around it."""
-    newest = connection.execute(select(runs.c.id, runs.c.root).order_by(runs.c.id.desc()))
+    """The options, as JSON, of the newest run of a root, a part of it, or a folder around it that did not give up."""
+    newest = connection.execute(select(runs.c.id, runs.c.root).where(WORKED).order_by(runs.c.id.desc()))
     overlapping = (run_id for run_id, roots in newest if any(_overlap(root, one) for one in roots.split("\n")))
     run_id = next(overlapping, None)
     return connection.execute(select(runs.c.options).where(runs.c.id == run_id)).scalar()
