@@ -16,7 +16,9 @@ from dicomprep.database.schema import files, frames, groups, labels
 
 __all__ = ["SPLIT", "STATES", "Filter", "conditions_of", "plain_conditions"]
 
-SPLIT: ColumnElement[str] = select(groups.c.split).where(groups.c.id == catalogue.c.group_id).scalar_subquery()
+SPLIT: ColumnElement[str] = (
+    select(groups.c.split).where(groups.c.id == catalogue.c.group_id).correlate(catalogue).scalar_subquery()
+)
 STATES = ("labelled", "unlabelled", "disputed", "unsure", "skipped", "mine")
 _OF_LABELED = ("labelled", "disputed", "unsure", "skipped", "mine")
 _OF_READERS = ("skipped", "mine")
@@ -102,8 +104,9 @@ def conditions_of(connection: Connection, wanted: Filter) -> Sequence[ColumnElem
     """All of a filter, each as a condition on a row of the catalogue."""
     conditions = list(plain_conditions(connection, wanted))
     if wanted.risk:
-        risky = exists().where(frames.c.id == catalogue.c.frame_id, of_gravest("burned_in") == wanted.risk)
-        conditions.append(risky)
+        here = frames.c.id == catalogue.c.frame_id
+        risky = select(_ONE).select_from(frames).where(here, of_gravest("burned_in") == wanted.risk)
+        conditions.append(exists(risky.correlate(catalogue)))
     if wanted.prediction:
         here = prediction_summary.c.frame_id == catalogue.c.frame_id
         of_model = (prediction_summary.c.model == wanted.model) & (prediction_summary.c.label == wanted.prediction)
