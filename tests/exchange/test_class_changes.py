@@ -85,6 +85,25 @@ def test_merged_classes_are_one_and_readers_of_one_mind(any_place: Place, tmp_pa
     assert changed == {"große Masse": "Masse", "große Masse,Zyste": "Masse,Zyste"}
 
 
+def test_a_table_with_former_names_is_of_the_classes_of_today(place: Place, tmp_path: Path) -> None:
+    with place.workspace.writing() as store, store.transaction() as writer:
+        rename_class(writer, "Zyste", "cyst", annotator="A")
+        merge_class(writer, "große Masse", "Masse", annotator="A")
+    rows = ["filename,Masse,große Masse,Zyste,annotator", "s/a,0,1,1,E", "s/b,1,1,0,E"]
+    (tmp_path / "l.csv").write_text("\n".join(rows) + "\n")
+    done = import_labels(place.workspace, tmp_path / "l.csv", options=ImportOptions())
+    assert "The class Zyste is called cyst now." in done.matched.notes
+    given = place.rows("SELECT label FROM labels WHERE annotator = 'E' ORDER BY label")
+    assert given == ["Masse", "cyst,Masse"]  # in the order in which they came onto the list
+    (tmp_path / "p.csv").write_text("filename,model,Masse,große Masse,Zyste\ns/b,n,0.3,0.6,0.1\n")
+    scored = import_predictions(place.workspace, tmp_path / "p.csv", model=None)
+    assert "The class große Masse is called Masse now." in scored.matched.notes
+    given = place.rows("SELECT label, score FROM predictions WHERE model = 'n' ORDER BY label")
+    assert given == [("Masse", 0.6), ("cyst", 0.1)]
+    with place.workspace.reading() as reader:
+        assert not {"Zyste", "große Masse"} & {*class_names(reader)}
+
+
 def test_what_is_uncertain_stays_so_unless_it_is_certain_as_well(place: Place, tmp_path: Path) -> None:
     rows = ["filename,Masse,große Masse,annotator", "s/a,1,-1,C", "s/b,0,-1,C"]
     imported(place, tmp_path, rows)

@@ -83,11 +83,14 @@ def import_labels(
     said = read_labels(table, options.label, uncertain=options.uncertain, multi=options.rule.multi)
     with workspace.reading() as connection:
         said, matched = _match(connection, workspace, said, options)
+        former = classes.former_names(connection)
+        renamed = classes.describe_former(former, {*filter(None, said.values), *said.classes})
+        said = replace(said, classes=tuple(dict.fromkeys(former.get(name, name) for name in said.classes)))
         known = dict.fromkeys([*classes.class_names(connection), *said.classes])
         spelling = Spelling(list(known), class_names(connection))
         candidates = find_candidates(connection, workspace, matched)
         left_out = _count_left_out(connection, matched)
-    said = said.mapped(spelling.of)
+    said = said.mapped(lambda text: spelling.of(classes.name_today(text, former)))
     votes = _votes(said, matched, options.annotator)
     kept = keep_one_each(said, votes, options.rule, what=matched.level)
     with workspace.writing() as store, store.transaction() as connection:
@@ -102,7 +105,7 @@ def import_labels(
         added.recorded,
         added.unchanged + kept.repeated,
         empty,
-        replace(matched, notes=(*said.notes, *matched.notes, *([kept.note] if kept.note else []))),
+        replace(matched, notes=(*said.notes, *renamed, *matched.notes, *([kept.note] if kept.note else []))),
         tuple(_changes(table, added)),
         candidates,
         left_out,

@@ -1,8 +1,8 @@
 """Import and export of predictions, per image or aggregated per series, study or patient."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -59,9 +59,13 @@ def import_predictions(workspace: Workspace, file: Path, *, model: str | None) -
     with workspace.reading() as connection:
         matched = match_frames(connection, workspace, table)
         spelling = Spelling(classes.class_names(connection), class_names(connection))
+        former = classes.former_names(connection)
     models = _models(table, model)
     given, left_out = read_scores(table)
-    rows = _agreeing(table, matched, models, given, spelling)
+    agreeing = _agreeing(table, matched, models, given, spelling)
+    rows = _named_today(agreeing, former)
+    notes = classes.describe_former(former, {label for _, _, label in agreeing})
+    matched = replace(matched, notes=(*notes, *matched.notes))
     if rows:
         with workspace.writing() as store, store.transaction() as connection:
             for name in sorted({key[0] for key in rows}):
@@ -134,6 +138,17 @@ def _models(table: ReadTable, model: str | None) -> list[str]:
         said = ", ".join(several[:5])
         raise ConfigError(f"{table.path}: scores of several models ({said}). Omit --model to keep them separate.")
     return [model] * len(table)
+
+
+def _named_today(
+    rows: Mapping[tuple[str, int, str], tuple[float, int]], former: Mapping[str, str]
+) -> dict[tuple[str, int, str], tuple[float, int]]:
+    """Under the names that classes have now; of classes that were merged the greatest score."""
+    named: dict[tuple[str, int, str], tuple[float, int]] = {}
+    for (model, frame_id, label), said in rows.items():
+        key = (model, frame_id, former.get(label, label))
+        named[key] = max(said, named.get(key, said))
+    return named
 
 
 def _agreeing(

@@ -1,6 +1,6 @@
 """The classes of a data set: which there are, in which order, and what became of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -15,10 +15,12 @@ __all__ = [
     "ListedClass",
     "class_names",
     "classes_of",
+    "describe_former",
     "former_names",
     "in_class_order",
     "labeled_classes",
     "list_classes",
+    "name_today",
     "newest_class_events",
     "numbered_classes",
     "shown_classes",
@@ -105,6 +107,23 @@ def former_names(connection: Connection) -> dict[str, str]:
         former = {before: target if now == name else now for before, now in former.items()} | {name: target}
     there = set(class_names(connection))
     return {before: now for before, now in former.items() if before not in there and now in there}
+
+
+def name_today(label: str, former: Mapping[str, str]) -> str:
+    """A label with the names that its classes have now: each once, and for certain if it is so under any of them.
+
+    >>> name_today("mass,nodule (uncertain)", {"nodule": "mass"}), name_today("cyst", {"cyst": "Zyste"})
+    ('mass', 'Zyste')
+    """
+    named = [part.partition(UNCERTAIN_MARK) for part in label.split(",")]
+    parts = dict.fromkeys(former.get(name, name) + mark + rest for name, mark, rest in named)
+    return ",".join(part for part in parts if (sure := part.removesuffix(UNCERTAIN_MARK)) == part or sure not in parts)
+
+
+def describe_former(former: Mapping[str, str], given: Collection[str]) -> list[str]:
+    """A sentence for each former name that labels have, or columns."""
+    used = {name for label in given for name in classes_of(label)}
+    return [f"The class {name} is called {former[name]} now." for name in sorted(used & former.keys())]
 
 
 def newest_class_events(connection: Connection, *, limit: int) -> Sequence[ClassEvent]:

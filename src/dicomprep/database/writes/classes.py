@@ -14,7 +14,7 @@ from dicomprep.database.annotation_schema import annotation_events
 from dicomprep.database.class_schema import class_changes, class_events, classes
 from dicomprep.database.consensus import decided_label
 from dicomprep.database.page_schema import catalogue, current_labels, models, prediction_summary
-from dicomprep.database.queries.classes import class_names, classes_of, labeled_classes, list_classes
+from dicomprep.database.queries.classes import class_names, classes_of, labeled_classes, list_classes, name_today
 from dicomprep.database.queries.units import UNCERTAIN_MARK
 from dicomprep.database.schema import labels, predictions
 from dicomprep.database.unit_schema import unit_labels
@@ -141,13 +141,9 @@ def _having(connection: Connection, log: Table, name: str) -> list[str]:
 
 
 def _with(label: str, name: str, target: str, order: dict[str, int]) -> str:
-    """A label with another class in place of one: each class once, and for certain if it was so under either name."""
-    spelled = {name: target, name + UNCERTAIN_MARK: target + UNCERTAIN_MARK}
-    parts = list(dict.fromkeys(spelled.get(part, part) for part in label.split(",")))
-    kept = [
-        part for part in parts if part.removesuffix(UNCERTAIN_MARK) == part or part[: -len(UNCERTAIN_MARK)] not in parts
-    ]
-    return ",".join(sorted(kept, key=lambda part: order.get(part.removesuffix(UNCERTAIN_MARK), len(order))))
+    """A label with another class in place of one; several in their order."""
+    parts = name_today(label, {name: target}).split(",")
+    return ",".join(sorted(parts, key=lambda part: order.get(part.removesuffix(UNCERTAIN_MARK), len(order))))
 
 
 def _rewrite(connection: Connection, table: Table, event_id: int) -> int:
