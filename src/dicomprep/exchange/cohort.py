@@ -38,6 +38,8 @@ class CohortRow:
     name: str
     cells: tuple[str, ...] = ()
     """By split, then of all."""
+    is_part: bool = False
+    """Of what the heading above says."""
 
 
 @dataclass(slots=True)
@@ -101,7 +103,7 @@ def _section(title: str, counts: Sequence[Counter[str]], totals: Sequence[int]) 
     for name, together in [*((name, (name,)) for name in shown), (f"{len(others):,} others", tuple(others))]:
         if together:
             sums = (sum(one[each] for each in together) for one in counts)
-            yield CohortRow(name, tuple(map(_share, sums, totals)))
+            yield CohortRow(name, tuple(map(_share, sums, totals)), is_part=True)
 
 
 def _share(count: int, total: int) -> str:
@@ -146,6 +148,6 @@ def cohort_in_markdown(cohort: Cohort, escape: Callable[[object], str]) -> str:
     lines = [f"| | {' | '.join(names)} |", f"| --- |{' ---: |' * len(names)}"]
     for row in cohort.rows():
         cells = row.cells or ("",) * len(names)
-        name = escape(row.name) if row.cells else f"**{escape(row.name)}**"
+        name = f"– {escape(row.name)}" if row.is_part else escape(row.name) if row.cells else f"**{escape(row.name)}**"
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
