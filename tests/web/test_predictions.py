@@ -86,6 +86,15 @@ def test_one_row_for_each_class_says_the_same(place: Place, model: str) -> None:
     assert place.rows(read, "long") == place.rows(read, model)
 
 
+def test_of_independent_classes_the_least_sure_one_counts(place: Place) -> None:
+    shown = sorted(name for name, split in split_of(place).items() if split != "test")[:3]
+    pairs = [(0.97, 0.97), (0.5, 0.03), (0.97, 0.3)]
+    rows = [{"filename": name, "a": a, "b": b} for name, (a, b) in zip(shown, pairs, strict=True)]
+    assert imported(place, *rows, model="independent")[0] == 0
+    read = "SELECT margin FROM predicted JOIN frames ON frames.id = frame_id WHERE model = ? ORDER BY filename"
+    assert place.rows(read, "independent") == pytest.approx([0.94, 0, 0.4])
+
+
 def test_an_image_can_be_named_by_its_id(place: Place) -> None:
     ids = place.rows("SELECT id FROM images ORDER BY id")
     assert imported(place, *({"id": number, "a": 0.9} for number in ids), model="ids")[0] == 0

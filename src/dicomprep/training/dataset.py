@@ -13,6 +13,7 @@ from dicomprep.database.queries.frames import KEYS, Choice
 from dicomprep.database.queries.selection import Selection, read_selection
 from dicomprep.database.queries.versions import LostImage, describe_lost, lost_images
 from dicomprep.errors import ConfigError
+from dicomprep.training.augmenting import taking_arrays
 from dicomprep.training.batches import AnnotatedBatch, Batch, Sample, make_batch, require_one_kind
 from dicomprep.training.drawings import Drawings, read_drawings
 from dicomprep.training.reading import read_thumbnail, with_channels
@@ -204,7 +205,7 @@ class Dataset:
     def _arrays(self, number: int) -> Any:  # noqa: ANN401
         """The array of an image, those of a unit, or that of a bag."""
         rows = self._units.of(number).tolist()
-        transform = self.transform or (lambda array: array)
+        transform = taking_arrays(self.transform) if self.transform else (lambda array: array)
         if self._slices is not None:
             read = {row: self._array(row) for row in set(rows)}
             return transform(stack_slices([read[row] for row in rows], self.record(number).filename))

@@ -1,5 +1,8 @@
 """Balanced sampling of frames, by patient or by class."""
 
+import math
+import os
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +16,9 @@ __all__ = ["BalancedSampler", "class_weights", "positive_weights"]
 class BalancedSampler:
     """Indices drawn with replacement, each group as likely as any other: a `sampler` for torch's DataLoader.
 
-    Every iteration is another epoch: the draws differ, and are the same in every process with the same seed.
+    Every iteration is another epoch: the draws differ, and are the same in every process with the same seed. Where
+    several processes train together (torch.distributed, or `RANK` and `WORLD_SIZE` as torchrun sets them), each gets
+    its share of the draws, as many as the others.
     """
 
     def __init__(
@@ -37,19 +42,33 @@ class BalancedSampler:
             raise ConfigError("No frames to sample from: none has a patient, or a label, to balance by.")
 
     def __len__(self) -> int:
-        """Draws of one epoch."""
-        return self._length
+        """Draws of one epoch, in this process."""
+        return math.ceil(self._length / _world()[1])
 
     def __iter__(self) -> Iterator[int]:
         random = np.random.default_rng((self._seed, self._epoch))
         self._epoch += 1
-        group = random.integers(self._counts.size, size=self._length)
-        member = (random.random(self._length) * self._counts[group]).astype(np.int64)
-        return iter(self._indices[self._starts[group] + member].tolist())
+        rank, processes = _world()
+        length = len(self) * processes
+        group = random.integers(self._counts.size, size=length)
+        member = (random.random(length) * self._counts[group]).astype(np.int64)
+        return iter(self._indices[self._starts[group] + member][rank::processes].tolist())
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be that of `epoch`, as after a restart."""
         self._epoch = epoch
+
+
+def _world() -> tuple[int, int]:
+    """Which of how many processes that train together this one is; torch is asked where it is loaded."""
+    distributed = getattr(sys.modules.get("torch"), "distributed", None)
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    try:
+        rank, processes = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    except (KeyError, ValueError):
+        return 0, 1
+    return (rank, processes) if 0 <= rank < processes else (0, 1)
 
 
 def class_weights(targets: NDArray[np.integer], classes: int) -> NDArray[np.float32]:

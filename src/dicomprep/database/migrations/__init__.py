@@ -40,6 +40,7 @@ from dicomprep.database.migrations import (
     m0029_unsure,
     m0030_classes,
     m0031_class_numbers,
+    m0032_margins,
 )
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION"]
@@ -76,5 +77,6 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m0029_unsure.upgrade,
     m0030_classes.upgrade,
     m0031_class_numbers.upgrade,
+    m0032_margins.upgrade,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

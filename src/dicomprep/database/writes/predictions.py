@@ -48,17 +48,24 @@ _FIND = {"sqlite": "instr", "postgresql": "strpos"}
 _SUMMARIZE = text("""
 INSERT INTO predicted (model, frame_id, label, score, margin, votes, disagrees)
 SELECT ranked.model, ranked.frame_id, ranked.label, ranked.score,
-    CASE WHEN ranked.next IS NULL THEN abs(2 * ranked.score - 1) ELSE ranked.score - ranked.next END, 0, 0
+    CASE WHEN ranked.next IS NULL OR :independent = 1 THEN ranked.least ELSE ranked.score - ranked.next END, 0, 0
 FROM (
     SELECT model, frame_id, label, score,
         row_number() OVER (PARTITION BY frame_id ORDER BY score DESC, label) AS place,
-        lead(score) OVER (PARTITION BY frame_id ORDER BY score DESC, label) AS next
+        lead(score) OVER (PARTITION BY frame_id ORDER BY score DESC, label) AS next,
+        min(abs(2 * score - 1)) OVER (PARTITION BY frame_id) AS least
     FROM predictions WHERE model = :model
 ) AS ranked
 JOIN frames ON frames.id = ranked.frame_id JOIN files ON files.id = frames.file_id
 JOIN groups ON groups.id = files.group_id
 WHERE ranked.place = 1 AND groups.split <> 'test'
 """)
+_INDEPENDENT = text("""
+SELECT count(*) FROM (
+    SELECT 1 AS one FROM predictions WHERE model = :model GROUP BY frame_id HAVING abs(sum(score) - 1) > 0.02 LIMIT 1
+) AS found
+""")
+"""1 where the scores of some image do not add up to 1: its classes do not exclude each other."""
 _COMPARE = f"""
 UPDATE predicted SET
     votes = (SELECT count(*) FROM standing WHERE standing.frame_id = predicted.frame_id),
@@ -81,10 +88,12 @@ def add_scores(connection: Connection, model: str, scores: Sequence[Score]) -> N
 
 
 def summarize(connection: Connection) -> None:
-    """Make one row an image of each model's scores, for the pages: the best class and how far it is ahead.
+    """Make one row an image of each model's scores, for the pages: the best class and how sure the model is.
 
     Only of models whose scores have changed since. Of a single score the other class is taken to be as unlikely as
-    that leaves it. The images of the test split get no row: nobody who labels is shown what a model says of them.
+    that leaves it. Of classes that exclude each other it counts how far the best one is ahead; of independent ones, of
+    which an image may have several, how far the least sure one is from 0.5. The images of the test split get no row:
+    nobody who labels is shown what a model says of them.
     """
     newest, count = func.max(predictions.c.created_at), func.count()
     scored = connection.execute(select(predictions.c.model, newest, count).group_by(predictions.c.model))
@@ -93,7 +102,8 @@ def summarize(connection: Connection) -> None:
     compare = text(_COMPARE.format(find=_FIND[connection.dialect.name], which="model = :model"))
     for model, scored_at, scores in sorted(state - known):
         connection.execute(delete(prediction_summary).where(prediction_summary.c.model == model))
-        connection.execute(_SUMMARIZE, {"model": model})
+        independent = connection.execute(_INDEPENDENT, {"model": model}).scalar_one()
+        connection.execute(_SUMMARIZE, {"model": model, "independent": independent})
         connection.execute(compare, {"model": model})
         summarized = ModelRow(name=model, scored_at=scored_at, scores=scores)
         insert(connection, models, [summarized], key=("name",), replace=True)
