@@ -255,6 +255,12 @@ def test_what_comes_next_can_be_typed_as_it_stands(mixed: DefaultPlace, monkeypa
     """A database that is not the usual one is named; from a wheel, which has no scripts, the command is."""
     monkeypatch.chdir(mixed.base)
     given = ["preprocess", "samp_ds", *map(str, SMALL), "--output-dir", "other", "--db", "a b.db"]
+    interpreter = Path(sys.executable)
+    monkeypatch.setenv("PATH", "/usr/bin")
+    said = cli(mixed.base, *given).stdout
+    assert said.endswith(f"or:  {interpreter} -m dicomprep label --db 'a b.db'\n")
+    assert f"again: {interpreter} -m dicomprep retry --db 'a b.db'\n" in said
+    monkeypatch.setenv("PATH", str(interpreter.parent))
     assert "again: dicomprep retry --db 'a b.db'\n" in cli(mixed.base, *given).stdout
     code = "from dicomprep.cli import run; run.IN_CHECKOUT = False"
     code += f"; from dicomprep.cli.app import main; main({given})"

@@ -165,7 +165,7 @@ def test_the_summary_counts_images_without_the_window_asked_for(
         window="explanation=normal",
     )
     assert (result.without_window, result.without_preset) == (2, 0)
-    print_summary(result, label="", given="")
+    print_summary(result, label="", program="dicomprep", given="")
     assert "2 images without the window asked for: the file's first one is used" in " ".join(
         capsys.readouterr().out.split()
     )

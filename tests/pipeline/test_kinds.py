@@ -71,7 +71,7 @@ def test_every_kind_has_its_place(place: Place) -> None:
 
     shown = io.StringIO()
     with redirect_stdout(shown):
-        print_summary(result, label="", given="")
+        print_summary(result, label="", program="dicomprep", given="")
     assert "4 images set apart by kind (not in `images`): 1 dose, 1 localizer, 1 map, 1 mask" in shown.getvalue()
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import TaskID, TextColumn
 from rich.text import Text
 
-from dicomprep.cli.bar import make_bar
+from dicomprep.cli.bar import LogLines, make_bar
 from dicomprep.errors import ErrorCode, count_of
 from dicomprep.models import Outcome, Status
 from dicomprep.pipeline.result import ProgressListener, Result
@@ -37,7 +37,7 @@ HEADER_CODES = (ErrorCode.NOT_DICOM, ErrorCode.CORRUPT_HEADER, ErrorCode.UNREADA
 
 
 class ConsoleListener(ProgressListener):
-    """Prints a run as it goes: bad files on standard error and, on a terminal, a progress bar below them."""
+    """Prints a run as it goes: bad files on standard error and a progress bar below them; without a terminal, lines."""
 
     def __init__(self, count: int | None = None) -> None:
         """`count` recorded files are retried; None: whole folders are searched."""
@@ -47,7 +47,9 @@ class ConsoleListener(ProgressListener):
         self._progress = make_bar(self._console, TextColumn("{task.fields[rate]}"))
         self._task: TaskID | None = None
         self._lines = 0
-        self._total: int | None = None
+        self._total = count
+        self._log = LogLines()
+        self._counting = False
         self._leaving = threading.Event()
 
     def on_start(self, result: Result, workers: int) -> None:
@@ -55,7 +57,7 @@ class ConsoleListener(ProgressListener):
         self._result = result
         self._say_what(result)
         print(f"Processing with {workers} worker{'s' * (workers > 1)}...", flush=True)
-        self._start_bar(result, count_ahead=not self._progress.disable)
+        self._start_bar(result)
 
     def _say_what(self, result: Result) -> None:
         folder = _shown_folders(result)
@@ -64,11 +66,16 @@ class ConsoleListener(ProgressListener):
         else:
             print(f"Retrying {count_of(self._count, 'failed file')} in {folder}...\n")
 
-    def _start_bar(self, result: Result, *, count_ahead: bool) -> None:
-        self._total = self._count
+    def _start_bar(self, result: Result) -> None:
         self._task = self._progress.add_task("Files", total=self._count, rate="")
         self._progress.start()
-        if self._count is None and count_ahead:
+        if not self._progress.disable:
+            self._begin_to_count(result)
+
+    def _begin_to_count(self, result: Result) -> None:
+        """Find out in the background how many files there are, where that is not known."""
+        if self._total is None and not self._counting:
+            self._counting = True
             threading.Thread(target=self._count_ahead, args=(result.folders,), daemon=True).start()
 
     def on_warning(self, sentence: str) -> None:
@@ -76,8 +83,13 @@ class ConsoleListener(ProgressListener):
         print(f"Warning: {printable(sentence)}", file=sys.stderr, flush=True)
 
     def on_progress(self, result: Result) -> None:
-        """Move the bar."""
-        if self._task is None or self._progress.disable:
+        """Move the bar, or write a line; a run that is over before the first one counts no files for it."""
+        if self._task is None:
+            return
+        if self._progress.disable:
+            if self._log.is_due():
+                self._print(self._log.describe(result, self._total))
+                self._begin_to_count(result)
             return
         elapsed = self._progress.tasks[0].elapsed or 0
         rate = f"{result.frames / elapsed:,.0f} images/s" if elapsed > 1 else ""

@@ -2,6 +2,8 @@
 
 import gc
 import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,14 +53,27 @@ def run_and_report(
         print_nothing_found(result)
         return result.exit_code
     given = "" if workspace.address.text == DEFAULT_DB else f" {_option('--db', result.db)}"
-    label = f"python {_label_script()}" if IN_CHECKOUT else "dicomprep label"
-    print_summary(result, label=label + given, given=given)
+    label, program = [f"{_program()} label{given}"], _program()
+    if IN_CHECKOUT:
+        label = [f"python {_label_script()}{given}", *([] if _is_ours("python") else label)]
+    print_summary(result, label="\n".join(label), program=program, given=given)
     return result.exit_code
 
 
 def _option(name: str, value: str) -> str:
     """An option as a shell takes it."""
     return shlex.join([f"{name}={value}"]) if value.startswith("-") else shlex.join([name, value])
+
+
+def _program() -> str:
+    """The program as a shell finds it: by its name, else by this interpreter."""
+    return "dicomprep" if _is_ours("dicomprep") else f"{shlex.quote(sys.executable)} -m dicomprep"
+
+
+def _is_ours(command: str) -> bool:
+    """Whether a shell would find what lies beside this interpreter under that name."""
+    found = shutil.which(command)
+    return found is not None and Path(found).parent == Path(sys.executable).parent
 
 
 def _label_script() -> str:

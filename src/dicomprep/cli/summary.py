@@ -26,10 +26,11 @@ _STATUS_WORDS = {
 }
 
 
-def print_summary(result: Result, *, label: str, given: str) -> None:
+def print_summary(result: Result, *, label: str, program: str, given: str) -> None:
     """The summary: times, what became of the files, the splits, and where everything lies.
 
-    `label` is the command that comes next; `given` are the options that commands need to find the database.
+    `label` are commands that come next, one a line; `program` is how this one is called, `given` the options that
+    commands need to find the database.
     """
     discover, processing, insert = result.timers
     print(f"    {processing!r}\n\nUpdating database....\n  {insert!r}\n  Total in database: {result.total_frames}\n")
@@ -39,13 +40,14 @@ def print_summary(result: Result, *, label: str, given: str) -> None:
     print(RULE)
     for name, text in _facts(result):
         print("\n".join(wrap_line(f"  {name:<9} {text}", indent=12)))
+    if result.failed or result.unchanged_codes:
+        shown = printable(given)
+        print(f"  Failed    {program} status --failures{shown}\n            again: {program} retry{shown}")
     if result.interrupted:
         return
     print(f"\nPreprocessing complete. {result.total_frames:,} frames ready for labeling.")
-    print(f"Run: {printable(label)}")
-    if result.failed or result.unchanged_codes:
-        shown = printable(given)
-        print(f"Failed files: dicomprep status --failures{shown}; again: dicomprep retry{shown}")
+    for word, command in zip(("Run:", "or: "), label.split("\n"), strict=False):
+        print(f"{word} {printable(command)}")
 
 
 def print_nothing_found(result: Result) -> None:
