@@ -16,6 +16,7 @@ from dicomprep.errors import ConfigError
 from dicomprep.training.augmenting import taking_arrays
 from dicomprep.training.batches import AnnotatedBatch, Batch, Sample, make_batch, require_one_kind
 from dicomprep.training.drawings import Drawings, read_drawings
+from dicomprep.training.normalizing import MEASURED_IMAGES, Normalization, Normalize, measure, read_normalize
 from dicomprep.training.reading import read_thumbnail, with_channels
 from dicomprep.training.records import NO_FOLD, Record, UnitRecord
 from dicomprep.training.sampling import BalancedSampler, class_weights, positive_weights
@@ -64,6 +65,9 @@ class Dataset:
     With `annotations` a sample has a fourth element: `Annotations`, what is drawn on the image in pixels of its
     thumbnail. A `transform` gets the array alone: it must not move pixels, or they are moved afterwards.
 
+    `normalize` makes values float32, after `transform`: "imagenet", (mean, std) of values from 0 to 1, or "dataset": as
+    images of train that `where`, `kind` and `series` choose have them, whatever `split` is.
+
     The database is read once, here; nothing stays open. The object can be pickled, and is safe in worker processes.
     Raises ConfigError where there is no such database or an option is wrong; reading a missing image, EnvironmentFault.
     """
@@ -86,6 +90,7 @@ class Dataset:
         neighbours: int = 0,
         slices: int | None = None,
         annotations: bool = False,
+        normalize: Normalize = None,
     ) -> None:
         if annotations and unit != IMAGE:
             raise ConfigError(f'annotations=True, unit="{unit}": drawings are of images.')
@@ -112,6 +117,7 @@ class Dataset:
         self._units = arrange(read.units.subset(wanted.choose(read.units.label)), self._order, neighbours, slices)
         self._neighbours, self._slices, self._images = neighbours, slices, workspace.images
         self.transform, self.channels, self.multi, self.unit = transform, channels, multi, unit
+        self.normalization = _normalization(workspace, normalize, where, kind, series)
         self.classes: tuple[str, ...] = wanted.classes(self._units.known, read.selection.order, padded=version is None)
         """The names of the labels; a target is an index into them, unless labels were mapped."""
         self.targets: NDArray[Any] = wanted.targets(self._units.label, self.classes)
@@ -205,12 +211,15 @@ class Dataset:
     def _arrays(self, number: int) -> Any:  # noqa: ANN401
         """The array of an image, those of a unit, or that of a bag."""
         rows = self._units.of(number).tolist()
-        transform = taking_arrays(self.transform) if self.transform else (lambda array: array)
         if self._slices is not None:
             read = {row: self._array(row) for row in set(rows)}
-            return transform(stack_slices([read[row] for row in rows], self.record(number).filename))
-        arrays = [transform(self._array(row)) for row in rows]
+            return self._transformed(stack_slices([read[row] for row in rows], self.record(number).filename))
+        arrays = [self._transformed(self._array(row)) for row in rows]
         return arrays[0] if self.unit == IMAGE else arrays
+
+    def _transformed(self, array: NDArray[Any]) -> Any:  # noqa: ANN401
+        done = array if self.transform is None else taking_arrays(self.transform)(array)
+        return done if self.normalization is None else self.normalization(done)
 
     def _array(self, row: int) -> NDArray[Any]:
         if self._order is None or not self._neighbours:
@@ -229,6 +238,21 @@ class Dataset:
 
     def _class_numbers(self) -> NDArray[np.int64]:
         return Wanted(self.classes, multi=False).targets(self._units.label, self.classes)
+
+
+def _normalization(
+    workspace: Workspace,
+    normalize: Normalize,
+    where: str | None,
+    kind: str | Sequence[str],
+    series: str | Sequence[str],
+) -> Normalization | None:
+    """What `normalize` asks for, "dataset" by images of train that are evenly spaced."""
+    if normalize != "dataset":
+        return read_normalize(normalize)
+    train = Dataset(workspace, split="train", where=where, kind=kind, series=series)
+    places = np.unique(np.linspace(0, len(train) - 1, min(MEASURED_IMAGES, len(train))).astype(int))
+    return measure(train[place][0] for place in places.tolist())
 
 
 def _read_drawings(workspace: Workspace, version: str | None) -> Drawings:
