@@ -10,6 +10,7 @@ from dicomprep.database.queries.classes import numbered_classes
 from dicomprep.database.writes.store import Store
 from dicomprep.exchange.labels import LabelsImported, import_labels
 from dicomprep.exchange.options import ExportOptions
+from dicomprep.exchange.predictions import import_predictions
 from dicomprep.exchange.pseudonyms import Pseudonyms
 from dicomprep.exchange.rows import read_rows
 from tests.running import Place, make_files, set_labels
@@ -61,6 +62,13 @@ def test_classes_keep_the_numbers_that_they_had_before_they_had_any(place: Place
         assert numbered_classes(connection) == ("artifact", "clear", "nodule", "unused")
     store.close()
     assert dicomprep.Dataset(place.db).classes == ("artifact", "clear", "nodule")
+
+
+def test_scores_of_a_misspelled_class_are_named(place: Place) -> None:
+    table = place.base / "scores.csv"
+    table.write_text("filename,nodul,clear,epoch\nin/g0,0.9,0.1,3\nin/g1,0.2,0.8,3\n")
+    done = import_predictions(place.workspace, table, model="m")
+    assert (done.unknown, done.left_out) == (("nodul (like nodule)",), ("epoch",))
 
 
 def test_a_misspelled_label_is_named(place: Place) -> None:

@@ -42,6 +42,8 @@ def import_(file: Path, *, db: Db = DEFAULT_DB, model: str = "", unmatched: Path
     lines = [f"Imported {', '.join(done.models)} predictions for {count_of(done.images, 'image')}."]
     if done.left_out:
         lines.append(f"Columns skipped, not classes: {', '.join(done.left_out)}.")
+    if done.unknown:
+        lines.append(f"Scores of classes that no label has: {', '.join(done.unknown)}.")
     lines += [done.matched.table.note] if done.matched.table.note else []
     for line in (*lines, *report_rows(done.matched, unmatched).split("\n")):
         print(printable(line))

@@ -12,7 +12,7 @@ from dicomprep.database.queries.exchange import scores
 from dicomprep.database.queries.frames import class_names
 from dicomprep.database.queries.series import HiddenScore, hidden_scores
 from dicomprep.database.writes.predictions import Score, add_scores, summarize
-from dicomprep.errors import ConfigError
+from dicomprep.errors import ConfigError, like
 from dicomprep.exchange.classes import Spelling
 from dicomprep.exchange.matching import IDENTITIES, MatchResult, match_frames
 from dicomprep.exchange.pseudonyms import Shown
@@ -46,6 +46,8 @@ class PredictionsImported:
     """Whose scores they are."""
     left_out: tuple[str, ...] = ()
     """Headings of columns that are not classes."""
+    unknown: tuple[str, ...] = ()
+    """Classes that no label and no list has, each with the one that it may be a misspelling of."""
 
 
 def import_predictions(workspace: Workspace, file: Path, *, model: str | None) -> PredictionsImported:
@@ -58,7 +60,8 @@ def import_predictions(workspace: Workspace, file: Path, *, model: str | None) -
     table = read_table(file, IDENTITIES)
     with workspace.reading() as connection:
         matched = match_frames(connection, workspace, table)
-        spelling = Spelling(classes.class_names(connection), class_names(connection))
+        listed, labels = classes.class_names(connection), class_names(connection)
+        spelling = Spelling(listed, labels)
         former = classes.former_names(connection)
     models = _models(table, model)
     given, left_out = read_scores(table)
@@ -73,7 +76,9 @@ def import_predictions(workspace: Workspace, file: Path, *, model: str | None) -
                 add_scores(connection, name, of_model)
             summarize(connection)
     named = tuple(sorted({key[0] for key in rows})) or (model or file.stem,)
-    return PredictionsImported(len(rows), len({key[1] for key in rows}), matched, named, left_out)
+    known = {*listed, *labels, *(name for label in labels for name in classes.classes_of(label))}
+    unknown = (f"{name}{like(name, known)}" for name in sorted({key[2] for key in rows} - known) if known)
+    return PredictionsImported(len(rows), len({key[1] for key in rows}), matched, named, left_out, tuple(unknown))
 
 
 def export_predictions(
