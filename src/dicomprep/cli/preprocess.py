@@ -37,6 +37,7 @@ def preprocess(  # noqa: PLR0913
     rerender: Flag = False,
     watch: float | None = None,
     test: Flag = False,
+    json: Flag = False,
 ) -> int:
     """Turn DICOM files into images and database records, with hold-out splits assigned.
 
@@ -65,8 +66,12 @@ def preprocess(  # noqa: PLR0913
         Search again every so many seconds for what has arrived, until interrupted.
     test
         Use the test directory samp_ds instead; created from pydicom's sample files if missing.
+    json
+        Print one JSON object for scripts on standard output, and everything else on standard error.
 
     """
+    if json and watch is not None:
+        raise ConfigError("--json describes a run that ends: give it without --watch.")
     if test:
         dicom_dir = [_samples()]
     if watch is not None and not 0 < watch <= MAX_WATCH_SECONDS:
@@ -89,7 +94,9 @@ def preprocess(  # noqa: PLR0913
         from dicomprep.workspace import Workspace
 
         workspace = Workspace.create(db, make.output_dir)
-        return run_and_report(workspace, config) if watch is None else _watch(workspace, config, watch)
+        if watch is not None:
+            return _watch(workspace, config, watch)
+        return run_and_report(workspace, config, None, None, json)
 
 
 def _watch(workspace: "Workspace", config: "Config", seconds: float) -> int:

@@ -1,6 +1,8 @@
 """`dicomprep retry`."""
 
-from dicomprep.cli.options import DEFAULTS, Db
+import sys
+
+from dicomprep.cli.options import DEFAULTS, Db, Flag
 from dicomprep.cli.run import loading_workers, run_and_report
 from dicomprep.config import DEFAULT_DB
 from dicomprep.errors import ErrorCode
@@ -15,6 +17,7 @@ def retry(
     workers: int = DEFAULTS.workers,
     timeout: float | None = None,
     max_memory: int | None = None,
+    json: Flag = False,
 ) -> int:
     """Process failed files again, with the options of the last run.
 
@@ -28,6 +31,8 @@ def retry(
         Seconds without a finished frame before a file fails; long and large files get more in total.
     max_memory
         Memory limit of a worker for one file, in megabytes.
+    json
+        Print a JSON object for each folder on standard output, one a line, and everything else on standard error.
 
     """
     budget = {"timeout": timeout, "max_memory": max_memory}
@@ -39,7 +44,7 @@ def retry(
 
         workspace = Workspace.open(db)
         for config, sources, count in due_runs(workspace, codes=code, workers=workers, changes=changes):
-            worst = max(worst or 0, run_and_report(workspace, config, sources, count))
+            worst = max(worst or 0, run_and_report(workspace, config, sources, count, json))
     if worst is None:
-        print("No failed files to retry.")
+        print("No failed files to retry.", file=sys.stderr if json else sys.stdout)
     return worst or 0

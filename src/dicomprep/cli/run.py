@@ -13,6 +13,7 @@ from dicomprep.config import DEFAULT_DB, Config
 from dicomprep.engines.interrupts import end_at_once
 
 if TYPE_CHECKING:
+    from dicomprep.pipeline.result import Result
     from dicomprep.pipeline.run import Find
     from dicomprep.workspace import Workspace
 
@@ -38,9 +39,23 @@ def loading_workers(*, here: bool = True) -> Iterator[None]:
 
 
 def run_and_report(
-    workspace: "Workspace", config: Config, sources: "Find | None" = None, count: int | None = None
+    workspace: "Workspace",
+    config: Config,
+    sources: "Find | None" = None,
+    count: int | None = None,
+    as_json: bool = False,
 ) -> int:
     """Process everything, or `count` recorded `sources`; print the summary, and return the exit code of DESIGN §2."""
+    from dicomprep.cli.as_json import describe_result, print_json, sentences_apart
+
+    with sentences_apart(apart=as_json):
+        result = _run_and_tell(workspace, config, sources, count)
+    if as_json:
+        print_json(describe_result(result))
+    return result.exit_code
+
+
+def _run_and_tell(workspace: "Workspace", config: Config, sources: "Find | None", count: int | None) -> "Result":
     from dicomprep.cli.cluster_console import ClusterListener
     from dicomprep.cli.console import ConsoleListener
     from dicomprep.cli.summary import print_nothing_found, print_summary
@@ -51,13 +66,13 @@ def run_and_report(
     result = run(workspace, config, listener=listener, sources=sources)
     if result.found == 0 and not result.interrupted:
         print_nothing_found(result)
-        return result.exit_code
+        return result
     given = "" if workspace.address.text == DEFAULT_DB else f" {_option('--db', result.db)}"
     label, program = [f"{_program()} label{given}"], _program()
     if IN_CHECKOUT:
         label = [f"python {_label_script()}{given}", *([] if _is_ours("python") else label)]
     print_summary(result, label="\n".join(label), program=program, given=given)
-    return result.exit_code
+    return result
 
 
 def _option(name: str, value: str) -> str:

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from dicomprep.cli.as_json import print_json
 from dicomprep.cli.console import print_notes, print_table
-from dicomprep.cli.options import Db
+from dicomprep.cli.options import Db, Flag
 from dicomprep.config import DEFAULT_DB
 from dicomprep.database.queries.series_list import Purpose, SeriesRow, best_series, find_series
 from dicomprep.errors import ConfigError, count_of
@@ -15,7 +16,7 @@ __all__ = ["series"]
 COUNTED = ("kind", "plane", "weighting")
 
 
-def series(*, db: Db = DEFAULT_DB, where: str | None = None, best: str | None = None) -> int:
+def series(*, db: Db = DEFAULT_DB, where: str | None = None, best: str | None = None, json: Flag = False) -> int:
     """List series: key, modality, plane, kernel or weighting, images and whether they are a volume; then counts.
 
     Parameters
@@ -24,17 +25,24 @@ def series(*, db: Db = DEFAULT_DB, where: str | None = None, best: str | None = 
         Only series that meet this condition on the view `series`, such as "plane = 'axial' AND slices > 20".
     best
         One series of each study, the best for this, and why: such as "CT axial soft" or "MR sagittal T1 contrast".
+    json
+        Print each series as a JSON object, one a line.
 
     """
+    if json and best is not None:
+        raise ConfigError("--json lists series: give it without --best.")
     workspace = Workspace.open(db)
     is_current = workspace.refresh_series()
     with workspace.reading() as connection:
         rows = find_series(connection, where)
-    if best is None:
+    if json:
+        for row in rows:
+            print_json(row._asdict())
+    elif best is None:
         _print_all(rows)
     else:
         _print_best(rows, best)
-    if not is_current:
+    if not is_current and not json:
         print_notes(
             "Please note", ("A run is going on, or the database is read-only: some series have changed since.",)
         )

@@ -1,7 +1,11 @@
 """`dicomprep status`."""
 
+from dataclasses import asdict
+from typing import Any
+
 from sqlalchemy import Connection
 
+from dicomprep.cli.as_json import print_json
 from dicomprep.cli.console import print_notes, print_section, print_table, printable
 from dicomprep.cli.options import Db, Flag
 from dicomprep.config import DEFAULT_DB
@@ -11,7 +15,7 @@ from dicomprep.database.queries.references import count_references
 from dicomprep.database.queries.runs import last_runs
 from dicomprep.database.writes.pictures import count_waiting
 from dicomprep.database.writes.splits import recorded_seed
-from dicomprep.errors import count_of
+from dicomprep.errors import ConfigError, count_of
 from dicomprep.exchange.cells import neutral_cell
 from dicomprep.pipeline.concerns import concerns, unreachable_roots
 from dicomprep.pipeline.dicomdirs import dicomdir_differences
@@ -31,22 +35,53 @@ TABLES = (
 )
 
 
-def status(*, db: Db = DEFAULT_DB, failures: Flag = False) -> int:
+def status(*, db: Db = DEFAULT_DB, failures: Flag = False, json: Flag = False) -> int:
     """Show what the database holds: files by status and reason, images by modality and split, the last runs.
 
     Parameters
     ----------
     failures
         List every file that failed, with its reason.
+    json
+        Print the counts, the last runs and the notes as one JSON object.
 
     """
+    if failures and json:
+        raise ConfigError("--failures is a table already, with a tab between columns: give it without --json.")
     workspace = Workspace.open(db)
     if failures:
         _print_failures(workspace)
     else:
         with workspace.reading() as connection:
-            _print_status(connection)
+            if json:
+                print_json(_describe(connection))
+            else:
+                _print_status(connection)
     return 0
+
+
+def _describe(connection: Connection) -> dict[str, Any]:
+    """The same for scripts."""
+    runs = [asdict(run) for run in last_runs(connection, LAST_RUNS)]
+    for run in runs:
+        del run["options"]
+        run["root"], run["interrupted"] = run["root"].split("\n"), bool(run["interrupted"])
+    return {
+        **{_key(title): count_by(connection, what) for title, what in TABLES},
+        "patients_by_split": count_groups(connection),
+        "split_seed": recorded_seed(connection),
+        "waiting": dict(count_waiting(connection)),
+        "notes": _notes(connection),
+        "last_runs": runs,
+    }
+
+
+def _key(title: str) -> str:
+    return title.lower().replace(" ", "_")
+
+
+def _notes(connection: Connection) -> list[str]:
+    return [*concerns(connection), *dicomdir_differences(connection), *unreachable_roots(connection)]
 
 
 def _print_status(connection: Connection) -> None:
@@ -60,8 +95,7 @@ def _print_status(connection: Connection) -> None:
         if count:
             print(f"{kind.capitalize()}s of {count_of(count, 'image')} wait for a picture that is missing now.")
     _print_references(connection)
-    notes = (*concerns(connection), *dicomdir_differences(connection), *unreachable_roots(connection))
-    print_notes("Please note", notes)
+    print_notes("Please note", _notes(connection))
     print("Last runs")
     for run in last_runs(connection, LAST_RUNS):
         state = "interrupted" if run.interrupted else "finished" if run.finished_at else "aborted"
