@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from dicomprep.errors import ConfigError
 from dicomprep.extras import load_extra
 from dicomprep.pixels.encoding import ImageFormat, format_of
 from dicomprep.training.reading import read_thumbnail
+from dicomprep.training.targets import as_number
 from dicomprep.workspace import Database, Workspace
 
 __all__ = ["frames", "to_fastai"]
@@ -68,24 +69,38 @@ class FastaiOptions(TypedDict, total=False):
     drop_last: bool
 
 
+def _with_numbers(table: Any) -> Any:  # noqa: ANN401
+    """The rows whose label is a number, with it."""
+    table["label"] = [as_number(label) for label in table["label"]]
+    return table.dropna(subset="label").astype({"label": "float32"})
+
+
+_PURPOSE = "dicomprep.to_fastai"
+
+
 def to_fastai(
     db: Database = DEFAULT_DB,
     *,
     where: str | None = None,
+    labels: Literal["number"] | None = None,
     **options: Unpack[FastaiOptions],
 ) -> Any:  # noqa: ANN401
     """ImageDataLoaders of fastai over the labeled frames of train and val; `options` go there (bs, item_tfms …).
 
-    `where` is a condition as for `Dataset`. The test split is left out. Raises ConfigError where fastai is missing, no
+    `where` is a condition as for `Dataset`. With `labels="number"` labels are numbers to predict (regression); frames
+    labeled otherwise are left out. The test split is left out. Raises ConfigError where fastai is missing, no
     frame of train or of val has a label, thumbnails have 16 bits, which fastai would cut to 8, are arrays, or have
     several sizes without `item_tfms`.
     """
-    vision = load_extra("fastai.vision.data", extra="fastai", purpose="dicomprep.to_fastai")
+    vision = load_extra("fastai.vision.data", extra="fastai", purpose=_PURPOSE)
     labeled = "label IS NOT NULL" if where is None else f"label IS NOT NULL AND ({where})"
     workspace = Workspace.of(db)
     if workspace.output.is_remote:
         raise ConfigError(f"{workspace}: fastai reads files, and its images lie in {workspace.output}: use Dataset.")
     table = frames(workspace, split=("train", "val"), where=labeled)
+    if labels == "number":
+        table = _with_numbers(table)
+        options.setdefault("y_block", load_extra("fastai.vision.all", extra="fastai", purpose=_PURPOSE).RegressionBlock)
     table["is_valid"] = table["split"] == "val"
     if table["is_valid"].nunique() < 2:
         raise ConfigError(f"{workspace}: fastai needs labeled frames in train and in val.")

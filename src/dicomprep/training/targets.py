@@ -13,7 +13,7 @@ from dicomprep.database.queries.columns import Coded
 from dicomprep.database.queries.units import UNCERTAIN_MARK
 from dicomprep.errors import ConfigError, like
 
-__all__ = ["UNLABELED", "Labels", "Wanted"]
+__all__ = ["UNLABELED", "Labels", "Wanted", "as_number"]
 
 UNLABELED = -1
 """The target of what has no label, or of a class that is uncertain."""
@@ -78,7 +78,7 @@ class Wanted:
 
     def _takes(self, value: str | None) -> bool:
         if self.labels == "number":
-            return _number(value) is not None
+            return as_number(value) is not None
         if self.needs_label:
             return value is not None
         return not self.names or value in self.names or self.multi
@@ -90,7 +90,7 @@ class Wanted:
         if self.labels == "text":
             return np.array([value or "" for value in values], object)
         if self.labels == "number":
-            return np.array([_number(value) for value in values], np.float32)
+            return np.array([as_number(value) for value in values], np.float32)
         if isinstance(self.labels, Mapping):
             whole = all(isinstance(value, int) for value in self.labels.values())
             given = [self.labels.get(value or "", UNLABELED) if value is not None else UNLABELED for value in values]
@@ -107,7 +107,7 @@ def _marks(value: str | None, classes: Sequence[str]) -> list[float]:
     return [float(name in names) or -float(f"{name}{UNCERTAIN_MARK}" in names) for name in classes]
 
 
-def _number(value: str | None) -> float | None:
+def as_number(value: str | None) -> float | None:
     """A label as a number, also with a decimal comma; None where it is none."""
     try:
         number = float((value or "").replace(",", "."))
