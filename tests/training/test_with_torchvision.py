@@ -1,14 +1,18 @@
 """What others give and take: transforms of torchvision, processes that train together."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import dicomprep
+from dicomprep.database.writes.store import Store
 from dicomprep.training.augmenting import taking_arrays
 from dicomprep.training.sampling import BalancedSampler
 from tests.running import Place, make_files
+
+_JOIN = "UPDATE groups SET joined_id = (SELECT min(id) FROM groups) WHERE id = (SELECT max(id) FROM groups)"
 
 
 def test_processes_that_train_together_draw_different_images(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,3 +68,17 @@ def test_torchvision_flips_what_it_gets() -> None:
     assert (taking_arrays(flip)(array).numpy()[0] == array[:, ::-1]).all()
     deep = taking_arrays(flip)(array.astype(np.uint16) * 257).numpy()[0]
     assert np.allclose(deep, array[:, ::-1] / 255)
+
+
+def test_patients_who_were_joined_are_drawn_as_one(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    make_files(place.source, "a.dcm", "b.dcm", "c.dcm")
+    place.run()
+    store = Store(place.address)
+    with store.transaction() as connection:
+        connection.exec_driver_sql(_JOIN)
+    store.close()
+    data = dicomprep.Dataset(place.db)
+    drawn = Counter(data.record(index).group_key for index in data.sampler("patient", length=4000))
+    assert len(drawn) == 2
+    assert max(drawn.values()) < 1.15 * min(drawn.values())

@@ -188,13 +188,15 @@ class Dataset:
     def sampler(self, by: str = "patient", *, length: int | None = None, seed: int = 0) -> BalancedSampler:
         """Indices drawn so that each patient (`by="patient"`) or class (`by="class"`) comes as often as any other.
 
+        Patients who were joined are one.
+
         Give it to a DataLoader as `sampler`. An epoch has `length` draws, by default as many as there are frames. With
         `multi`, frames of no class count as one class more.
         """
         if by not in ("patient", "class"):
             raise ConfigError(f'by="{by}": choose patient or class.')
         if by == "patient":
-            codes = self._selection.coded("patient_key").codes[self._units.rows[self._units.starts[:-1]]]
+            codes = self._selection.coded("group_key").codes[self._units.rows[self._units.starts[:-1]]]
             return BalancedSampler(codes, length=length, seed=seed)
         if not self.multi:
             return BalancedSampler(self._class_numbers(), length=length, seed=seed)
