@@ -39,6 +39,11 @@ class Batch(NamedTuple):
         """
         return _mask(self.images, self.records)
 
+    @property
+    def annotations(self) -> tuple[Annotations, ...]:
+        """None: those of a data set with `annotations` are in its batches, as a fourth element."""
+        return ()
+
 
 class AnnotatedBatch(NamedTuple):
     """A `Batch` of a data set with `annotations`."""
