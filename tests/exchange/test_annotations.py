@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import dicomprep
 from dicomprep.database.queries.annotations import Drawn, all_annotations
@@ -387,3 +388,13 @@ def test_segments_of_seg_files_are_masks_of_coco(tmp_path: Path, pixels: Pixels)
     scale = 1 if pixels is Pixels.SOURCE else 9
     assert sorted(areas) == sorted([90 * scale, 81 * scale] * 2)
     assert cli(place.base, *given[:2], "cvat", "x.xml", *given[4:]).returncode == 2
+    assert cli(place.base, *given[:2], "masks", "m", *given[4:]).returncode == 0
+    names = (place.base / "m" / "classes.txt").read_text().splitlines()
+    for one in opened.loadAnns(opened.getAnnIds()):
+        number = names.index(opened.cats[one["category_id"]]["name"]) + 1
+        key = Path(opened.imgs[one["image_id"]]["file_name"]).stem
+        with Image.open(place.base / "m" / "train" / str(number) / f"{key}.png") as picture:
+            assert (np.asarray(picture) == opened.annToMask(one) * 255).all()
+    assert len(list((place.base / "m").rglob("*.png"))) == len(areas)
+    with pytest.raises(ConfigError, match="not imported"):
+        import_annotations(place.workspace, DrawingFormatName.MASKS, place.base / "m")

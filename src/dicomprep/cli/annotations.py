@@ -24,7 +24,9 @@ __all__ = ["annotations"]
 annotations = App(name="annotations", help="Import or export boxes, points and polygons.")
 
 Format = Literal["coco", "yolo", "labelstudio", "cvat", "csv"]
+WrittenFormat = Literal["coco", "yolo", "labelstudio", "cvat", "csv", "masks"]
 InPixels = Literal["thumbnail", "source"]
+_WITH_SEGMENTS = (DrawingFormatName.COCO, DrawingFormatName.MASKS)
 
 
 @annotations.command(name="import")
@@ -72,7 +74,7 @@ def import_(  # noqa: PLR0913
 
 @annotations.command
 def export(  # noqa: PLR0913
-    format: Format,
+    format: WrittenFormat,
     out: Path,
     *,
     db: Db = DEFAULT_DB,
@@ -90,9 +92,10 @@ def export(  # noqa: PLR0913
     Parameters
     ----------
     format
-        coco (a JSON file for each split), yolo (with the images), labelstudio, cvat or csv.
+        coco (a JSON file for each split), yolo (with the images), labelstudio, cvat, csv, or masks (PNG, of
+        the segments of binary SEG files that name an image).
     out
-        A folder for coco and yolo, else a file: .json, .xml, .csv or .parquet.
+        A folder for coco, yolo and masks, else a file: .json, .xml, .csv or .parquet.
     pixels
         Coordinates in pixels of the thumbnail, or of the source (the DICOM file).
     split
@@ -109,8 +112,8 @@ def export(  # noqa: PLR0913
     """
     name = DrawingFormatName(format)
     _require_place(name, out, pixels)
-    if segments and name is not DrawingFormatName.COCO:
-        raise ConfigError("--segments: masks have a place in coco only.")
+    if segments and name not in _WITH_SEGMENTS:
+        raise ConfigError("--segments: masks have a place in coco only, or export the format masks.")
     choice = Choice(split=split, where=where, version=version, held=not FORMATS[name].NEEDS_IMAGES)
     done = export_annotations(
         Workspace.open(db),
@@ -119,7 +122,7 @@ def export(  # noqa: PLR0913
         pixels=Pixels(pixels),
         choice=choice,
         unlabeled=unlabeled,
-        read_masks=read_masks if segments else None,
+        read_masks=read_masks if segments or name is DrawingFormatName.MASKS else None,
     )
     written = f"{count_of(done.shapes, 'annotation')} on {done.annotated:,} of {count_of(done.images, 'image')}"
     print(f"Wrote {written} to {out}.")
@@ -132,7 +135,7 @@ def _require_place(name: DrawingFormatName, out: Path, pixels: str) -> None:
     endings = {DrawingFormatName.LABELSTUDIO: (".json",), DrawingFormatName.CVAT: (".xml",)}.get(name)
     if endings and out.suffix.lower() not in endings:
         raise ConfigError(f"{out}: give a file name ending in {endings[0]}.")
-    is_folder = name in (DrawingFormatName.COCO, DrawingFormatName.YOLO)
+    is_folder = name in (*_WITH_SEGMENTS, DrawingFormatName.YOLO)
     if is_folder and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
         raise ConfigError(f"{out} is not empty: {name} is written to a new folder.")
     if name is DrawingFormatName.YOLO and pixels == Pixels.SOURCE:

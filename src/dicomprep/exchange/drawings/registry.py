@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from dicomprep.exchange.drawings import coco, csv, cvat, labelstudio, yolo
+from dicomprep.exchange.drawings import coco, csv, cvat, labelstudio, masks, yolo
 from dicomprep.exchange.drawings.base import DrawingFormat
 
 __all__ = ["FORMATS", "DrawingFormatName"]
@@ -16,6 +16,7 @@ class DrawingFormatName(StrEnum):
     LABELSTUDIO = "labelstudio"
     CVAT = "cvat"
     CSV = "csv"
+    MASKS = "masks"
 
 
 FORMATS: dict[DrawingFormatName, DrawingFormat] = {
@@ -24,4 +25,5 @@ FORMATS: dict[DrawingFormatName, DrawingFormat] = {
     DrawingFormatName.LABELSTUDIO: labelstudio,
     DrawingFormatName.CVAT: cvat,
     DrawingFormatName.CSV: csv,
+    DrawingFormatName.MASKS: masks,
 }
