@@ -157,7 +157,7 @@ def preprocess(
     from dicomprep.workspace import Workspace
 
     workspace = Workspace.create(db, output_dir)
-    if not workspace.address.is_file or workspace.address.path.exists():
+    if workspace.address.may_hold_data:
         require_places(config.dicom_dir)
         with workspace.reading() as connection:
             config = Config.of(dicom_dir, **{**recorded_options(connection, dicom_dir), **options})

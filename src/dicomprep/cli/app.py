@@ -136,7 +136,7 @@ def _go_on(by_name: Mapping[str, Argument], given: Collection[str], places: Sequ
 
     tokens = by_name["--db"].tokens
     address = DatabaseAddress.parse(tokens[-1].value if tokens else DEFAULT_DB)
-    if address.is_file and not address.path.exists():
+    if not address.may_hold_data:
         return
     from dicomprep.cli.remembering import go_on
 

@@ -61,6 +61,14 @@ class DatabaseAddress:
         return "://" not in self.text
 
     @property
+    def may_hold_data(self) -> bool:
+        """Whether there may be a data set already: a server's database, or a file that is not empty."""
+        try:
+            return not self.is_file or self.path.stat().st_size > 0
+        except OSError:
+            return False
+
+    @property
     def plain_name(self) -> str:
         """A server's database as the name of a file: host, port and database, without user and password."""
         url = self._url()

@@ -63,7 +63,7 @@ def read_spacing(frame: FrameAttributes) -> tuple[Spacing | None, Notes]:
         if len(values) < 2:
             continue
         notes = tuple(note for note in attributes.corrections if note.startswith(label(keyword)))
-        if min(values) > 0 and 1 / MAX_ASPECT <= values[0] / values[1] <= MAX_ASPECT:
+        if min(values[:2]) > 0 and 1 / MAX_ASPECT <= values[0] / values[1] <= MAX_ASPECT:
             return Spacing(values[0], values[1], keyword, where), notes
         stated = "\\".join(map(format_number, values[:2]))
         return None, (f"{label(keyword)} {stated} is invalid; square pixels assumed",)

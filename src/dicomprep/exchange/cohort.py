@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dicomprep.config import SPLIT_NAMES
+from dicomprep.dicom.manufacturers import name_manufacturer
 
 __all__ = ["Cohort", "CohortRow", "Subject", "cohort_in_markdown"]
 
@@ -59,7 +60,7 @@ class Cohort:
         ages = [each for each in (age, one.age) if each is not None]
         self.patients[one.split][one.patient] = min(ages, default=None), sex or one.sex
         self.images[one.split] += images
-        for column, value in (("manufacturer", one.manufacturer), ("body_part", one.body_part)):
+        for column, value in (("manufacturer", name_manufacturer(one.manufacturer)), ("body_part", one.body_part)):
             self.values[column, one.split][value or NOT_STATED] += images
         for name in (UNLABELED,) if one.label is None else one.label.split(","):
             self.values["label", one.split][name or "none of the classes"] += images

@@ -64,7 +64,10 @@ def read_normalize(normalize: Normalize) -> Normalization | None:
 
 
 def measure(images: Iterable[NDArray[Any]]) -> Normalization:
-    """The mean and deviation of all values of some images, the same for all channels."""
+    """Measure the mean and deviation of all values, the same for all channels.
+
+    `images` are (rows, columns[, 3]) uint8 or uint16 each. Raises ConfigError where there is none.
+    """
     count, total, squares = 0, 0.0, 0.0
     for image in images:
         values = _from_0_to_1(image)

@@ -52,7 +52,8 @@ class Wanted:
 
     def require_known(self, labels: Iterable[str], listed: Sequence[str]) -> None:
         """ConfigError where a label is named that nothing has and no list: it would choose nothing without a word."""
-        known = {name: None for label in labels for name in (label, *classes_of(label))} | dict.fromkeys(listed)
+        named = (name for label in labels for name in (label, *label.split(","), *classes_of(label)) if name)
+        known = dict.fromkeys(named) | dict.fromkeys(listed)
         unknown = [f"{name}{like(name, known)}" for name in self.names if name not in known]
         if unknown:
             there = ", ".join(list(known)[:MAX_SHOWN]) or "none yet"

@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -111,7 +111,7 @@ def _prepare_classes(workspace: Workspace, classes: Sequence[str]) -> tuple[str,
     """
     with workspace.writing() as store, store.transaction() as connection:
         former = former_names(connection)
-        given = list(dict.fromkeys(former.get(name, name) for name in classes))
+        given = _of_today(classes, former)
         stored = class_names(connection)
         used = [name for name in labeled_classes(connection) if name not in stored and can_be_class(name)]
         used = used if len(stored) + len(used) <= MAX_CLASSES else []
@@ -120,6 +120,20 @@ def _prepare_classes(workspace: Workspace, classes: Sequence[str]) -> tuple[str,
     for name in former.keys() & set(classes):
         print(f"--classes: {name} is called {former[name]} now.", file=sys.stderr, flush=True)
     return tuple(pending)
+
+
+def _of_today(classes: Sequence[str], former: Mapping[str, str]) -> list[str]:
+    """Classes by their names of today, which several of the former ones may have become.
+
+    >>> _of_today(["cyst", "nodul", "nodule"], {"nodul": "nodule"})
+    ['cyst', 'nodule']
+    """
+    given: list[str] = []
+    for name in classes:
+        today = former.get(name, name)
+        if today == name or today not in (*classes, *given):
+            given.append(today)
+    return given
 
 
 def _choose_model(workspace: Workspace, order: Order) -> Order:

@@ -77,7 +77,10 @@ class FrameReader:
     predecoded: dict[int, Decoded] = field(default_factory=dict)
 
     def frame(self, index: int) -> Frame:
-        """Decode one frame and join it with what the header says of it."""
+        """Decode one frame and join it with what the header says of it.
+
+        Returns pixels, sign-extended (PS3.5 8.1.1), (rows, columns[, 3]) of any dtype; a palette (entries, 3) uint16.
+        """
         view = FrameAttributes(self.header.attributes, index)
         self._plan(view)
         aspect, notes = read_aspect(view)
