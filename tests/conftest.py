@@ -39,6 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--thorough", action="store_true", help="try all faults, not only the quick part")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores: many tests wait, for a server, a timeout or a lock."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.fixture(scope="session")
 def pydicom_files() -> Path:
     """The folder of sample files in pydicom's wheel."""

@@ -114,7 +114,7 @@ def test_the_views_have_exactly_the_documented_columns(place: Place) -> None:
     place.run()
     columns = {view: place.rows("SELECT name FROM pragma_table_info(?)", view) for view in ("images", "inputs")}
     images = "id filename study_id thumbnail_path frame_number split modality patient_key label width height kind"
-    images += " group_key fold"
+    images += " group_key fold unsure"
     inputs = "path status error_code error_detail frames attempts run_id"
     assert columns == {"images": images.split(), "inputs": inputs.split()}
     known = "filename, study_id, thumbnail_path, frame_number, modality, label, width, height"

@@ -67,11 +67,15 @@ def opened(browser: Browser, place: Place) -> Iterator[Opened]:
 
 
 def is_trouble(said: ConsoleMessage) -> bool:
-    """An error that a page met, except those that some tests are of: an image is missing, a label is turned away."""
+    """An error that a page met, except those that some tests are of.
+
+    An image is missing, a label is turned away, the server is started anew.
+    """
     missing = "404" in said.text and "/image/" in said.location["url"]
     missing = missing or ("409" in said.text and "/original/" in said.location["url"])
     turned_away = re.search(r"\b(401|408|502)\b", said.text) and said.location["url"].endswith(("/label", "/annotate"))
-    return said.type == "error" and not missing and not turned_away
+    is_away = "ERR_CONNECTION_REFUSED" in said.text
+    return said.type == "error" and not missing and not turned_away and not is_away
 
 
 def press(page: Page, key: str) -> None:

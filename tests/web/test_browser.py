@@ -363,7 +363,7 @@ def test_the_gallery_scrolls_filters_and_leads_to_an_image(pages: Pages, opened:
     page.locator("#name").click()
     expect(page.locator("h1")).to_contain_text("cine/x_frame000")
     for picture in (".row-of-tiles img", ".about .large"):  # whole, whatever its shape
-        assert page.eval_on_selector(picture, "image => getComputedStyle(image).objectFit") == "contain"
+        expect(page.locator(picture).first).to_have_css("object-fit", "contain")
     page.get_by_role("link", name="Show all in the gallery").click()
     expect(page.locator("#count")).to_have_text("6 images")
 
