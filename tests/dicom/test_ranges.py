@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dicomprep.config import Fidelity, ImageOptions
-from dicomprep.pipeline.stages import decode
+from dicomprep.pipeline.stages import frame_reader
 from dicomprep.pipeline.stages.normalize import normalize
 from dicomprep.pixels.intensity import ValueRange, Window
 from tests.building import make_dicom
@@ -212,7 +212,7 @@ def test_a_dose_goes_to_the_hottest_voxel_of_all_frames(hottest: int, path: Path
 
 
 def test_a_dose_too_large_to_be_kept_goes_to_its_hottest_voxel(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "MAX_RANGE_BYTES", 10_000)
+    monkeypatch.setattr(frame_reader, "MAX_RANGE_BYTES", 10_000)
     assert range_of(path, dose(frames=30, hottest=17), Modality="RTDOSE").high == 1_000_000
 
 
@@ -290,7 +290,7 @@ def test_with_a_window_given_nothing_is_measured(path: Path, monkeypatch: pytest
     def never(*_: Any, **__: Any) -> ValueRange:
         raise AssertionError
 
-    monkeypatch.setattr(decode, "measure_range", never)
+    monkeypatch.setattr(frame_reader, "measure_range", never)
     make_dicom(path, np.stack([TISSUE] * 3), **HU)
     assert vois_of(path, ImageOptions(window="40/400")) == [Window(40, 400)] * 3
     with pytest.raises(AssertionError):
